@@ -1,0 +1,224 @@
+"""From a benchmark's source to validated puzzles, and from those to stored examples. Plain functions; graph.py makes assets of them."""
+
+import hashlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from assets.benchmarks import GeneratedSudoku
+from assets.sudoku_csv import SourceError, read_sudoku_csv
+from storage.atomic import point, publish, staging
+from storage.examples import Block, Header, read_examples, write_examples
+from storage.layout import SPLITS, Layout
+from storage.manifest import CorruptDataError, verify_manifest, write_manifest
+from storage.tables import AugmentedPuzzles, write_file
+from trm_model.puzzles import sudoku
+from trm_model.seeding import derive, numpy_generator
+
+BLOCK_EXAMPLES = 1 << 16
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileSplit:
+    """Which file ``sudoku_csv`` reads and how it is split.
+
+    :param path: local path or URL of the puzzles.
+    :param test_path: file with the test puzzles; None: a share of ``path``.
+    :param test_share: share of ``path`` kept for testing when there is no ``test_path``.
+    :param train_puzzles, test_puzzles: draw at most so many for each split; None: all.
+    :param seed: of the split and the draw.
+    """
+
+    path: str
+    test_path: str | None = None
+    test_share: float = 0.1
+    train_puzzles: int | None = None
+    test_puzzles: int | None = None
+    seed: int = 0
+
+
+def _puzzle_rows(split: str, start: int, puzzles: sudoku.Grids, answers: sudoku.Grids, guesses: sudoku.Ints, forms: sudoku.Grids,
+                 sources: list[str], name: str) -> pl.DataFrame:
+    return pl.DataFrame(
+        {
+            "split": [split] * len(puzzles),
+            "puzzle": np.arange(start, start + len(puzzles)),
+            "name": [f"{name}-{number}" for number in range(start, start + len(puzzles))],
+            "question": [sudoku.to_text(grid) for grid in puzzles],
+            "answer": [sudoku.to_text(grid) for grid in answers],
+            "clues": (puzzles > 0).sum(axis=1),
+            "difficulty": guesses,
+            "form": [hashlib.sha256(form.tobytes()).hexdigest()[:32] for form in forms],
+            "source": sources,
+        }
+    )
+
+
+def generated_puzzles(source: GeneratedSudoku) -> pl.DataFrame:
+    """Puzzles of a generated benchmark, in the columns of :class:`storage.tables.Puzzles`; no symmetry class is in both splits."""
+    made = sudoku.generate(source.train + source.test, sudoku.SHAPES[source.digits], source.seed, source.extra_clues)
+    origin = [f"generated, seed {source.seed}"]
+    parts = [
+        _puzzle_rows(split, start, *(column[start:stop] for column in made), origin * (stop - start), f"{source.digits}x{source.digits}")
+        for split, start, stop in (("train", 0, source.train), ("test", source.train, source.train + source.test))
+    ]
+    return pl.concat(parts)
+
+
+def imported_puzzles(split: FileSplit, digits: int) -> tuple[pl.DataFrame, dict[str, str]]:
+    """Puzzles of a file, in the columns of :class:`storage.tables.Puzzles`, and the files' hashes by path.
+
+    :raises SourceError: a malformed file, a test file that repeats a training puzzle, or a split without puzzles.
+    """
+    if not 0.0 < split.test_share < 1.0:
+        raise SourceError(f"test_share={split.test_share}: expected a share between 0 and 1")
+    first = read_sudoku_csv(split.path, digits)
+    hashes = {split.path: first.file_hash}
+    generator = numpy_generator(split.seed, "split")
+    if split.test_path is None:
+        order = generator.permutation(len(first.puzzles))
+        cut = max(1, round(len(order) * split.test_share))
+        chosen = {"test": (first, order[:cut]), "train": (first, order[cut:])}
+    else:
+        second = read_sudoku_csv(split.test_path, digits)
+        hashes[split.test_path] = second.file_hash
+        chosen = {
+            "train": (first, generator.permutation(len(first.puzzles))),
+            "test": (second, generator.permutation(len(second.puzzles))),
+        }
+    limits = {"train": split.train_puzzles, "test": split.test_puzzles}
+    parts: list[pl.DataFrame] = []
+    start = 0
+    for name in SPLITS:
+        table, order = chosen[name]
+        rows = np.sort(order[: limits[name]])
+        if not len(rows):
+            raise SourceError(f"{split.path}: no puzzles are left for the {name} split; give a larger file or another test_share")
+        parts.append(
+            _puzzle_rows(
+                name,
+                start,
+                table.puzzles[rows],
+                table.answers[rows],
+                table.guesses[rows],
+                table.forms[rows],
+                [table.sources[row] for row in rows],
+                "csv",
+            )
+        )
+        start += len(rows)
+    frame = pl.concat(parts)
+    repeated = frame.filter(pl.col("form").is_duplicated())
+    if not repeated.is_empty():
+        raise SourceError(
+            f"{split.test_path}: its puzzle {repeated['question'][-1]} is also in {split.path} (equal up to symmetry); remove one of them"
+        )
+    return frame, hashes
+
+
+def grids(frame: pl.DataFrame, column: str, digits: int) -> sudoku.Grids:
+    """A text column of a puzzle table as grids uint8 [N, n * n]."""
+    raw = np.frombuffer("".join(frame[column]).encode(), np.uint8).reshape(len(frame), digits * digits)
+    return np.where(raw == ord("."), 0, raw - np.uint8(ord("0"))).astype(np.uint8)
+
+
+def _stream(
+    puzzles: sudoku.Grids, answers: sudoku.Grids, copies: int, seed: int, shape: sudoku.Shape, progress: Callable[[int], None]
+) -> Iterator[Block]:
+    """Each puzzle followed by ``copies`` shuffled versions of it; version ``k`` of puzzle ``i`` depends on the seed, i and k alone."""
+    base, members = np.uint64(derive(seed, "shuffle")), copies + 1
+    step = max(1, BLOCK_EXAMPLES // members)
+    for start in range(0, len(puzzles), step):
+        index = np.repeat(np.arange(start, min(start + step, len(puzzles))), members)
+        questions, solutions = puzzles[index], answers[index]
+        shuffled = np.tile(np.arange(members), len(index) // members) > 0
+        counter = index.astype(np.uint64) * np.uint64(members) + np.tile(np.arange(members, dtype=np.uint64), len(index) // members)
+        seeds = (counter * np.uint64(0xD1342543DE82EF95)) ^ base
+        questions[shuffled], solutions[shuffled] = sudoku.shuffle(
+            questions[shuffled], solutions[shuffled], seeds[shuffled], shape
+        )
+        progress(int(index[-1]) + 1)
+        yield Block(
+            sudoku.to_tokens(questions),
+            sudoku.to_tokens(solutions),
+            np.zeros(len(index), np.int32),
+            np.ones(len(index), np.int64),
+            np.full(len(index) // members, members, np.int64),
+        )
+
+
+def _intact(folder: Path) -> bool:
+    """Whether the same data set is there already, undamaged; a training that reads it is then left alone."""
+    try:
+        return folder.exists() and bool(verify_manifest(folder))
+    except CorruptDataError:
+        return False
+
+
+def write_dataset(
+    layout: Layout,
+    benchmark: str,
+    puzzles: pl.DataFrame,
+    *,
+    digits: int,
+    augmentations: int,
+    seed: int,
+    sources: dict[str, str],
+    progress: Callable[[str], None] = lambda text: None,
+) -> tuple[Path, str]:
+    """Augment and store a benchmark's puzzles; returns the folder, named after its content hash, and that hash.
+
+    The folder appears whole; ``current`` then links to it. Test puzzles are stored as they are.
+    """
+    shape = sudoku.SHAPES[digits]
+    parent = layout.examples(benchmark)
+    with staging(parent) as temporary:
+        described: list[pl.DataFrame] = []
+        for split in SPLITS:
+            frame = puzzles.filter(pl.col("split") == split)
+            copies = augmentations if split == "train" else 0
+            header = Header(
+                vocabulary=shape.vocabulary,
+                grid=(shape.n, shape.n),
+                seed=seed,
+                augmentations=copies,
+                sources=sources,
+            )
+            stream = _stream(
+                grids(frame, "question", digits),
+                grids(frame, "answer", digits),
+                copies,
+                derive(seed, benchmark, split),
+                shape,
+                lambda done, split=split, total=len(frame): progress(f"{split}: {done} of {total} puzzles"),
+            )
+            count = write_examples(temporary / f"{split}.zarr", header, stream)
+            described.append(
+                frame.select(
+                    "split",
+                    pl.lit(0).alias("example"),
+                    pl.int_range(pl.len()).alias("group"),
+                    pl.col("name").alias("base"),
+                    pl.lit(list(range(copies + 1)), dtype=pl.List(pl.Int32)).alias("augmentation"),
+                    "difficulty",
+                    "source",
+                )
+                .explode("augmentation")
+                .with_columns(pl.int_range(count).alias("example"))
+            )
+        write_file(temporary / "puzzles.parquet", AugmentedPuzzles, pl.concat(described))
+        content_hash = write_manifest(temporary)
+        target = parent / content_hash[:16]
+        if not _intact(target):
+            publish(temporary, target)
+    point(layout.current_examples(benchmark), target)
+    return target, content_hash
+
+
+def sample_sheet(folder: Path, split: str, count: int) -> tuple[sudoku.Grids, sudoku.Grids]:
+    """The first ``count`` examples of a split as grids."""
+    examples = read_examples(folder / f"{split}.zarr")
+    return sudoku.from_tokens(examples.inputs[:count]), sudoku.from_tokens(examples.labels[:count])

@@ -1,0 +1,113 @@
+"""Pictures for the UI and the reports, as PNG bytes."""
+
+import base64
+import io
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import matplotlib
+
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from trm_model.puzzles import sudoku
+
+CLUE, RIGHT, WRONG = "black", "#1a7f37", "#cf222e"
+
+
+def _png(figure: Any) -> bytes:
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=100, bbox_inches="tight")
+    plt.close(figure)
+    return buffer.getvalue()
+
+
+def inline(png: bytes, title: str) -> str:
+    """A picture as markdown with the bytes inside, which the Dagster UI shows."""
+    return f"![{title}]({data_uri(png)})"
+
+
+def data_uri(png: bytes) -> str:
+    """A picture as a data URI."""
+    return "data:image/png;base64," + base64.b64encode(png).decode()
+
+
+def _draw_grid(axes: Any, puzzle: sudoku.Grids, grid: sudoku.Grids, answer: sudoku.Grids, shape: sudoku.Shape, title: str) -> None:
+    n = shape.n
+    for line in range(n + 1):
+        axes.plot((0, n), (line, line), color="black", linewidth=2 if line % shape.box_rows == 0 else 0.5)
+        axes.plot((line, line), (0, n), color="black", linewidth=2 if line % shape.box_columns == 0 else 0.5)
+    for cell in range(n * n):
+        if grid[cell]:
+            color = CLUE if puzzle[cell] else RIGHT if grid[cell] == answer[cell] else WRONG
+            x, y = cell % n + 0.5, n - 0.5 - cell // n
+            axes.text(x, y, str(grid[cell]), ha="center", va="center", color=color, fontsize=64 / n**1.1)
+    axes.set_title(title, fontsize=9)
+    axes.set_aspect("equal")
+    axes.axis("off")
+
+
+def puzzle_sheet(puzzles: sudoku.Grids, answers: sudoku.Grids, shape: sudoku.Shape) -> bytes:
+    """Puzzles [K, n * n] in the upper row, their answers in the lower."""
+    figure, axes = plt.subplots(2, len(puzzles), figsize=(2.1 * len(puzzles), 4.6), squeeze=False)
+    for column, (puzzle, answer) in enumerate(zip(puzzles, answers, strict=True)):
+        _draw_grid(axes[0, column], puzzle, puzzle, answer, shape, "puzzle")
+        _draw_grid(axes[1, column], puzzle, answer, answer, shape, "answer")
+    return _png(figure)
+
+
+def answer_sheet(
+    puzzles: sudoku.Grids, answers: sudoku.Grids, predictions: sudoku.Grids, steps: Sequence[int], shape: sudoku.Shape
+) -> bytes:
+    """A row per puzzle [K, n * n]: the puzzle, then the predicted answer after each of the given supervision steps.
+
+    :param predictions: [K, len(steps), n * n]; right cells are green, wrong ones red.
+    """
+    figure, axes = plt.subplots(len(puzzles), len(steps) + 1, figsize=(2.0 * (len(steps) + 1), 2.3 * len(puzzles)), squeeze=False)
+    for row, (puzzle, answer) in enumerate(zip(puzzles, answers, strict=True)):
+        _draw_grid(axes[row, 0], puzzle, puzzle, answer, shape, "puzzle")
+        for column, step in enumerate(steps):
+            _draw_grid(axes[row, column + 1], puzzle, predictions[row, column], answer, shape, f"after step {step}")
+    return _png(figure)
+
+
+def histogram(values: Mapping[str, npt.NDArray[np.int64]], label: str) -> bytes:
+    """Distributions of whole numbers, one colour per name."""
+    figure, axes = plt.subplots(figsize=(5, 2.6))
+    top = max(int(v.max(initial=0)) for v in values.values())
+    bins = np.arange(-0.5, top + 1.5) if top <= 60 else np.linspace(-0.5, top + 0.5, 61)
+    axes.hist(list(values.values()), bins=bins, label=list(values), density=True)
+    axes.set_xlabel(label)
+    axes.set_ylabel("share of puzzles")
+    axes.legend()
+    return _png(figure)
+
+
+def learning_curves(training: pl.DataFrame) -> bytes:
+    """Loss and exact accuracy on training examples over optimizer steps, a line per variant and seed."""
+    figure, axes = plt.subplots(1, 2, figsize=(10, 3.2))
+    for (variant, seed), rows in sorted(training.partition_by("variant", "seed", as_dict=True).items()):
+        for axis, column in zip(axes, ("loss", "exact_accuracy"), strict=True):
+            axis.plot(rows["step"], rows[column], label=f"{variant}, seed {seed}", linewidth=1)
+    axes[0].set_ylabel("loss")
+    axes[0].set_yscale("log")
+    axes[1].set_ylabel("solved (training examples)")
+    for axis in axes:
+        axis.set_xlabel("optimizer step")
+    axes[1].legend(fontsize=7)
+    return _png(figure)
+
+
+def depth_curves(scores: pl.DataFrame) -> bytes:
+    """Test accuracy after each supervision step, a line per variant and seed."""
+    figure, axes = plt.subplots(figsize=(5, 3.2))
+    rows = scores.filter(pl.col("metric") == "exact_accuracy_after_step").sort("k")
+    for (variant, seed), part in sorted(rows.partition_by("variant", "seed", as_dict=True).items()):
+        axes.plot(part["k"], part["value"], marker=".", label=f"{variant}, seed {seed}", linewidth=1)
+    axes.set_xlabel("supervision step")
+    axes.set_ylabel("solved (test puzzles)")
+    axes.legend(fontsize=7)
+    return _png(figure)

@@ -1,0 +1,29 @@
+"""The code location: the only ``Definitions``."""
+
+import dagster as dg
+
+from assets.benchmarks import BENCHMARKS, GeneratedSudoku
+from assets.graph import build_benchmark, build_leaderboard
+from assets.partitions import all_variants, variant_seed_partitions
+from pipelines.jobs import build_jobs
+from pipelines.resources import resources
+from pipelines.schedules import build_weekly_retraining
+from pipelines.sensors import REPORTS_FOLLOW
+
+
+_VARIANTS = all_variants()
+_GENERATED = [name for name, benchmark in BENCHMARKS.items() if isinstance(benchmark.source, GeneratedSudoku)]
+PARTITIONS = variant_seed_partitions(_VARIANTS)
+
+defs = dg.Definitions(
+    assets=[
+        *(asset for name, benchmark in BENCHMARKS.items() for asset in build_benchmark(name, benchmark, _VARIANTS, PARTITIONS)),
+        build_leaderboard(list(BENCHMARKS)),
+    ],
+    jobs=build_jobs(BENCHMARKS, _GENERATED, PARTITIONS),
+    schedules=[build_weekly_retraining(BENCHMARKS)],
+    sensors=[REPORTS_FOLLOW],
+    resources=resources(),
+    # Steps share one process: a step of its own costs seconds, and training has its own process anyway (DAGSTER.md).
+    executor=dg.in_process_executor,
+)

@@ -1,0 +1,103 @@
+"""Writing so that a reader never sees half of it: temporary name, fsync, rename."""
+
+import contextlib
+import os
+import shutil
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from uuid import uuid4
+
+_PREFIX = ".tmp-"
+
+
+def _temporary(target: Path) -> Path:
+    return target.parent / f"{_PREFIX}{socket.gethostname()}-{os.getpid()}-{uuid4().hex[:8]}-{target.name}"
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def sync_tree(root: Path) -> None:
+    """fsync every file and folder below and including ``root``."""
+    for folder, _, files in os.walk(root):
+        for name in files:
+            _sync(Path(folder) / name)
+        _sync(Path(folder))
+
+
+def sweep(folder: Path) -> None:
+    """Remove temporary files of dead processes of this machine: what a killed writer left."""
+    mine = f"{_PREFIX}{socket.gethostname()}-"
+    for path in folder.glob(f"{mine}*"):
+        pid = path.name.removeprefix(mine).split("-")[0]
+        if pid.isdigit() and not Path(f"/proc/{pid}").exists():
+            _remove(path)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def new_file(target: Path) -> Iterator[Path]:
+    """A temporary path beside ``target`` to write to; on success it is synced and replaces ``target``, on failure removed."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    sweep(target.parent)
+    temporary = _temporary(target)
+    try:
+        yield temporary
+        _sync(temporary)
+        temporary.replace(target)
+        _sync(target.parent)
+    finally:
+        _remove(temporary)
+
+
+@contextlib.contextmanager
+def staging(parent: Path) -> Iterator[Path]:
+    """A temporary folder in ``parent``, removed at the end unless :func:`publish` has renamed it."""
+    parent.mkdir(parents=True, exist_ok=True)
+    sweep(parent)
+    temporary = _temporary(parent / "folder")
+    temporary.mkdir()
+    try:
+        yield temporary
+    finally:
+        _remove(temporary)
+
+
+def publish(temporary: Path, target: Path) -> None:
+    """Sync the folder ``temporary`` and rename it to ``target``; an older ``target`` is moved aside first and then removed.
+
+    Between the two renames there is no ``target``; where readers may come at that moment, use a fresh name and :func:`point`.
+    """
+    sync_tree(temporary)
+    aside = _temporary(target)
+    if target.exists():
+        target.rename(aside)
+    temporary.rename(target)
+    _sync(target.parent)
+    _remove(aside)
+
+
+def point(link: Path, target: Path) -> None:
+    """Make the symbolic link ``link`` refer to its sibling ``target``, replacing an older link in one step."""
+    temporary = _temporary(link)
+    temporary.symlink_to(target.name)
+    temporary.replace(link)
+    _sync(link.parent)
+
+
+def write_text(target: Path, text: str) -> None:
+    """Write a whole small file atomically (UTF-8)."""
+    with new_file(target) as temporary:
+        temporary.write_text(text, "utf-8")

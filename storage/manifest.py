@@ -1,0 +1,85 @@
+"""A folder's checksums: what was written, and proof that it still is.
+
+``manifest.json`` lists every file of the folder with its size and SHA-256. The hash of that list is the folder's content hash: the
+data version in Dagster, and what a score refers back to.
+"""
+
+import hashlib
+import json
+from pathlib import Path
+
+from storage.atomic import write_text
+
+MANIFEST = "manifest.json"
+
+
+class CorruptDataError(Exception):
+    """Stored bytes are not the ones that were written; the message names the file and the remedy."""
+
+
+def hash_file(path: Path) -> str:
+    """SHA-256 of a file's bytes, hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _files(folder: Path) -> dict[str, Path]:
+    return {
+        path.relative_to(folder).as_posix(): path
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and path.name != MANIFEST
+    }
+
+
+def _content_hash(listing: dict[str, dict[str, int | str]]) -> str:
+    return hashlib.sha256(json.dumps(listing, sort_keys=True).encode()).hexdigest()
+
+
+def write_manifest(folder: Path) -> str:
+    """List the folder's files with their checksums and return the content hash."""
+    listing: dict[str, dict[str, int | str]] = {
+        name: {"bytes": path.stat().st_size, "sha256": hash_file(path)} for name, path in _files(folder).items()
+    }
+    content_hash = _content_hash(listing)
+    write_text(folder / MANIFEST, json.dumps({"content_hash": content_hash, "files": listing}, indent=1))
+    return content_hash
+
+
+def _read(folder: Path) -> tuple[dict[str, dict[str, int | str]], str]:
+    try:
+        manifest = json.loads((folder / MANIFEST).read_text("utf-8"))
+        listing, recorded = manifest["files"], manifest["content_hash"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise CorruptDataError(f"{folder / MANIFEST}: {error!r}; expected a readable manifest; write the folder again") from error
+    if _content_hash(listing) != recorded:
+        raise CorruptDataError(f"{folder / MANIFEST}: its list of files was changed after writing; write the folder again")
+    return listing, recorded
+
+
+def read_content_hash(folder: Path) -> str:
+    """The content hash in the folder's manifest, without reading the files.
+
+    :raises CorruptDataError: no readable manifest.
+    """
+    return _read(folder)[1]
+
+
+def verify_manifest(folder: Path) -> str:
+    """Compare every file with the manifest and return the content hash.
+
+    :raises CorruptDataError: a file that is missing, changed or not listed, by name.
+    """
+    listing, recorded = _read(folder)
+    found = _files(folder)
+    for name in sorted(set(found) | set(listing)):
+        path = folder / name
+        if name not in found:
+            raise CorruptDataError(f"{path}: missing, though {MANIFEST} lists it; write the folder again")
+        if name not in listing:
+            raise CorruptDataError(f"{path}: not listed in {MANIFEST}; remove it or write the folder again")
+        size = path.stat().st_size
+        if size != listing[name]["bytes"]:
+            raise CorruptDataError(f"{path}: {size} bytes, expected {listing[name]['bytes']}; write the folder again")
+        if hash_file(path) != listing[name]["sha256"]:
+            raise CorruptDataError(f"{path}: its bytes changed since they were written (SHA-256 differs); write the folder again")
+    return recorded

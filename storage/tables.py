@@ -1,0 +1,173 @@
+"""Tables in parquet, hive-partitioned by benchmark, variant and seed, one writer per file; pandera schemas say what a row is.
+
+Read with ``polars.scan_parquet(root / "tables" / "scores", hive_partitioning=True)`` or :func:`scan`.
+"""
+
+import re
+from pathlib import Path
+
+import pandera.polars as pa
+import polars as pl
+from pandera.errors import SchemaErrors
+from pandera.typing.polars import Series
+
+from storage.atomic import new_file
+
+
+class TableError(ValueError):
+    """Rows that are not what the table's schema says; the message names table, column and what was found."""
+
+
+class Table(pa.DataFrameModel):
+    """Base of all schemas: exactly these columns, in the given types (values are cast where that loses nothing)."""
+
+    class Config(pa.DataFrameModel.Config):
+        strict = True
+        coerce = True
+
+
+class Puzzles(Table):
+    """Base puzzles: one row each. ``question`` and ``answer`` as text, ``.`` for a blank; ``form``: hash of the canonical form."""
+
+    split: Series[str] = pa.Field(isin=["train", "test"])
+    puzzle: Series[pl.Int64] = pa.Field(ge=0)
+    name: Series[str] = pa.Field(unique=True)
+    question: Series[str]
+    answer: Series[str]
+    clues: Series[pl.Int64] = pa.Field(ge=1)
+    difficulty: Series[pl.Int64] = pa.Field(ge=0)
+    form: Series[str] = pa.Field(unique=True)
+    source: Series[str]
+
+
+class AugmentedPuzzles(Table):
+    """Stored puzzles, augmentations included, in the order of the examples. ``augmentation`` 0 is the puzzle itself."""
+
+    split: Series[str] = pa.Field(isin=["train", "test"])
+    example: Series[pl.Int64] = pa.Field(ge=0)
+    group: Series[pl.Int64] = pa.Field(ge=0)
+    base: Series[str]
+    augmentation: Series[pl.Int32] = pa.Field(ge=0)
+    difficulty: Series[pl.Int64] = pa.Field(ge=0)
+    source: Series[str]
+
+
+class Training(Table):
+    """Progress of a training, one row per logging interval; losses and accuracies are means over it."""
+
+    step: Series[pl.Int64] = pa.Field(ge=1)
+    examples: Series[pl.Int64] = pa.Field(ge=1)
+    loss: Series[float]
+    answer_loss: Series[float]
+    halt_loss: Series[float]
+    cell_accuracy: Series[float] = pa.Field(ge=0, le=1)
+    exact_accuracy: Series[float] = pa.Field(ge=0, le=1)
+    mean_steps: Series[float] = pa.Field(ge=1)
+    learning_rate: Series[float] = pa.Field(ge=0)
+    examples_per_second: Series[float] = pa.Field(gt=0)
+    wall_seconds: Series[float] = pa.Field(gt=0)
+
+
+class Predictions(Table):
+    """Answers of the averaged weights after the last supervision step, one row per example.
+
+    ``steps``: the supervision step at which the halting head would first have stopped; ``solved_after``: whether the example is
+    solved after each step; ``prediction``: tokens after the last.
+    """
+
+    split: Series[str] = pa.Field(isin=["train", "test"])
+    example: Series[pl.Int64] = pa.Field(ge=0)
+    puzzle: Series[str]
+    solved: Series[bool]
+    cell_accuracy: Series[float] = pa.Field(ge=0, le=1)
+    halt_logit: Series[float]
+    steps: Series[pl.Int32] = pa.Field(ge=1)
+    solved_after: Series[pl.List] = pa.Field(dtype_kwargs={"inner": pl.Boolean})
+    prediction: Series[pl.Binary]
+    difficulty: Series[pl.Int64] = pa.Field(ge=0)
+
+
+class Scores(Table):
+    """Metrics with their 95 % interval, and what they came from. ``k``: pass@k, or the supervision step of a depth curve."""
+
+    split: Series[str] = pa.Field(isin=["train", "test"])
+    metric: Series[str] = pa.Field(isin=["exact_accuracy", "cell_accuracy", "exact_accuracy_after_step", "mean_steps"])
+    k: Series[pl.Int32] = pa.Field(nullable=True)
+    value: Series[float]
+    low: Series[float]
+    high: Series[float]
+    n: Series[pl.Int64] = pa.Field(ge=1)
+    step: Series[pl.Int64] = pa.Field(ge=1)
+    checkpoint: Series[str]
+    data_version: Series[str]
+    code_version: Series[str]
+    config_hash: Series[str]
+    run_id: Series[str]
+    created_at: Series[str]
+
+
+class Ablation(Table):
+    """One row per variant of a benchmark: ours over seeds beside the published figure."""
+
+    name: Series[str] = pa.Field(unique=True)
+    published: Series[float] = pa.Field(nullable=True)
+    published_source: Series[str] = pa.Field(nullable=True)
+    ours: Series[float] = pa.Field(ge=0, le=1, nullable=True)
+    low: Series[float] = pa.Field(nullable=True)
+    high: Series[float] = pa.Field(nullable=True)
+    seeds: Series[pl.Int64] = pa.Field(ge=0)
+    difference: Series[float] = pa.Field(nullable=True)
+    parameters: Series[pl.Int64] = pa.Field(nullable=True)
+    depth: Series[pl.Int64] = pa.Field(nullable=True)
+    forward_passes: Series[pl.Int64] = pa.Field(nullable=True)
+    train_seconds: Series[float] = pa.Field(nullable=True)
+    examples_seen: Series[float] = pa.Field(nullable=True)
+
+
+def name_of(table: type[Table]) -> str:
+    """The table's name on disk: its class's, in lower case with underscores."""
+    return re.sub(r"(?<!^)(?=[A-Z])", "_", table.__name__).lower()
+
+
+def validate(table: type[Table], frame: pl.DataFrame) -> pl.DataFrame:
+    """``frame`` in the schema's types and order of columns.
+
+    :raises TableError: one line with every violation.
+    """
+    columns = [name for name in table.to_schema().columns if name in frame.columns]
+    try:
+        return table.validate(frame.select(*columns, pl.exclude(columns)), lazy=True)  # type: ignore[return-value]  # pandera returns the frame it was given
+    except SchemaErrors as error:
+        cases = error.failure_cases.select("column", "check", "failure_case").unique(maintain_order=True).head(5).rows()
+        found = "; ".join(f"column {column}: {check} fails for {case!r}" for column, check, case in cases)
+        raise TableError(f"table {name_of(table)}: {found}; expected the columns and bounds in storage/tables.py") from error
+
+
+def write_file(path: Path, table: type[Table], frame: pl.DataFrame) -> pl.DataFrame:
+    """Validate ``frame`` and write it to one parquet file, atomically; returns what was written."""
+    valid = validate(table, frame)
+    with new_file(path) as temporary:
+        valid.write_parquet(temporary, compression="zstd", statistics=True)
+    return valid
+
+
+def partition_path(root: Path, table: type[Table], benchmark: str, variant: str | None = None, seed: int | None = None) -> Path:
+    """The file of one partition below ``root``."""
+    folder = root / name_of(table) / f"benchmark={benchmark}"
+    if variant is not None:
+        folder = folder / f"variant={variant}" / f"seed={seed}"
+    return folder / "part.parquet"
+
+
+def scan(root: Path, table: type[Table]) -> pl.LazyFrame:
+    """All partitions of a table, with the columns ``benchmark``, and ``variant`` and ``seed`` where it has them.
+
+    :raises FileNotFoundError: nothing has been written yet.
+    """
+    files = sorted((root / name_of(table)).rglob("part.parquet"))
+    if not files:
+        raise FileNotFoundError(f"{root / name_of(table)}: no partitions yet; materialize the assets that write them first")
+    schema = {"benchmark": pl.String}
+    if any("variant=" in file.as_posix() for file in files):
+        schema |= {"variant": pl.String, "seed": pl.Int64}
+    return pl.scan_parquet(files, hive_partitioning=True, hive_schema=schema)

@@ -1,0 +1,121 @@
+"""Checkpoints: everything that exact resumption needs, in folders that appear whole or not at all.
+
+``RUN/checkpoints/step-00001234/`` holds ``weights``, ``average`` (EMA), ``optimizer`` and ``carry`` as safetensors, ``progress.json``
+(step, data position, totals of the running interval) and a manifest with checksums. Random draws are functions of the seed and the
+step (:mod:`trm_model.seeding`), so that no generator's state has to be kept.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from storage.atomic import publish, staging, write_text
+from storage.manifest import verify_manifest, write_manifest
+from trm_model.batches import Position
+from trm_model.reasoner import State
+from trm_model.supervision import Batch, Carry
+
+FOLDER = "checkpoints"
+KEEP = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a training has come; ``totals`` are the sums of the logging interval under way, ``wall_seconds`` all time trained."""
+
+    step: int = 0
+    position: Position = Position()
+    totals: tuple[float, ...] = ()
+    wall_seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """Tensors by name (all on the CPU after loading) and the progress. ``average`` is empty for variants without EMA."""
+
+    weights: Mapping[str, Tensor]
+    average: Mapping[str, Tensor]
+    optimizer: Mapping[str, Tensor]
+    carry: Mapping[str, Tensor]
+    progress: Progress
+
+    @property
+    def evaluated(self) -> dict[str, Tensor]:
+        """The weights that are evaluated: averaged where the variant averages, the rest as they are."""
+        return {**self.weights, **self.average}
+
+
+_PARTS = ("weights", "average", "optimizer", "carry")
+
+
+def save(run: Path, checkpoint: Checkpoint) -> Path:
+    """Write a checkpoint below ``run`` atomically and remove all but the newest ones."""
+    parent = run / FOLDER
+    target = parent / f"step-{checkpoint.progress.step:08d}"
+    with staging(parent) as temporary:
+        for part in _PARTS:
+            tensors: Mapping[str, Tensor] = getattr(checkpoint, part)
+            save_file({name: t.detach().contiguous().cpu().clone() for name, t in tensors.items()}, temporary / f"{part}.safetensors")
+        write_text(temporary / "progress.json", json.dumps(asdict(checkpoint.progress)))
+        write_manifest(temporary)
+        publish(temporary, target)
+    for old in saved(run)[:-KEEP]:
+        # Renamed first: a half-removed folder must not look like a checkpoint.
+        with staging(parent) as grave:
+            old.rename(grave / old.name)
+    return target
+
+
+def saved(run: Path) -> list[Path]:
+    """The run's checkpoint folders, oldest first."""
+    return sorted((run / FOLDER).glob("step-*"))
+
+
+def load(folder: Path) -> Checkpoint:
+    """Read a checkpoint.
+
+    :raises CorruptDataError: a file that is missing or not as written, by name.
+    """
+    verify_manifest(folder)
+    progress = json.loads((folder / "progress.json").read_text("utf-8"))
+    return Checkpoint(
+        *(load_file(folder / f"{part}.safetensors") for part in _PARTS),
+        Progress(
+            progress["step"], Position(**progress["position"]), tuple(progress["totals"]), progress["wall_seconds"]
+        ),
+    )
+
+
+def carry_tensors(carry: Carry) -> dict[str, Tensor]:
+    """A carry as named tensors."""
+    latents = {f"latents.{number}": latent for number, latent in enumerate(carry.state.latents)}
+    batch = {"inputs": carry.batch.inputs, "labels": carry.batch.labels, "puzzle_ids": carry.batch.puzzle_ids}
+    return {**batch, "answer": carry.state.answer, **latents, "steps": carry.steps, "halted": carry.halted}
+
+
+def carry_from_tensors(tensors: Mapping[str, Tensor], device: torch.device) -> Carry:
+    """The inverse of :func:`carry_tensors`, on ``device``."""
+    t = {name: tensor.to(device) for name, tensor in tensors.items()}
+    latents = tuple(t[f"latents.{number}"] for number in range(sum(name.startswith("latents.") for name in t)))
+    return Carry(Batch(t["inputs"], t["labels"], t["puzzle_ids"]), State(t["answer"], latents), t["steps"], t["halted"])
+
+
+def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """The optimizer's state as ``INDEX.NAME`` tensors."""
+    state: dict[int, dict[str, Any]] = optimizer.state_dict()["state"]
+    return {f"{index}.{name}": torch.as_tensor(value) for index, values in state.items() for name, value in values.items()}
+
+
+def restore_optimizer(optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tensor]) -> None:
+    """Put :func:`optimizer_tensors` back."""
+    state: dict[int, dict[str, Tensor]] = {}
+    for key, value in tensors.items():
+        index, name = key.split(".", 1)
+        state.setdefault(int(index), {})[name] = value
+    optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})

@@ -1,0 +1,136 @@
+"""The blocks of the recursion networks, as the authors' code has them: post-norm, no biases, RMSNorm without weight.
+
+Weights are float32 and are cast to the activations' dtype where they are used.
+"""
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from trm_model import onednn
+from trm_model.recipe import Size
+from trm_model.variant import Attention, TokenMlp, Variant
+
+NORM_EPSILON = 1e-5
+ROPE_BASE = 10_000.0
+
+
+def truncated_normal(shape: tuple[int, ...], std: float, generator: torch.Generator) -> Tensor:
+    """Normal numbers cut at two standard deviations, rescaled so that ``std`` is that of the result (JAX's definition).
+
+    The authors initialise every weight this way (HRM §2 "truncated LeCun normal"). ``std`` 0 gives zeros.
+    """
+    # Moments of a standard normal cut at +-2: variance 1 - 2 * 2 phi(2) / (Phi(2) - Phi(-2)).
+    mass = math.erf(math.sqrt(2.0))
+    density = math.exp(-2.0) / math.sqrt(2.0 * math.pi)
+    scale = std / math.sqrt(1.0 - 4.0 * density / mass)
+    uniform = torch.rand(shape, generator=generator, dtype=torch.float64) * 2.0 - 1.0
+    return (torch.erfinv(uniform * mass) * math.sqrt(2.0) * scale).clamp_(-2.0 * scale, 2.0 * scale).to(torch.float32)
+
+
+def linear(x: Tensor, weight: Tensor) -> Tensor:
+    """``x @ weight.T`` in the dtype of ``x``. x [..., in], weight [out, in] -> [..., out]."""
+    weight = weight.to(x.dtype)
+    if onednn.serves(x):
+        pixels = onednn.as_pixels(x.reshape(-1, x.shape[-1]))
+        return F.conv2d(pixels, weight[:, :, None, None]).permute(0, 2, 3, 1).reshape(*x.shape[:-1], len(weight))
+    return F.linear(x, weight)
+
+
+def swiglu(x: Tensor, gate_up: Tensor, down: Tensor) -> Tensor:
+    """``(silu(x @ gate.T) * (x @ up.T)) @ down.T`` (Shazeer 2020). x [..., W], gate_up [2 I, W], down [W, I] -> [..., W]."""
+    if onednn.serves(x):
+        return onednn.swiglu(x, gate_up, down)
+    gate, up = linear(x, gate_up).chunk(2, dim=-1)
+    return linear(F.silu(gate) * up, down)
+
+
+def rms_norm(x: Tensor) -> Tensor:
+    """Divide by the root mean square over the last axis (float32 inside, eps 1e-5, no weight)."""
+    return F.rms_norm(x.float(), (x.shape[-1],), eps=NORM_EPSILON).to(x.dtype)
+
+
+def inner_width(width: int, expansion: float) -> int:
+    """SwiGLU inner width: two thirds of ``expansion * width``, rounded up to a multiple of 256."""
+    return -(-round(expansion * width * 2 / 3) // 256) * 256
+
+
+class SwiGlu(nn.Module):
+    """:func:`swiglu` over the last axis, with its weights."""
+
+    def __init__(self, width: int, expansion: float, generator: torch.Generator) -> None:
+        super().__init__()
+        inner = inner_width(width, expansion)
+        self.gate_up = nn.Parameter(truncated_normal((2 * inner, width), width**-0.5, generator))
+        self.down = nn.Parameter(truncated_normal((width, inner), inner**-0.5, generator))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return swiglu(x, self.gate_up, self.down)
+
+
+def rotary_table(length: int, head_width: int) -> Tensor:
+    """Cosines and sines of the rotary positions (Su et al. 2021), [2, length, head_width] float32; the two halves of a head pair up."""
+    rates = ROPE_BASE ** (-torch.arange(0, head_width, 2, dtype=torch.float32) / head_width)
+    angles = torch.outer(torch.arange(length, dtype=torch.float32), rates).repeat(1, 2)
+    return torch.stack((angles.cos(), angles.sin()))
+
+
+def rotate(x: Tensor, table: Tensor) -> Tensor:
+    """Apply :func:`rotary_table` to queries or keys [B, H, S, head_width] (float32 inside)."""
+    cosine, sine = table[0], table[1]
+    left, right = x.float().chunk(2, dim=-1)
+    return (x.float() * cosine + torch.cat((-right, left), dim=-1) * sine).to(x.dtype)
+
+
+class SelfAttention(nn.Module):
+    """Multi-head attention over all positions, both directions. [B, S, D] -> [B, S, D]."""
+
+    rotary: Tensor | None
+
+    def __init__(self, mixer: Attention, size: Size, length: int, generator: torch.Generator) -> None:
+        super().__init__()
+        self.heads = size.heads
+        self.qkv = nn.Parameter(truncated_normal((3 * size.width, size.width), size.width**-0.5, generator))
+        self.out = nn.Parameter(truncated_normal((size.width, size.width), size.width**-0.5, generator))
+        table = rotary_table(length, size.width // size.heads) if mixer.positions == "rope" else None
+        self.register_buffer("rotary", table, persistent=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        batch, length, width = x.shape
+        query, key, value = linear(x, self.qkv).view(batch, length, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
+        if self.rotary is not None:
+            query, key = rotate(query, self.rotary), rotate(key, self.rotary)
+        mixed = F.scaled_dot_product_attention(query, key, value)
+        return linear(mixed.transpose(1, 2).reshape(batch, length, width), self.out)
+
+
+class Block(nn.Module):
+    """Mix positions, then channels; each is added to its input and normalised after (post-norm). [B, S, D] -> [B, S, D]."""
+
+    def __init__(self, variant: Variant, size: Size, length: int, generator: torch.Generator) -> None:
+        super().__init__()
+        self.mixes_tokens = isinstance(variant.mixer, TokenMlp)
+        self.mixer = (
+            SwiGlu(length, size.expansion, generator)
+            if isinstance(variant.mixer, TokenMlp)
+            else SelfAttention(variant.mixer, size, length, generator)
+        )
+        self.channels = SwiGlu(size.width, size.expansion, generator)
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.mixes_tokens:
+            # The authors normalise over positions here, not over channels.
+            x = x.transpose(1, 2)
+            x = rms_norm(x + self.mixer(x)).transpose(1, 2)
+        else:
+            x = rms_norm(x + self.mixer(x))
+        return rms_norm(x + self.channels(x))
+
+
+class Network(nn.Sequential):
+    """``variant.layers`` blocks: the f of the recursion. [B, P + L, D] -> [B, P + L, D]."""
+
+    def __init__(self, variant: Variant, size: Size, length: int, generator: torch.Generator) -> None:
+        super().__init__(*(Block(variant, size, length, generator) for _ in range(variant.layers)))

@@ -1,0 +1,284 @@
+"""The training loop: deep supervision with a carried state, one for all variants."""
+
+import json
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from storage.atomic import write_text
+from storage.examples import Examples, Header
+from trm_model import checkpoint as checkpoints
+from trm_model.batches import DeviceExamples, Sampler
+from trm_model.checkpoint import Checkpoint, Progress
+from trm_model.ema import Ema
+from trm_model.embedding import sign_sgd_
+from trm_model.halting import earliest_halts
+from trm_model.optim import make_optimizer, warmup
+from trm_model.reasoner import Reasoner
+from trm_model.recipe import Recipe
+from trm_model.seeding import derive, torch_generator
+from trm_model.supervision import Carry, Supervision, supervise
+from trm_model.variant import Variant
+
+METRICS = "metrics.jsonl"
+TOTALS = ("examples", "answer_loss", "halt_loss", "right_cells", "labelled_cells", "solved", "steps", "halted")
+
+
+class TrainingError(RuntimeError):
+    """Training cannot go on; the message says why and what to do."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Execution:
+    """How to run, which changes speed but not what is trained.
+
+    :param device: ``cpu``, ``cuda``, ``cuda:1``, …
+    :param log_steps: optimizer steps per row of metrics.
+    :param checkpoint_seconds: time between checkpoints.
+    :param compile: let torch compile the networks (worth it on GPUs).
+    """
+
+    device: str = "cpu"
+    log_steps: int = 50
+    checkpoint_seconds: float = 60.0
+    compile: bool = False
+
+
+def build(variant: Variant, recipe: Recipe, header: Header, seed: int) -> Reasoner:
+    """The untrained model of a variant for data with this header; weights from ``seed``."""
+    return Reasoner(
+        variant,
+        recipe.size,
+        vocabulary=len(header.vocabulary),
+        length=header.length,
+        num_puzzles=header.num_puzzle_ids,
+        generator=torch_generator(seed, "weights"),
+        precision=recipe.precision,
+    )
+
+
+class Trainer:
+    """A training under way: model, optimizer, average, carry and position.
+
+    :param seed: of weights, order of the data and exploration.
+    """
+
+    def __init__(self, variant: Variant, recipe: Recipe, examples: Examples, seed: int, execution: Execution) -> None:
+        device = torch.device(execution.device)
+        self.recipe, self.seed, self.execution = recipe, seed, execution
+        self.reasoner = build(variant, recipe, examples.header, seed).to(device)
+        if execution.compile:
+            for network in self.reasoner.networks:
+                network.compile(dynamic=False)
+        self.optimizer = make_optimizer(self.reasoner.parameters(), recipe)
+        self.ema = Ema(self.reasoner, recipe.ema_decay) if variant.ema else None
+        self.data = DeviceExamples(examples, device)
+        self.sampler = Sampler(examples, recipe.batch_size, derive(seed, "order"))
+        self.carry: Carry | None = None
+        self.progress = Progress()
+        self.totals = torch.zeros(len(TOTALS), dtype=torch.float64, device=device)
+
+    def resume(self, state: Checkpoint) -> None:
+        """Continue from a checkpoint exactly."""
+        self.reasoner.load_state_dict(state.weights)
+        if self.ema is not None:
+            self.ema.average = {name: t.to(self.data.device) for name, t in state.average.items()}
+        checkpoints.restore_optimizer(self.optimizer, state.optimizer)
+        self.carry = checkpoints.carry_from_tensors(state.carry, self.data.device)
+        self.progress = state.progress
+        self.totals = torch.tensor(state.progress.totals, dtype=torch.float64, device=self.data.device)
+
+    def checkpoint(self, wall_seconds: float) -> Checkpoint:
+        """The state between two steps (references, not copies: save before the next step)."""
+        assert self.carry is not None, "nothing trained yet"
+        return Checkpoint(
+            self.reasoner.state_dict(),
+            self.ema.average if self.ema is not None else {},
+            checkpoints.optimizer_tensors(self.optimizer),
+            checkpoints.carry_tensors(self.carry),
+            Progress(self.progress.step, self.progress.position, tuple(self.totals.tolist()), wall_seconds),
+        )
+
+    def run(self, on_step: Callable[["Trainer", Tensor | None], bool]) -> None:
+        """Train to the recipe's last step.
+
+        :param on_step: called after each optimizer step with the interval's totals (see :data:`TOTALS`) when one has ended, else
+            None; returning False stops.
+        """
+        recipe, device = self.recipe, self.data.device
+        for index, position in self.sampler.batches(self.progress.position):
+            if self.progress.step >= recipe.steps:
+                return
+            step = self.progress.step + 1
+            batch = self.data.gather(index)
+            carry = Carry.fresh(self.reasoner, batch) if self.carry is None else self.carry.refill(self.reasoner, batch)
+            earliest = earliest_halts(
+                recipe.batch_size, recipe.max_steps, recipe.exploration, torch_generator(self.seed, "halt", step, device=device)
+            )
+            result = supervise(self.reasoner, carry, max_steps=recipe.max_steps, earliest=earliest)
+            self._update(result, warmup(step, recipe.warmup_steps))
+            self.carry = result.carry
+            self._count(result)
+            self.progress = Progress(step, position)
+            ended = step % self.execution.log_steps == 0 or step == recipe.steps
+            totals = self.totals.clone() if ended else None
+            if ended:
+                self.totals.zero_()
+            if not on_step(self, totals):
+                return
+
+    def _update(self, result: Supervision, factor: float) -> None:
+        recipe = self.recipe
+        for group in self.optimizer.param_groups:
+            group["lr"] = recipe.learning_rate * factor
+        self.optimizer.zero_grad()
+        (result.losses.total / recipe.batch_size).backward()
+        self.optimizer.step()
+        if self.ema is not None:
+            self.ema.update(self.reasoner)
+        if recipe.size.puzzle_width:
+            assert result.rows.grad is not None
+            sign_sgd_(
+                self.reasoner.puzzle_rows,
+                result.carry.batch.puzzle_ids,
+                result.rows.grad,
+                learning_rate=recipe.puzzle_learning_rate * factor,
+                weight_decay=recipe.puzzle_weight_decay,
+            )
+
+    @torch.no_grad()
+    def _count(self, result: Supervision) -> None:
+        losses, carry = result.losses, result.carry
+        self.totals += torch.stack(
+            [
+                torch.ones_like(losses.answer).sum(),
+                losses.answer.sum(),
+                losses.halt.sum().double(),
+                losses.right_cells.sum().double(),
+                losses.labelled_cells.sum().double(),
+                losses.solved.sum().double(),
+                torch.where(carry.halted, carry.steps, 0).sum().double(),
+                carry.halted.sum().double(),
+            ]
+        )
+
+
+def train(
+    run: Path,
+    variant: Variant,
+    recipe: Recipe,
+    examples: Examples,
+    seed: int,
+    execution: Execution,
+    *,
+    report: Callable[[str], None] = print,
+    stop: Callable[[], bool] = lambda: False,
+) -> Progress:
+    """Train in the folder ``run``, from its newest checkpoint if it has one; writes checkpoints and ``metrics.jsonl`` there.
+
+    :param report: told about progress, a few times a minute.
+    :param stop: asked after each step; True writes a checkpoint and returns.
+    :returns: the progress at the last checkpoint; finished if its step is ``recipe.steps``.
+    :raises TrainingError: a loss that is not finite.
+    :raises CorruptDataError: a damaged checkpoint.
+    """
+    trainer = Trainer(variant, recipe, examples, seed, execution)
+    folders = checkpoints.saved(run)
+    if folders:
+        trainer.resume(checkpoints.load(folders[-1]))
+        report(f"continuing from step {trainer.progress.step} of {recipe.steps} ({folders[-1]})")
+    metrics = run / METRICS
+    _keep_rows(metrics, trainer.progress.step)
+    clock = _Clock(trainer.progress.wall_seconds)
+    saved_at = reported_at = time.monotonic()
+
+    with metrics.open("a", encoding="utf-8") as lines:
+
+        def save() -> None:
+            nonlocal saved_at
+            lines.flush()
+            os.fsync(lines.fileno())
+            checkpoints.save(run, trainer.checkpoint(clock.seconds()))
+            saved_at = time.monotonic()
+
+        def on_step(current: Trainer, totals: Tensor | None) -> bool:
+            nonlocal reported_at
+            step = current.progress.step
+            if totals is not None:
+                row = _row(current, totals, clock)
+                if not row["loss"] == row["loss"] or abs(row["loss"]) == float("inf"):
+                    raise TrainingError(
+                        f"{run}: the loss is {row['loss']} at step {step}, expected a finite number; "
+                        "lower learning_rate or lengthen warmup_steps, then start again"
+                    )
+                lines.write(json.dumps(row) + "\n")
+                lines.flush()
+                if time.monotonic() - reported_at > 10 or step == recipe.steps:
+                    reported_at = time.monotonic()
+                    report(
+                        f"step {step}/{recipe.steps}: loss {row['loss']:.4f}, cells {row['cell_accuracy']:.1%}, "
+                        f"solved {row['exact_accuracy']:.1%}, {row['examples_per_second']:.0f} examples/s"
+                    )
+            stopping = stop()
+            if stopping or step == recipe.steps or time.monotonic() - saved_at >= execution.checkpoint_seconds:
+                save()
+            return not stopping
+
+        trainer.run(on_step)
+    return trainer.progress
+
+
+class _Clock:
+    """Seconds trained in all, earlier processes included, and since the last row."""
+
+    def __init__(self, before: float) -> None:
+        self.before = before
+        self.started = self.last = time.monotonic()
+
+    def seconds(self) -> float:
+        return self.before + time.monotonic() - self.started
+
+    def lap(self) -> float:
+        now = time.monotonic()
+        lap, self.last = now - self.last, now
+        return max(lap, 1e-9)
+
+
+def _row(trainer: Trainer, totals: Tensor, clock: _Clock) -> dict[str, Any]:
+    total = dict(zip(TOTALS, totals.tolist(), strict=True))
+    examples, step = total["examples"], trainer.progress.step
+    answer, halt = total["answer_loss"] / examples, total["halt_loss"] / examples
+    return {
+        "step": step,
+        "examples": step * trainer.recipe.batch_size,
+        "loss": answer + 0.5 * halt,
+        "answer_loss": answer,
+        "halt_loss": halt,
+        "cell_accuracy": total["right_cells"] / max(total["labelled_cells"], 1.0),
+        "exact_accuracy": total["solved"] / examples,
+        # Of the examples that halted; an interval in which none did has seen no full run yet.
+        "mean_steps": total["steps"] / total["halted"] if total["halted"] else float(trainer.recipe.max_steps),
+        "learning_rate": trainer.recipe.learning_rate * warmup(step, trainer.recipe.warmup_steps),
+        "examples_per_second": examples / clock.lap(),
+        "wall_seconds": clock.seconds(),
+    }
+
+
+def _keep_rows(metrics: Path, step: int) -> None:
+    """Drop rows after ``step`` (and a half-written last one): the steps will be trained again."""
+    if not metrics.exists():
+        return
+    kept: list[str] = []
+    for line in metrics.read_text("utf-8").splitlines():
+        try:
+            if json.loads(line)["step"] <= step:
+                kept.append(line + "\n")
+        except (ValueError, KeyError):
+            break
+    write_text(metrics, "".join(kept))
