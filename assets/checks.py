@@ -1,26 +1,18 @@
 """What data and results must satisfy. Each check is a plain function of what is stored; graph.py declares it beside its asset."""
 
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 
-from assets.datasets import grids
+from assets.common import Verdict
+from assets.grids import grids
 from storage.examples import Examples
 from storage.manifest import CorruptDataError, verify_manifest
 from trm_model.puzzles import sudoku
 
 BALANCE = 0.02
 """Largest distance of a digit's share among the answers from 1 / n. Every solved grid holds each digit equally often."""
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """The outcome of one check and the figures behind it."""
-
-    passed: bool
-    figures: dict[str, int | float | str] = field(default_factory=dict)
 
 
 def _all(good: sudoku.Bools, what: str) -> Verdict:

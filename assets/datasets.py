@@ -1,20 +1,28 @@
-"""From a benchmark's source to validated puzzles, and from those to stored examples. Plain functions; graph.py makes assets of them."""
+"""From a benchmark's source to validated puzzles, and from those to stored examples."""
 
 import hashlib
+import json
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import dagster as dg
 import numpy as np
 import polars as pl
 
-from assets.benchmarks import GeneratedSudoku
+from assets.benchmarks import Benchmark, GeneratedSudoku
+from assets.checks import example_checks, puzzle_checks
+from assets.common import check_results, current_examples, folder_bytes, user_error
+from assets.grids import grids
+from assets.pictures import histogram, inline, markdown_frame, puzzle_sheet
 from assets.sudoku_csv import SourceError, read_sudoku_csv
-from storage.atomic import point, publish, staging
+from storage.atomic import point, publish, staging, write_text
 from storage.examples import Block, Header, read_examples, write_examples
 from storage.layout import SPLITS, Layout
-from storage.manifest import CorruptDataError, verify_manifest, write_manifest
-from storage.tables import AugmentedPuzzles, write_file
+from storage.manifest import CorruptDataError, hash_file, verify_manifest, write_manifest
+from storage.shards import write_shards
+from storage.tables import AugmentedPuzzles, Puzzles, write_file
 from trm_model.puzzles import sudoku
 from trm_model.seeding import derive, numpy_generator
 
@@ -40,8 +48,16 @@ class FileSplit:
     seed: int = 0
 
 
-def _puzzle_rows(split: str, start: int, puzzles: sudoku.Grids, answers: sudoku.Grids, guesses: sudoku.Ints, forms: sudoku.Grids,
-                 sources: list[str], name: str) -> pl.DataFrame:
+def _puzzle_rows(
+    split: str,
+    start: int,
+    puzzles: sudoku.Grids,
+    answers: sudoku.Grids,
+    guesses: sudoku.Ints,
+    forms: sudoku.Grids,
+    sources: list[str],
+    name: str,
+) -> pl.DataFrame:
     return pl.DataFrame(
         {
             "split": [split] * len(puzzles),
@@ -62,7 +78,16 @@ def generated_puzzles(source: GeneratedSudoku) -> pl.DataFrame:
     made = sudoku.generate(source.train + source.test, sudoku.SHAPES[source.digits], source.seed, source.extra_clues)
     origin = [f"generated, seed {source.seed}"]
     parts = [
-        _puzzle_rows(split, start, *(column[start:stop] for column in made), origin * (stop - start), f"{source.digits}x{source.digits}")
+        _puzzle_rows(
+            split,
+            start,
+            made.puzzles[start:stop],
+            made.answers[start:stop],
+            made.guesses[start:stop],
+            made.forms[start:stop],
+            origin * (stop - start),
+            f"{source.digits}x{source.digits}",
+        )
         for split, start, stop in (("train", 0, source.train), ("test", source.train, source.train + source.test))
     ]
     return pl.concat(parts)
@@ -119,12 +144,6 @@ def imported_puzzles(split: FileSplit, digits: int) -> tuple[pl.DataFrame, dict[
     return frame, hashes
 
 
-def grids(frame: pl.DataFrame, column: str, digits: int) -> sudoku.Grids:
-    """A text column of a puzzle table as grids uint8 [N, n * n]."""
-    raw = np.frombuffer("".join(frame[column]).encode(), np.uint8).reshape(len(frame), digits * digits)
-    return np.where(raw == ord("."), 0, raw - np.uint8(ord("0"))).astype(np.uint8)
-
-
 def _stream(
     puzzles: sudoku.Grids, answers: sudoku.Grids, copies: int, seed: int, shape: sudoku.Shape, progress: Callable[[int], None]
 ) -> Iterator[Block]:
@@ -137,9 +156,7 @@ def _stream(
         shuffled = np.tile(np.arange(members), len(index) // members) > 0
         counter = index.astype(np.uint64) * np.uint64(members) + np.tile(np.arange(members, dtype=np.uint64), len(index) // members)
         seeds = (counter * np.uint64(0xD1342543DE82EF95)) ^ base
-        questions[shuffled], solutions[shuffled] = sudoku.shuffle(
-            questions[shuffled], solutions[shuffled], seeds[shuffled], shape
-        )
+        questions[shuffled], solutions[shuffled] = sudoku.shuffle(questions[shuffled], solutions[shuffled], seeds[shuffled], shape)
         progress(int(index[-1]) + 1)
         yield Block(
             sudoku.to_tokens(questions),
@@ -167,7 +184,7 @@ def write_dataset(
     augmentations: int,
     seed: int,
     sources: dict[str, str],
-    progress: Callable[[str], None] = lambda text: None,
+    progress: Callable[[str], None] = lambda _: None,
 ) -> tuple[Path, str]:
     """Augment and store a benchmark's puzzles; returns the folder, named after its content hash, and that hash.
 
@@ -222,3 +239,104 @@ def sample_sheet(folder: Path, split: str, count: int) -> tuple[sudoku.Grids, su
     """The first ``count`` examples of a split as grids."""
     examples = read_examples(folder / f"{split}.zarr")
     return sudoku.from_tokens(examples.inputs[:count]), sudoku.from_tokens(examples.labels[:count])
+
+
+# Asset bodies
+
+
+def materialize_puzzles(
+    context: dg.AssetExecutionContext, layout: Layout, name: str, frame: pl.DataFrame, digits: int, hashes: dict[str, str]
+) -> dg.MaterializeResult:
+    path = layout.puzzles(name)
+    write_file(path, Puzzles, frame)
+    write_text(path.with_suffix(".sources.json"), json.dumps(hashes, indent=1))
+    stored = pl.read_parquet(path)
+    context.log.info("wrote %d puzzles to %s", len(stored), path)
+    few = stored.head(5)
+    sheet = puzzle_sheet(grids(few, "question", digits), grids(few, "answer", digits), sudoku.SHAPES[digits])
+    by_split = {split: stored.filter(pl.col("split") == split) for split in SPLITS}
+    distributions = {
+        column: histogram({split: part[column].to_numpy() for split, part in by_split.items()}, label)
+        for column, label in (("difficulty", "difficulty (guesses of our solver)"), ("clues", "clues"))
+    }
+    return dg.MaterializeResult(
+        metadata={
+            "dagster/row_count": len(stored),
+            **{split: len(part) for split, part in by_split.items()},
+            "bytes": path.stat().st_size,
+            "path": dg.MetadataValue.path(str(path)),
+            "sample": dg.MetadataValue.md(inline(sheet, "puzzles and answers")),
+            **{column: dg.MetadataValue.md(inline(png, column)) for column, png in distributions.items()},
+            "rows": markdown_frame(few.select("split", "name", "question", "answer", "clues", "difficulty")),
+            **({"sources": hashes} if hashes else {}),
+        },
+        data_version=dg.DataVersion(hash_file(path)[:16]),
+        check_results=check_results(name, "puzzles", puzzle_checks(stored, digits)),
+    )
+
+
+def materialize_examples(context: dg.AssetExecutionContext, layout: Layout, name: str, benchmark: Benchmark) -> dg.MaterializeResult:
+    path = layout.puzzles(name)
+    if not path.exists():
+        raise user_error(f"{path}: no puzzles yet; materialize {name}/puzzles first")
+    sources = {"puzzles": hash_file(path), **json.loads(path.with_suffix(".sources.json").read_text("utf-8"))}
+    seed = benchmark.source.seed if isinstance(benchmark.source, GeneratedSudoku) else 0
+    started, told = time.monotonic(), 0.0
+
+    def progress(text: str) -> None:
+        nonlocal told
+        if time.monotonic() - told > 10:
+            told = time.monotonic()
+            context.log.info(text)
+
+    folder, content_hash = write_dataset(
+        layout,
+        name,
+        pl.read_parquet(path),
+        digits=benchmark.digits,
+        augmentations=benchmark.augmentations,
+        seed=seed,
+        sources=sources,
+        progress=progress,
+    )
+    seconds = time.monotonic() - started
+    splits = {split: read_examples(folder / f"{split}.zarr") for split in SPLITS}
+    count = sum(len(split.inputs) for split in splits.values())
+    raw = sum(split.inputs.nbytes + split.labels.nbytes for split in splits.values())
+    stored = sum(folder_bytes(folder / f"{split}.zarr") for split in SPLITS)
+    context.log.info("wrote %d examples in %.1f s to %s", count, seconds, folder)
+    sheet = puzzle_sheet(*sample_sheet(folder, "train", 5), sudoku.SHAPES[benchmark.digits])
+    return dg.MaterializeResult(
+        metadata={
+            "dagster/row_count": count,
+            **{split: len(part.inputs) for split, part in splits.items()},
+            "bytes": stored,
+            "raw_over_stored": raw / stored,
+            "examples_per_second": count / seconds,
+            "path": dg.MetadataValue.path(str(folder)),
+            "content_hash": content_hash,
+            "sample": dg.MetadataValue.md(inline(sheet, "examples: a puzzle and its first shuffled versions")),
+        },
+        data_version=dg.DataVersion(content_hash[:16]),
+        check_results=check_results(name, "examples", example_checks(folder, splits, benchmark.digits)),
+    )
+
+
+def materialize_shards(layout: Layout, name: str) -> dg.MaterializeResult:
+    folder = current_examples(layout, name)
+    hashes: dict[str, str] = {}
+    for split in SPLITS:
+        target = layout.shards(name, split)
+        with staging(target.parent) as temporary:
+            hashes[split] = write_shards(temporary, read_examples(folder / f"{split}.zarr"))
+            publish(temporary, target)
+    parent = layout.shards(name, SPLITS[0]).parent
+    return dg.MaterializeResult(
+        metadata={
+            "path": dg.MetadataValue.path(str(parent)),
+            "bytes": folder_bytes(parent),
+            "shards": len(list(parent.rglob("*.tar"))),
+            "content_hashes": hashes,
+        },
+        data_version=dg.DataVersion("-".join(h[:16] for h in hashes.values())),
+    )

@@ -1,12 +1,31 @@
-"""From predictions to scores. Plain functions; graph.py makes assets of them."""
+"""From a checkpoint to predictions, and from those to scores."""
 
+import time
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
+import dagster as dg
 import numpy as np
 import numpy.typing as npt
 import polars as pl
+import torch
 
-from trm_model.evaluation import Evaluation
+from assets.checks import above_chance
+from assets.common import EvaluationConfig, check_results, current_run, user_error
+from assets.partitions import variant_and_seed
+from assets.pictures import answer_sheet, inline, markdown_frame
+from storage.atomic import new_file
+from storage.examples import read_examples
+from storage.layout import Layout
+from storage.manifest import CorruptDataError, verify_manifest
+from storage.tables import Predictions, Scores, partition_path, write_file
+from trm_model import checkpoint as checkpoints
+from trm_model.batches import DeviceExamples
+from trm_model.evaluation import Evaluation, evaluate
+from trm_model.puzzles import sudoku
+from trm_model.run import RunSpec
+from trm_model.training import build
 
 Z_95 = 1.959964
 
@@ -40,13 +59,109 @@ def prediction_table(evaluation: Evaluation, described: pl.DataFrame) -> pl.Data
 def score_rows(predictions: pl.DataFrame) -> list[dict[str, Any]]:
     """Metric, k, value, interval and n for each metric of one split's predictions."""
     n = len(predictions)
+    solved = int(predictions["solved"].sum())
     cells = predictions["cell_accuracy"].to_numpy()
     steps = predictions["steps"].to_numpy().astype(np.float64)
     rows: list[tuple[str, int | None, float, tuple[float, float]]] = [
-        ("exact_accuracy", None, predictions["solved"].sum() / n, wilson(predictions["solved"].sum(), n)),
+        ("exact_accuracy", None, solved / n, wilson(solved, n)),
         ("cell_accuracy", None, float(cells.mean()), mean_interval(cells)),
         ("mean_steps", None, float(steps.mean()), mean_interval(steps)),
     ]
     solved_after = np.array(predictions["solved_after"].to_list()).sum(axis=0)
     rows += [("exact_accuracy_after_step", k + 1, right / n, wilson(right, n)) for k, right in enumerate(solved_after)]
     return [{"metric": m, "k": k, "value": value, "low": low, "high": high, "n": n} for m, k, value, (low, high) in rows]
+
+
+# Asset bodies
+
+
+def materialize_predictions(
+    context: dg.AssetExecutionContext, config: EvaluationConfig, layout: Layout, name: str, digits: int
+) -> dg.MaterializeResult:
+    variant, seed = variant_and_seed(context.partition_key)
+    run = current_run(layout, name, variant, seed)
+    spec = RunSpec.read(run)
+    folder = Path(spec.data)
+    try:
+        verify_manifest(folder)
+        examples = read_examples(folder / "test.zarr")
+        state = checkpoints.load(checkpoints.saved(run)[-1])
+    except CorruptDataError as error:
+        raise user_error(error) from error
+    device = torch.device(spec.execution.device)
+    reasoner = build(spec.variant, spec.recipe, examples.header, seed)
+    reasoner.load_state_dict(state.evaluated)
+    described = pl.read_parquet(folder / "puzzles.parquet").filter(pl.col("split") == "test").head(config.limit or len(examples.inputs))
+    data = DeviceExamples(examples, device)
+    told = time.monotonic()
+
+    def progress(done: int, total: int) -> None:
+        nonlocal told
+        if time.monotonic() - told > 10 or done == total:
+            told = time.monotonic()
+            context.log.info("evaluated %d of %d test puzzles", done, total)
+
+    started = time.monotonic()
+    result = evaluate(
+        reasoner.to(device).eval(),
+        data,
+        max_steps=spec.recipe.max_steps,
+        batch_size=config.batch_size,
+        limit=len(described),
+        progress=progress,
+    )
+    seconds = time.monotonic() - started
+    table = write_file(partition_path(layout.tables(), Predictions, name, variant, seed), Predictions, prediction_table(result, described))
+    steps = sorted({1, 2, 4, spec.recipe.max_steps})
+    # The hardest ones the picture can show: those solved late or not at all.
+    late = (-result.solved.sum(axis=1)).argsort(kind="stable")[::-1][:4]
+    picture = answer_sheet(
+        sudoku.from_tokens(examples.inputs[late]),
+        sudoku.from_tokens(examples.labels[late]),
+        sudoku.from_tokens(result.predictions[late][:, [step - 1 for step in steps]]),
+        steps,
+        sudoku.SHAPES[digits],
+    )
+    picture_path = layout.report(name) / f"answers-{variant}-{seed}.png"
+    with new_file(picture_path) as temporary:
+        temporary.write_bytes(picture)
+    return dg.MaterializeResult(
+        metadata={
+            "dagster/row_count": len(table),
+            "solved": float(table["solved"].mean()),  # type: ignore[arg-type]
+            "examples_per_second": len(table) / seconds,
+            "step": state.progress.step,
+            "answers": dg.MetadataValue.md(inline(picture, "hard puzzles and the answer after each step")),
+            "picture": dg.MetadataValue.path(str(picture_path)),
+        }
+    )
+
+
+def materialize_scores(context: dg.AssetExecutionContext, layout: Layout, name: str, digits: int) -> dg.MaterializeResult:
+    variant, seed = variant_and_seed(context.partition_key)
+    path = partition_path(layout.tables(), Predictions, name, variant, seed)
+    if not path.exists():
+        raise user_error(f"{path}: no predictions yet; materialize {name}/predictions, partition {variant}|{seed}, first")
+    run = current_run(layout, name, variant, seed)
+    spec, newest = RunSpec.read(run), checkpoints.saved(run)[-1]
+    frame = pl.DataFrame(score_rows(pl.read_parquet(path)), infer_schema_length=None).with_columns(
+        split=pl.lit("test"),
+        step=pl.lit(int(newest.name.removeprefix("step-"))),
+        checkpoint=pl.lit(newest.relative_to(layout.root).as_posix()),
+        data_version=pl.lit(spec.data_version),
+        code_version=pl.lit(spec.code_version),
+        config_hash=pl.lit(spec.config_hash),
+        run_id=pl.lit(context.run_id),
+        created_at=pl.lit(datetime.now(UTC).isoformat(timespec="seconds")),
+    )
+    table = write_file(partition_path(layout.tables(), Scores, name, variant, seed), Scores, frame)
+    exact = table.row(by_predicate=pl.col("metric") == "exact_accuracy", named=True)
+    return dg.MaterializeResult(
+        metadata={
+            "exact_accuracy": exact["value"],
+            "interval": f"{exact['low']:.4f} to {exact['high']:.4f}",
+            "n": exact["n"],
+            "scores": markdown_frame(table.select("metric", "k", "value", "low", "high", "n")),
+        },
+        check_results=check_results(name, "scores", {"above_chance": above_chance(table, digits)}),
+    )

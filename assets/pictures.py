@@ -1,27 +1,24 @@
-"""Pictures for the UI and the reports, as PNG bytes."""
+"""Pictures (PNG bytes) and markdown for the UI and the reports."""
 
 import base64
 import io
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import matplotlib
-
-matplotlib.use("Agg")
-import matplotlib.pyplot as plt
+import dagster as dg
 import numpy as np
 import numpy.typing as npt
 import polars as pl
+from matplotlib.figure import Figure
 
 from trm_model.puzzles import sudoku
 
 CLUE, RIGHT, WRONG = "black", "#1a7f37", "#cf222e"
 
 
-def _png(figure: Any) -> bytes:
+def _png(figure: Figure) -> bytes:
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=100, bbox_inches="tight")
-    plt.close(figure)
     return buffer.getvalue()
 
 
@@ -35,6 +32,19 @@ def data_uri(png: bytes) -> str:
     return "data:image/png;base64," + base64.b64encode(png).decode()
 
 
+def markdown_table(rows: Sequence[Mapping[str, str]]) -> str:
+    """Text rows as a markdown table."""
+    names = list(rows[0])
+    lines = ["| " + " | ".join(names) + " |", "|" + "---|" * len(names)]
+    return "\n".join([*lines, *("| " + " | ".join(row[name] for name in names) + " |" for row in rows)])
+
+
+def markdown_frame(frame: pl.DataFrame) -> dg.MetadataValue:
+    """A table as metadata."""
+    rows = [{name: str(value) for name, value in row.items()} for row in frame.iter_rows(named=True)]
+    return dg.MetadataValue.md(markdown_table(rows))
+
+
 def _draw_grid(axes: Any, puzzle: sudoku.Grids, grid: sudoku.Grids, answer: sudoku.Grids, shape: sudoku.Shape, title: str) -> None:
     n = shape.n
     for line in range(n + 1):
@@ -42,7 +52,7 @@ def _draw_grid(axes: Any, puzzle: sudoku.Grids, grid: sudoku.Grids, answer: sudo
         axes.plot((line, line), (0, n), color="black", linewidth=2 if line % shape.box_columns == 0 else 0.5)
     for cell in range(n * n):
         if grid[cell]:
-            color = CLUE if puzzle[cell] else RIGHT if grid[cell] == answer[cell] else WRONG
+            color = WRONG if grid[cell] != answer[cell] else CLUE if puzzle[cell] else RIGHT
             x, y = cell % n + 0.5, n - 0.5 - cell // n
             axes.text(x, y, str(grid[cell]), ha="center", va="center", color=color, fontsize=64 / n**1.1)
     axes.set_title(title, fontsize=9)
@@ -52,7 +62,8 @@ def _draw_grid(axes: Any, puzzle: sudoku.Grids, grid: sudoku.Grids, answer: sudo
 
 def puzzle_sheet(puzzles: sudoku.Grids, answers: sudoku.Grids, shape: sudoku.Shape) -> bytes:
     """Puzzles [K, n * n] in the upper row, their answers in the lower."""
-    figure, axes = plt.subplots(2, len(puzzles), figsize=(2.1 * len(puzzles), 4.6), squeeze=False)
+    figure = Figure(figsize=(2.1 * len(puzzles), 4.6))
+    axes = figure.subplots(2, len(puzzles), squeeze=False)
     for column, (puzzle, answer) in enumerate(zip(puzzles, answers, strict=True)):
         _draw_grid(axes[0, column], puzzle, puzzle, answer, shape, "puzzle")
         _draw_grid(axes[1, column], puzzle, answer, answer, shape, "answer")
@@ -66,7 +77,8 @@ def answer_sheet(
 
     :param predictions: [K, len(steps), n * n]; right cells are green, wrong ones red.
     """
-    figure, axes = plt.subplots(len(puzzles), len(steps) + 1, figsize=(2.0 * (len(steps) + 1), 2.3 * len(puzzles)), squeeze=False)
+    figure = Figure(figsize=(2.0 * (len(steps) + 1), 2.3 * len(puzzles)))
+    axes = figure.subplots(len(puzzles), len(steps) + 1, squeeze=False)
     for row, (puzzle, answer) in enumerate(zip(puzzles, answers, strict=True)):
         _draw_grid(axes[row, 0], puzzle, puzzle, answer, shape, "puzzle")
         for column, step in enumerate(steps):
@@ -76,9 +88,10 @@ def answer_sheet(
 
 def histogram(values: Mapping[str, npt.NDArray[np.int64]], label: str) -> bytes:
     """Distributions of whole numbers, one colour per name."""
-    figure, axes = plt.subplots(figsize=(5, 2.6))
+    figure = Figure(figsize=(5, 2.6))
+    axes = figure.subplots()
     top = max(int(v.max(initial=0)) for v in values.values())
-    bins = np.arange(-0.5, top + 1.5) if top <= 60 else np.linspace(-0.5, top + 0.5, 61)
+    bins = (np.arange(-0.5, top + 1.5) if top <= 60 else np.linspace(-0.5, top + 0.5, 61)).tolist()
     axes.hist(list(values.values()), bins=bins, label=list(values), density=True)
     axes.set_xlabel(label)
     axes.set_ylabel("share of puzzles")
@@ -88,7 +101,8 @@ def histogram(values: Mapping[str, npt.NDArray[np.int64]], label: str) -> bytes:
 
 def learning_curves(training: pl.DataFrame) -> bytes:
     """Loss and exact accuracy on training examples over optimizer steps, a line per variant and seed."""
-    figure, axes = plt.subplots(1, 2, figsize=(10, 3.2))
+    figure = Figure(figsize=(10, 3.2))
+    axes = figure.subplots(1, 2)
     for (variant, seed), rows in sorted(training.partition_by("variant", "seed", as_dict=True).items()):
         for axis, column in zip(axes, ("loss", "exact_accuracy"), strict=True):
             axis.plot(rows["step"], rows[column], label=f"{variant}, seed {seed}", linewidth=1)
@@ -103,7 +117,8 @@ def learning_curves(training: pl.DataFrame) -> bytes:
 
 def depth_curves(scores: pl.DataFrame) -> bytes:
     """Test accuracy after each supervision step, a line per variant and seed."""
-    figure, axes = plt.subplots(figsize=(5, 3.2))
+    figure = Figure(figsize=(5, 3.2))
+    axes = figure.subplots()
     rows = scores.filter(pl.col("metric") == "exact_accuracy_after_step").sort("k")
     for (variant, seed), part in sorted(rows.partition_by("variant", "seed", as_dict=True).items()):
         axes.plot(part["k"], part["value"], marker=".", label=f"{variant}, seed {seed}", linewidth=1)

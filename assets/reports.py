@@ -3,12 +3,24 @@
 import html
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+import dagster as dg
 import numpy as np
 import polars as pl
 
+from assets import pictures
+from assets.benchmarks import Benchmark
+from assets.common import current_run, user_error
+from assets.pictures import markdown_table
+from storage.atomic import write_text
+from storage.examples import open_header
+from storage.layout import Layout
+from storage.tables import Ablation, Scores, Training, partition_path, scan, write_file
 from trm_model.papers import PUBLISHED
+from trm_model.run import RunSpec
+from trm_model.training import build
 
 # Two-sided 95 % quantiles of Student's t by degrees of freedom.
 _T_95 = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262)
@@ -90,13 +102,6 @@ def readable(table: pl.DataFrame, leading: Sequence[str] = ()) -> list[dict[str,
     ]
 
 
-def markdown_table(rows: Sequence[Mapping[str, str]]) -> str:
-    """Text rows as a markdown table."""
-    names = list(rows[0])
-    lines = ["| " + " | ".join(names) + " |", "|" + "---|" * len(names)]
-    return "\n".join([*lines, *("| " + " | ".join(row[name] for name in names) + " |" for row in rows)])
-
-
 _STYLE = """body{font:15px system-ui,sans-serif;max-width:72em;margin:2em auto;padding:0 1em;color:#1f2328}
 table{border-collapse:collapse}td,th{border:1px solid #d0d7de;padding:.3em .6em;text-align:right}
 td:first-child,th:first-child{text-align:left}img{max-width:100%}p{max-width:50em}"""
@@ -112,4 +117,74 @@ def html_page(title: str, paragraphs: Sequence[str], rows: Sequence[Mapping[str,
     return (
         f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{html.escape(title)}</title><style>{_STYLE}</style>'
         f"<h1>{html.escape(title)}</h1>{text}<table><tr>{head}</tr>{body}</table>{figures}</html>\n"
+    )
+
+
+# Asset bodies
+
+
+def materialize_ablation(layout: Layout, name: str, benchmark: Benchmark) -> dg.MaterializeResult:
+    try:
+        scores = scan(layout.tables(), Scores).filter(pl.col("benchmark") == name).collect()
+    except FileNotFoundError as error:
+        raise user_error(error) from error
+    if scores.is_empty():
+        raise user_error(f"{name}: no scores yet; materialize {name}/scores for at least one partition first")
+    training = scan(layout.tables(), Training).filter(pl.col("benchmark") == name).collect()
+    costs: dict[str, Cost] = {}
+    for variant in scores["variant"].unique().sort():
+        seed = int(scores.filter(pl.col("variant") == variant)["seed"][0])
+        run = current_run(layout, name, variant, seed)
+        spec = RunSpec.read(run)
+        model = build(spec.variant, spec.recipe, open_header(Path(spec.data) / "train.zarr"), 0)
+        last = training.filter(pl.col("variant") == variant).group_by("seed").agg(pl.col("wall_seconds", "examples").last())
+        costs[variant] = Cost(
+            model.num_parameters,
+            spec.variant.depth,
+            1,
+            float(last["wall_seconds"].mean()),  # type: ignore[arg-type]
+            float(last["examples"].mean()),  # type: ignore[arg-type]
+        )
+    table = write_file(partition_path(layout.tables(), Ablation, name), Ablation, ablation_table(scores, costs, benchmark.published_as))
+    rows = readable(table)
+    images = {
+        "Learning curves": pictures.learning_curves(training),
+        "Accuracy after each supervision step": pictures.depth_curves(scores),
+    }
+    notes = [
+        f"{benchmark.title}. Share of test puzzles solved exactly; mean over seeds with its 95 % interval (one seed: over the puzzles).",
+        "Published figures are the papers' on Sudoku-Extreme with 5 to 27 million parameters: other data, other sizes, another budget. "
+        "They show the papers' order, not a target for this benchmark.",
+    ]
+    page = layout.report(name) / "ablation.html"
+    write_text(
+        page,
+        html_page(f"Ablation: {name}", notes, rows, {title: pictures.data_uri(png) for title, png in images.items()}),
+    )
+    return dg.MaterializeResult(
+        metadata={
+            "dagster/row_count": len(table),
+            "trained_variants": len(costs),
+            "table": dg.MetadataValue.md(markdown_table(rows)),
+            **{title.lower().replace(" ", "_"): dg.MetadataValue.md(pictures.inline(png, title)) for title, png in images.items()},
+            "html": dg.MetadataValue.path(str(page)),
+        }
+    )
+
+
+def materialize_leaderboard(layout: Layout) -> dg.MaterializeResult:
+    try:
+        table = scan(layout.tables(), Ablation).filter(pl.col("ours").is_not_null()).collect()
+    except FileNotFoundError as error:
+        raise user_error(error) from error
+    table = table.sort("benchmark", "ours", descending=[False, True])
+    rows = readable(table, leading=["benchmark"])
+    page = layout.report("leaderboard.html")
+    write_text(page, html_page("Leaderboard", ["Every variant trained here, best first for each benchmark."], rows, {}))
+    return dg.MaterializeResult(
+        metadata={
+            "dagster/row_count": len(table),
+            "table": dg.MetadataValue.md(markdown_table(rows)),
+            "html": dg.MetadataValue.path(str(page)),
+        }
     )

@@ -6,6 +6,7 @@ import io
 import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import IO, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -45,7 +46,7 @@ def read_bytes(path: str) -> bytes:
 
     try:
         with fsspec.open(path, "rb") as file:
-            data: bytes = file.read()
+            data = cast(IO[bytes], file).read()
     except (OSError, ValueError, ImportError) as error:
         raise SourceError(f"{path}: cannot be read ({_one_line(error)}); give an existing local path or URL") from error
     if data[:2] == b"\x1f\x8b":

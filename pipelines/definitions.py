@@ -10,7 +10,6 @@ from pipelines.resources import resources
 from pipelines.schedules import build_weekly_retraining
 from pipelines.sensors import REPORTS_FOLLOW
 
-
 _VARIANTS = all_variants()
 _GENERATED = [name for name, benchmark in BENCHMARKS.items() if isinstance(benchmark.source, GeneratedSudoku)]
 PARTITIONS = variant_seed_partitions(_VARIANTS)

@@ -5,7 +5,7 @@ from typing import Any
 
 import dagster as dg
 
-from assets.graph import STAGES
+from assets.common import STAGES
 
 DATA_STAGES = ("puzzles", "examples", "shards")
 TRAIN_STAGES = ("checkpoint", "predictions", "scores")
@@ -30,7 +30,9 @@ def build_jobs(benchmarks: Iterable[str], generated: Iterable[str], partitions: 
             partitions_def=partitions,
             description="The whole way of sudoku_4x4 for one variant and seed.",
         ),
-        dg.define_asset_job("data", _stages(generated, DATA_STAGES), description="Every generated data set, validated, in zarr and webdataset."),
+        dg.define_asset_job(
+            "data", _stages(generated, DATA_STAGES), description="Every generated data set, validated, in zarr and webdataset."
+        ),
         dg.define_asset_job(
             "train",
             _stages(benchmarks, TRAIN_STAGES),

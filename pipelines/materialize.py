@@ -14,7 +14,7 @@ from typing import Any
 import dagster as dg
 
 from assets.benchmarks import BENCHMARKS
-from assets.graph import STAGES, Store
+from assets.common import STAGES, Store
 from pipelines.definitions import PARTITIONS, defs
 from pipelines.home import prepare_home
 from pipelines.jobs import DATA_STAGES, TRAIN_STAGES
@@ -96,7 +96,7 @@ def run(keys: Sequence[dg.AssetKey], partition: str | None, ops: dict[str, dict[
         for event in result.get_asset_check_evaluations()
         if not event.passed and event.severity == dg.AssetCheckSeverity.ERROR
     ]
-    problems += [f"{event.step_key.replace('__', '/')}: {_message(event)}" for event in result.all_events if event.is_step_failure]
+    problems += [f"{(event.step_key or '').replace('__', '/')}: {_message(event)}" for event in result.all_events if event.is_step_failure]
     return problems if problems or result.success else ["the run failed; see its log above"]
 
 
@@ -114,7 +114,9 @@ def main(arguments: Sequence[str]) -> int:
         return 2
     stages = options.stage or [stage for stage in STAGES if stage != "shards"]
     if options.stage is None and store.layout.current_examples(benchmark).exists() and f"{benchmark}__puzzles" not in ops:
-        print(f"{benchmark}: using the data in {store.layout.current_examples(benchmark)}; --stage puzzles --stage examples makes them again")
+        print(
+            f"{benchmark}: using the data in {store.layout.current_examples(benchmark)}; --stage puzzles --stage examples makes them again"
+        )
         stages = [stage for stage in stages if stage not in DATA_STAGES]
 
     def keys(group: Sequence[str]) -> list[dg.AssetKey]:

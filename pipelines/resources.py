@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 import dagster as dg
 
-from assets.graph import Store
+from assets.common import Store
 
 DATA_VARIABLE = "TRM_DATA"
 

@@ -4,7 +4,7 @@ import contextlib
 import os
 import shutil
 import socket
-from collections.abc import Iterator
+from collections.abc import Generator
 from pathlib import Path
 from uuid import uuid4
 
@@ -48,7 +48,7 @@ def _remove(path: Path) -> None:
 
 
 @contextlib.contextmanager
-def new_file(target: Path) -> Iterator[Path]:
+def new_file(target: Path) -> Generator[Path]:
     """A temporary path beside ``target`` to write to; on success it is synced and replaces ``target``, on failure removed."""
     target.parent.mkdir(parents=True, exist_ok=True)
     sweep(target.parent)
@@ -63,7 +63,7 @@ def new_file(target: Path) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def staging(parent: Path) -> Iterator[Path]:
+def staging(parent: Path) -> Generator[Path]:
     """A temporary folder in ``parent``, removed at the end unless :func:`publish` has renamed it."""
     parent.mkdir(parents=True, exist_ok=True)
     sweep(parent)

@@ -157,12 +157,12 @@ def open_header(path: Path) -> Header:
     :raises CorruptDataError: not a zarr group of ours.
     """
     try:
-        attributes = dict(zarr.open_group(path, mode="r").attrs)
-        version = attributes.pop("writer_version")
+        values = cast(dict[str, Any], dict(zarr.open_group(path, mode="r").attrs))
+        version = values.pop("writer_version")
         if version != WRITER_VERSION:
             raise ValueError(f"writer version {version}, expected {WRITER_VERSION}")
-        values = cast(Any, attributes)
-        return Header(**{**values, "vocabulary": tuple(values["vocabulary"]), "grid": tuple(values["grid"])})
+        values["vocabulary"], values["grid"] = tuple(values["vocabulary"]), tuple(values["grid"])
+        return Header(**values)
     except (OSError, KeyError, TypeError, ValueError) as error:
         raise CorruptDataError(f"{path}: not a readable example store ({error}); write the data set again") from error
 
@@ -177,7 +177,7 @@ def read_examples(path: Path) -> Examples:
     arrays: list[Any] = []
     for name in names:
         try:
-            arrays.append(np.asarray(cast(zarr.Array[Any], zarr.open_array(path / name, mode="r"))[:]))
+            arrays.append(np.asarray(zarr.open_array(path / name, mode="r")[:]))
         except (OSError, ValueError, RuntimeError) as error:
             raise CorruptDataError(f"{path / name}: {error}; write the data set again") from error
     return Examples(header, *arrays)

@@ -24,11 +24,7 @@ def hash_file(path: Path) -> str:
 
 
 def _files(folder: Path) -> dict[str, Path]:
-    return {
-        path.relative_to(folder).as_posix(): path
-        for path in sorted(folder.rglob("*"))
-        if path.is_file() and path.name != MANIFEST
-    }
+    return {path.relative_to(folder).as_posix(): path for path in sorted(folder.rglob("*")) if path.is_file() and path.name != MANIFEST}
 
 
 def _content_hash(listing: dict[str, dict[str, int | str]]) -> str:

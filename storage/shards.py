@@ -16,7 +16,7 @@ SHARD_BYTES = 256 << 20
 
 def write_shards(folder: Path, examples: Examples, shard_bytes: int = SHARD_BYTES) -> str:
     """Write ``examples`` as ``shard-000000.tar``, … of about ``shard_bytes`` into the empty ``folder``; returns the content hash."""
-    import webdataset as wds
+    from webdataset.writer import TarWriter
 
     header = asdict(examples.header)
     shard, room, writer = 0, 0, None
@@ -29,7 +29,7 @@ def write_shards(folder: Path, examples: Examples, shard_bytes: int = SHARD_BYTE
             if writer is not None:
                 writer.close()
             # A fixed time and owner: same examples, same bytes.
-            writer = wds.TarWriter(str(folder / f"shard-{shard:06d}.tar"), mtime=0, user="trm", group="trm")
+            writer = TarWriter(str(folder / f"shard-{shard:06d}.tar"), mtime=0, user="trm", group="trm")
             shard, room = shard + 1, shard_bytes
         room -= size
         writer.write(

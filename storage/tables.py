@@ -44,7 +44,7 @@ class AugmentedPuzzles(Table):
     """Stored puzzles, augmentations included, in the order of the examples. ``augmentation`` 0 is the puzzle itself."""
 
     split: Series[str] = pa.Field(isin=["train", "test"])
-    example: Series[pl.Int64] = pa.Field(ge=0)
+    example: Series[pl.Int64] = pa.Field(ge=0)  # pyright: ignore[reportIncompatibleMethodOverride]
     group: Series[pl.Int64] = pa.Field(ge=0)
     base: Series[str]
     augmentation: Series[pl.Int32] = pa.Field(ge=0)
@@ -76,7 +76,7 @@ class Predictions(Table):
     """
 
     split: Series[str] = pa.Field(isin=["train", "test"])
-    example: Series[pl.Int64] = pa.Field(ge=0)
+    example: Series[pl.Int64] = pa.Field(ge=0)  # pyright: ignore[reportIncompatibleMethodOverride]
     puzzle: Series[str]
     solved: Series[bool]
     cell_accuracy: Series[float] = pa.Field(ge=0, le=1)
@@ -136,7 +136,7 @@ def validate(table: type[Table], frame: pl.DataFrame) -> pl.DataFrame:
     """
     columns = [name for name in table.to_schema().columns if name in frame.columns]
     try:
-        return table.validate(frame.select(*columns, pl.exclude(columns)), lazy=True)  # type: ignore[return-value]  # pandera returns the frame it was given
+        return table.validate(frame.select(*columns, pl.exclude(columns)), lazy=True)
     except SchemaErrors as error:
         cases = error.failure_cases.select("column", "check", "failure_case").unique(maintain_order=True).head(5).rows()
         found = "; ".join(f"column {column}: {check} fails for {case!r}" for column, check, case in cases)

@@ -84,11 +84,13 @@ def load(folder: Path) -> Checkpoint:
     """
     verify_manifest(folder)
     progress = json.loads((folder / "progress.json").read_text("utf-8"))
+    weights, average, optimizer, carry = (load_file(folder / f"{part}.safetensors") for part in _PARTS)
     return Checkpoint(
-        *(load_file(folder / f"{part}.safetensors") for part in _PARTS),
-        Progress(
-            progress["step"], Position(**progress["position"]), tuple(progress["totals"]), progress["wall_seconds"]
-        ),
+        weights,
+        average,
+        optimizer,
+        carry,
+        Progress(progress["step"], Position(**progress["position"]), tuple(progress["totals"]), progress["wall_seconds"]),
     )
 
 

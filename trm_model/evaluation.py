@@ -52,7 +52,7 @@ def evaluate(
     max_steps: int,
     batch_size: int,
     limit: int | None = None,
-    progress: Callable[[int, int], None] = lambda done, total: None,
+    progress: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> Evaluation:
     """Run ``max_steps`` supervision steps on the first ``limit`` (None: all) examples of ``data`` in order; nothing halts early."""
     parts: list[list[npt.NDArray[Any]]] = []

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from trm_model.recipe import Recipe
 
@@ -23,27 +23,20 @@ class AdamAtan2(torch.optim.Optimizer):
         assert closure is None, "AdamAtan2 takes no closure"
         for group in self.param_groups:
             beta1, beta2 = group["betas"]
-            params: list[nn.Parameter] = [p for p in group["params"] if p.grad is not None]
-            for p in params:
-                if not self.state[p]:
-                    self.state[p].update(
-                        step=torch.zeros((), dtype=torch.float32),
-                        exp_avg=torch.zeros_like(p),
-                        exp_avg_sq=torch.zeros_like(p),
-                    )
-            gradients: list[Tensor] = [p.grad for p in params if p.grad is not None]
-            means: list[Tensor] = [self.state[p]["exp_avg"] for p in params]
-            squares: list[Tensor] = [self.state[p]["exp_avg_sq"] for p in params]
-            for p in params:
-                self.state[p]["step"] += 1
-            torch._foreach_lerp_(means, gradients, 1.0 - beta1)
-            torch._foreach_mul_(squares, beta2)
-            torch._foreach_addcmul_(squares, gradients, gradients, 1.0 - beta2)
-            torch._foreach_mul_(params, 1.0 - group["lr"] * group["weight_decay"])
-            for p, mean, square in zip(params, means, squares, strict=True):
-                count = float(self.state[p]["step"])
-                update = torch.atan2(mean / (1.0 - beta1**count), (square / (1.0 - beta2**count)).sqrt())
-                p.add_(update, alpha=-group["lr"])
+            for p in group["params"]:
+                if p.grad is None:
+                    continue
+                state = self.state[p]
+                if not state:
+                    state["step"] = torch.zeros((), dtype=torch.float32)
+                    state["exp_avg"] = torch.zeros_like(p)
+                    state["exp_avg_sq"] = torch.zeros_like(p)
+                state["step"] += 1
+                count = float(state["step"])
+                state["exp_avg"].lerp_(p.grad, 1.0 - beta1)
+                state["exp_avg_sq"].mul_(beta2).addcmul_(p.grad, p.grad, value=1.0 - beta2)
+                mean, square = state["exp_avg"] / (1.0 - beta1**count), state["exp_avg_sq"] / (1.0 - beta2**count)
+                p.mul_(1.0 - group["lr"] * group["weight_decay"]).add_(torch.atan2(mean, square.sqrt()), alpha=-group["lr"])
 
 
 def make_optimizer(parameters: Iterable[nn.Parameter], recipe: Recipe) -> torch.optim.Optimizer:

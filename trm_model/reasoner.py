@@ -143,5 +143,3 @@ class Reasoner(nn.Module):
         logits = linear(state.answer[:, self.size.prefix :], self.head).float()
         halt_logits = linear(state.answer[:, 0], self.halt_weight).float() + self.halt_bias
         return Output(logits, halt_logits[:, 0], halt_logits[:, 1], state)
-
-

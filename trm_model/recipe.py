@@ -31,8 +31,7 @@ class Size:
         require(self.width > 0 and self.heads > 0, f"width={self.width}, heads={self.heads}: expected positive whole numbers")
         require(
             self.width % (2 * self.heads) == 0,
-            f"width={self.width} with heads={self.heads}: each head needs an even number of channels; "
-            "make width a multiple of 2 * heads",
+            f"width={self.width} with heads={self.heads}: each head needs an even number of channels; make width a multiple of 2 * heads",
         )
         require(self.expansion > 0, f"expansion={self.expansion}: expected a positive number")
         require(

@@ -64,14 +64,10 @@ class RunSpec:
         """
         path = run / RUN_FILE
         try:
-            data = json.loads(path.read_text("utf-8"))
-            return RunSpec(
-                **{
-                    **data,
-                    "variant": variant_from_dict(data["variant"]),
-                    "recipe": recipe_from_dict(data["recipe"]),
-                    "execution": Execution(**data["execution"]),
-                }
-            )
+            data: dict[str, Any] = json.loads(path.read_text("utf-8"))
+            data["variant"] = variant_from_dict(data["variant"])
+            data["recipe"] = recipe_from_dict(data["recipe"])
+            data["execution"] = Execution(**data["execution"])
+            return RunSpec(**data)
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise ConfigurationError(f"{path}: {error}; expected a run description as the checkpoint asset writes it") from error

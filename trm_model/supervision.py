@@ -78,7 +78,5 @@ def supervise(reasoner: Reasoner, carry: Carry, *, max_steps: int, earliest: Ten
     output = reasoner(carry.batch.inputs, rows, carry.state)
     result = losses(output, carry.batch.labels, reasoner.variant.halting)
     steps = carry.steps + 1
-    halted = halts(
-        output.halt_logits.detach(), steps, halting=reasoner.variant.halting, max_steps=max_steps, earliest=earliest
-    )
+    halted = halts(output.halt_logits.detach(), steps, halting=reasoner.variant.halting, max_steps=max_steps, earliest=earliest)
     return Supervision(output, result, Carry(carry.batch, output.state.detach(), steps, halted), rows)

@@ -76,9 +76,7 @@ def _train(run: Path, log: Callable[[str], None], stop: Callable[[], bool]) -> i
                     f"{spec.data}: content hash {found[:16]}, expected {spec.data_version[:16]}; materialize the checkpoint again"
                 )
             examples = read_examples(Path(spec.data) / "train.zarr")
-            progress = train(
-                run, spec.variant, spec.recipe, examples, spec.seed, spec.execution, report=log, stop=stop
-            )
+            progress = train(run, spec.variant, spec.recipe, examples, spec.seed, spec.execution, report=log, stop=stop)
     except LockedError as error:
         if stop():
             return INTERRUPTED

@@ -113,7 +113,7 @@ def keeps_clues(puzzles: Grids, answers: Grids) -> Bools:
 
 
 @numba.njit(cache=True, nogil=True)
-def _search(puzzle, box_rows, box_columns, limit, order, answer):  # type: ignore[no-untyped-def]  # numba-compiled
+def _search(puzzle, box_rows, box_columns, limit, order, answer):
     """Depth-first search with naked and hidden singles; returns (solutions up to limit, guesses). ``answer`` is the last found.
 
     ``order`` [n] is the order in which digits are tried.
@@ -243,7 +243,7 @@ def _search(puzzle, box_rows, box_columns, limit, order, answer):  # type: ignor
 
 
 @numba.njit(cache=True, nogil=True)
-def _solve_all(puzzles, box_rows, box_columns, limit, answers, counts, guesses):  # type: ignore[no-untyped-def]
+def _solve_all(puzzles, box_rows, box_columns, limit, answers, counts, guesses):
     order = np.arange(1, box_rows * box_columns + 1)
     for index in range(len(puzzles)):
         counts[index], guesses[index] = _search(puzzles[index], box_rows, box_columns, limit, order, answers[index])
@@ -270,7 +270,7 @@ def solve(puzzles: Grids, shape: Shape, limit: int = 2) -> Solved:
 
 
 @numba.njit(cache=True, inline="always")
-def _next(state):  # type: ignore[no-untyped-def]
+def _next(state):
     """Advance the splitmix64 state [1] (uint64) and return its next 64 bits (Steele et al. 2014)."""
     state[0] += np.uint64(0x9E3779B97F4A7C15)
     z = state[0]
@@ -280,13 +280,13 @@ def _next(state):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(cache=True, inline="always")
-def _below(state, bound):  # type: ignore[no-untyped-def]
+def _below(state, bound):
     """A number in 0..bound - 1 from the upper 32 bits (bias below bound / 2**32)."""
     return np.int64(((_next(state) >> np.uint64(32)) * np.uint64(bound)) >> np.uint64(32))
 
 
 @numba.njit(cache=True)
-def _permute(values, state):  # type: ignore[no-untyped-def]
+def _permute(values, state):
     """Fisher-Yates, in place."""
     for last in range(len(values) - 1, 0, -1):
         other = _below(state, last + 1)
@@ -294,7 +294,7 @@ def _permute(values, state):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(cache=True)
-def _line_order(order, band, state):  # type: ignore[no-untyped-def]
+def _line_order(order, band, state):
     """A random order of lines that keeps bands of ``band`` lines together, written to ``order``."""
     bands = np.arange(len(order) // band)
     _permute(bands, state)
@@ -311,7 +311,7 @@ def _line_order(order, band, state):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(cache=True, nogil=True)
-def _shuffle_all(puzzles, answers, seeds, box_rows, box_columns, out_puzzles, out_answers):  # type: ignore[no-untyped-def]
+def _shuffle_all(puzzles, answers, seeds, box_rows, box_columns, out_puzzles, out_answers):
     n = box_rows * box_columns
     state = np.empty(1, np.uint64)
     rows, columns = np.empty(n, np.int64), np.empty(n, np.int64)
@@ -344,7 +344,7 @@ def shuffle(puzzles: Grids, answers: Grids, seeds: npt.NDArray[np.uint64], shape
 
 
 @numba.njit(cache=True)
-def _orders(lines, band):  # type: ignore[no-untyped-def]
+def _orders(lines, band):
     """All orders of lines that keep bands together, [count, lines]."""
     bands = lines // band
     count = 1
@@ -376,7 +376,7 @@ def _orders(lines, band):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(cache=True)
-def _arrange(grid, n, box_rows, columns, relabel, rows, starts):  # type: ignore[no-untyped-def]
+def _arrange(grid, n, box_rows, columns, relabel, rows, starts):
     """The order of rows that makes the relabelled grid smallest, given its column order; written to ``rows``.
 
     Rows sort by their first entry, inside their band and the bands among themselves. The row whose relabelling reads 1..n comes
@@ -409,7 +409,7 @@ def _arrange(grid, n, box_rows, columns, relabel, rows, starts):  # type: ignore
 
 
 @numba.njit(cache=True, nogil=True)
-def _canonical_all(puzzles, answers, box_rows, box_columns, result):  # type: ignore[no-untyped-def]
+def _canonical_all(puzzles, answers, box_rows, box_columns, result):
     n = box_rows * box_columns
     orders = _orders(n, box_columns)
     relabel = np.zeros(n + 1, np.int64)
@@ -473,7 +473,7 @@ def canonical(puzzles: Grids, answers: Grids, shape: Shape) -> Grids:
 
 
 @numba.njit(cache=True, nogil=True)
-def _generate(seed, box_rows, box_columns, low, high, puzzle, answer):  # type: ignore[no-untyped-def]
+def _generate(seed, box_rows, box_columns, low, high, puzzle, answer):
     n = box_rows * box_columns
     cells = n * n
     state = np.empty(1, np.uint64)
@@ -556,7 +556,7 @@ def generate(count: int, shape: Shape, seed: int, extra_clues: tuple[int, int] =
 
 
 @numba.njit(cache=True, nogil=True)
-def _generate_all(seeds, box_rows, box_columns, low, high, puzzles, answers):  # type: ignore[no-untyped-def]
+def _generate_all(seeds, box_rows, box_columns, low, high, puzzles, answers):
     for index in range(len(seeds)):
         _generate(seeds[index], box_rows, box_columns, low, high, puzzles[index], answers[index])
 

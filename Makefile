@@ -1,0 +1,40 @@
+# Everything installs into .venv; nothing else on the machine is touched.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+export DAGSTER_HOME ?= $(CURDIR)/.dagster
+export TRM_DATA ?= $(CURDIR)/data
+PORT ?= 3000
+
+.PHONY: install demo test lint ui bench clean
+
+install: $(VENV)/installed
+
+$(VENV)/installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	@# torch first, by the exact version: an open range would fetch gigabytes of GPU libraries where a CPU build is at hand.
+	$(BIN)/pip install --quiet --disable-pip-version-check $$(grep '^torch==' constraints.txt)
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[ui,dev]'
+	$(BIN)/python -m pipelines.home
+	touch $@
+
+demo: install
+	$(BIN)/python -m pipelines.demo
+
+test: install
+	$(BIN)/python -m pytest
+
+lint: install
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyright
+
+ui: install
+	@echo "the graph of every benchmark: http://127.0.0.1:$(PORT)"
+	$(BIN)/python -m pipelines.ui --port $(PORT)
+
+bench: install
+	$(BIN)/python -m tests.benchmarks $(ONLY)
+
+clean:
+	rm -rf $(VENV) .dagster data

@@ -1,0 +1,99 @@
+"""Training as an asset: the process, its table, its checks."""
+
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import replace
+
+import dagster as dg
+import polars as pl
+import torch
+
+from assets.benchmarks import Benchmark
+from assets.checks import finite_loss
+from assets.common import TrainingConfig, check_results, current_examples, folder_bytes, user_error
+from assets.partitions import variant_and_seed
+from assets.pictures import inline, learning_curves
+from storage.atomic import point
+from storage.layout import Layout
+from storage.manifest import CorruptDataError, read_content_hash
+from storage.tables import Training, partition_path, write_file
+from trm_model.checkpoint import saved
+from trm_model.lifeline import PARENT_VARIABLE
+from trm_model.run import RunSpec
+from trm_model.train import FAILURE_FILE
+from trm_model.training import METRICS, Execution
+from trm_model.variant import ConfigurationError, Variant
+
+
+def materialize_checkpoint(
+    context: dg.AssetExecutionContext,
+    config: TrainingConfig,
+    layout: Layout,
+    pipes: dg.PipesSubprocessClient,
+    name: str,
+    benchmark: Benchmark,
+    variants: Mapping[str, Variant],
+) -> dg.MaterializeResult:
+    variant_name, seed = variant_and_seed(context.partition_key)
+    folder = current_examples(layout, name)
+    device = config.device if config.device != "auto" else "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        changes = {field: value for field in ("steps", "batch_size") if (value := getattr(config, field)) is not None}
+        spec = RunSpec(
+            benchmark=name,
+            variant_name=variant_name,
+            variant=variants[variant_name],
+            recipe=replace(benchmark.recipe, **changes),
+            seed=seed,
+            data=str(folder),
+            data_version=read_content_hash(folder),
+            execution=Execution(
+                device=device,
+                log_steps=config.log_steps,
+                checkpoint_seconds=config.checkpoint_seconds,
+                compile=device.startswith("cuda"),
+            ),
+            device_lock=str(layout.lock(device)),
+            attempt=(context.run.root_run_id or context.run_id) if config.fresh else "",
+        )
+    except (ConfigurationError, CorruptDataError) as error:
+        raise user_error(error) from error
+    run = layout.run(name, variant_name, seed, spec.key)
+    run.mkdir(parents=True, exist_ok=True)
+    spec.write(run)
+    failure = run / FAILURE_FILE
+    try:
+        pipes.run(
+            context=context,
+            command=[sys.executable, "-m", "trm_model.train", str(run)],
+            env={**os.environ, PARENT_VARIABLE: str(os.getpid())},
+        )
+    except dg.DagsterPipesExecutionError:
+        if failure.exists():
+            raise user_error(failure.read_text("utf-8")) from None
+        raise
+    point(run.parent / "current", run)
+    training = write_file(partition_path(layout.tables(), Training, name, variant_name, seed), Training, pl.read_ndjson(run / METRICS))
+    newest, last = saved(run)[-1], training.row(-1, named=True)
+    curves = learning_curves(training.with_columns(variant=pl.lit(variant_name), seed=pl.lit(seed)))
+    return dg.MaterializeResult(
+        metadata={
+            "steps": last["step"],
+            "examples": last["examples"],
+            "loss": last["loss"],
+            "train_exact_accuracy": last["exact_accuracy"],
+            "examples_per_second": last["examples"] / last["wall_seconds"],
+            "wall_seconds": last["wall_seconds"],
+            "device": device,
+            "run": dg.MetadataValue.path(str(run)),
+            "checkpoint": dg.MetadataValue.path(str(newest)),
+            "config_hash": spec.config_hash,
+            "data_hash": spec.data_version,
+            "code_version": spec.code_version,
+            "bytes": folder_bytes(newest),
+            "learning_curves": dg.MetadataValue.md(inline(curves, "learning curves")),
+        },
+        data_version=dg.DataVersion(read_content_hash(newest)[:16]),
+        check_results=check_results(name, "checkpoint", {"finite_loss": finite_loss(training)}),
+    )
