@@ -134,7 +134,10 @@ def validate(table: type[Table], frame: pl.DataFrame) -> pl.DataFrame:
 
     :raises TableError: one line with every violation.
     """
-    columns = [name for name in table.to_schema().columns if name in frame.columns]
+    columns = list(table.to_schema().columns)
+    missing = [name for name in columns if name not in frame.columns]
+    if missing:
+        raise TableError(f"table {name_of(table)}: no column {', '.join(missing)}; expected {', '.join(columns)}")
     try:
         return table.validate(frame.select(*columns, pl.exclude(columns)), lazy=True)
     except SchemaErrors as error:

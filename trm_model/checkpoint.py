@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
@@ -55,13 +56,19 @@ _PARTS = ("weights", "average", "optimizer", "carry")
 
 
 def save(run: Path, checkpoint: Checkpoint) -> Path:
-    """Write a checkpoint below ``run`` atomically and remove all but the newest ones."""
+    """Write a checkpoint below ``run`` atomically and remove all but the newest ones.
+
+    :raises OSError: a full disk; the older checkpoints are untouched.
+    """
     parent = run / FOLDER
     target = parent / f"step-{checkpoint.progress.step:08d}"
     with staging(parent) as temporary:
         for part in _PARTS:
             tensors: Mapping[str, Tensor] = getattr(checkpoint, part)
-            save_file({name: t.detach().contiguous().cpu().clone() for name, t in tensors.items()}, temporary / f"{part}.safetensors")
+            try:
+                save_file({name: t.detach().contiguous().cpu().clone() for name, t in tensors.items()}, temporary / f"{part}.safetensors")
+            except SafetensorError as error:  # its name for a full disk too
+                raise OSError(f"{target / part}.safetensors: {error}") from error
         write_text(temporary / "progress.json", json.dumps(asdict(checkpoint.progress)))
         write_manifest(temporary)
         publish(temporary, target)

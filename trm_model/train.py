@@ -81,8 +81,10 @@ def _train(run: Path, log: Callable[[str], None], stop: Callable[[], bool]) -> i
         if stop():
             return INTERRUPTED
         return _fail(failure, str(error))
-    except (ConfigurationError, CorruptDataError, TrainingError, OSError) as error:
+    except (ConfigurationError, CorruptDataError, TrainingError) as error:
         return _fail(failure, str(error))
+    except OSError as error:
+        return _fail(failure, f"{run}: {error}; mend that and start again, which continues from the newest checkpoint")
     if progress.step < spec.recipe.steps:
         log(f"interrupted at step {progress.step} of {spec.recipe.steps}; a checkpoint is written")
         return INTERRUPTED
@@ -93,7 +95,10 @@ def _fail(failure: Path, message: str) -> int:
     line = " ".join(message.split())
     print(f"error: {line}", file=sys.stderr)
     if failure.parent.is_dir():
-        failure.write_text(line + "\n", "utf-8")
+        try:
+            failure.write_text(line + "\n", "utf-8")
+        except OSError:  # on a full disk the line above has to do
+            failure.unlink(missing_ok=True)
     return 2
 
 

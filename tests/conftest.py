@@ -1,0 +1,29 @@
+"""Shared fixtures: tiny data sets, and the folders that not every machine has."""
+
+from pathlib import Path
+
+import pytest
+
+from assets.benchmarks import GeneratedSudoku
+from assets.datasets import generated_puzzles, write_dataset
+from storage.layout import Layout
+
+SHARED = Path(__file__).resolve().parents[2] / "shared"
+
+
+@pytest.fixture(scope="session")
+def real_sudoku() -> Path:
+    """The folder of real puzzles; tests that need it skip where it is missing."""
+    folder = SHARED / "data" / "sudoku"
+    if not folder.is_dir():
+        pytest.skip(f"{folder} is missing: real puzzles are not part of the repository")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> tuple[Layout, Path, str]:
+    """A stored 4 x 4 data set: 40 training puzzles with 3 augmentations each, 20 test puzzles. (layout, folder, hash)."""
+    layout = Layout(tmp_path_factory.mktemp("tiny"))
+    puzzles = generated_puzzles(GeneratedSudoku(digits=4, train=40, test=20, extra_clues=(1, 4)))
+    folder, content_hash = write_dataset(layout, "tiny", puzzles, digits=4, augmentations=3, seed=0, sources={})
+    return layout, folder, content_hash

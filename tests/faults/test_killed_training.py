@@ -1,0 +1,102 @@
+"""A training that is killed and continued ends with the bits of one that was not."""
+
+import random
+import signal
+import time
+from pathlib import Path
+
+from tests.faults.conftest import STEPS, NewRun, Start
+from tests.faults.helpers import Child, assert_same_training, checkpoint_steps, last_step, temporary, until
+from trm_model.checkpoint import FOLDER, saved
+from trm_model.run import RunSpec
+from trm_model.train import FAILURE_FILE, INTERRUPTED
+from trm_model.training import METRICS
+
+KILLS = 5
+
+
+def _train(start: Start, run: Path, step: int) -> Child:
+    """A trainer on ``run`` that has come to ``step`` itself: rows of earlier processes do not count."""
+
+    def stamp() -> int:
+        path = run / METRICS
+        return path.stat().st_mtime_ns if path.exists() else 0
+
+    before = stamp()
+    child = start("-m", "trm_model.train", str(run))
+    until(lambda: not child.running or (stamp() != before and last_step(run) >= step), f"{run} at step {step}")
+    return child
+
+
+def test_killed_at_random_moments(start: Start, new_run: NewRun, reference: Path, tmp_path: Path) -> None:
+    run = new_run(tmp_path / "run")
+    moments = random.Random(20)
+    for step in sorted(moments.sample(range(1, STEPS - 150), KILLS)):
+        child = _train(start, run, step)
+        time.sleep(moments.uniform(0.0, 0.1))
+        child.kill()
+    # Once more, in the middle of writing a checkpoint.
+    child = _train(start, run, STEPS - 150)
+    until(lambda: not child.running or temporary(run / FOLDER), "a checkpoint under way")
+    child.kill()
+    last = start("-m", "trm_model.train", str(run))
+    assert last.wait() == 0, last.stderr
+    assert "continuing from step" in last.stdout
+    assert_same_training(run, reference)
+
+
+def test_terminated(start: Start, new_run: NewRun, reference: Path, tmp_path: Path) -> None:
+    run = new_run(tmp_path / "run")
+    child = _train(start, run, 100)
+    before = checkpoint_steps(run)
+    child.process.send_signal(signal.SIGTERM)
+    assert child.wait() == INTERRUPTED == 143, child.stderr
+    [*_, reached] = checkpoint_steps(run)
+    assert 100 <= reached < STEPS
+    assert reached not in before
+    assert f"interrupted at step {reached} of {STEPS}; a checkpoint is written" in child.stdout
+    last = start("-m", "trm_model.train", str(run))
+    assert last.wait() == 0, last.stderr
+    assert f"continuing from step {reached} of {STEPS}" in last.stdout
+    assert_same_training(run, reference)
+
+
+def test_one_trainer_at_a_time(start: Start, new_run: NewRun, reference: Path, tmp_path: Path) -> None:
+    run = new_run(tmp_path / "run")
+    first = _train(start, run, 5)
+    second = start("-m", "trm_model.train", str(run))
+    impatient = start("-c", f"import sys, trm_model.train as t; t.ORPHAN_SECONDS = 0.2; sys.exit(t.main([{str(run)!r}]))")
+    assert impatient.wait() == 2
+    holder = f"{run / 'lock'} is locked by process {first.process.pid}"
+    assert impatient.stdout == f"waiting: {holder}\n"
+    assert impatient.stderr == f"error: {holder}, after 0 s of waiting; end that process or wait for it\n"
+    until(lambda: second.stdout, "the second one waits")
+    assert second.stdout == f"waiting: {holder}\n"
+    assert first.running
+    first.process.send_signal(signal.SIGTERM)
+    assert first.wait() == INTERRUPTED
+    [*_, reached] = checkpoint_steps(run)
+    assert second.wait() == 0, second.stderr
+    # It began where the first one ended: nobody else has written since.
+    assert second.stdout.splitlines()[1].startswith(f"continuing from step {reached} of {STEPS}")
+    assert_same_training(run, reference)
+
+
+def test_damaged_examples(start: Start, new_run: NewRun, tmp_path: Path) -> None:
+    run = new_run(tmp_path / "run")
+    spec = RunSpec.read(run)
+    [shard] = (path for path in (Path(spec.data) / "train.zarr" / "inputs" / "c").rglob("*") if path.is_file())
+    intact = shard.read_bytes()
+    flipped = bytearray(intact)
+    flipped[len(flipped) // 2] ^= 1
+    try:
+        shard.write_bytes(flipped)
+        child = start("-m", "trm_model.train", str(run))
+        assert child.wait() == 2
+    finally:
+        shard.write_bytes(intact)
+    line = f"{shard}: its bytes changed since they were written (SHA-256 differs); write the folder again\n"
+    assert child.stderr == f"error: {line}"
+    assert (run / FAILURE_FILE).read_text("utf-8") == line
+    assert saved(run) == []
+    assert not (run / METRICS).exists()

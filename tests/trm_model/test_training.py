@@ -1,0 +1,188 @@
+"""Sampling, training, exact resumption, evaluation."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from storage.examples import Block, Examples, Header, read_examples
+from storage.manifest import CorruptDataError
+from tests.trm_model.recipes import TINY, tiny_spec
+from trm_model import checkpoint as checkpoints
+from trm_model.batches import DeviceExamples, Position, Sampler
+from trm_model.evaluation import Evaluation, evaluate
+from trm_model.run import RunSpec
+from trm_model.supervision import Carry, supervise
+from trm_model.training import Execution, TrainingError, build, train
+from trm_model.variant import VARIANTS, ConfigurationError
+
+
+def uneven() -> Examples:
+    """Two groups of 2 and 1 puzzles with 3, 1 and 4 examples."""
+    sizes, groups = np.array([3, 1, 4]), np.array([2, 1])
+    inputs = np.arange(8, dtype=np.uint8)[:, None]
+    block = Block(inputs, inputs, np.arange(3, dtype=np.int32), sizes, groups)
+    offsets = [np.concatenate(([0], part.cumsum())) for part in (sizes, groups)]
+    return Examples(Header(vocabulary=("pad", "a"), grid=(1, 1)), block.inputs, block.labels, block.puzzle_ids, *offsets)
+
+
+def test_an_epoch_visits_each_group_once_with_a_random_member() -> None:
+    sampler = Sampler(uneven(), batch_size=3, seed=0)
+    members = set()
+    for number in range(40):
+        epoch = sampler.epoch(number)
+        first, second = sorted(set(epoch) & {0, 1, 2, 3}), sorted(set(epoch) & {4, 5, 6, 7})
+        assert second == [4, 5, 6, 7]
+        assert first in ([0, 1, 2], [3])
+        assert len(epoch) == len(first) + 4
+        members.add(tuple(first))
+    assert members == {(0, 1, 2), (3,)}
+
+
+def test_batches_resume_anywhere_and_depend_on_the_seed() -> None:
+    sampler = Sampler(uneven(), batch_size=3, seed=7)
+    stream = sampler.batches(Position())
+    taken = [next(stream) for _ in range(20)]
+    for start in (0, 3, 11):
+        resumed = Sampler(uneven(), batch_size=3, seed=7).batches(taken[start][1])
+        for index, position in taken[start + 1 :]:
+            again = next(resumed)
+            assert (again[0] == index).all()
+            assert again[1] == position
+    other = Sampler(uneven(), batch_size=3, seed=8).batches(Position())
+    assert any((next(other)[0] != index).any() for index, _ in taken)
+
+
+def tensors(run: Path) -> dict[str, torch.Tensor]:
+    state = checkpoints.load(checkpoints.saved(run)[-1])
+    parts = {"weights": state.weights, "average": state.average, "optimizer": state.optimizer, "carry": state.carry}
+    return {f"{part}/{name}": tensor for part, values in parts.items() for name, tensor in values.items()}
+
+
+@pytest.mark.parametrize(
+    ("variant", "optimizer"), [("trm_mlp", "adamw"), ("trm", "adam_atan2"), ("no_ema", "adamw"), ("multi_scale", "adamw")]
+)
+def test_stopping_anywhere_and_continuing_changes_no_bit(
+    tmp_path: Path, tiny: tuple[object, Path, str], variant: str, optimizer: str
+) -> None:
+    examples = read_examples(tiny[1] / "train.zarr")
+    recipe = replace(TINY, optimizer=optimizer)
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    for run in (whole, parts):
+        run.mkdir()
+    execution = Execution(log_steps=5)
+    train(whole, VARIANTS[variant], recipe, examples, 3, execution, report=lambda _: None)
+    steps = 0
+    for stop_after in (1, 3, 100):
+        steps = 0
+
+        def stop(stop_after: int = stop_after) -> bool:
+            nonlocal steps
+            steps += 1
+            return steps >= stop_after
+
+        progress = train(parts, VARIANTS[variant], recipe, examples, 3, execution, report=lambda _: None, stop=stop)
+    assert progress.step == recipe.steps
+    first, second = tensors(whole), tensors(parts)
+    assert first.keys() == second.keys()
+    assert all(torch.equal(first[name], second[name]) for name in first)
+    columns = [[line.split('"learning_rate"')[0] for line in (run / "metrics.jsonl").read_text().splitlines()] for run in (whole, parts)]
+    assert columns[0] == columns[1]
+    assert len(columns[0]) == 3
+
+
+def test_another_seed_gives_other_weights(tmp_path: Path, tiny: tuple[object, Path, str]) -> None:
+    examples = read_examples(tiny[1] / "train.zarr")
+    heads = []
+    for seed in (0, 1):
+        run = tmp_path / str(seed)
+        run.mkdir()
+        train(run, VARIANTS["trm_mlp"], replace(TINY, steps=2), examples, seed, Execution(), report=lambda _: None)
+        heads.append(tensors(run)["weights/head"])
+    assert not torch.equal(*heads)
+
+
+@pytest.mark.parametrize("variant", list(VARIANTS))
+def test_every_variant_learns(tmp_path: Path, tiny: tuple[object, Path, str], variant: str) -> None:
+    examples = read_examples(tiny[1] / "train.zarr")
+    rows: list[float] = []
+    recipe = replace(TINY, steps=30, learning_rate=3e-3)
+    train(tmp_path, VARIANTS[variant], recipe, examples, 0, Execution(log_steps=10), report=lambda _: None)
+    import json
+
+    rows = [json.loads(line)["answer_loss"] for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
+    assert rows[-1] < rows[0]
+
+
+def test_a_loss_that_is_not_finite_stops_training(tmp_path: Path, tiny: tuple[object, Path, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    examples = read_examples(tiny[1] / "train.zarr")
+    from trm_model import training
+
+    original = training.build
+
+    def broken(*arguments: object) -> object:
+        model = original(*arguments)  # type: ignore[arg-type]
+        with torch.no_grad():
+            model.head.fill_(float("nan"))
+        return model
+
+    monkeypatch.setattr(training, "build", broken)
+    with pytest.raises(TrainingError, match="the loss is nan at step 2, expected a finite number; lower learning_rate"):
+        train(tmp_path, VARIANTS["trm"], TINY, examples, 0, Execution(log_steps=2), report=lambda _: None)
+    assert checkpoints.saved(tmp_path) == []
+
+
+def test_a_damaged_checkpoint_is_named(tmp_path: Path, tiny: tuple[object, Path, str]) -> None:
+    examples = read_examples(tiny[1] / "train.zarr")
+    train(tmp_path, VARIANTS["trm"], replace(TINY, steps=2), examples, 0, Execution(), report=lambda _: None)
+    path = checkpoints.saved(tmp_path)[-1] / "optimizer.safetensors"
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(CorruptDataError, match=r"optimizer\.safetensors: its bytes changed"):
+        train(tmp_path, VARIANTS["trm"], TINY, examples, 0, Execution(), report=lambda _: None)
+
+
+def test_run_description_round_trip_and_key(tmp_path: Path) -> None:
+    spec = tiny_spec(tmp_path, "abc")
+    spec.write(tmp_path)
+    assert RunSpec.read(tmp_path) == spec
+    assert replace(spec, execution=Execution(log_steps=9)).key == spec.key
+    for other in (
+        replace(spec, seed=1),
+        replace(spec, data_version="d"),
+        replace(spec, variant=VARIANTS["trm"]),
+        replace(spec, attempt="2"),
+    ):
+        assert other.key != spec.key
+    (tmp_path / "run.json").write_text('{"benchmark": 3}')
+    with pytest.raises(ConfigurationError, match=r"run\.json"):
+        RunSpec.read(tmp_path)
+
+
+def test_evaluation_equals_supervision_steps_in_any_batching(tiny: tuple[object, Path, str]) -> None:
+    examples = read_examples(tiny[1] / "test.zarr")
+    model = build(VARIANTS["trm_mlp"], TINY, examples.header, 0)
+    data = DeviceExamples(examples, torch.device("cpu"))
+    results = [evaluate(model, data, max_steps=3, batch_size=size) for size in (20, 7)]
+    np.testing.assert_array_equal(results[0].predictions, results[1].predictions)
+    assert results[0].predictions.shape == (20, 3, 16)
+    assert len(evaluate(model, data, max_steps=1, batch_size=8, limit=11).labelled_cells) == 11
+    carry = Carry.fresh(model, data.gather(np.arange(20)))
+    with torch.no_grad():
+        for step in range(3):
+            result = supervise(model, carry, max_steps=3)
+            carry = result.carry
+            np.testing.assert_array_equal(results[0].right_cells[:, step], result.losses.right_cells.numpy())
+            np.testing.assert_allclose(results[0].halt_logits[:, step], result.output.halt_logits.numpy(), rtol=1e-4)
+
+
+def test_first_steps() -> None:
+    right = np.array([[1, 2, 2], [2, 1, 1], [0, 1, 1]])
+    evaluation = Evaluation(
+        np.zeros((3, 3, 2), np.uint8), right, np.array([2, 2, 2]), np.array([[-1, 1, 1], [-1, -1, 2], [-1, -1, -1]], np.float32)
+    )
+    assert evaluation.solved_at.tolist() == [2, 1, 0]
+    assert evaluation.halted_at.tolist() == [2, 3, 3]
