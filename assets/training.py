@@ -69,7 +69,7 @@ def materialize_checkpoint(
             command=[sys.executable, "-m", "trm_model.train", str(run)],
             env={**os.environ, PARENT_VARIABLE: str(os.getpid())},
         )
-    except dg.DagsterPipesExecutionError:
+    except dg.DagsterError:
         if failure.exists():
             raise user_error(failure.read_text("utf-8")) from None
         raise

@@ -19,7 +19,7 @@ defs = dg.Definitions(
         *(asset for name, benchmark in BENCHMARKS.items() for asset in build_benchmark(name, benchmark, _VARIANTS, PARTITIONS)),
         build_leaderboard(list(BENCHMARKS)),
     ],
-    jobs=build_jobs(BENCHMARKS, _GENERATED, PARTITIONS),
+    jobs=build_jobs(BENCHMARKS, _GENERATED),
     schedules=[build_weekly_retraining(BENCHMARKS)],
     sensors=[REPORTS_FOLLOW],
     resources=resources(),

@@ -17,7 +17,7 @@ def _stages(benchmarks: Iterable[str], stages: Iterable[str]) -> dg.AssetSelecti
     return dg.AssetSelection.assets(*(dg.AssetKey([name, stage]) for name in benchmarks for stage in stages))
 
 
-def build_jobs(benchmarks: Iterable[str], generated: Iterable[str], partitions: dg.MultiPartitionsDefinition) -> list[Any]:
+def build_jobs(benchmarks: Iterable[str], generated: Iterable[str]) -> list[Any]:
     """``demo``, ``data``, ``train``, ``evaluate``, ``report``.
 
     :param generated: benchmarks whose puzzles need no configuration.
@@ -27,7 +27,6 @@ def build_jobs(benchmarks: Iterable[str], generated: Iterable[str], partitions: 
         dg.define_asset_job(
             "demo",
             _stages([DEMO], [stage for stage in STAGES if stage != "shards"]),
-            partitions_def=partitions,
             description="The whole way of sudoku_4x4 for one variant and seed.",
         ),
         dg.define_asset_job(
@@ -36,13 +35,11 @@ def build_jobs(benchmarks: Iterable[str], generated: Iterable[str], partitions: 
         dg.define_asset_job(
             "train",
             _stages(benchmarks, TRAIN_STAGES),
-            partitions_def=partitions,
             description="Train, evaluate and score one variant and seed; the data must be there. Choose the assets of one benchmark.",
         ),
         dg.define_asset_job(
             "evaluate",
             _stages(benchmarks, ("predictions", "scores")),
-            partitions_def=partitions,
             description="Evaluate and score what is trained.",
         ),
         dg.define_asset_job(

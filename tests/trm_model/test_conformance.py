@@ -68,7 +68,7 @@ def test_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Non
     assert "trm_mlp grad/inner.lm_head.weight" in printed
     assert "0 mismatches" in printed
     (tmp_path / "configs.json").write_text(json.dumps({"trm_att": CONFIGS["trm_att"], "hrm": CONFIGS["hrm"]}))
-    changed = dict(recording("trm_att"))
+    changed: dict[str, Any] = dict(recording("trm_att"))
     changed["eval/0/logits"] = changed["eval/0/logits"] + 0.01
     np.savez(tmp_path / "trm_att.npz", **changed)
     np.savez(tmp_path / "hrm.npz", x=np.zeros(1))

@@ -1,0 +1,151 @@
+"""Checks find what they are there for; reports and scores do their sums right."""
+
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import numpy as np
+import polars as pl
+import pytest
+
+from assets import checks, datasets
+from assets.benchmarks import Benchmark, GeneratedSudoku
+from assets.common import Store
+from assets.evaluation import score_rows, wilson
+from assets.graph import build_benchmark
+from assets.partitions import variant_seed_partitions
+from assets.reports import Cost, ablation_table, html_page, interval_over_seeds, readable
+from storage.examples import read_examples
+from storage.layout import SPLITS
+from tests.trm_model.recipes import TINY
+from trm_model.variant import VARIANTS
+
+SOURCE = GeneratedSudoku(digits=4, train=30, test=10, extra_clues=(1, 4))
+
+
+def puzzles() -> pl.DataFrame:
+    return datasets.generated_puzzles(SOURCE)
+
+
+def test_good_puzzles_pass() -> None:
+    assert all(verdict.passed for verdict in checks.puzzle_checks(puzzles(), 4).values())
+
+
+def change(frame: pl.DataFrame, row: int, column: str, value: str) -> pl.DataFrame:
+    return frame.with_columns(pl.when(pl.int_range(pl.len()) == row).then(pl.lit(value)).otherwise(pl.col(column)).alias(column))
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "failing"),
+    [
+        ("question", "." * 16, {"unique_solution", "label_solves_input"}),
+        ("answer", "1234" * 4, {"label_solves_input", "clues_kept"}),
+    ],
+)
+def test_bad_puzzles_fail(column: str, value: str, failing: set[str]) -> None:
+    verdicts = checks.puzzle_checks(change(puzzles(), 3, column, value), 4)
+    assert failing <= {name for name, verdict in verdicts.items() if not verdict.passed}
+    assert all(verdicts[name].figures["first_failed"] == "puzzle 3" for name in failing)
+
+
+def test_leakage_up_to_symmetry_is_found() -> None:
+    from assets.grids import grids
+    from trm_model.puzzles import sudoku
+
+    frame = puzzles()
+    image = sudoku.shuffle(grids(frame, "question", 4)[7:8], grids(frame, "answer", 4)[7:8], np.array([5], np.uint64), sudoku.SHAPES[4])
+    leaked = change(change(frame, 35, "question", sudoku.to_text(image[0][0])), 35, "answer", sudoku.to_text(image[1][0]))
+    verdict = checks.puzzle_checks(leaked, 4)["no_leakage"]
+    assert not verdict.passed
+    assert verdict.figures["first_failed"] == "training puzzle 7"
+
+
+def test_example_checks(tiny: tuple[object, Path, str]) -> None:
+    splits = {split: read_examples(tiny[1] / f"{split}.zarr") for split in SPLITS}
+    assert all(verdict.passed for verdict in checks.example_checks(tiny[1], splits, 4).values())
+    train = splits["train"]
+    train.labels[5, 0] = train.labels[5, 1]
+    failed = {name for name, verdict in checks.example_checks(tiny[1], splits, 4).items() if not verdict.passed}
+    assert "label_solves_input" in failed
+    train.labels[:] = 2
+    failed = {name for name, verdict in checks.example_checks(tiny[1], splits, 4).items() if not verdict.passed}
+    assert {"class_balance", "clues_kept"} <= failed
+
+
+def test_loss_and_chance() -> None:
+    assert checks.finite_loss(pl.DataFrame({"loss": [1.0, 0.5]})).passed
+    assert not checks.finite_loss(pl.DataFrame({"loss": [1.0, float("nan")]})).passed
+    assert not checks.finite_loss(pl.DataFrame({"loss": []}, schema={"loss": pl.Float64})).passed
+    for low, passed in ((0.3, True), (0.2, False)):
+        assert checks.above_chance(pl.DataFrame({"metric": ["cell_accuracy"], "low": [low]}), 4).passed == passed
+
+
+@pytest.mark.filterwarnings("ignore::dagster.PreviewWarning", "ignore::dagster.BetaWarning")
+def test_a_failing_blocking_check_stops_what_is_downstream(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    entry = Benchmark(title="leaky", source=SOURCE, recipe=TINY)
+    assets = build_benchmark("leaky", entry, VARIANTS, variant_seed_partitions(VARIANTS))
+    good_table = puzzles()
+    bad_table = change(good_table, 3, "question", "." * 16)
+
+    def run(frame: pl.DataFrame) -> dg.ExecuteInProcessResult:
+        monkeypatch.setattr(datasets, "generated_puzzles", lambda _: frame)
+        resources: dict[str, Any] = {"store": Store(root=str(tmp_path)), "pipes": dg.PipesSubprocessClient()}
+        keys = [dg.AssetKey(["leaky", stage]) for stage in ("puzzles", "examples")]
+        with dg.DagsterInstance.ephemeral() as instance:
+            return dg.materialize(assets, selection=keys, resources=resources, instance=instance, raise_on_error=False)
+
+    failed = run(bad_table)
+    assert not failed.success
+    assert [event.asset_key.path[-1] for event in failed.get_asset_materialization_events() if event.asset_key] == ["puzzles"]
+    assert not (tmp_path / "examples").exists()
+    good = run(good_table)
+    assert good.success
+    assert {evaluation.check_name for evaluation in good.get_asset_check_evaluations() if evaluation.passed} >= {
+        "unique_solution",
+        "class_balance",
+    }
+
+
+def test_wilson_interval() -> None:
+    """Newcombe 1998, Table I: 81 of 263 gives 0.2553 to 0.3662, 0 of 20 gives 0 to 0.1611."""
+    assert wilson(81, 263) == pytest.approx((0.2553, 0.3662), abs=1e-4)
+    assert wilson(0, 20) == pytest.approx((0.0, 0.1611), abs=1e-4)
+
+
+def test_score_rows() -> None:
+    predictions = pl.DataFrame(
+        {"solved": [True, False], "cell_accuracy": [1.0, 0.5], "steps": [1, 3], "solved_after": [[False, True], [False, False]]}
+    )
+    rows = {(row["metric"], row["k"]): row["value"] for row in score_rows(predictions)}
+    assert rows == {
+        ("exact_accuracy", None): 0.5,
+        ("cell_accuracy", None): 0.75,
+        ("mean_steps", None): 2.0,
+        ("exact_accuracy_after_step", 1): 0.0,
+        ("exact_accuracy_after_step", 2): 0.5,
+    }
+
+
+def test_ablation_table_puts_ours_beside_the_published() -> None:
+    scores = pl.DataFrame(
+        {
+            "metric": ["exact_accuracy"] * 3,
+            "split": ["test"] * 3,
+            "variant": ["trm_mlp", "trm_mlp", "mine"],
+            "value": [0.8, 0.9, 0.2],
+            "low": [0.7, 0.8, 0.1],
+            "high": [0.9, 1.0, 0.3],
+        }
+    )
+    table = ablation_table(scores, {"trm_mlp": Cost(130_000, 42, 1, 60.0, 1e5)}, "sudoku_extreme")
+    first = table.row(0, named=True)
+    assert (first["name"], first["seeds"], first["published"], first["parameters"]) == ("trm_mlp", 2, 0.874, 130_000)
+    assert first["ours"] == pytest.approx(0.85)
+    assert first["difference"] == pytest.approx(0.85 - 0.874)
+    assert (first["low"], first["high"]) == pytest.approx((0.85 - 12.706 * 0.05, 1.0))
+    assert table.filter(pl.col("name") == "mine")["published"].to_list() == [None]
+    assert table.filter(pl.col("name") == "hrm").select("ours", "published").row(0) == (None, 0.55)
+    page = html_page("<title>", ["a & b"], readable(table), {"picture": "data:image/png;base64,AA"})
+    assert "&lt;title&gt;" in page
+    assert "130,000" in page
+    assert interval_over_seeds([0.5], 0.4, 0.6) == (0.4, 0.6)

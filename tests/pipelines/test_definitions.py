@@ -1,0 +1,117 @@
+"""The graph as Dagster sees it."""
+
+import os
+import subprocess
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from assets.benchmarks import BENCHMARKS
+from assets.common import CHECKS, STAGES
+from pipelines import materialize
+from pipelines.definitions import PARTITIONS, defs
+from pipelines.jobs import TRAIN_STAGES
+from trm_model.variant import VARIANTS
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def test_every_benchmark_has_every_stage_and_its_checks() -> None:
+    graph = defs.resolve_asset_graph()
+    keys = {key.to_user_string() for key in graph.get_all_asset_keys()}
+    assert keys == {f"{name}/{stage}" for name in BENCHMARKS for stage in STAGES} | {"leaderboard"}
+    for name in BENCHMARKS:
+        for stage, checks in CHECKS.items():
+            for check, blocking in checks.items():
+                node = graph.get(dg.AssetCheckKey(dg.AssetKey([name, stage]), check))
+                assert node.blocking == blocking
+
+
+def test_partition_keys_are_variant_then_seed() -> None:
+    keys = PARTITIONS.get_partition_keys()
+    assert "trm_mlp|0" in keys
+    assert len(keys) == 10 * len(VARIANTS)
+
+
+def test_jobs_resolve() -> None:
+    for name in ("demo", "data", "train", "evaluate", "report"):
+        assert defs.resolve_job_def(name).name == name
+
+
+def test_ranges_of_partitions() -> None:
+    known = ["a|0", "a|1", "a|2", "b|0"]
+    assert materialize.parse_partitions(["a|1...b|0", "a|1", "a|0"], known) == ["a|1", "a|2", "b|0", "a|0"]
+    for given, message in ((["c|0"], "'c|0' does not exist"), (["b|0...a|0"], "runs backwards")):
+        with pytest.raises(ValueError, match=message):
+            materialize.parse_partitions(given, known)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["sudoku_4x4", "--partition", "trm_mlp|99"], "does not exist"),
+        (["sudoku_4x4", "--set", "steps=3"], "expected STAGE.FIELD=VALUE"),
+        (["sudoku_4x4", "--stage", "checkpoint"], "give --partition"),
+    ],
+)
+def test_wrong_arguments_are_one_line(arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert materialize.main(arguments) == 2
+    printed = capsys.readouterr().err
+    assert message in printed
+    assert printed.count("\n") == 1
+
+
+# Dagster tags runs of multi-partitions with keys that it calls deprecated.
+@pytest.mark.filterwarnings("ignore:Non-compliant tag keys:DeprecationWarning")
+def test_weekly_retraining_requests_the_chosen_partitions_afresh() -> None:
+    schedule = defs.resolve_schedule_def("weekly_retraining")
+    assert schedule.default_status == dg.DefaultScheduleStatus.STOPPED
+    with dg.DagsterInstance.ephemeral() as instance:
+        requests = []
+        for day in (1, 8):
+            context = dg.build_schedule_context(
+                instance=instance,
+                scheduled_execution_time=datetime(2026, 11, day, 3, tzinfo=UTC),
+                repository_def=defs.get_repository_def(),
+            )
+            requests.append(schedule.evaluate_tick(context).run_requests or [])
+    chosen = [(name, key) for name, entry in BENCHMARKS.items() for key in entry.retrain]
+    assert chosen
+    for tick in requests:
+        assert len(tick) == len(chosen)
+        for request, (name, (variant, seed)) in zip(tick, chosen, strict=True):
+            assert str(request.partition_key) == f"{variant}|{seed}"
+            assert request.asset_selection == [dg.AssetKey([name, stage]) for stage in TRAIN_STAGES]
+            assert request.run_config == {"ops": {f"{name}__checkpoint": {"config": {"fresh": True}}}}
+    assert not {request.run_key for request in requests[0]} & {request.run_key for request in requests[1]}
+
+
+def test_own_variants_appear_and_wrong_ones_are_named(tmp_path: Path) -> None:
+    (tmp_path / "wide_gradient.yaml").write_text("base: trm_mlp\nchanges: {backprop: {kind: last_cycles, count: 2}}\n")
+    program = "from pipelines.definitions import PARTITIONS; print('wide_gradient|3' in PARTITIONS.get_partition_keys())"
+
+    def load() -> subprocess.CompletedProcess[str]:
+        environment = {**os.environ, "TRM_VARIANTS": str(tmp_path)}
+        return subprocess.run([sys.executable, "-c", program], env=environment, cwd=ROOT, capture_output=True, text=True, check=False)
+
+    assert load().stdout.strip() == "True"
+    (tmp_path / "bad.yaml").write_text("base: trm_mlp\nchanges: {cycle: 2}\n")
+    assert f"{tmp_path}/bad.yaml: unknown variant field 'cycle'" in load().stderr
+
+
+def test_loading_imports_nothing_heavy() -> None:
+    program = (
+        "import sys, pipelines.definitions; print(*(sys.modules.keys() & {'torch', 'polars', 'numba', 'matplotlib', 'pandera', 'zarr'}))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == ""
+
+
+def test_telemetry_is_off() -> None:
+    import yaml
+
+    settings = yaml.safe_load((ROOT / "pipelines" / "deployment" / "dagster.yaml").read_text())
+    assert settings["telemetry"] == {"enabled": False}

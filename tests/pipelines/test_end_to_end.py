@@ -1,0 +1,182 @@
+"""The whole way on a small scale, as a user would type it."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from storage.layout import Layout
+from storage.manifest import verify_manifest
+from storage.tables import Ablation, Predictions, Scores, Training, scan
+from trm_model.version import code_version
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+class Workplace:
+    """A Dagster home and a data folder of their own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.layout = Layout(folder / "data")
+        self.environment: Mapping[str, str] = {**os.environ, "DAGSTER_HOME": str(folder / "home"), "TRM_DATA": str(self.layout.root)}
+
+    def run(self, *command: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run([sys.executable, "-m", *command], env=self.environment, cwd=ROOT, capture_output=True, text=True, check=False)
+
+    def materialize(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return self.run("pipelines.materialize", *arguments)
+
+    def succeed(self, *arguments: str) -> str:
+        done = self.materialize(*arguments)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout + done.stderr
+
+
+@pytest.fixture(scope="module")
+def workplace(tmp_path_factory: pytest.TempPathFactory) -> Workplace:
+    """sudoku_4x4, two partitions of one variant and one of another, a few steps each."""
+    place = Workplace(tmp_path_factory.mktemp("workplace"))
+    place.succeed(
+        "sudoku_4x4", "--partition", "trm_mlp|0...trm_mlp|1", "--partition", "trm|0",
+        "--set", "checkpoint.steps=12", "--set", "checkpoint.batch_size=8", "--set", "checkpoint.log_steps=4", "--set", "predictions.limit=50",
+    )  # fmt: skip
+    return place
+
+
+def test_tables_lead_from_number_to_data_code_and_configuration(workplace: Workplace) -> None:
+    tables = workplace.layout.tables()
+    scores = scan(tables, Scores).collect()
+    assert set(scores.select("variant", "seed").unique().rows()) == {("trm_mlp", 0), ("trm_mlp", 1), ("trm", 0)}
+    row = scores.filter((pl.col("variant") == "trm_mlp") & (pl.col("seed") == 1) & (pl.col("metric") == "exact_accuracy")).row(
+        0, named=True
+    )
+    assert row["n"] == 50
+    assert row["low"] <= row["value"] <= row["high"]
+    assert row["code_version"] == code_version()
+    checkpoint = workplace.layout.root / row["checkpoint"]
+    verify_manifest(checkpoint)
+    run = json.loads((checkpoint.parent.parent / "run.json").read_text())
+    assert run["seed"] == 1
+    assert verify_manifest(Path(run["data"])) == run["data_version"] == row["data_version"]
+    assert json.loads((Path(run["data"]) / "train.zarr" / "zarr.json").read_text())["attributes"]["sources"]["puzzles"]
+
+
+def test_tables_are_readable_as_readme_shows(workplace: Workplace) -> None:
+    root = workplace.layout.tables()
+    best = (
+        pl.scan_parquet(root / "scores", hive_partitioning=True)
+        .filter(pl.col("metric") == "cell_accuracy")
+        .group_by("benchmark", "variant")
+        .agg(pl.col("value").mean(), pl.len().alias("seeds"))
+        .sort("variant")
+        .collect()
+    )
+    assert best["seeds"].to_list() == [1, 2]
+    predictions = scan(root, Predictions).collect()
+    assert len(predictions) == 3 * 50
+    assert all(len(prediction) == 16 for prediction in predictions["prediction"])
+    training = scan(root, Training).collect()
+    assert training.filter(pl.col("variant") == "trm")["step"].to_list() == [4, 8, 12]
+
+
+def test_scores_agree_with_predictions(workplace: Workplace) -> None:
+    predictions = (
+        scan(workplace.layout.tables(), Predictions).group_by("variant", "seed").agg(pl.col("solved", "cell_accuracy").mean()).collect()
+    )
+    scores = scan(workplace.layout.tables(), Scores).collect()
+    for metric, column in (("exact_accuracy", "solved"), ("cell_accuracy", "cell_accuracy")):
+        joined = scores.filter(pl.col("metric") == metric).join(predictions, on=["variant", "seed"])
+        assert len(joined) == 3
+        assert (joined["value"] - joined[column]).abs().max() < 1e-12  # type: ignore[operator]
+
+
+def test_report_shows_ours_beside_the_published_and_needs_no_network(workplace: Workplace) -> None:
+    page = (workplace.layout.report("sudoku_4x4") / "ablation.html").read_text()
+    assert "87.4" in page
+    assert "TRM (arXiv 2510.04871), Table 1" in page
+    assert page.count("data:image/png;base64,") == 2
+    assert not re.findall(r'(?:src|href)="(?!data:)', page)
+    assert (workplace.layout.root / "reports" / "leaderboard.html").exists()
+    table = scan(workplace.layout.tables(), Ablation).collect()
+    ours = table.filter(pl.col("name") == "trm_mlp").row(0, named=True)
+    assert (ours["seeds"], ours["depth"], ours["published"]) == (2, 42, 0.874)
+    assert (workplace.layout.report("sudoku_4x4") / "answers-trm_mlp-0.png").read_bytes()[:4] == b"\x89PNG"
+
+
+def test_the_same_training_is_not_repeated_and_a_fresh_one_is(workplace: Workplace) -> None:
+    settings = ["--set", "checkpoint.steps=12", "--set", "checkpoint.batch_size=8", "--set", "checkpoint.log_steps=4"]
+    command = ["sudoku_4x4", "--stage", "checkpoint", "--partition", "trm_mlp|0", *settings]
+    link = workplace.layout.run("sudoku_4x4", "trm_mlp", 0, "current")
+    before = link.resolve()
+    inode = next((before / "checkpoints").iterdir()).stat().st_ino
+    assert "continuing from step 12 of 12" in workplace.succeed(*command)
+    assert link.resolve() == before
+    assert next((before / "checkpoints").iterdir()).stat().st_ino == inode
+    workplace.succeed(*command, "--set", "checkpoint.fresh=true")
+    assert link.resolve() != before
+    ours, again = (next((run / "checkpoints").iterdir()) / "weights.safetensors" for run in (before, link.resolve()))
+    assert ours.read_bytes() == again.read_bytes()
+
+
+def test_dagsters_own_command_line(workplace: Workplace) -> None:
+    done = workplace.run(
+        "dagster", "asset", "materialize", "-m", "pipelines.definitions", "--select", "sudoku_4x4/scores", "--partition", "trm|0"
+    )
+    assert done.returncode == 0, done.stderr
+    assert "RUN_SUCCESS" in done.stderr
+
+
+def test_what_is_missing_is_said_in_one_line(workplace: Workplace) -> None:
+    for arguments, message in (
+        (["sudoku_4x4", "--stage", "scores", "--partition", "no_ema|0"], "materialize sudoku_4x4/predictions, partition no_ema|0, first"),
+        (["sudoku_6x6", "--stage", "examples"], "materialize sudoku_6x6/puzzles first"),
+        (
+            ["sudoku_4x4", "--stage", "checkpoint", "--partition", "trm|0", "--set", "checkpoint.steps=0"],
+            "steps=0: expected a whole number",
+        ),
+    ):
+        done = workplace.materialize(*arguments)
+        assert done.returncode == 2
+        assert message in done.stderr.splitlines()[-1]
+
+
+def test_a_damaged_data_set_stops_before_training(workplace: Workplace, tmp_path: Path) -> None:
+    folder = workplace.layout.current_examples("sudoku_4x4").resolve()
+    shard = next((folder / "train.zarr" / "inputs" / "c").rglob("0/0"))
+    intact = shard.read_bytes()
+    shard.write_bytes(intact[:-1] + bytes([intact[-1] ^ 1]))
+    try:
+        done = workplace.materialize("sudoku_4x4", "--stage", "checkpoint", "--partition", "no_ema|0", "--set", "checkpoint.steps=4")
+    finally:
+        shard.write_bytes(intact)
+    assert done.returncode == 2
+    assert f"{shard}: its bytes changed" in done.stderr.splitlines()[-1]
+    assert not list((workplace.layout.root / "runs" / "sudoku_4x4" / "no_ema").rglob("step-*"))
+
+
+def test_own_puzzles_from_a_file(workplace: Workplace, real_sudoku: Path) -> None:
+    workplace.succeed(
+        "sudoku_csv", "--partition", "trm_mlp|0",
+        "--set", f"puzzles.path={real_sudoku / 'hard_test.csv.gz'}", "--set", "puzzles.train_puzzles=60", "--set", "puzzles.test_puzzles=20",
+        "--set", "checkpoint.steps=2", "--set", "checkpoint.batch_size=4", "--set", "predictions.limit=4",
+    )  # fmt: skip
+    scores = scan(workplace.layout.tables(), Scores).filter(pl.col("benchmark") == "sudoku_csv").collect()
+    assert scores.filter(pl.col("metric") == "exact_accuracy")["n"].to_list() == [4]
+
+
+def test_a_bad_file_writes_nothing(workplace: Workplace, tmp_path: Path) -> None:
+    bad = tmp_path / "bad.csv"
+    bad.write_text("source,question,answer,rating\nme,123,456,0\n")
+    before = sorted(workplace.layout.root.rglob("*"))
+    done = workplace.materialize("sudoku_csv", "--stage", "puzzles", "--set", f"puzzles.path={bad}")
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-1] == (
+        f"error: sudoku_csv/puzzles: {bad}: row 1 (line 2): question has 3 characters, expected 81; mend or remove the row"
+    )
+    assert sorted(workplace.layout.root.rglob("*")) == before
