@@ -9,6 +9,9 @@ import dagster as dg
 import polars as pl
 import torch
 
+# Dagster documents this error but exports it nowhere else.
+from dagster._core.errors import DagsterPipesExecutionError
+
 from assets.benchmarks import Benchmark
 from assets.checks import finite_loss
 from assets.common import TrainingConfig, check_results, current_examples, folder_bytes, user_error
@@ -69,7 +72,7 @@ def materialize_checkpoint(
             command=[sys.executable, "-m", "trm_model.train", str(run)],
             env={**os.environ, PARENT_VARIABLE: str(os.getpid())},
         )
-    except dg.DagsterError:
+    except DagsterPipesExecutionError:
         if failure.exists():
             raise user_error(failure.read_text("utf-8")) from None
         raise

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Generator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -31,6 +31,8 @@ SWITCHES = (
     *("headless=new", "no-sandbox", "disable-gpu", "disable-quic", "no-first-run", "disable-background-networking"),
     *("disable-component-update", "disable-sync", "window-size=1500,1200"),
 )
+LOCATIONS = "{workspaceOrError {... on Workspace {locationEntries {locationOrLoadError {__typename ... on PythonError {message}}}}}}"
+RUNS = "{runsOrError {... on Runs {results {runId status}}}}"
 T = TypeVar("T")
 
 
@@ -79,20 +81,24 @@ def _server(home: Path) -> Generator[int]:
 
     def loaded() -> bool:
         assert server.poll() is None, f"the server ended at once:\n{log.read_text()}"
-        answer = _ask(port, "{locationStatusesOrError {... on WorkspaceLocationStatusEntries {entries {name loadStatus}}}}")
-        return answer.get("locationStatusesOrError") == {"entries": [{"name": "trm", "loadStatus": "LOADED"}]}
+        entries = _ask(port, LOCATIONS).get("workspaceOrError", {}).get("locationEntries", [])
+        state = [entry["locationOrLoadError"] or {} for entry in entries]
+        assert not any("message" in found for found in state), f"the code location does not load: {state}"
+        return bool(state) and all(state)
 
     try:
         _until(loaded, f"the code location is loaded; see {log}", 180)
         yield port
     finally:
-        os.killpg(server.pid, signal.SIGINT)
+        with suppress(ProcessLookupError):
+            os.killpg(server.pid, signal.SIGINT)
         try:
             server.wait(60)
             _until(lambda: not _members(server.pid), f"every process of the server has ended; see {log}", 30)
         finally:
             for left in _members(server.pid):
-                os.kill(left, signal.SIGKILL)
+                with suppress(ProcessLookupError):
+                    os.kill(left, signal.SIGKILL)
             server.wait(10)
 
 
@@ -140,7 +146,7 @@ def test_materialize_puzzles(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         shown("//button[normalize-space()='Materialize' and not(@disabled)]", "the button Materialize").click()
 
         def finished() -> list[dict[str, str]]:
-            runs = _ask(port, "{runsOrError {... on Runs {results {runId status}}}}").get("runsOrError", {}).get("results", [])
+            runs = _ask(port, RUNS).get("runsOrError", {}).get("results", [])
             return [run for run in runs if run["status"] in ("SUCCESS", "FAILURE", "CANCELED")]
 
         run = _until(finished, f"the run has finished; see {tmp_path / 'server.log'}")[0]

@@ -31,7 +31,7 @@ def test_killed_dagster(start: Start, tmp_path: Path) -> None:
 
     settings = [word for name, value in CONFIG.items() for word in ("--set", f"checkpoint.{name}={value}")]
     again = start("-m", "pipelines.materialize", ASSET, "--stage", "checkpoint", "--partition", PARTITION, *settings, **env)
-    assert again.wait() == 0, again.stderr
+    assert again.wait(60) == 0, again.stderr
     assert "continuing from step" in again.stdout + again.stderr
     assert last_step(run) == STEPS
     assert trainers(str(run)) == []

@@ -1,0 +1,170 @@
+"""Named figures, one per line, ``name value unit``: ``python -m tests.benchmarks [load|step|sudoku]``. Run nothing beside it."""
+
+import gc
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from tests.benchmarks.plain_trm import PlainTrm, plain_step
+from trm_model.ema import Ema
+from trm_model.embedding import sign_sgd_
+from trm_model.optim import make_optimizer
+from trm_model.puzzles import sudoku
+from trm_model.reasoner import Reasoner
+from trm_model.recipe import Recipe, Size
+from trm_model.supervision import Batch, Carry, supervise
+from trm_model.variant import VARIANTS
+
+BATCH, LENGTH, WIDTH, PREFIX, VOCABULARY = 64, 16, 64, 4, 6
+
+
+def show(name: str, value: float, unit: str) -> None:
+    print(f"{name} {value:.4g} {unit}", flush=True)
+
+
+def random_batch() -> Batch:
+    generator = torch.Generator().manual_seed(0)
+    inputs, labels = (torch.randint(1, VOCABULARY, (BATCH, LENGTH), generator=generator) for _ in range(2))
+    return Batch(inputs, labels, torch.zeros(BATCH, dtype=torch.int64))
+
+
+def ours(name: str) -> tuple[Reasoner, Callable[[], torch.Tensor]]:
+    """Our model and a function that makes one training step and returns its loss."""
+    recipe = Recipe(size=Size(width=WIDTH, heads=4, prefix=PREFIX, puzzle_width=WIDTH))
+    model = Reasoner(
+        VARIANTS[name], recipe.size, vocabulary=VOCABULARY, length=LENGTH, num_puzzles=1, generator=torch.Generator().manual_seed(0)
+    )
+    optimizer, ema, batch = make_optimizer(model.parameters(), recipe), Ema(model, recipe.ema_decay), random_batch()
+    for group in optimizer.param_groups:
+        group["lr"] = recipe.learning_rate
+    carry = Carry.fresh(model, batch)
+
+    def step() -> torch.Tensor:
+        nonlocal carry
+        result = supervise(model, carry, max_steps=recipe.max_steps)
+        loss = result.losses.total / BATCH
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        ema.update(model)
+        assert result.rows.grad is not None
+        sign_sgd_(model.puzzle_rows, batch.puzzle_ids, result.rows.grad, learning_rate=1e-4, weight_decay=1.0)
+        carry = Carry(batch, result.carry.state, result.carry.steps, result.carry.halted)
+        return loss.detach()
+
+    return model, step
+
+
+def plain(source: Reasoner) -> Callable[[], torch.Tensor]:
+    """The plain transcription with the same weights as ``source``, and the same step."""
+    model = PlainTrm(vocabulary=VOCABULARY, length=LENGTH, width=WIDTH, prefix=PREFIX, updates=6, cycles=3)
+    state = source.state_dict()
+    renamed = {
+        "tokens.weight": "tokens",
+        "head.weight": "head",
+        "halt.weight": "halt_weight",
+        "halt.bias": "halt_bias",
+        "y0": "answer_start",
+    }
+    renamed |= {
+        f"blocks.{layer}.{theirs}.{part}.weight": f"networks.0.{layer}.{mine}.{part}"
+        for layer in range(2)
+        for theirs, mine in (("tokens", "mixer"), ("channels", "channels"))
+        for part in ("gate_up", "down")
+    }
+    model.load_state_dict({"z0": state["latent_starts"][0], **{theirs: state[mine] for theirs, mine in renamed.items()}})
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4, betas=(0.9, 0.95), weight_decay=1.0)
+    average = {name: p.detach().clone() for name, p in model.named_parameters()}
+    table, batch = torch.zeros(1, WIDTH), random_batch()
+    shape = (BATCH, PREFIX + LENGTH, WIDTH)
+    carry = (state["answer_start"].expand(shape), state["latent_starts"][0].expand(shape))
+
+    def step() -> torch.Tensor:
+        nonlocal carry
+        loss, carry = plain_step(model, optimizer, average, table, carry, batch.inputs, batch.labels, batch.puzzle_ids)
+        return loss
+
+    return step
+
+
+def milliseconds(steps: dict[str, Callable[[], object]], rounds: int = 9, repeats: int = 8) -> dict[str, list[float]]:
+    """Times per call, taken in turns so that a busy moment of the machine meets all alike."""
+    for step in steps.values():
+        for _ in range(4):
+            step()
+    times: dict[str, list[float]] = {name: [] for name in steps}
+    for _ in range(rounds):
+        for name, step in steps.items():
+            gc.collect()
+            started = time.perf_counter()
+            for _ in range(repeats):
+                step()
+            times[name].append((time.perf_counter() - started) / repeats * 1e3)
+    return times
+
+
+def bench_step() -> None:
+    """One training step on the CPU: B 64, L 16, D 64, T 3, n 6, float32."""
+    model, mlp = ours("trm_mlp")
+    times = milliseconds({"plain": plain(model), "trm_mlp": mlp, "trm": ours("trm")[1]})
+    for name, values in times.items():
+        show(f"step_{name}_L16_D64", statistics.median(values), "ms")
+    ratios = [mine / theirs for mine, theirs in zip(times["trm_mlp"], times["plain"], strict=True)]
+    show("step_ratio_trm_mlp_L16_D64", statistics.median(ratios), "ours/plain")
+
+
+def bench_load() -> None:
+    """Seconds to import bare Dagster, and to import it and build our definitions, in fresh processes."""
+    for name, program in (("import_dagster", "import dagster"), ("load_definitions", "import pipelines.definitions")):
+        seconds: list[float] = []
+        for _ in range(3):
+            started = time.perf_counter()
+            subprocess.run([sys.executable, "-c", program], check=True, cwd=Path(__file__).resolve().parents[2])
+            seconds.append(time.perf_counter() - started)
+        show(name, min(seconds), "s")
+
+
+def bench_sudoku() -> None:
+    """Generating, solving with proof of uniqueness, canonical forms and shuffling, one core."""
+    shape = sudoku.SHAPES[9]
+    sudoku.generate(2, shape, seed=1)
+    started = time.perf_counter()
+    made = sudoku.generate(1_000, shape, seed=0)
+    show("sudoku_generate_9x9_per_s", 1_000 / (time.perf_counter() - started), "1/s")
+    work: dict[str, Callable[[], object]] = {
+        "solve_minimal": lambda: sudoku.solve(made.puzzles, shape),
+        "canonical": lambda: sudoku.canonical(made.puzzles, made.answers, shape),
+    }
+    for name, function in work.items():
+        started = time.perf_counter()
+        function()
+        show(f"sudoku_{name}_per_s", 1_000 / (time.perf_counter() - started), "1/s")
+    many = np.repeat(made.puzzles, 200, axis=0), np.repeat(made.answers, 200, axis=0)
+    sudoku.shuffle(many[0][:1], many[1][:1], np.zeros(1, np.uint64), shape)
+    started = time.perf_counter()
+    sudoku.shuffle(*many, np.arange(len(many[0]), dtype=np.uint64), shape)
+    show("sudoku_shuffle_in_memory_per_s", len(many[0]) / (time.perf_counter() - started), "1/s")
+
+
+BENCHMARKS = {"load": bench_load, "step": bench_step, "sudoku": bench_sudoku}
+
+
+def main(arguments: list[str]) -> int:
+    """Run the named parts, or all."""
+    unknown = [name for name in arguments if name not in BENCHMARKS]
+    if unknown:
+        print(f"error: no benchmark {unknown[0]!r}: expected {', '.join(BENCHMARKS)}", file=sys.stderr)
+        return 2
+    for name in arguments or BENCHMARKS:
+        BENCHMARKS[name]()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
