@@ -3,19 +3,41 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 import dagster as dg
 
 from storage.layout import Layout
 
 STAGES = ("puzzles", "examples", "shards", "checkpoint", "predictions", "scores", "ablation")
-CHECKS: dict[str, dict[str, bool]] = {
-    "puzzles": {"unique_solution": True, "label_solves_input": True, "clues_kept": True, "no_leakage": True},
-    "examples": {"hash_matches_content": True, "label_solves_input": True, "clues_kept": True, "class_balance": False},
-    "checkpoint": {"finite_loss": True},
-    "scores": {"above_chance": False},
+
+
+class Check(NamedTuple):
+    """A check of a stage; a failure of a ``blocking`` one keeps what is downstream from running."""
+
+    description: str
+    blocking: bool = True
+
+
+_SOLVED = Check("Every answer holds each digit once in every row, column and box.")
+_KEPT = Check("Every answer has its puzzle's digit wherever the puzzle has one.")
+
+CHECKS: dict[str, dict[str, Check]] = {
+    "puzzles": {
+        "unique_solution": Check("Every puzzle has exactly one solution."),
+        "label_solves_input": _SOLVED,
+        "clues_kept": _KEPT,
+        "no_leakage": Check("No training puzzle is a test puzzle, up to symmetry."),
+    },
+    "examples": {
+        "hash_matches_content": Check("Every stored file has the checksum it was written with."),
+        "label_solves_input": _SOLVED,
+        "clues_kept": _KEPT,
+        "class_balance": Check("Digits are about equally frequent among the answers.", blocking=False),
+    },
+    "checkpoint": {"finite_loss": Check("Every logged loss is a finite number.")},
+    "scores": {"above_chance": Check("The cell accuracy is above that of a constant digit.", blocking=False)},
 }
-"""Checks of each stage: name -> whether a failure keeps what is downstream from running."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +103,8 @@ def user_error(message: object) -> dg.Failure:
 def check_specs(benchmark: str, stage: str) -> list[dg.AssetCheckSpec]:
     """The stage's checks, declared beside its asset."""
     return [
-        dg.AssetCheckSpec(name, asset=dg.AssetKey([benchmark, stage]), blocking=blocking)
-        for name, blocking in CHECKS.get(stage, {}).items()
+        dg.AssetCheckSpec(name, asset=dg.AssetKey([benchmark, stage]), blocking=check.blocking, description=check.description)
+        for name, check in CHECKS.get(stage, {}).items()
     ]
 
 
@@ -94,7 +116,7 @@ def check_results(benchmark: str, stage: str, verdicts: Mapping[str, Verdict]) -
             check_name=name,
             passed=verdict.passed,
             metadata=verdict.figures,
-            severity=dg.AssetCheckSeverity.ERROR if CHECKS[stage][name] else dg.AssetCheckSeverity.WARN,
+            severity=dg.AssetCheckSeverity.ERROR if CHECKS[stage][name].blocking else dg.AssetCheckSeverity.WARN,
         )
         for name, verdict in verdicts.items()
     ]

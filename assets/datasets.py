@@ -76,16 +76,17 @@ def _puzzle_rows(
 def generated_puzzles(source: GeneratedSudoku) -> pl.DataFrame:
     """Puzzles of a generated benchmark, in the columns of :class:`storage.tables.Puzzles`; no symmetry class is in both splits."""
     made = sudoku.generate(source.train + source.test, sudoku.SHAPES[source.digits], source.seed, source.extra_clues)
-    origin = [f"generated, seed {source.seed}"]
+    # Classes with few members are found early: without a shuffle the test puzzles would have more clues than the training puzzles.
+    order = numpy_generator(source.seed, "split").permutation(len(made.puzzles))
     parts = [
         _puzzle_rows(
             split,
             start,
-            made.puzzles[start:stop],
-            made.answers[start:stop],
-            made.guesses[start:stop],
-            made.forms[start:stop],
-            origin * (stop - start),
+            made.puzzles[order[start:stop]],
+            made.answers[order[start:stop]],
+            made.guesses[order[start:stop]],
+            made.forms[order[start:stop]],
+            [f"generated, seed {source.seed}"] * (stop - start),
             f"{source.digits}x{source.digits}",
         )
         for split, start, stop in (("train", 0, source.train), ("test", source.train, source.train + source.test))
@@ -258,6 +259,7 @@ def materialize_puzzles(
     distributions = {
         column: histogram({split: part[column].to_numpy() for split, part in by_split.items()}, label)
         for column, label in (("difficulty", "difficulty (guesses of our solver)"), ("clues", "clues"))
+        if stored[column].n_unique() > 1
     }
     return dg.MaterializeResult(
         metadata={

@@ -37,7 +37,7 @@ def build_benchmark(
     if isinstance(benchmark.source, GeneratedSudoku):
         source = benchmark.source
 
-        @asset("puzzles", kinds={"polars"}, description=f"{benchmark.title}: base puzzles and answers, generated and checked.")
+        @asset("puzzles", kinds={"polars"}, description=f"{benchmark.title}. Base puzzles and their answers, each checked.")
         def puzzles(context: dg.AssetExecutionContext, store: Store) -> dg.MaterializeResult:
             from assets.datasets import generated_puzzles, materialize_puzzles
 
@@ -45,7 +45,7 @@ def build_benchmark(
 
     else:
 
-        @asset("puzzles", kinds={"polars"}, description=f"{benchmark.title}: imported and checked. Needs a path in its config.")
+        @asset("puzzles", kinds={"polars"}, description=f"{benchmark.title}. Imported and checked; its configuration needs a path.")
         def puzzles(context: dg.AssetExecutionContext, config: FileConfig, store: Store) -> dg.MaterializeResult:
             from assets.datasets import FileSplit, imported_puzzles, materialize_puzzles
             from assets.sudoku_csv import SourceError

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from trm_model.puzzles import sudoku
 
@@ -90,10 +91,12 @@ def histogram(values: Mapping[str, npt.NDArray[np.int64]], label: str) -> bytes:
     """Distributions of whole numbers, one colour per name."""
     figure = Figure(figsize=(5, 2.6))
     axes = figure.subplots()
-    top = max(int(v.max(initial=0)) for v in values.values())
-    bins = (np.arange(-0.5, top + 1.5) if top <= 60 else np.linspace(-0.5, top + 0.5, 61)).tolist()
+    least, most = (int(extreme(np.concatenate(list(values.values())))) for extreme in (np.min, np.max))
+    edges = np.arange(least - 0.5, most + 1.5) if most - least <= 60 else np.linspace(least - 0.5, most + 0.5, 61)
+    bins: list[float] = edges.tolist()
     axes.hist(list(values.values()), bins=bins, label=list(values), density=True)
     axes.set_xlabel(label)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_ylabel("share of puzzles")
     axes.legend()
     return _png(figure)

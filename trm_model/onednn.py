@@ -47,18 +47,20 @@ def _weight_gradient(gradient: Tensor, rows: Tensor, weight: Tensor) -> Tensor:
 
 
 class _SwiGlu(torch.autograd.Function):
+    """The formula with its gradient. Only gate and up are kept: computing the rest again costs less than fresh memory for it."""
+
     @staticmethod
     def forward(ctx: Any, rows: Tensor, gate_up: Tensor, down: Tensor) -> Tensor:
         gate, up = (_product(rows, half) for half in gate_up.chunk(2))
-        silu = F.silu(gate)
-        hidden = silu * up
-        ctx.save_for_backward(rows, gate_up, down, gate, up, silu, hidden)
-        return _product(hidden, down)
+        ctx.save_for_backward(rows, gate_up, down, gate, up)
+        return _product(F.silu(gate).mul_(up), down)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        rows, gate_up, down, gate, up, silu, hidden = ctx.saved_tensors
+        rows, gate_up, down, gate, up = ctx.saved_tensors
         gradient = gradients[0].contiguous()
+        silu = F.silu(gate)
+        of_down = _weight_gradient(gradient, silu * up, down)
         of_hidden = _product(gradient, down.t())
         of_up = silu.mul_(of_hidden)
         of_gate = torch.ops.aten.silu_backward(of_hidden.mul_(up), gate)
@@ -66,5 +68,5 @@ class _SwiGlu(torch.autograd.Function):
         return (
             _product(of_gate, gate_weight.t()).add_(_product(of_up, up_weight.t())),
             torch.cat((_weight_gradient(of_gate, rows, gate_weight), _weight_gradient(of_up, rows, up_weight))),
-            _weight_gradient(gradient, hidden, down),
+            of_down,
         )

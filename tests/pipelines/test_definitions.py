@@ -25,9 +25,10 @@ def test_every_benchmark_has_every_stage_and_its_checks() -> None:
     assert keys == {f"{name}/{stage}" for name in BENCHMARKS for stage in STAGES} | {"leaderboard"}
     for name in BENCHMARKS:
         for stage, checks in CHECKS.items():
-            for check, blocking in checks.items():
+            for check, declared in checks.items():
                 node = graph.get(dg.AssetCheckKey(dg.AssetKey([name, stage]), check))
-                assert node.blocking == blocking
+                assert node.blocking == declared.blocking
+                assert node.description == declared.description
 
 
 def test_partition_keys_are_variant_then_seed() -> None:
