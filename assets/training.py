@@ -2,6 +2,7 @@
 
 import os
 import sys
+import tempfile
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -24,7 +25,7 @@ from storage.tables import Training, partition_path, write_file
 from trm_model.checkpoint import saved
 from trm_model.lifeline import PARENT_VARIABLE
 from trm_model.run import RunSpec
-from trm_model.train import FAILURE_FILE
+from trm_model.train import FAILURE_VARIABLE
 from trm_model.training import METRICS, Execution
 from trm_model.variant import ConfigurationError, Variant
 
@@ -55,6 +56,7 @@ def materialize_checkpoint(
                 device=device,
                 log_steps=config.log_steps,
                 checkpoint_seconds=config.checkpoint_seconds,
+                threads=torch.get_num_threads(),
                 compile=device.startswith("cuda"),
             ),
             device_lock=str(layout.lock(device)),
@@ -65,17 +67,17 @@ def materialize_checkpoint(
     run = layout.run(name, variant_name, seed, spec.key)
     run.mkdir(parents=True, exist_ok=True)
     spec.write(run)
-    failure = run / FAILURE_FILE
-    try:
-        pipes.run(
-            context=context,
-            command=[sys.executable, "-m", "trm_model.train", str(run)],
-            env={**os.environ, PARENT_VARIABLE: str(os.getpid())},
-        )
-    except DagsterPipesExecutionError:
-        if failure.exists():
-            raise user_error(failure.read_text("utf-8")) from None
-        raise
+    with tempfile.NamedTemporaryFile("r", encoding="utf-8", prefix="trm-failure-") as failure:
+        try:
+            pipes.run(
+                context=context,
+                command=[sys.executable, "-m", "trm_model.train", str(run)],
+                env={**os.environ, PARENT_VARIABLE: str(os.getpid()), FAILURE_VARIABLE: failure.name},
+            )
+        except DagsterPipesExecutionError:
+            if message := failure.read():
+                raise user_error(message) from None
+            raise
     point(run.parent / "current", run)
     training = write_file(partition_path(layout.tables(), Training, name, variant_name, seed), Training, pl.read_ndjson(run / METRICS))
     newest, last = saved(run)[-1], training.row(-1, named=True)

@@ -147,10 +147,18 @@ def validate(table: type[Table], frame: pl.DataFrame) -> pl.DataFrame:
 
 
 def write_file(path: Path, table: type[Table], frame: pl.DataFrame) -> pl.DataFrame:
-    """Validate ``frame`` and write it to one parquet file, atomically; returns what was written."""
+    """Validate ``frame`` and write it to one parquet file, atomically; returns what was written.
+
+    :raises TableError: rows that the schema refuses.
+    :raises OSError: the disk refuses.
+    """
     valid = validate(table, frame)
     with new_file(path) as temporary:
-        valid.write_parquet(temporary, compression="zstd", statistics=True)
+        try:
+            valid.write_parquet(temporary, compression="zstd", statistics=True)
+        except pl.exceptions.ComputeError as error:
+            # polars reports a full disk so.
+            raise OSError(f"{path}: {error}") from error
     return valid
 
 

@@ -1,8 +1,8 @@
 """The training process: ``python -m trm_model.train RUN``, where the folder RUN holds ``run.json`` (:mod:`trm_model.run`).
 
 Continues from the newest checkpoint in RUN. SIGTERM and SIGINT write a checkpoint before the process ends. Under Dagster Pipes its
-progress appears in the run's log. Exit codes: 0 finished, 2 a mistake named on standard error and in ``RUN/failure.txt``,
-143 interrupted.
+progress appears in the run's log. Exit codes: 0 finished, 2 a mistake named on standard error (and in the file that the environment
+variable ``TRM_FAILURE_FILE`` names, for the parent), 143 interrupted.
 """
 
 import importlib.util
@@ -17,7 +17,7 @@ from typing import Any
 
 from trm_model.lifeline import LockedError, die_with_parent, lock
 
-FAILURE_FILE = "failure.txt"
+FAILURE_VARIABLE = "TRM_FAILURE_FILE"
 INTERRUPTED = 143
 ORPHAN_SECONDS = 60.0
 DEVICE_SECONDS = 7 * 24 * 3600.0
@@ -61,8 +61,6 @@ def _train(run: Path, log: Callable[[str], None], stop: Callable[[], bool]) -> i
     from trm_model.training import TrainingError, train
     from trm_model.variant import ConfigurationError
 
-    failure = run / FAILURE_FILE
-    failure.unlink(missing_ok=True)
     try:
         spec = RunSpec.read(run)
         with ExitStack() as locks:
@@ -80,25 +78,22 @@ def _train(run: Path, log: Callable[[str], None], stop: Callable[[], bool]) -> i
     except LockedError as error:
         if stop():
             return INTERRUPTED
-        return _fail(failure, str(error))
+        return _fail(str(error))
     except (ConfigurationError, CorruptDataError, TrainingError) as error:
-        return _fail(failure, str(error))
+        return _fail(str(error))
     except OSError as error:
-        return _fail(failure, f"{run}: {error}; mend that and start again, which continues from the newest checkpoint")
+        return _fail(f"{run}: {error}; mend that and start again, which continues from the newest checkpoint")
     if progress.step < spec.recipe.steps:
         log(f"interrupted at step {progress.step} of {spec.recipe.steps}; a checkpoint is written")
         return INTERRUPTED
     return 0
 
 
-def _fail(failure: Path, message: str) -> int:
+def _fail(message: str) -> int:
     line = " ".join(message.split())
     print(f"error: {line}", file=sys.stderr)
-    if failure.parent.is_dir():
-        try:
-            failure.write_text(line + "\n", "utf-8")
-        except OSError:  # on a full disk the line above has to do
-            failure.unlink(missing_ok=True)
+    if FAILURE_VARIABLE in os.environ:
+        Path(os.environ[FAILURE_VARIABLE]).write_text(line, "utf-8")
     return 2
 
 

@@ -41,12 +41,14 @@ class Execution:
     :param device: ``cpu``, ``cuda``, ``cuda:1``, …
     :param log_steps: optimizer steps per row of metrics.
     :param checkpoint_seconds: time between checkpoints.
+    :param threads: of a CPU; sums depend on their number in the last bits; None: torch's choice.
     :param compile: let torch compile the networks (worth it on GPUs).
     """
 
     device: str = "cpu"
     log_steps: int = 50
     checkpoint_seconds: float = 60.0
+    threads: int | None = None
     compile: bool = False
 
 
@@ -71,6 +73,8 @@ class Trainer:
 
     def __init__(self, variant: Variant, recipe: Recipe, examples: Examples, seed: int, execution: Execution) -> None:
         device = torch.device(execution.device)
+        if execution.threads is not None:
+            torch.set_num_threads(execution.threads)
         self.recipe, self.seed, self.execution = recipe, seed, execution
         self.reasoner = build(variant, recipe, examples.header, seed).to(device)
         if execution.compile:
