@@ -90,18 +90,27 @@ def from_text(text: str, shape: Shape) -> Grids:
     return np.array(digits, dtype=np.uint8)
 
 
-def units(shape: Shape) -> Ints:
-    """Rows, columns and boxes as cell indices [3 n, n]."""
-    cell = np.arange(shape.cells).reshape(shape.n, shape.n)
-    boxes = cell.reshape(shape.n // shape.box_rows, shape.box_rows, shape.n // shape.box_columns, shape.box_columns)
-    return np.concatenate((cell, cell.T, boxes.transpose(0, 2, 1, 3).reshape(shape.n, shape.n)))
+@numba.njit(cache=True, nogil=True)
+def _is_solution_all(grids, box_rows, box_columns, result):
+    n = box_rows * box_columns
+    seen = np.empty((3, n), np.int64)
+    for index in range(len(grids)):
+        seen[:] = 0
+        for cell in range(n * n):
+            row, column = cell // n, cell % n
+            bit = 1 << grids[index, cell]
+            seen[0, row] |= bit
+            seen[1, column] |= bit
+            seen[2, row // box_rows * (n // box_columns) + column // box_columns] |= bit
+        # Digits 1..n, each once: n cells that cover all n bits.
+        result[index] = (seen == (1 << (n + 1)) - 2).all()
 
 
 def is_solution(grids: Grids, shape: Shape) -> Bools:
     """Whether every row, column and box holds every digit once. [N, n * n] -> [N]."""
-    bits = np.where(grids > 0, 1 << grids.astype(np.int64), 0)
-    full = (1 << (shape.n + 1)) - 2
-    return np.logical_and.reduce([np.bitwise_or.reduce(bits[:, unit], axis=1) == full for unit in units(shape)])
+    result = np.empty(len(grids), np.bool_)
+    _is_solution_all(np.ascontiguousarray(grids), shape.box_rows, shape.box_columns, result)
+    return result
 
 
 def keeps_clues(puzzles: Grids, answers: Grids) -> Bools:
