@@ -62,7 +62,14 @@ class Store(dg.ConfigurableResource):
 
 
 class FileConfig(dg.Config):
-    """Which file ``sudoku_csv`` reads, and its split (see :class:`assets.datasets.FileSplit`)."""
+    """Which file ``sudoku_csv`` reads and how it is split.
+
+    :param path: local path or URL of the puzzles.
+    :param test_path: file with the test puzzles; None: a share of ``path``.
+    :param test_share: share of ``path`` kept for testing when there is no ``test_path``.
+    :param train_puzzles, test_puzzles: draw at most so many for each split; None: all.
+    :param seed: of the split and the draw.
+    """
 
     path: str
     test_path: str | None = None

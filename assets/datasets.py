@@ -4,7 +4,6 @@ import hashlib
 import json
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import dagster as dg
@@ -13,7 +12,7 @@ import polars as pl
 
 from assets.benchmarks import Benchmark, GeneratedSudoku
 from assets.checks import example_checks, puzzle_checks
-from assets.common import check_results, current_examples, folder_bytes, user_error
+from assets.common import FileConfig, check_results, current_examples, folder_bytes, user_error
 from assets.grids import grids
 from assets.pictures import histogram, inline, markdown_frame, puzzle_sheet
 from assets.sudoku_csv import SourceError, read_sudoku_csv
@@ -27,25 +26,6 @@ from trm_model.puzzles import sudoku
 from trm_model.seeding import derive, numpy_generator
 
 BLOCK_EXAMPLES = 1 << 16
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FileSplit:
-    """Which file ``sudoku_csv`` reads and how it is split.
-
-    :param path: local path or URL of the puzzles.
-    :param test_path: file with the test puzzles; None: a share of ``path``.
-    :param test_share: share of ``path`` kept for testing when there is no ``test_path``.
-    :param train_puzzles, test_puzzles: draw at most so many for each split; None: all.
-    :param seed: of the split and the draw.
-    """
-
-    path: str
-    test_path: str | None = None
-    test_share: float = 0.1
-    train_puzzles: int | None = None
-    test_puzzles: int | None = None
-    seed: int = 0
 
 
 def _puzzle_rows(
@@ -94,7 +74,7 @@ def generated_puzzles(source: GeneratedSudoku) -> pl.DataFrame:
     return pl.concat(parts)
 
 
-def imported_puzzles(split: FileSplit, digits: int) -> tuple[pl.DataFrame, dict[str, str]]:
+def imported_puzzles(split: FileConfig, digits: int) -> tuple[pl.DataFrame, dict[str, str]]:
     """Puzzles of a file, in the columns of :class:`storage.tables.Puzzles`, and the files' hashes by path.
 
     :raises SourceError: a malformed file, a test file that repeats a training puzzle, or a split without puzzles.
@@ -236,12 +216,6 @@ def write_dataset(
     return target, content_hash
 
 
-def sample_sheet(folder: Path, split: str, count: int) -> tuple[sudoku.Grids, sudoku.Grids]:
-    """The first ``count`` examples of a split as grids."""
-    examples = read_examples(folder / f"{split}.zarr")
-    return sudoku.from_tokens(examples.inputs[:count]), sudoku.from_tokens(examples.labels[:count])
-
-
 # Asset bodies
 
 
@@ -307,7 +281,8 @@ def materialize_examples(context: dg.AssetExecutionContext, layout: Layout, name
     raw = sum(split.inputs.nbytes + split.labels.nbytes for split in splits.values())
     stored = sum(folder_bytes(folder / f"{split}.zarr") for split in SPLITS)
     context.log.info("wrote %d examples in %.1f s to %s", count, seconds, folder)
-    sheet = puzzle_sheet(*sample_sheet(folder, "train", 5), sudoku.SHAPES[benchmark.digits])
+    inputs, labels = (sudoku.from_tokens(tokens[:5]) for tokens in (splits["train"].inputs, splits["train"].labels))
+    sheet = puzzle_sheet(inputs, labels, sudoku.SHAPES[benchmark.digits])
     return dg.MaterializeResult(
         metadata={
             "dagster/row_count": count,

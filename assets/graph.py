@@ -47,11 +47,11 @@ def build_benchmark(
 
         @asset("puzzles", kinds={"polars"}, description=f"{benchmark.title}. Imported and checked; its configuration needs a path.")
         def puzzles(context: dg.AssetExecutionContext, config: FileConfig, store: Store) -> dg.MaterializeResult:
-            from assets.datasets import FileSplit, imported_puzzles, materialize_puzzles
+            from assets.datasets import imported_puzzles, materialize_puzzles
             from assets.sudoku_csv import SourceError
 
             try:
-                frame, hashes = imported_puzzles(FileSplit(**config.model_dump()), digits)
+                frame, hashes = imported_puzzles(config, digits)
             except SourceError as error:
                 raise user_error(error) from error
             return materialize_puzzles(context, store.layout, name, frame, digits, hashes)

@@ -12,7 +12,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from assets.datasets import FileSplit, imported_puzzles
+from assets.common import FileConfig
+from assets.datasets import imported_puzzles
 from assets.sudoku_csv import SourceError, read_sudoku_csv
 from trm_model.puzzles import sudoku
 from trm_model.puzzles.sudoku import SHAPES
@@ -156,25 +157,25 @@ def test_from_a_url(tmp_path: Path) -> None:
 def test_splits(tmp_path: Path) -> None:
     path, other = tmp_path / "x.csv", tmp_path / "y.csv"
     path.write_text(GOOD)
-    frame, hashes = imported_puzzles(FileSplit(path=str(path), test_share=0.34), 9)
+    frame, hashes = imported_puzzles(FileConfig(path=str(path), test_share=0.34), 9)
     assert frame["split"].value_counts().sort("split").rows() == [("test", 2), ("train", 4)]
     assert frame["form"].n_unique() == 6
     assert list(hashes) == [str(path)]
-    assert imported_puzzles(FileSplit(path=str(path), seed=1), 9)[0]["question"].to_list() != frame["question"].to_list()
-    assert len(imported_puzzles(FileSplit(path=str(path), train_puzzles=2, test_puzzles=1), 9)[0]) == 3
+    assert imported_puzzles(FileConfig(path=str(path), seed=1), 9)[0]["question"].to_list() != frame["question"].to_list()
+    assert len(imported_puzzles(FileConfig(path=str(path), train_puzzles=2, test_puzzles=1), 9)[0]) == 3
     other.write_text("\n".join([HEADER, shuffled(2)]))
     with pytest.raises(SourceError, match="is also in"):
-        imported_puzzles(FileSplit(path=str(path), test_path=str(other)), 9)
+        imported_puzzles(FileConfig(path=str(path), test_path=str(other)), 9)
     with pytest.raises(SourceError, match="test_share=1.5"):
-        imported_puzzles(FileSplit(path=str(path), test_share=1.5), 9)
+        imported_puzzles(FileConfig(path=str(path), test_share=1.5), 9)
     path.write_text("\n".join([HEADER, ROWS[0]]))
     with pytest.raises(SourceError, match="no puzzles are left for the train split"):
-        imported_puzzles(FileSplit(path=str(path)), 9)
+        imported_puzzles(FileConfig(path=str(path)), 9)
 
 
 def test_real_files(real_sudoku: Path) -> None:
     frame, _ = imported_puzzles(
-        FileSplit(path=str(real_sudoku / "hard_test.csv.gz"), test_share=0.2, train_puzzles=1000, test_puzzles=200), 9
+        FileConfig(path=str(real_sudoku / "hard_test.csv.gz"), test_share=0.2, train_puzzles=1000, test_puzzles=200), 9
     )
     assert len(frame) == 1200
     assert set(frame["source"]) >= {"puzzles2_17_clue"}
