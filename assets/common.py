@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import dagster as dg
+from pydantic import Field
 
 from storage.layout import Layout
 
@@ -36,7 +37,7 @@ CHECKS: dict[str, dict[str, Check]] = {
         "class_balance": Check("Digits are about equally frequent among the answers.", blocking=False),
     },
     "checkpoint": {"finite_loss": Check("Every logged loss is a finite number.")},
-    "scores": {"above_chance": Check("The cell accuracy is above that of a constant digit.", blocking=False)},
+    "scores": {"above_chance": Check("The cell accuracy, clues included, is above that of a constant digit.", blocking=False)},
 }
 
 
@@ -96,10 +97,16 @@ class TrainingConfig(dg.Config):
 
 
 class EvaluationConfig(dg.Config):
-    """:param batch_size: examples evaluated together; :param limit: evaluate only the first so many test examples."""
+    """How to evaluate.
 
-    batch_size: int = 256
-    limit: int | None = None
+    :param batch_size: examples evaluated together.
+    :param limit: evaluate only the first so many test examples; None: all.
+    :param device: as in :class:`TrainingConfig`; need not be the one that trained.
+    """
+
+    batch_size: int = Field(default=256, ge=1)
+    limit: int | None = Field(default=None, ge=1)
+    device: str = "auto"
 
 
 def user_error(message: object) -> dg.Failure:
@@ -129,6 +136,11 @@ def check_results(benchmark: str, stage: str, verdicts: Mapping[str, Verdict]) -
     ]
 
 
+def blocks(stage: str, verdicts: Mapping[str, Verdict]) -> bool:
+    """Whether a blocking check has failed: then the stage must not hand on what it made."""
+    return any(CHECKS[stage][name].blocking and not verdict.passed for name, verdict in verdicts.items())
+
+
 def folder_bytes(folder: Path) -> int:
     """Bytes of all files below a folder."""
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
@@ -143,7 +155,7 @@ def current_examples(layout: Layout, benchmark: str) -> Path:
 
 
 def current_run(layout: Layout, name: str, variant: str, seed: int) -> Path:
-    """The run whose checkpoint counts; a failure that says what to do where there is none."""
+    """The run trained last; a failure that says what to do where there is none."""
     link = layout.run(name, variant, seed, "current")
     if not link.exists():
         raise user_error(f"{link}: nothing trained yet; materialize {name}/checkpoint, partition {variant}|{seed}, first")

@@ -12,11 +12,11 @@ import polars as pl
 
 from assets.benchmarks import Benchmark, GeneratedSudoku
 from assets.checks import example_checks, puzzle_checks
-from assets.common import FileConfig, check_results, current_examples, folder_bytes, user_error
+from assets.common import FileConfig, blocks, check_results, current_examples, folder_bytes, user_error
 from assets.grids import grids
 from assets.pictures import histogram, inline, markdown_frame, puzzle_sheet
 from assets.sudoku_csv import SourceError, read_sudoku_csv
-from storage.atomic import point, publish, staging, write_text
+from storage.atomic import point, publish, staging
 from storage.examples import Block, Header, read_examples, write_examples
 from storage.layout import SPLITS, Layout
 from storage.manifest import CorruptDataError, hash_file, verify_manifest, write_manifest
@@ -26,6 +26,8 @@ from trm_model.puzzles import sudoku
 from trm_model.seeding import derive, numpy_generator
 
 BLOCK_EXAMPLES = 1 << 16
+SOURCES = "sources"
+"""Key in the puzzle file's metadata: JSON with the hashes of the files it was made from and how they were split."""
 
 
 def _puzzle_rows(
@@ -75,14 +77,14 @@ def generated_puzzles(source: GeneratedSudoku) -> pl.DataFrame:
 
 
 def imported_puzzles(split: FileConfig, digits: int) -> tuple[pl.DataFrame, dict[str, str]]:
-    """Puzzles of a file, in the columns of :class:`storage.tables.Puzzles`, and the files' hashes by path.
+    """Puzzles of a file, in the columns of :class:`storage.tables.Puzzles`, and what they came from: file hashes, split.
 
     :raises SourceError: a malformed file, a test file that repeats a training puzzle, or a split without puzzles.
     """
     if not 0.0 < split.test_share < 1.0:
         raise SourceError(f"test_share={split.test_share}: expected a share between 0 and 1")
     first = read_sudoku_csv(split.path, digits)
-    hashes = {split.path: first.file_hash}
+    sources = {"file": first.file_hash, "split": split.model_dump_json(exclude={"path", "test_path"})}
     generator = numpy_generator(split.seed, "split")
     if split.test_path is None:
         order = generator.permutation(len(first.puzzles))
@@ -90,7 +92,7 @@ def imported_puzzles(split: FileConfig, digits: int) -> tuple[pl.DataFrame, dict
         chosen = {"test": (first, order[:cut]), "train": (first, order[cut:])}
     else:
         second = read_sudoku_csv(split.test_path, digits)
-        hashes[split.test_path] = second.file_hash
+        sources["test_file"] = second.file_hash
         chosen = {
             "train": (first, generator.permutation(len(first.puzzles))),
             "test": (second, generator.permutation(len(second.puzzles))),
@@ -122,7 +124,7 @@ def imported_puzzles(split: FileConfig, digits: int) -> tuple[pl.DataFrame, dict
         raise SourceError(
             f"{split.test_path}: its puzzle {repeated['question'][-1]} is also in {split.path} (equal up to symmetry); remove one of them"
         )
-    return frame, hashes
+    return frame, sources
 
 
 def _stream(
@@ -135,7 +137,7 @@ def _stream(
         index = np.repeat(np.arange(start, min(start + step, len(puzzles))), members)
         questions, solutions = puzzles[index], answers[index]
         shuffled = np.tile(np.arange(members), len(index) // members) > 0
-        counter = index.astype(np.uint64) * np.uint64(members) + np.tile(np.arange(members, dtype=np.uint64), len(index) // members)
+        counter = (index.astype(np.uint64) << np.uint64(32)) | np.tile(np.arange(members, dtype=np.uint64), len(index) // members)
         seeds = (counter * np.uint64(0xD1342543DE82EF95)) ^ base
         questions[shuffled], solutions[shuffled] = sudoku.shuffle(questions[shuffled], solutions[shuffled], seeds[shuffled], shape)
         progress(int(index[-1]) + 1)
@@ -169,7 +171,8 @@ def write_dataset(
 ) -> tuple[Path, str]:
     """Augment and store a benchmark's puzzles; returns the folder, named after its content hash, and that hash.
 
-    The folder appears whole; ``current`` then links to it. Test puzzles are stored as they are.
+    The folder appears whole. Nothing is trained on it before ``current`` links to it, which is left to the caller, after the checks.
+    Test puzzles are stored as they are.
     """
     shape = sudoku.SHAPES[digits]
     parent = layout.examples(benchmark)
@@ -212,7 +215,6 @@ def write_dataset(
         target = parent / content_hash[:16]
         if not _intact(target):
             publish(temporary, target)
-    point(layout.current_examples(benchmark), target)
     return target, content_hash
 
 
@@ -220,12 +222,14 @@ def write_dataset(
 
 
 def materialize_puzzles(
-    context: dg.AssetExecutionContext, layout: Layout, name: str, frame: pl.DataFrame, digits: int, hashes: dict[str, str]
+    context: dg.AssetExecutionContext, layout: Layout, name: str, frame: pl.DataFrame, digits: int, sources: dict[str, str]
 ) -> dg.MaterializeResult:
+    verdicts = puzzle_checks(frame, digits)
     path = layout.puzzles(name)
-    write_file(path, Puzzles, frame)
-    write_text(path.with_suffix(".sources.json"), json.dumps(hashes, indent=1))
-    stored = pl.read_parquet(path)
+    if blocks("puzzles", verdicts):
+        # Kept to look at; nothing reads it.
+        path = path.with_suffix(".refused.parquet")
+    stored = write_file(path, Puzzles, frame, metadata={SOURCES: json.dumps(sources)})
     context.log.info("wrote %d puzzles to %s", len(stored), path)
     few = stored.head(5)
     sheet = puzzle_sheet(grids(few, "question", digits), grids(few, "answer", digits), sudoku.SHAPES[digits])
@@ -244,10 +248,10 @@ def materialize_puzzles(
             "sample": dg.MetadataValue.md(inline(sheet, "puzzles and answers")),
             **{column: dg.MetadataValue.md(inline(png, column)) for column, png in distributions.items()},
             "rows": markdown_frame(few.select("split", "name", "question", "answer", "clues", "difficulty")),
-            **({"sources": hashes} if hashes else {}),
+            **({"sources": sources} if sources else {}),
         },
         data_version=dg.DataVersion(hash_file(path)[:16]),
-        check_results=check_results(name, "puzzles", puzzle_checks(stored, digits)),
+        check_results=check_results(name, "puzzles", verdicts),
     )
 
 
@@ -255,7 +259,7 @@ def materialize_examples(context: dg.AssetExecutionContext, layout: Layout, name
     path = layout.puzzles(name)
     if not path.exists():
         raise user_error(f"{path}: no puzzles yet; materialize {name}/puzzles first")
-    sources = {"puzzles": hash_file(path), **json.loads(path.with_suffix(".sources.json").read_text("utf-8"))}
+    sources = {"puzzles": hash_file(path), **json.loads(pl.read_parquet_metadata(path)[SOURCES])}
     seed = benchmark.source.seed if isinstance(benchmark.source, GeneratedSudoku) else 0
     started, told = time.monotonic(), 0.0
 
@@ -277,6 +281,9 @@ def materialize_examples(context: dg.AssetExecutionContext, layout: Layout, name
     )
     seconds = time.monotonic() - started
     splits = {split: read_examples(folder / f"{split}.zarr") for split in SPLITS}
+    verdicts = example_checks(folder, splits, benchmark.digits)
+    if not blocks("examples", verdicts):
+        point(layout.current_examples(name), folder)
     count = sum(len(split.inputs) for split in splits.values())
     raw = sum(split.inputs.nbytes + split.labels.nbytes for split in splits.values())
     stored = sum(folder_bytes(folder / f"{split}.zarr") for split in SPLITS)
@@ -295,7 +302,7 @@ def materialize_examples(context: dg.AssetExecutionContext, layout: Layout, name
             "sample": dg.MetadataValue.md(inline(sheet, "examples: a puzzle and its first shuffled versions")),
         },
         data_version=dg.DataVersion(content_hash[:16]),
-        check_results=check_results(name, "examples", example_checks(folder, splits, benchmark.digits)),
+        check_results=check_results(name, "examples", verdicts),
     )
 
 

@@ -23,9 +23,12 @@ from storage.tables import Predictions, Scores, partition_path, write_file
 from trm_model import checkpoint as checkpoints
 from trm_model.batches import DeviceExamples
 from trm_model.evaluation import Evaluation, evaluate
+from trm_model.lifeline import lock
 from trm_model.puzzles import sudoku
 from trm_model.run import RunSpec
-from trm_model.training import build
+from trm_model.train import DEVICE_SECONDS
+from trm_model.training import build, resolve_device
+from trm_model.variant import ConfigurationError
 
 Z_95 = 1.959964
 
@@ -44,7 +47,7 @@ def mean_interval(values: npt.NDArray[np.float64]) -> tuple[float, float]:
     return float(values.mean()) - half, float(values.mean()) + half
 
 
-def prediction_table(evaluation: Evaluation, described: pl.DataFrame) -> pl.DataFrame:
+def prediction_table(evaluation: Evaluation, described: pl.DataFrame, checkpoint: str) -> pl.DataFrame:
     """Rows of :class:`storage.tables.Predictions`; ``described``: the examples' rows of the augmented puzzles."""
     return described.select("split", "example", pl.col("base").alias("puzzle"), "difficulty").with_columns(
         solved=pl.Series(evaluation.solved[:, -1]),
@@ -53,6 +56,7 @@ def prediction_table(evaluation: Evaluation, described: pl.DataFrame) -> pl.Data
         steps=pl.Series(evaluation.halted_at),
         solved_after=pl.Series(evaluation.solved.tolist(), dtype=pl.List(pl.Boolean)),
         prediction=pl.Series([row.tobytes() for row in evaluation.predictions[:, -1]], dtype=pl.Binary),
+        checkpoint=pl.lit(checkpoint),
     )
 
 
@@ -80,15 +84,16 @@ def materialize_predictions(
 ) -> dg.MaterializeResult:
     variant, seed = variant_and_seed(context.partition_key)
     run = current_run(layout, name, variant, seed)
-    spec = RunSpec.read(run)
-    folder = Path(spec.data)
+    newest = checkpoints.saved(run)[-1]
     try:
+        spec = RunSpec.read(run)
+        folder = Path(spec.data)
         verify_manifest(folder)
         examples = read_examples(folder / "test.zarr")
-        state = checkpoints.load(checkpoints.saved(run)[-1])
-    except CorruptDataError as error:
+        state = checkpoints.load(newest)
+    except (CorruptDataError, ConfigurationError) as error:
         raise user_error(error) from error
-    device = torch.device(spec.execution.device)
+    device = torch.device(resolve_device(config.device))
     reasoner = build(spec.variant, spec.recipe, examples.header, seed)
     reasoner.load_state_dict(state.evaluated)
     described = pl.read_parquet(folder / "puzzles.parquet").filter(pl.col("split") == "test").head(config.limit or len(examples.inputs))
@@ -101,18 +106,24 @@ def materialize_predictions(
             told = time.monotonic()
             context.log.info("evaluated %d of %d test puzzles", done, total)
 
-    started = time.monotonic()
-    result = evaluate(
-        reasoner.to(device).eval(),
-        data,
-        max_steps=spec.recipe.max_steps,
-        batch_size=config.batch_size,
-        limit=len(described),
-        progress=progress,
+    with lock(layout.lock(str(device)), wait_seconds=DEVICE_SECONDS, waiting=context.log.info):
+        started = time.monotonic()
+        result = evaluate(
+            reasoner.to(device).eval(),
+            data,
+            max_steps=spec.recipe.max_steps,
+            batch_size=config.batch_size,
+            limit=len(described),
+            progress=progress,
+        )
+        seconds = time.monotonic() - started
+    table = write_file(
+        partition_path(layout.tables(), Predictions, name, variant, seed),
+        Predictions,
+        prediction_table(result, described, newest.relative_to(layout.root).as_posix()),
+        stage_in=layout.root,
     )
-    seconds = time.monotonic() - started
-    table = write_file(partition_path(layout.tables(), Predictions, name, variant, seed), Predictions, prediction_table(result, described))
-    steps = sorted({1, 2, 4, spec.recipe.max_steps})
+    steps = [*(step for step in (1, 2, 4) if step < spec.recipe.max_steps), spec.recipe.max_steps]
     # The hardest ones the picture can show: those solved late or not at all.
     late = (-result.solved.sum(axis=1)).argsort(kind="stable")[::-1][:4]
     picture = answer_sheet(
@@ -142,19 +153,24 @@ def materialize_scores(context: dg.AssetExecutionContext, layout: Layout, name: 
     path = partition_path(layout.tables(), Predictions, name, variant, seed)
     if not path.exists():
         raise user_error(f"{path}: no predictions yet; materialize {name}/predictions, partition {variant}|{seed}, first")
-    run = current_run(layout, name, variant, seed)
-    spec, newest = RunSpec.read(run), checkpoints.saved(run)[-1]
-    frame = pl.DataFrame(score_rows(pl.read_parquet(path)), infer_schema_length=None).with_columns(
+    predictions = pl.read_parquet(path)
+    checkpoint: str = predictions["checkpoint"][0]
+    try:
+        # Of the run that made the predictions, which need not be the one trained last.
+        spec = RunSpec.read((layout.root / checkpoint).parents[1])
+    except ConfigurationError as error:
+        raise user_error(error) from error
+    frame = pl.DataFrame(score_rows(predictions), infer_schema_length=None).with_columns(
         split=pl.lit("test"),
-        step=pl.lit(int(newest.name.removeprefix("step-"))),
-        checkpoint=pl.lit(newest.relative_to(layout.root).as_posix()),
+        step=pl.lit(int(checkpoint.rpartition("step-")[2])),
+        checkpoint=pl.lit(checkpoint),
         data_version=pl.lit(spec.data_version),
         code_version=pl.lit(spec.code_version),
         config_hash=pl.lit(spec.config_hash),
         run_id=pl.lit(context.run_id),
         created_at=pl.lit(datetime.now(UTC).isoformat(timespec="seconds")),
     )
-    table = write_file(partition_path(layout.tables(), Scores, name, variant, seed), Scores, frame)
+    table = write_file(partition_path(layout.tables(), Scores, name, variant, seed), Scores, frame, stage_in=layout.root)
     exact = table.row(by_predicate=pl.col("metric") == "exact_accuracy", named=True)
     return dg.MaterializeResult(
         metadata={

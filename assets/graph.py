@@ -14,6 +14,7 @@ from trm_model.variant import Variant
 from trm_model.version import code_version
 
 ACCELERATOR_POOL = "accelerator"
+CODE = ("assets", "trm_model", "storage")
 
 
 def build_benchmark(
@@ -29,7 +30,7 @@ def build_benchmark(
         return dg.asset(
             key=[name, stage],
             group_name=name,
-            code_version=code_version(),
+            code_version=code_version(CODE),
             check_specs=check_specs(name, stage),
             **options,
         )
@@ -51,10 +52,10 @@ def build_benchmark(
             from assets.sudoku_csv import SourceError
 
             try:
-                frame, hashes = imported_puzzles(config, digits)
+                frame, sources = imported_puzzles(config, digits)
             except SourceError as error:
                 raise user_error(error) from error
-            return materialize_puzzles(context, store.layout, name, frame, digits, hashes)
+            return materialize_puzzles(context, store.layout, name, frame, digits, sources)
 
     @asset(
         "examples",
@@ -84,6 +85,7 @@ def build_benchmark(
         deps=[examples],
         partitions_def=partitions,
         pool=ACCELERATOR_POOL,
+        retry_policy=dg.RetryPolicy(max_retries=1),
         description="Trained weights. Training is a process of its own; a retry continues where it stopped.",
     )
     def checkpoint(
@@ -98,6 +100,7 @@ def build_benchmark(
         kinds={"polars"},
         deps=[checkpoint, examples],
         partitions_def=partitions,
+        pool=ACCELERATOR_POOL,
         description="Answers of the averaged weights to every test puzzle, after all supervision steps.",
     )
     def predictions(context: dg.AssetExecutionContext, config: EvaluationConfig, store: Store) -> dg.MaterializeResult:
@@ -140,7 +143,7 @@ def build_leaderboard(benchmarks: Sequence[str]) -> dg.AssetsDefinition:
         group_name="reports",
         deps=[dg.AssetKey([name, "ablation"]) for name in benchmarks],
         kinds={"polars"},
-        code_version=code_version(),
+        code_version=code_version(CODE),
         automation_condition=dg.AutomationCondition.eager().without(~dg.AutomationCondition.any_deps_missing()),
         description="Best results over all benchmarks, beside the published figures.",
     )

@@ -12,7 +12,7 @@ import polars as pl
 
 from assets import pictures
 from assets.benchmarks import Benchmark
-from assets.common import current_run, user_error
+from assets.common import user_error
 from assets.pictures import markdown_table
 from storage.atomic import write_text
 from storage.examples import open_header
@@ -21,6 +21,16 @@ from storage.tables import Ablation, Scores, Training, partition_path, scan, wri
 from trm_model.papers import PUBLISHED
 from trm_model.run import RunSpec
 from trm_model.training import build
+from trm_model.variant import ConfigurationError
+
+OURS = (
+    "Ours: share of test puzzles solved exactly, mean over seeds with its 95 % interval (one seed: over the puzzles). Of each variant only "
+    "the seeds with the configuration, data and test puzzles of its latest score count."
+)
+PUBLISHED_NOTE = (
+    "Published figures are the papers', on the benchmark named beside them, with 5 to 27 million parameters: where that is not the "
+    "benchmark of the row they show the papers' order, not a target, and no difference is given."
+)
 
 # Two-sided 95 % quantiles of Student's t by degrees of freedom.
 _T_95 = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262)
@@ -46,10 +56,20 @@ def interval_over_seeds(values: Sequence[float], low: float, high: float) -> tup
     return max(0.0, mean - spread), min(1.0, mean + spread)
 
 
-def ablation_table(scores: pl.DataFrame, costs: Mapping[str, Cost], published_as: str | None) -> pl.DataFrame:
-    """Rows of :class:`storage.tables.Ablation`: every variant with a score here or a published figure, best of ours first."""
+def comparable(scores: pl.DataFrame) -> pl.DataFrame:
+    """Of each variant, only the rows whose configuration, data and number of examples are those of its latest score."""
+    same = ["variant", "config_hash", "data_version", "n"]
+    return scores.join(scores.sort("created_at").group_by("variant").last().select(same), on=same, how="semi")
+
+
+def ablation_table(scores: pl.DataFrame, costs: Mapping[str, Cost], published_as: str | None, name_here: str) -> pl.DataFrame:
+    """Rows of :class:`storage.tables.Ablation`: every variant with a score here or a published figure, best of ours first.
+
+    :param published_as: the benchmark whose published figures stand beside ours.
+    :param name_here: our benchmark; the difference is only given if it is the published one.
+    """
     published = {name: figure for (benchmark, name), figure in PUBLISHED.items() if benchmark == published_as}
-    exact = scores.filter((pl.col("metric") == "exact_accuracy") & (pl.col("split") == "test"))
+    exact = comparable(scores.filter((pl.col("metric") == "exact_accuracy") & (pl.col("split") == "test")))
     rows: list[dict[str, Any]] = []
     for name in sorted({*exact["variant"], *published}):
         seeds = exact.filter(pl.col("variant") == name)
@@ -60,12 +80,12 @@ def ablation_table(scores: pl.DataFrame, costs: Mapping[str, Cost], published_as
             {
                 "name": name,
                 "published": figure.value if figure else None,
-                "published_source": figure.source if figure else None,
+                "published_source": f"{figure.source}, on {published_as}" if figure else None,
                 "ours": ours,
                 "low": low,
                 "high": high,
                 "seeds": len(seeds),
-                "difference": ours - figure.value if ours is not None and figure else None,
+                "difference": ours - figure.value if ours is not None and figure and published_as == name_here else None,
                 "parameters": cost.parameters if cost else None,
                 "depth": cost.depth if cost else None,
                 "forward_passes": cost.forward_passes if cost else None,
@@ -130,12 +150,22 @@ def materialize_ablation(layout: Layout, name: str, benchmark: Benchmark) -> dg.
         raise user_error(error) from error
     if scores.is_empty():
         raise user_error(f"{name}: no scores yet; materialize {name}/scores for at least one partition first")
-    training = scan(layout.tables(), Training).filter(pl.col("benchmark") == name).collect()
+    scores = scores.join(
+        comparable(scores.filter(pl.col("metric") == "exact_accuracy")).select("variant", "seed"), on=["variant", "seed"], how="semi"
+    )
+    training = (
+        scan(layout.tables(), Training)
+        .filter(pl.col("benchmark") == name)
+        .collect()
+        .join(scores.select("variant", "seed").unique(), on=["variant", "seed"], how="semi")
+    )
     costs: dict[str, Cost] = {}
     for variant in scores["variant"].unique().sort():
-        seed = int(scores.filter(pl.col("variant") == variant)["seed"][0])
-        run = current_run(layout, name, variant, seed)
-        spec = RunSpec.read(run)
+        checkpoint: str = scores.filter(pl.col("variant") == variant)["checkpoint"][0]
+        try:
+            spec = RunSpec.read((layout.root / checkpoint).parents[1])
+        except ConfigurationError as error:
+            raise user_error(error) from error
         model = build(spec.variant, spec.recipe, open_header(Path(spec.data) / "train.zarr"), 0)
         last = training.filter(pl.col("variant") == variant).group_by("seed").agg(pl.col("wall_seconds", "examples").last())
         costs[variant] = Cost(
@@ -145,17 +175,15 @@ def materialize_ablation(layout: Layout, name: str, benchmark: Benchmark) -> dg.
             float(last["wall_seconds"].mean()),  # type: ignore[arg-type]
             float(last["examples"].mean()),  # type: ignore[arg-type]
         )
-    table = write_file(partition_path(layout.tables(), Ablation, name), Ablation, ablation_table(scores, costs, benchmark.published_as))
+    table = write_file(
+        partition_path(layout.tables(), Ablation, name), Ablation, ablation_table(scores, costs, benchmark.published_as, name)
+    )
     rows = readable(table)
     images = {
         "Learning curves": pictures.learning_curves(training),
         "Accuracy after each supervision step": pictures.depth_curves(scores),
     }
-    notes = [
-        f"{benchmark.title}. Share of test puzzles solved exactly; mean over seeds with its 95 % interval (one seed: over the puzzles).",
-        "Published figures are the papers' on Sudoku-Extreme with 5 to 27 million parameters: other data, other sizes, another budget. "
-        "They show the papers' order, not a target for this benchmark.",
-    ]
+    notes = [f"{benchmark.title}.", OURS, PUBLISHED_NOTE]
     page = layout.report(name) / "ablation.html"
     write_text(
         page,
@@ -165,7 +193,7 @@ def materialize_ablation(layout: Layout, name: str, benchmark: Benchmark) -> dg.
         metadata={
             "dagster/row_count": len(table),
             "trained_variants": len(costs),
-            "table": dg.MetadataValue.md(markdown_table(rows)),
+            "table": dg.MetadataValue.md("\n\n".join([*notes, markdown_table(rows)])),
             **{title.lower().replace(" ", "_"): dg.MetadataValue.md(pictures.inline(png, title)) for title, png in images.items()},
             "html": dg.MetadataValue.path(str(page)),
         }
@@ -179,12 +207,13 @@ def materialize_leaderboard(layout: Layout) -> dg.MaterializeResult:
         raise user_error(error) from error
     table = table.sort("benchmark", "ours", descending=[False, True])
     rows = readable(table, leading=["benchmark"])
+    notes = ["Every variant trained here, best first for each benchmark.", OURS, PUBLISHED_NOTE]
     page = layout.report("leaderboard.html")
-    write_text(page, html_page("Leaderboard", ["Every variant trained here, best first for each benchmark."], rows, {}))
+    write_text(page, html_page("Leaderboard", notes, rows, {}))
     return dg.MaterializeResult(
         metadata={
             "dagster/row_count": len(table),
-            "table": dg.MetadataValue.md(markdown_table(rows)),
+            "table": dg.MetadataValue.md("\n\n".join([*notes, markdown_table(rows)])),
             "html": dg.MetadataValue.path(str(page)),
         }
     )

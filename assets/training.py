@@ -26,7 +26,7 @@ from trm_model.checkpoint import saved
 from trm_model.lifeline import PARENT_VARIABLE
 from trm_model.run import RunSpec
 from trm_model.train import FAILURE_VARIABLE
-from trm_model.training import METRICS, Execution
+from trm_model.training import METRICS, Execution, resolve_device
 from trm_model.variant import ConfigurationError, Variant
 
 
@@ -41,7 +41,7 @@ def materialize_checkpoint(
 ) -> dg.MaterializeResult:
     variant_name, seed = variant_and_seed(context.partition_key)
     folder = current_examples(layout, name)
-    device = config.device if config.device != "auto" else "cuda" if torch.cuda.is_available() else "cpu"
+    device = resolve_device(config.device)
     try:
         changes = {field: value for field in ("steps", "batch_size") if (value := getattr(config, field)) is not None}
         spec = RunSpec(
@@ -66,7 +66,11 @@ def materialize_checkpoint(
         raise user_error(error) from error
     run = layout.run(name, variant_name, seed, spec.key)
     run.mkdir(parents=True, exist_ok=True)
-    spec.write(run)
+    newest = saved(run)
+    if not newest or newest[-1].name != f"step-{spec.recipe.steps:08d}":
+        # What a finished run says about itself stays.
+        spec.write(run)
+    spec = RunSpec.read(run)
     with tempfile.NamedTemporaryFile("r", encoding="utf-8", prefix="trm-failure-") as failure:
         try:
             pipes.run(
@@ -79,8 +83,10 @@ def materialize_checkpoint(
                 raise user_error(message) from None
             raise
     point(run.parent / "current", run)
-    training = write_file(partition_path(layout.tables(), Training, name, variant_name, seed), Training, pl.read_ndjson(run / METRICS))
-    newest, last = saved(run)[-1], training.row(-1, named=True)
+    training = write_file(
+        partition_path(layout.tables(), Training, name, variant_name, seed), Training, pl.read_ndjson(run / METRICS), stage_in=layout.root
+    )
+    checkpoint, last = saved(run)[-1], training.row(-1, named=True)
     curves = learning_curves(training.with_columns(variant=pl.lit(variant_name), seed=pl.lit(seed)))
     return dg.MaterializeResult(
         metadata={
@@ -90,15 +96,15 @@ def materialize_checkpoint(
             "train_exact_accuracy": last["exact_accuracy"],
             "examples_per_second": last["examples"] / last["wall_seconds"],
             "wall_seconds": last["wall_seconds"],
-            "device": device,
+            "device": spec.execution.device,
             "run": dg.MetadataValue.path(str(run)),
-            "checkpoint": dg.MetadataValue.path(str(newest)),
+            "checkpoint": dg.MetadataValue.path(str(checkpoint)),
             "config_hash": spec.config_hash,
             "data_hash": spec.data_version,
             "code_version": spec.code_version,
-            "bytes": folder_bytes(newest),
+            "bytes": folder_bytes(checkpoint),
             "learning_curves": dg.MetadataValue.md(inline(curves, "learning curves")),
         },
-        data_version=dg.DataVersion(read_content_hash(newest)[:16]),
+        data_version=dg.DataVersion(read_content_hash(checkpoint)[:16]),
         check_results=check_results(name, "checkpoint", {"finite_loss": finite_loss(training)}),
     )

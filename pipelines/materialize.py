@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import dagster as dg
+import yaml
 
 from assets.benchmarks import BENCHMARKS
 from assets.common import STAGES, Store
@@ -54,8 +55,6 @@ def _arguments(arguments: Sequence[str]) -> argparse.Namespace:
 
 
 def _config(benchmark: str, settings: Sequence[str]) -> dict[str, dict[str, Any]]:
-    import yaml
-
     config: dict[str, dict[str, Any]] = {}
     for setting in settings:
         target, equals, value = setting.partition("=")
@@ -109,8 +108,8 @@ def main(arguments: Sequence[str]) -> int:
     try:
         ops = _config(benchmark, options.set)
         partitions = parse_partitions(options.partition, PARTITIONS.get_partition_keys())
-    except ValueError as error:
-        print(f"error: {error}", file=sys.stderr)
+    except (ValueError, yaml.YAMLError) as error:
+        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
     stages = options.stage or [stage for stage in STAGES if stage != "shards"]
     if options.stage is None and store.layout.current_examples(benchmark).exists() and f"{benchmark}__puzzles" not in ops:
@@ -138,7 +137,10 @@ def main(arguments: Sequence[str]) -> int:
                 continue
             title = f"{benchmark} {partition or ''}: {', '.join(key.path[-1] for key in selection)}"
             print(f"== {title}", flush=True)
-            problems = run(selection, partition, ops, instance)
+            try:
+                problems = run(selection, partition, ops, instance)
+            except dg.DagsterInvalidConfigError as error:
+                problems = ["configuration: " + "; ".join(" ".join(problem.message.split()) for problem in error.errors)]
             for problem in problems:
                 print(f"error: {problem}", file=sys.stderr, flush=True)
             failures += bool(problems)

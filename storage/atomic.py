@@ -36,8 +36,18 @@ def sweep(folder: Path) -> None:
     mine = f"{_PREFIX}{socket.gethostname()}-"
     for path in folder.glob(f"{mine}*"):
         pid = path.name.removeprefix(mine).split("-")[0]
-        if pid.isdigit() and not Path(f"/proc/{pid}").exists():
+        if pid.isdigit() and not _alive(int(pid)):
             _remove(path)
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except (PermissionError, OverflowError):
+        pass
+    return True
 
 
 def _remove(path: Path) -> None:
@@ -48,11 +58,16 @@ def _remove(path: Path) -> None:
 
 
 @contextlib.contextmanager
-def new_file(target: Path) -> Generator[Path]:
-    """A temporary path beside ``target`` to write to; on success it is synced and replaces ``target``, on failure removed."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    sweep(target.parent)
-    temporary = _temporary(target)
+def new_file(target: Path, stage_in: Path | None = None) -> Generator[Path]:
+    """A temporary path to write to; on success it is synced and replaces ``target``, on failure removed.
+
+    :param stage_in: folder for the temporary file, on the same disk; default: beside ``target``.
+    """
+    folder = stage_in if stage_in is not None else target.parent
+    for needed in (target.parent, folder):
+        needed.mkdir(parents=True, exist_ok=True)
+    sweep(folder)
+    temporary = _temporary(folder / target.name)
     try:
         yield temporary
         _sync(temporary)

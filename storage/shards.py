@@ -15,23 +15,24 @@ SHARD_BYTES = 256 << 20
 
 
 def write_shards(folder: Path, examples: Examples, shard_bytes: int = SHARD_BYTES) -> str:
-    """Write ``examples`` as ``shard-000000.tar``, … of about ``shard_bytes`` into the empty ``folder``; returns the content hash."""
+    """Write ``examples`` as ``shard-000000.tar``, … into the empty ``folder``; returns the content hash.
+
+    A shard ends after the sample with which it reaches ``shard_bytes``.
+    """
     from webdataset.writer import TarWriter
 
     header = asdict(examples.header)
-    shard, room, writer = 0, 0, None
+    shard, writer = 0, None
     puzzle_sizes = examples.example_offsets[1:] - examples.example_offsets[:-1]
     for group in range(len(examples.group_offsets) - 1):
         first, last = (int(examples.group_offsets[group + side]) for side in (0, 1))
         start, stop = (int(examples.example_offsets[puzzle]) for puzzle in (first, last))
-        size = 2 * (stop - start) * examples.header.length
-        if writer is None or size > room:
+        if writer is None or writer.tarstream.offset >= shard_bytes:
             if writer is not None:
                 writer.close()
             # A fixed time and owner: same examples, same bytes.
             writer = TarWriter(str(folder / f"shard-{shard:06d}.tar"), mtime=0, user="trm", group="trm")
-            shard, room = shard + 1, shard_bytes
-        room -= size
+            shard += 1
         writer.write(
             {
                 "__key__": f"group-{group:09d}",

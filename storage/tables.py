@@ -72,7 +72,7 @@ class Predictions(Table):
     """Answers of the averaged weights after the last supervision step, one row per example.
 
     ``steps``: the supervision step at which the halting head would first have stopped; ``solved_after``: whether the example is
-    solved after each step; ``prediction``: tokens after the last.
+    solved after each step; ``prediction``: tokens after the last; ``checkpoint``: the weights' folder, below the root of all data.
     """
 
     split: Series[str] = pa.Field(isin=["train", "test"])
@@ -85,6 +85,7 @@ class Predictions(Table):
     solved_after: Series[pl.List] = pa.Field(dtype_kwargs={"inner": pl.Boolean})
     prediction: Series[pl.Binary]
     difficulty: Series[pl.Int64] = pa.Field(ge=0)
+    checkpoint: Series[str]
 
 
 class Scores(Table):
@@ -146,16 +147,20 @@ def validate(table: type[Table], frame: pl.DataFrame) -> pl.DataFrame:
         raise TableError(f"table {name_of(table)}: {found}; expected the columns and bounds in storage/tables.py") from error
 
 
-def write_file(path: Path, table: type[Table], frame: pl.DataFrame) -> pl.DataFrame:
+def write_file(
+    path: Path, table: type[Table], frame: pl.DataFrame, *, stage_in: Path | None = None, metadata: dict[str, str] | None = None
+) -> pl.DataFrame:
     """Validate ``frame`` and write it to one parquet file, atomically; returns what was written.
 
+    :param stage_in: folder on the same disk for the temporary file, outside any folder that is scanned as a table.
+    :param metadata: kept in the file beside the rows.
     :raises TableError: rows that the schema refuses.
     :raises OSError: the disk refuses.
     """
     valid = validate(table, frame)
-    with new_file(path) as temporary:
+    with new_file(path, stage_in) as temporary:
         try:
-            valid.write_parquet(temporary, compression="zstd", statistics=True)
+            valid.write_parquet(temporary, compression="zstd", statistics=True, metadata=metadata)
         except pl.exceptions.ComputeError as error:
             # polars reports a full disk so.
             raise OSError(f"{path}: {error}") from error

@@ -28,12 +28,15 @@ KEEP = 2
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a training has come; ``totals`` are the sums of the logging interval under way, ``wall_seconds`` all time trained."""
+    """How far a training has come; ``totals`` are the sums of the logging interval under way and ``lap_seconds`` its time so far;
+    ``wall_seconds`` is all time trained.
+    """
 
     step: int = 0
     position: Position = Position()
     totals: tuple[float, ...] = ()
     wall_seconds: float = 0.0
+    lap_seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +100,9 @@ def load(folder: Path) -> Checkpoint:
         average,
         optimizer,
         carry,
-        Progress(progress["step"], Position(**progress["position"]), tuple(progress["totals"]), progress["wall_seconds"]),
+        Progress(
+            progress["step"], Position(**progress["position"]), tuple(progress["totals"]), progress["wall_seconds"], progress["lap_seconds"]
+        ),
     )
 
 

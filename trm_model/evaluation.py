@@ -32,16 +32,8 @@ class Evaluation:
     @property
     def halted_at(self) -> npt.NDArray[np.int32]:
         """The first step (1..S) whose halting logit is positive, S where none is, [N]."""
-        return _first(self.halt_logits > 0, self.halt_logits.shape[1])
-
-    @property
-    def solved_at(self) -> npt.NDArray[np.int32]:
-        """The first step (1..S) after which the example is solved, 0 where none is, [N]."""
-        return _first(self.solved, 0)
-
-
-def _first(mask: npt.NDArray[np.bool_], otherwise: int) -> npt.NDArray[np.int32]:
-    return np.where(mask.any(axis=1), mask.argmax(axis=1) + 1, otherwise).astype(np.int32)
+        halts = self.halt_logits > 0
+        return np.where(halts.any(axis=1), halts.argmax(axis=1) + 1, halts.shape[1]).astype(np.int32)
 
 
 @torch.no_grad()

@@ -39,14 +39,16 @@ class RunSpec:
 
     @property
     def config_hash(self) -> str:
-        """Hash of variant, recipe and seed."""
-        config = {"variant": variant_to_dict(self.variant), "recipe": recipe_to_dict(self.recipe), "seed": self.seed}
+        """Hash of variant and recipe: equal for runs that differ in their seed only."""
+        config = {"variant": variant_to_dict(self.variant), "recipe": recipe_to_dict(self.recipe)}
         return hashlib.sha256(json.dumps(config, sort_keys=True).encode()).hexdigest()[:16]
 
     @property
     def key(self) -> str:
         """Name of the run's folder: a hash of configuration, data and code. What is equal continues; what differs starts afresh."""
-        return hashlib.sha256(f"{self.config_hash}/{self.data_version}/{self.code_version}/{self.attempt}".encode()).hexdigest()[:16]
+        return hashlib.sha256(
+            f"{self.config_hash}/{self.seed}/{self.data_version}/{self.code_version}/{self.attempt}".encode()
+        ).hexdigest()[:16]
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data, as in ``run.json``."""

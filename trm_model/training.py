@@ -13,6 +13,7 @@ from torch import Tensor
 
 from storage.atomic import write_text
 from storage.examples import Examples, Header
+from storage.manifest import CorruptDataError
 from trm_model import checkpoint as checkpoints
 from trm_model.batches import DeviceExamples, Sampler
 from trm_model.checkpoint import Checkpoint, Progress
@@ -24,7 +25,7 @@ from trm_model.reasoner import Reasoner
 from trm_model.recipe import Recipe
 from trm_model.seeding import derive, torch_generator
 from trm_model.supervision import Carry, Supervision, supervise
-from trm_model.variant import Variant
+from trm_model.variant import Variant, require
 
 METRICS = "metrics.jsonl"
 TOTALS = ("examples", "answer_loss", "halt_loss", "right_cells", "labelled_cells", "solved", "steps", "halted")
@@ -36,7 +37,7 @@ class TrainingError(RuntimeError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Execution:
-    """How to run, which changes speed but not what is trained.
+    """How to run: changes speed, and results only by rounding.
 
     :param device: ``cpu``, ``cuda``, ``cuda:1``, …
     :param log_steps: optimizer steps per row of metrics.
@@ -50,6 +51,21 @@ class Execution:
     checkpoint_seconds: float = 60.0
     threads: int | None = None
     compile: bool = False
+
+    def __post_init__(self) -> None:
+        for name in ("log_steps", "threads"):
+            given = getattr(self, name)
+            require(given is None or given >= 1, f"{name}={given}: expected a whole number of at least 1")
+        require(self.checkpoint_seconds >= 0, f"checkpoint_seconds={self.checkpoint_seconds}: expected 0 or more")
+        kind = self.device.partition(":")[0]
+        require(kind in ("cpu", "cuda", "mps", "xpu"), f"device={self.device!r}: expected cpu, cuda or cuda:NUMBER (or mps, xpu)")
+
+
+def resolve_device(name: str) -> str:
+    """A device by its full name: ``auto`` is the first GPU or else the CPU, ``cuda`` is ``cuda:0``; so one device has one lock."""
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    return "cuda:0" if name == "cuda" else name
 
 
 def build(variant: Variant, recipe: Recipe, header: Header, seed: int) -> Reasoner:
@@ -98,7 +114,7 @@ class Trainer:
         self.progress = state.progress
         self.totals = torch.tensor(state.progress.totals, dtype=torch.float64, device=self.data.device)
 
-    def checkpoint(self, wall_seconds: float) -> Checkpoint:
+    def checkpoint(self, wall_seconds: float, lap_seconds: float) -> Checkpoint:
         """The state between two steps (references, not copies: save before the next step)."""
         assert self.carry is not None, "nothing trained yet"
         return Checkpoint(
@@ -106,7 +122,7 @@ class Trainer:
             self.ema.average if self.ema is not None else {},
             checkpoints.optimizer_tensors(self.optimizer),
             checkpoints.carry_tensors(self.carry),
-            Progress(self.progress.step, self.progress.position, tuple(self.totals.tolist()), wall_seconds),
+            Progress(self.progress.step, self.progress.position, tuple(self.totals.tolist()), wall_seconds, lap_seconds),
         )
 
     def run(self, on_step: Callable[["Trainer", Tensor | None], bool]) -> None:
@@ -190,16 +206,16 @@ def train(
     :param stop: asked after each step; True writes a checkpoint and returns.
     :returns: the progress at the last checkpoint; finished if its step is ``recipe.steps``.
     :raises TrainingError: a loss that is not finite.
-    :raises CorruptDataError: a damaged checkpoint.
+    :raises CorruptDataError: no undamaged checkpoint among those that are there.
     """
     trainer = Trainer(variant, recipe, examples, seed, execution)
-    folders = checkpoints.saved(run)
-    if folders:
-        trainer.resume(checkpoints.load(folders[-1]))
-        report(f"continuing from step {trainer.progress.step} of {recipe.steps} ({folders[-1]})")
+    found = _newest(run, report)
+    if found is not None:
+        trainer.resume(found)
+        report(f"continuing from step {trainer.progress.step} of {recipe.steps}")
     metrics = run / METRICS
     _keep_rows(metrics, trainer.progress.step)
-    clock = _Clock(trainer.progress.wall_seconds)
+    clock = _Clock(trainer.progress)
     saved_at = reported_at = time.monotonic()
 
     with metrics.open("a", encoding="utf-8") as lines:
@@ -208,7 +224,7 @@ def train(
             nonlocal saved_at
             lines.flush()
             os.fsync(lines.fileno())
-            checkpoints.save(run, trainer.checkpoint(clock.seconds()))
+            checkpoints.save(run, trainer.checkpoint(clock.seconds(), clock.since_lap()))
             saved_at = time.monotonic()
 
         def on_step(current: Trainer, totals: Tensor | None) -> bool:
@@ -238,20 +254,36 @@ def train(
     return trainer.progress
 
 
-class _Clock:
-    """Seconds trained in all, earlier processes included, and since the last row."""
+def _newest(run: Path, report: Callable[[str], None]) -> Checkpoint | None:
+    """The newest undamaged checkpoint; None if there is none at all."""
+    folders = checkpoints.saved(run)
+    for number, folder in enumerate(reversed(folders)):
+        try:
+            return checkpoints.load(folder)
+        except CorruptDataError as error:
+            if number == len(folders) - 1:
+                raise CorruptDataError(f"{error}; or remove {run / checkpoints.FOLDER} to train from the start") from error
+            report(f"passing over a damaged checkpoint: {error}")
+    return None
 
-    def __init__(self, before: float) -> None:
-        self.before = before
-        self.started = self.last = time.monotonic()
+
+class _Clock:
+    """Seconds trained in all and since the last row, earlier processes included."""
+
+    def __init__(self, before: Progress) -> None:
+        now = time.monotonic()
+        self.started, self.last = now - before.wall_seconds, now - before.lap_seconds
 
     def seconds(self) -> float:
-        return self.before + time.monotonic() - self.started
+        return time.monotonic() - self.started
+
+    def since_lap(self) -> float:
+        return max(time.monotonic() - self.last, 1e-9)
 
     def lap(self) -> float:
-        now = time.monotonic()
-        lap, self.last = now - self.last, now
-        return max(lap, 1e-9)
+        lap = self.since_lap()
+        self.last = time.monotonic()
+        return lap
 
 
 def _row(trainer: Trainer, totals: Tensor, clock: _Clock) -> dict[str, Any]:

@@ -103,7 +103,7 @@ class Variant:
     def __post_init__(self) -> None:
         _require_choice(self, "networks", get_args(Networks))
         _require_choice(self, "halting", get_args(Halting))
-        for name, least in (("layers", 1), ("latents", 0), ("latent_updates", 0), ("cycles", 1)):
+        for name, least in (("layers", 1), ("latents", 0), ("latent_updates", 1), ("cycles", 1)):
             given = getattr(self, name)
             require(isinstance(given, int) and given >= least, f"{name}={given!r}: expected a whole number of at least {least}")
         require(

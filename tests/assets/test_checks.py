@@ -98,6 +98,8 @@ def test_a_failing_blocking_check_stops_what_is_downstream(tmp_path: Path, monke
     assert not failed.success
     assert [event.asset_key.path[-1] for event in failed.get_asset_materialization_events() if event.asset_key] == ["puzzles"]
     assert not (tmp_path / "examples").exists()
+    # Nor does a later run find the refused puzzles.
+    assert [path.name for path in (tmp_path / "puzzles").iterdir()] == ["leaky.refused.parquet"]
     good = run(good_table)
     assert good.success
     assert {evaluation.check_name for evaluation in good.get_asset_check_evaluations() if evaluation.passed} >= {
@@ -135,9 +137,13 @@ def test_ablation_table_puts_ours_beside_the_published() -> None:
             "value": [0.8, 0.9, 0.2],
             "low": [0.7, 0.8, 0.1],
             "high": [0.9, 1.0, 0.3],
+            "config_hash": ["c"] * 3,
+            "data_version": ["d"] * 3,
+            "n": [10] * 3,
+            "created_at": ["2026"] * 3,
         }
     )
-    table = ablation_table(scores, {"trm_mlp": Cost(130_000, 42, 1, 60.0, 1e5)}, "sudoku_extreme")
+    table = ablation_table(scores, {"trm_mlp": Cost(130_000, 42, 1, 60.0, 1e5)}, "sudoku_extreme", "sudoku_extreme")
     first = table.row(0, named=True)
     assert (first["name"], first["seeds"], first["published"], first["parameters"]) == ("trm_mlp", 2, 0.874, 130_000)
     assert first["ours"] == pytest.approx(0.85)
@@ -149,3 +155,10 @@ def test_ablation_table_puts_ours_beside_the_published() -> None:
     assert "&lt;title&gt;" in page
     assert "130,000" in page
     assert interval_over_seeds([0.5], 0.4, 0.6) == (0.4, 0.6)
+    elsewhere = ablation_table(scores, {}, "sudoku_extreme", "sudoku_4x4")
+    assert elsewhere["difference"].null_count() == len(elsewhere)
+    assert elsewhere.row(0, named=True)["published_source"].endswith("on sudoku_extreme")
+    # A seed with another configuration, or another number of puzzles, is not averaged with the latest.
+    for column, value in (("config_hash", "other"), ("data_version", "other"), ("n", 3)):
+        older = scores.with_columns(pl.Series(column, [value, *scores[column][1:]]), pl.Series("created_at", ["2025", "2026", "2026"]))
+        assert ablation_table(older, {}, None, "x").filter(pl.col("name") == "trm_mlp").select("ours", "seeds").row(0) == (0.9, 1)

@@ -157,10 +157,10 @@ def test_from_a_url(tmp_path: Path) -> None:
 def test_splits(tmp_path: Path) -> None:
     path, other = tmp_path / "x.csv", tmp_path / "y.csv"
     path.write_text(GOOD)
-    frame, hashes = imported_puzzles(FileConfig(path=str(path), test_share=0.34), 9)
+    frame, sources = imported_puzzles(FileConfig(path=str(path), test_share=0.34), 9)
     assert frame["split"].value_counts().sort("split").rows() == [("test", 2), ("train", 4)]
     assert frame["form"].n_unique() == 6
-    assert list(hashes) == [str(path)]
+    assert set(sources) == {"file", "split"}
     assert imported_puzzles(FileConfig(path=str(path), seed=1), 9)[0]["question"].to_list() != frame["question"].to_list()
     assert len(imported_puzzles(FileConfig(path=str(path), train_puzzles=2, test_puzzles=1), 9)[0]) == 3
     other.write_text("\n".join([HEADER, shuffled(2)]))

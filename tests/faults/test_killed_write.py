@@ -31,6 +31,5 @@ def test_killed_write(start: Start, puzzles: pl.DataFrame, tmp_path: Path) -> No
     assert list(parent.iterdir()) == [left]  # nothing under a data set's name, no link to one
 
     folder, content_hash = write_dataset(layout, "tiny", puzzles, digits=4, augmentations=1, seed=0, sources={})
-    assert sorted(parent.iterdir()) == sorted([folder, layout.current_examples("tiny")])
-    assert layout.current_examples("tiny").resolve() == folder
+    assert list(parent.iterdir()) == [folder]
     assert verify_manifest(folder) == content_hash

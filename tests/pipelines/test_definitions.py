@@ -56,6 +56,7 @@ def test_ranges_of_partitions() -> None:
         (["sudoku_4x4", "--partition", "trm_mlp|99"], "does not exist"),
         (["sudoku_4x4", "--set", "steps=3"], "expected STAGE.FIELD=VALUE"),
         (["sudoku_4x4", "--stage", "checkpoint"], "give --partition"),
+        (["sudoku_4x4", "--set", "puzzles.path=["], "expected"),
     ],
 )
 def test_wrong_arguments_are_one_line(arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:

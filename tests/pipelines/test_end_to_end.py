@@ -139,6 +139,12 @@ def test_what_is_missing_is_said_in_one_line(workplace: Workplace) -> None:
         (
             ["sudoku_4x4", "--stage", "checkpoint", "--partition", "trm|0", "--set", "checkpoint.steps=0"],
             "steps=0: expected a whole number",
+            (["sudoku_4x4", "--stage", "checkpoint", "--partition", "trm|0", "--set", "checkpoint.log_steps=0"], "log_steps=0: expected"),
+            (
+                ["sudoku_4x4", "--stage", "checkpoint", "--partition", "trm|0", "--set", "checkpoint.device=gpu"],
+                "device='gpu': expected cpu",
+            ),
+            (["sudoku_csv", "--stage", "puzzles"], "path"),
         ),
     ):
         done = workplace.materialize(*arguments)

@@ -145,6 +145,21 @@ def test_a_damaged_checkpoint_is_named(tmp_path: Path, tiny: tuple[object, Path,
         train(tmp_path, VARIANTS["trm"], TINY, examples, 0, Execution(), report=lambda _: None)
 
 
+def test_a_damaged_newest_checkpoint_is_passed_over(tmp_path: Path, tiny: tuple[object, Path, str]) -> None:
+    examples = read_examples(tiny[1] / "train.zarr")
+    runs = tmp_path / "whole", tmp_path / "damaged"
+    for run in runs:
+        run.mkdir()
+        train(run, VARIANTS["trm"], TINY, examples, 0, Execution(checkpoint_seconds=0.0), report=lambda _: None)
+    path = checkpoints.saved(runs[1])[-1] / "weights.safetensors"
+    path.write_bytes(path.read_bytes()[:-1] + b"?")
+    told: list[str] = []
+    train(runs[1], VARIANTS["trm"], TINY, examples, 0, Execution(), report=told.append)
+    assert any("passing over a damaged checkpoint" in line for line in told)
+    first, second = (tensors(run) for run in runs)
+    assert all(torch.equal(first[name], second[name]) for name in first)
+
+
 def test_run_description_round_trip_and_key(tmp_path: Path) -> None:
     spec = tiny_spec(tmp_path, "abc")
     spec.write(tmp_path)
@@ -157,6 +172,9 @@ def test_run_description_round_trip_and_key(tmp_path: Path) -> None:
         replace(spec, attempt="2"),
     ):
         assert other.key != spec.key
+    other_seed = replace(spec, seed=1)
+    assert other_seed.key != spec.key
+    assert other_seed.config_hash == spec.config_hash
     (tmp_path / "run.json").write_text('{"benchmark": 3}')
     with pytest.raises(ConfigurationError, match=r"run\.json"):
         RunSpec.read(tmp_path)
@@ -184,5 +202,5 @@ def test_first_steps() -> None:
     evaluation = Evaluation(
         np.zeros((3, 3, 2), np.uint8), right, np.array([2, 2, 2]), np.array([[-1, 1, 1], [-1, -1, 2], [-1, -1, -1]], np.float32)
     )
-    assert evaluation.solved_at.tolist() == [2, 1, 0]
+    assert evaluation.solved.tolist() == [[False, True, True], [True, False, False], [False, False, False]]
     assert evaluation.halted_at.tolist() == [2, 3, 3]
