@@ -106,7 +106,9 @@ def materialize_predictions(
             told = time.monotonic()
             context.log.info("evaluated %d of %d test puzzles", done, total)
 
-    with lock(layout.lock(str(device)), wait_seconds=DEVICE_SECONDS, waiting=context.log.info):
+    with lock(
+        layout.lock(str(device)), label=f"evaluating {name} {context.partition_key}", wait_seconds=DEVICE_SECONDS, waiting=context.log.info
+    ):
         started = time.monotonic()
         result = evaluate(
             reasoner.to(device).eval(),

@@ -3,6 +3,7 @@
 import os
 import sys
 import tempfile
+import warnings
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -71,8 +72,10 @@ def materialize_checkpoint(
         # What a finished run says about itself stays.
         spec.write(run)
     spec = RunSpec.read(run)
-    with tempfile.NamedTemporaryFile("r", encoding="utf-8", prefix="trm-failure-") as failure:
+    with tempfile.NamedTemporaryFile("r", encoding="utf-8", prefix="trm-failure-") as failure, warnings.catch_warnings():
         try:
+            # Each run would warn that a part of Pipes is in preview, which reads like a fault.
+            warnings.simplefilter("ignore", dg.PreviewWarning)
             pipes.run(
                 context=context,
                 command=[sys.executable, "-m", "trm_model.train", str(run)],

@@ -16,7 +16,6 @@ import yaml
 
 from assets.benchmarks import BENCHMARKS
 from assets.common import STAGES, Store
-from pipelines.definitions import PARTITIONS, defs
 from pipelines.home import prepare_home
 from pipelines.jobs import DATA_STAGES, TRAIN_STAGES
 
@@ -31,7 +30,8 @@ def parse_partitions(given: Sequence[str], known: Sequence[str]) -> list[str]:
         first, dots, last = text.partition("...")
         for key in (first, last) if dots else (first,):
             if key not in known:
-                raise ValueError(f"partition {key!r} does not exist: expected VARIANT|SEED such as {known[0]!r}, or FIRST...LAST")
+                variants = ", ".join(dict.fromkeys(name.rpartition("|")[0] for name in known))
+                raise ValueError(f"partition {key!r} does not exist: expected VARIANT|SEED such as {known[0]!r}; variants: {variants}")
         start, stop = known.index(first), known.index(last if dots else first)
         if start > stop:
             raise ValueError(f"range {text!r} runs backwards: expected {last}...{first}")
@@ -74,7 +74,9 @@ def _message(event: dg.DagsterEvent) -> str:
     return " ".join(error.message.split()) if error is not None else "failed"
 
 
-def run(keys: Sequence[dg.AssetKey], partition: str | None, ops: dict[str, dict[str, Any]], instance: dg.DagsterInstance) -> list[str]:
+def run(
+    defs: dg.Definitions, keys: Sequence[dg.AssetKey], partition: str | None, ops: dict[str, dict[str, Any]], instance: dg.DagsterInstance
+) -> list[str]:
     """Materialize assets in one run, and return what went wrong, a line each."""
     names = {"__".join(key.path) for key in keys}
     result = dg.materialize(
@@ -103,14 +105,17 @@ def main(arguments: Sequence[str]) -> int:
     """The command line; returns the exit code."""
     options = _arguments(arguments)
     benchmark: str = options.benchmark
-    store = (defs.resources or {})["store"]
-    assert isinstance(store, Store)
     try:
+        # Reads the user's own variants, which may be wrong.
+        from pipelines.definitions import PARTITIONS, defs
+
         ops = _config(benchmark, options.set)
         partitions = parse_partitions(options.partition, PARTITIONS.get_partition_keys())
     except (ValueError, yaml.YAMLError) as error:
         print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
+    store = (defs.resources or {})["store"]
+    assert isinstance(store, Store)
     stages = options.stage or [stage for stage in STAGES if stage != "shards"]
     if options.stage is None and store.layout.current_examples(benchmark).exists() and f"{benchmark}__puzzles" not in ops:
         print(
@@ -124,6 +129,8 @@ def main(arguments: Sequence[str]) -> int:
     if any(stage in stages for stage in TRAIN_STAGES) and options.stage and not partitions:
         print("error: these stages are partitioned; give --partition VARIANT|SEED", file=sys.stderr)
         return 2
+    if not partitions and not options.stage:
+        print(f"{benchmark}: nothing is trained without --partition VARIANT|SEED")
     parts: list[tuple[list[dg.AssetKey], str | None]] = [(keys(DATA_STAGES), None)]
     parts += [(keys(TRAIN_STAGES), partition) for partition in partitions]
     if partitions or options.stage:
@@ -138,9 +145,10 @@ def main(arguments: Sequence[str]) -> int:
             title = f"{benchmark} {partition or ''}: {', '.join(key.path[-1] for key in selection)}"
             print(f"== {title}", flush=True)
             try:
-                problems = run(selection, partition, ops, instance)
+                problems = run(defs, selection, partition, ops, instance)
             except dg.DagsterInvalidConfigError as error:
                 problems = ["configuration: " + "; ".join(" ".join(problem.message.split()) for problem in error.errors)]
+                problems[0] += "; these are the fields of the stage's configuration: give them with --set STAGE.FIELD=VALUE"
             for problem in problems:
                 print(f"error: {problem}", file=sys.stderr, flush=True)
             failures += bool(problems)

@@ -32,9 +32,12 @@ def die_with_parent() -> None:
         raise SystemExit("the parent process ended before this one began")
 
 
-def lock(path: Path, *, wait_seconds: float, waiting: Callable[[str], None], stop: Callable[[], bool] = lambda: False) -> IO[str]:
+def lock(
+    path: Path, *, label: str, wait_seconds: float, waiting: Callable[[str], None], stop: Callable[[], bool] = lambda: False
+) -> IO[str]:
     """Hold an exclusive ``flock`` on ``path`` until the returned file is closed or the process ends, however it ends.
 
+    :param label: what holds the lock, for those who wait.
     :param waiting: told once, with the holder, if the lock is taken.
     :param stop: asked while waiting; True gives up.
     :raises LockedError: still taken after ``wait_seconds``, or told to stop.
@@ -49,7 +52,7 @@ def lock(path: Path, *, wait_seconds: float, waiting: Callable[[str], None], sto
             file.seek(0)
             holder = f"{path} is locked by {file.read().strip() or 'another process'}"
             if not told:
-                waiting(f"waiting: {holder}")
+                waiting(f"waiting until it is free: {holder}")
                 told = True
             if time.monotonic() > deadline or stop():
                 file.close()
@@ -57,6 +60,6 @@ def lock(path: Path, *, wait_seconds: float, waiting: Callable[[str], None], sto
             time.sleep(0.2)
         else:
             file.truncate(0)
-            file.write(f"process {os.getpid()}\n")
+            file.write(f"process {os.getpid()} ({label})\n")
             file.flush()
             return file

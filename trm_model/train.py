@@ -65,9 +65,9 @@ def _train(run: Path, log: Callable[[str], None], stop: Callable[[], bool]) -> i
         spec = RunSpec.read(run)
         with ExitStack() as locks:
             # An orphan of a killed step needs a moment to write its checkpoint and end.
-            locks.enter_context(lock(run / "lock", wait_seconds=ORPHAN_SECONDS, waiting=log, stop=stop))
+            locks.enter_context(lock(run / "lock", label=str(run), wait_seconds=ORPHAN_SECONDS, waiting=log, stop=stop))
             if spec.device_lock is not None:
-                locks.enter_context(lock(Path(spec.device_lock), wait_seconds=DEVICE_SECONDS, waiting=log, stop=stop))
+                locks.enter_context(lock(Path(spec.device_lock), label=str(run), wait_seconds=DEVICE_SECONDS, waiting=log, stop=stop))
             found = verify_manifest(Path(spec.data))
             if found != spec.data_version:
                 raise CorruptDataError(

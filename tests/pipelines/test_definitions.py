@@ -102,6 +102,12 @@ def test_own_variants_appear_and_wrong_ones_are_named(tmp_path: Path) -> None:
     assert load().stdout.strip() == "True"
     (tmp_path / "bad.yaml").write_text("base: trm_mlp\nchanges: {cycle: 2}\n")
     assert f"{tmp_path}/bad.yaml: unknown variant field 'cycle'" in load().stderr
+    environment = {**os.environ, "TRM_VARIANTS": str(tmp_path)}
+    command = [sys.executable, "-m", "pipelines.materialize", "sudoku_4x4", "--partition", "trm|0"]
+    done = subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"error: {tmp_path}/bad.yaml: unknown variant field 'cycle'")
+    assert done.stderr.count("\n") == 1
 
 
 def test_loading_imports_nothing_heavy() -> None:

@@ -133,19 +133,15 @@ def test_dagsters_own_command_line(workplace: Workplace) -> None:
 
 
 def test_what_is_missing_is_said_in_one_line(workplace: Workplace) -> None:
+    train = ["sudoku_4x4", "--stage", "checkpoint", "--partition", "trm|0", "--set"]
     for arguments, message in (
         (["sudoku_4x4", "--stage", "scores", "--partition", "no_ema|0"], "materialize sudoku_4x4/predictions, partition no_ema|0, first"),
         (["sudoku_6x6", "--stage", "examples"], "materialize sudoku_6x6/puzzles first"),
-        (
-            ["sudoku_4x4", "--stage", "checkpoint", "--partition", "trm|0", "--set", "checkpoint.steps=0"],
-            "steps=0: expected a whole number",
-            (["sudoku_4x4", "--stage", "checkpoint", "--partition", "trm|0", "--set", "checkpoint.log_steps=0"], "log_steps=0: expected"),
-            (
-                ["sudoku_4x4", "--stage", "checkpoint", "--partition", "trm|0", "--set", "checkpoint.device=gpu"],
-                "device='gpu': expected cpu",
-            ),
-            (["sudoku_csv", "--stage", "puzzles"], "path"),
-        ),
+        ([*train, "checkpoint.steps=0"], "steps=0: expected a whole number"),
+        ([*train, "checkpoint.log_steps=0"], "log_steps=0: expected"),
+        ([*train, "checkpoint.device=gpu"], "device='gpu': expected cpu"),
+        ([*train, "checkpoint.stepz=3"], '"stepz"'),
+        (["sudoku_csv", "--stage", "puzzles"], "give them with --set STAGE.FIELD=VALUE"),
     ):
         done = workplace.materialize(*arguments)
         assert done.returncode == 2
