@@ -67,11 +67,11 @@ def test_one_trainer_at_a_time(start: Start, new_run: NewRun, reference: Path, t
     second = start("-m", "trm_model.train", str(run))
     impatient = start("-c", f"import sys, trm_model.train as t; t.ORPHAN_SECONDS = 0.2; sys.exit(t.main([{str(run)!r}]))")
     assert impatient.wait() == 2
-    holder = f"{run / 'lock'} is locked by process {first.process.pid}"
-    assert impatient.stdout == f"waiting: {holder}\n"
+    holder = f"{run / 'lock'} is locked by process {first.process.pid} ({run})"
+    assert impatient.stdout == f"waiting until it is free: {holder}\n"
     assert impatient.stderr == f"error: {holder}, after 0 s of waiting; end that process or wait for it\n"
     until(lambda: second.stdout, "the second one waits")
-    assert second.stdout == f"waiting: {holder}\n"
+    assert second.stdout == f"waiting until it is free: {holder}\n"
     assert first.running
     first.process.send_signal(signal.SIGTERM)
     assert first.wait() == INTERRUPTED
