@@ -65,10 +65,11 @@ def score_rows(predictions: pl.DataFrame) -> list[dict[str, Any]]:
     n = len(predictions)
     solved = int(predictions["solved"].sum())
     cells = predictions["cell_accuracy"].to_numpy()
+    cell_low, cell_high = mean_interval(cells)
     steps = predictions["steps"].to_numpy().astype(np.float64)
     rows: list[tuple[str, int | None, float, tuple[float, float]]] = [
         ("exact_accuracy", None, solved / n, wilson(solved, n)),
-        ("cell_accuracy", None, float(cells.mean()), mean_interval(cells)),
+        ("cell_accuracy", None, float(cells.mean()), (max(0.0, cell_low), min(1.0, cell_high))),
         ("mean_steps", None, float(steps.mean()), mean_interval(steps)),
     ]
     solved_after = np.array(predictions["solved_after"].to_list()).sum(axis=0)
