@@ -9,4 +9,4 @@ from trm_model.puzzles import sudoku
 def grids(frame: pl.DataFrame, column: str, digits: int) -> sudoku.Grids:
     """A text column of a puzzle table as grids uint8 [N, n * n]."""
     raw = np.frombuffer("".join(frame[column]).encode(), np.uint8).reshape(len(frame), digits * digits)
-    return np.where(raw == ord("."), 0, raw - np.uint8(ord("0"))).astype(np.uint8)
+    return sudoku.from_characters(raw)

@@ -108,7 +108,7 @@ def _grids(path: str, frame: pl.DataFrame, column: str, shape: sudoku.Shape, all
             f"{path}: {_row(index)}: {column} has {chr(raw[index, cell])!r} at cell {cell + 1}, expected one of {allowed}; "
             "mend or remove the row"
         )
-    return np.where(raw == ord("."), 0, raw - np.uint8(ord("0"))).astype(np.uint8)
+    return sudoku.from_characters(raw)
 
 
 def _first(path: str, bad: Iterable[bool], message: str) -> None:

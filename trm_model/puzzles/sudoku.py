@@ -77,6 +77,11 @@ def to_text(grid: Grids) -> str:
     return "".join("." if digit == 0 else str(digit) for digit in grid)
 
 
+def from_characters(characters: Grids) -> Grids:
+    """ASCII codes of ``.`` and digits as grids, of any shape; the caller has checked that there are no others."""
+    return np.where(characters == ord("."), 0, characters - np.uint8(ord("0"))).astype(np.uint8)
+
+
 def from_text(text: str, shape: Shape) -> Grids:
     """The inverse of :func:`to_text` (``0`` is a blank too).
 
