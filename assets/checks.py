@@ -1,21 +1,25 @@
 """What data and results must satisfy. Each check is a plain function of what is stored; graph.py declares it beside its asset."""
 
+from collections.abc import Collection, Hashable, Sequence
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from assets.common import Verdict
-from assets.grids import grids
-from storage.examples import Examples
+from assets.kinds import Kind
+from storage.examples import map_shards, read_plan
+from storage.layout import SPLITS
 from storage.manifest import CorruptDataError, verify_manifest
-from trm_model.puzzles import sudoku
+from trm_model.puzzles.sources import open_source
+from trm_model.seeding import numpy_generator
 
-BALANCE = 0.02
-"""Largest distance of a digit's share among the answers from 1 / n. Every solved grid holds each digit equally often."""
+Bools = npt.NDArray[np.bool_]
 
 
-def _all(good: sudoku.Bools, what: str) -> Verdict:
+def all_pass(good: Bools, what: str) -> Verdict:
+    """Passed if ``good`` holds everywhere; else the first ``what`` where it does not is named."""
     wrong = np.flatnonzero(~good)
     figures: dict[str, int | float | str] = {"checked": len(good), "failed": len(wrong)}
     if len(wrong):
@@ -23,40 +27,38 @@ def _all(good: sudoku.Bools, what: str) -> Verdict:
     return Verdict(not len(wrong), figures)
 
 
-def puzzle_checks(frame: pl.DataFrame, digits: int) -> dict[str, Verdict]:
-    """Checks of a table of base puzzles (:class:`storage.tables.Puzzles`): solutions, clues, leakage up to symmetry."""
-    shape = sudoku.SHAPES[digits]
-    puzzles, answers = grids(frame, "question", digits), grids(frame, "answer", digits)
-    solved = sudoku.solve(puzzles, shape)
-    forms = sudoku.canonical(puzzles, answers, shape)
-    in_test = (frame["split"] == "test").to_numpy()
-    test_forms = {form.tobytes() for form in forms[in_test]}
-    leaks = np.array([form.tobytes() in test_forms for form in forms[~in_test]], dtype=np.bool_)
-    return {
-        "unique_solution": _all(solved.counts == 1, "puzzle"),
-        "label_solves_input": _all(sudoku.is_solution(answers, shape) & (solved.answers == answers).all(axis=1), "puzzle"),
-        "clues_kept": _all(sudoku.keeps_clues(puzzles, answers), "puzzle"),
-        "no_leakage": _all(~leaks, "training puzzle"),
-    }
+def leaks(splits: pl.Series, forms: Sequence[Hashable], known: Collection[Hashable] = ()) -> Verdict:
+    """Whether no training puzzle is a test puzzle, up to symmetry: whether no form is in both splits but for the ``known`` ones."""
+    in_test = {form for split, form in zip(splits, forms, strict=True) if split == "test"} - set(known)
+    return all_pass(np.array([form not in in_test for split, form in zip(splits, forms, strict=True) if split == "train"]), "training puzzle")
 
 
-def example_checks(folder: Path, splits: dict[str, Examples], digits: int) -> dict[str, Verdict]:
-    """Checks of a stored data set, over every example; ``splits`` are what was read back from ``folder``."""
-    shape = sudoku.SHAPES[digits]
+SAMPLE = 100_000
+"""Examples that are checked of a split that is computed while training: what they are made from is checked whole."""
+
+
+def example_checks(folder: Path, kind: Kind) -> dict[str, Verdict]:
+    """Checks of a data set, over every stored example, shard by shard."""
     try:
         stored = Verdict(True, {"content_hash": verify_manifest(folder)})
     except CorruptDataError as error:
-        stored = Verdict(False, {"error": str(error)})
-    inputs = np.concatenate([sudoku.from_tokens(split.inputs) for split in splits.values()])
-    labels = np.concatenate([sudoku.from_tokens(split.labels) for split in splits.values()])
-    shares = np.bincount(labels.ravel(), minlength=shape.n + 1)[1:] / labels.size
-    distance = float(np.abs(shares - 1 / shape.n).max())
-    return {
-        "hash_matches_content": stored,
-        "label_solves_input": _all(sudoku.is_solution(labels, shape), "example"),
-        "clues_kept": _all(sudoku.keeps_clues(inputs, labels), "example"),
-        "class_balance": Verdict(distance <= BALANCE, {"largest_distance": distance, "allowed": BALANCE}),
-    }
+        return {"hash_matches_content": Verdict(False, {"error": str(error)})}
+    verdicts = {"hash_matches_content": stored}
+    for split in SPLITS:
+        path = folder / f"{split}.zarr"
+        if read_plan(path) is None:
+            parts = list(map_shards(path, lambda start, inputs, labels: (start, kind.example_checks(inputs, labels))))
+        else:
+            source = open_source(path)
+            total = int(source.example_offsets[-1])
+            drawn = np.sort(numpy_generator(source.header.seed, "check").choice(total, min(total, SAMPLE), replace=False))
+            parts = [(0, kind.example_checks(*source.rows(drawn)))]
+        parts.sort(key=lambda part: part[0])
+        for name in parts[0][1]:
+            verdict = all_pass(np.concatenate([results[name] for _, results in parts]), f"{split} example")
+            if name not in verdicts or verdicts[name].passed:
+                verdicts[name] = verdict
+    return verdicts
 
 
 def finite_loss(training: pl.DataFrame) -> Verdict:
@@ -65,7 +67,7 @@ def finite_loss(training: pl.DataFrame) -> Verdict:
     return Verdict(len(training) > 0 and bool(finite.all()), {"rows": len(training), "not_finite": int((~finite).sum())})
 
 
-def above_chance(scores: pl.DataFrame, digits: int) -> Verdict:
-    """Whether the lower bound of the cell accuracy is above 1 / n, what a constant digit reaches."""
+def above_chance(scores: pl.DataFrame, chance: float) -> Verdict:
+    """Whether the lower bound of the cell accuracy is above what a trivial answer reaches."""
     low = float(scores.filter(pl.col("metric") == "cell_accuracy")["low"][0])
-    return Verdict(low > 1 / digits, {"low": low, "chance": 1 / digits})
+    return Verdict(low > chance, {"low": low, "chance": chance})

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import dagster as dg
 from pydantic import Field
 
+from assets.benchmarks import ArcFiles, ArcTasks, Benchmark, KindName, PuzzleFile, PuzzleSource
 from storage.layout import Layout
 
 STAGES = ("puzzles", "examples", "shards", "checkpoint", "predictions", "scores", "ablation")
@@ -20,25 +21,47 @@ class Check(NamedTuple):
     blocking: bool = True
 
 
-_SOLVED = Check("Every answer holds each digit once in every row, column and box.")
-_KEPT = Check("Every answer has its puzzle's digit wherever the puzzle has one.")
-
-CHECKS: dict[str, dict[str, Check]] = {
-    "puzzles": {
-        "unique_solution": Check("Every puzzle has exactly one solution."),
-        "label_solves_input": _SOLVED,
-        "clues_kept": _KEPT,
-        "no_leakage": Check("No training puzzle is a test puzzle, up to symmetry."),
-    },
-    "examples": {
-        "hash_matches_content": Check("Every stored file has the checksum it was written with."),
-        "label_solves_input": _SOLVED,
-        "clues_kept": _KEPT,
-        "class_balance": Check("Digits are about equally frequent among the answers.", blocking=False),
-    },
-    "checkpoint": {"finite_loss": Check("Every logged loss is a finite number.")},
-    "scores": {"above_chance": Check("The cell accuracy, clues included, is above that of a constant digit.", blocking=False)},
+_HASH = {"hash_matches_content": Check("Every stored file has the checksum it was written with.")}
+_LEAKAGE = {"no_leakage": Check("No training puzzle is a test puzzle, up to symmetry.")}
+_SUDOKU = {
+    "label_solves_input": Check("Every answer holds each digit once in every row, column and box."),
+    "clues_kept": Check("Every answer has its puzzle's digit wherever the puzzle has one."),
 }
+_MAZE = {
+    "well_formed": Check("Every maze has one start and one goal among walls and spaces."),
+    "input_kept": Check("Every answer is its maze with a path marked on spaces."),
+    "shortest_path": Check("Every marked path leads from start to goal, and none is shorter."),
+}
+_ARC = {"grid_bounds": Check("Every grid is a rectangle of colours with its end marks, and padding around it.")}
+
+CHECKS: dict[KindName, dict[str, dict[str, Check]]] = {
+    "sudoku": {
+        "puzzles": {
+            "unique_solution": Check("Every puzzle has exactly one solution."),
+            **_SUDOKU,
+            **_LEAKAGE,
+            "class_balance": Check("Digits are about equally frequent among the clues.", blocking=False),
+        },
+        "examples": {**_HASH, **_SUDOKU},
+    },
+    "maze": {"puzzles": {**_MAZE, **_LEAKAGE}, "examples": {**_HASH, **_MAZE}},
+    "arc": {
+        "puzzles": {
+            "grid_bounds": Check("Every grid has 1 to 30 rows and columns of colours 0 to 9."),
+            "no_leakage": Check("No test pair or task is among the training tasks, up to symmetry, but for those known of the published benchmark."),
+        },
+        "examples": {**_HASH, **_ARC},
+    },
+}
+_ALL_KINDS: dict[str, dict[str, Check]] = {
+    "checkpoint": {"finite_loss": Check("Every logged loss is a finite number.")},
+    "scores": {"above_chance": Check("The cell accuracy, clues included, is above that of a trivial answer.", blocking=False)},
+}
+
+
+def checks_of(benchmark: Benchmark, stage: str) -> dict[str, Check]:
+    """The checks of a stage, by name."""
+    return _ALL_KINDS.get(stage) or CHECKS[benchmark.source.kind].get(stage, {})
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,22 +85,60 @@ class Store(dg.ConfigurableResource):
         return Layout(Path(self.root).resolve())
 
 
-class FileConfig(dg.Config):
-    """Which file ``sudoku_csv`` reads and how it is split.
+class NoConfig(dg.Config):
+    """Generated puzzles: all that matters stands in the benchmark's entry."""
 
-    :param path: local path or URL of the puzzles.
+
+class FileConfig(dg.Config):
+    """Which files the puzzles come from and how they are split.
+
+    :param path: local path or URL of the puzzles; None: the repository that the benchmark's entry names.
     :param test_path: file with the test puzzles; None: a share of ``path``.
     :param test_share: share of ``path`` kept for testing when there is no ``test_path``.
-    :param train_puzzles, test_puzzles: draw at most so many for each split; None: all.
+    :param train_puzzles, test_puzzles: draw at most so many for each split; None: as the entry says, or all.
     :param seed: of the split and the draw.
     """
 
-    path: str
+    path: str | None = None
     test_path: str | None = None
     test_share: float = 0.1
-    train_puzzles: int | None = None
-    test_puzzles: int | None = None
+    train_puzzles: int | None = Field(default=None, ge=1)
+    test_puzzles: int | None = Field(default=None, ge=1)
     seed: int = 0
+
+
+class ArcConfig(dg.Config):
+    """Files with ARC tasks.
+
+    :param train: files (local paths or URLs) with further tasks to train on, such as ConceptARC's.
+    :param without_files: do without, where the benchmark wants some.
+    """
+
+    train: list[str] = []
+    without_files: bool = False
+
+
+class ArcFilesConfig(dg.Config):
+    """One's own ARC tasks (:func:`assets.arc_files.read_arc`): local paths or URLs of JSON with whole tasks, or of Kaggle's challenges.
+
+    :param train: files with tasks to train on whole.
+    :param test: file with the tasks that are evaluated; their demonstrations are trained on.
+    """
+
+    train: list[str] = []
+    test: str
+
+
+CONFIGS: dict[type[PuzzleSource], type[dg.Config]] = {PuzzleFile: FileConfig, ArcTasks: ArcConfig, ArcFiles: ArcFilesConfig}
+
+
+class ShardsConfig(dg.Config):
+    """Where shards go.
+
+    :param url: copy them there too, anything fsspec opens (``s3://bucket/folder``).
+    """
+
+    url: str | None = None
 
 
 class TrainingConfig(dg.Config):
@@ -100,12 +161,14 @@ class EvaluationConfig(dg.Config):
     """How to evaluate.
 
     :param batch_size: examples evaluated together.
-    :param limit: evaluate only the first so many test examples; None: all.
+    :param limit: evaluate only the first so many test examples (a fair sample: their order is random); None: as the entry says.
+    :param all: evaluate all, whatever the entry says.
     :param device: as in :class:`TrainingConfig`; need not be the one that trained.
     """
 
     batch_size: int = Field(default=256, ge=1)
     limit: int | None = Field(default=None, ge=1)
+    all: bool = False
     device: str = "auto"
 
 
@@ -114,31 +177,32 @@ def user_error(message: object) -> dg.Failure:
     return dg.Failure(description=" ".join(str(message).split()), allow_retries=False)
 
 
-def check_specs(benchmark: str, stage: str) -> list[dg.AssetCheckSpec]:
+def check_specs(name: str, benchmark: Benchmark, stage: str) -> list[dg.AssetCheckSpec]:
     """The stage's checks, declared beside its asset."""
     return [
-        dg.AssetCheckSpec(name, asset=dg.AssetKey([benchmark, stage]), blocking=check.blocking, description=check.description)
-        for name, check in CHECKS.get(stage, {}).items()
+        dg.AssetCheckSpec(check_name, asset=dg.AssetKey([name, stage]), blocking=check.blocking, description=check.description)
+        for check_name, check in checks_of(benchmark, stage).items()
     ]
 
 
-def check_results(benchmark: str, stage: str, verdicts: Mapping[str, Verdict]) -> list[dg.AssetCheckResult]:
-    """Verdicts as results of the checks that :func:`check_specs` declares."""
+def check_results(name: str, benchmark: Benchmark, stage: str, verdicts: Mapping[str, Verdict]) -> list[dg.AssetCheckResult]:
+    """Verdicts as results of the checks that :func:`check_specs` declares; a check without a verdict could not be made."""
     return [
         dg.AssetCheckResult(
-            asset_key=dg.AssetKey([benchmark, stage]),
-            check_name=name,
+            asset_key=dg.AssetKey([name, stage]),
+            check_name=check_name,
             passed=verdict.passed,
             metadata=verdict.figures,
-            severity=dg.AssetCheckSeverity.ERROR if CHECKS[stage][name].blocking else dg.AssetCheckSeverity.WARN,
+            severity=dg.AssetCheckSeverity.ERROR if check.blocking else dg.AssetCheckSeverity.WARN,
         )
-        for name, verdict in verdicts.items()
+        for check_name, check in checks_of(benchmark, stage).items()
+        for verdict in (verdicts.get(check_name, Verdict(False, {"error": "not made: an earlier check failed"})),)
     ]
 
 
-def blocks(stage: str, verdicts: Mapping[str, Verdict]) -> bool:
+def blocks(benchmark: Benchmark, stage: str, verdicts: Mapping[str, Verdict]) -> bool:
     """Whether a blocking check has failed: then the stage must not hand on what it made."""
-    return any(CHECKS[stage][name].blocking and not verdict.passed for name, verdict in verdicts.items())
+    return any(checks_of(benchmark, stage)[name].blocking and not verdict.passed for name, verdict in verdicts.items())
 
 
 def folder_bytes(folder: Path) -> int:

@@ -1,257 +1,161 @@
-"""From a benchmark's source to validated puzzles, and from those to stored examples."""
+"""From base puzzles to stored examples."""
 
 import hashlib
 import json
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import numpy as np
 import polars as pl
 
-from assets.benchmarks import Benchmark, GeneratedSudoku
-from assets.checks import example_checks, puzzle_checks
-from assets.common import FileConfig, blocks, check_results, current_examples, folder_bytes, user_error
-from assets.grids import grids
-from assets.pictures import histogram, inline, markdown_frame, puzzle_sheet
-from assets.sudoku_csv import SourceError, read_sudoku_csv
+from assets.benchmarks import Benchmark
+from assets.checks import example_checks
+from assets.common import ShardsConfig, blocks, check_results, current_examples, folder_bytes, user_error
+from assets.kinds import Augmented, Kind, kind_of
+from assets.pictures import histogram, inline, markdown_frame, question_sheet
+from assets.sources import SourceError
 from storage.atomic import point, publish, staging
-from storage.examples import Block, Header, read_examples, write_examples
+from storage.build import building
+from storage.examples import LazyExamples, read_plan, write_examples, write_plan
 from storage.layout import SPLITS, Layout
-from storage.manifest import CorruptDataError, hash_file, verify_manifest, write_manifest
-from storage.shards import write_shards
-from storage.tables import AugmentedPuzzles, Puzzles, write_file
-from trm_model.puzzles import sudoku
-from trm_model.seeding import derive, numpy_generator
+from storage.manifest import hash_file
+from storage.shards import upload_shards, write_shards
+from storage.tables import AugmentedPuzzles, write_file
+from trm_model.puzzles.sources import open_source, plan_of
+from trm_model.seeding import derive
+from trm_model.variant import ConfigurationError
+from trm_model.version import code_version
 
-BLOCK_EXAMPLES = 1 << 16
 SOURCES = "sources"
 """Key in the puzzle file's metadata: JSON with the hashes of the files it was made from and how they were split."""
+PUZZLES_PER_FILE = 1_000_000
 
 
-def _puzzle_rows(
-    split: str,
-    start: int,
-    puzzles: sudoku.Grids,
-    answers: sudoku.Grids,
-    guesses: sudoku.Ints,
-    forms: sudoku.Grids,
-    sources: list[str],
-    name: str,
-) -> pl.DataFrame:
-    return pl.DataFrame(
-        {
-            "split": [split] * len(puzzles),
-            "puzzle": np.arange(start, start + len(puzzles)),
-            "name": [f"{name}-{number}" for number in range(start, start + len(puzzles))],
-            "question": [sudoku.to_text(grid) for grid in puzzles],
-            "answer": [sudoku.to_text(grid) for grid in answers],
-            "clues": (puzzles > 0).sum(axis=1),
-            "difficulty": guesses,
-            "form": [hashlib.sha256(form.tobytes()).hexdigest()[:32] for form in forms],
-            "source": sources,
-        }
+def _described(split: str, augmented: Augmented) -> Iterator[pl.DataFrame]:
+    """Rows of :class:`storage.tables.AugmentedPuzzles`, a bounded number at a time."""
+    source, groups = augmented.source, augmented.groups
+    for start in range(0, len(source.puzzle_ids), PUZZLES_PER_FILE):
+        puzzle = np.arange(start, min(start + PUZZLES_PER_FILE, len(source.puzzle_ids)))
+        group = np.searchsorted(source.group_offsets, puzzle, side="right") - 1
+        augmentation = puzzle - source.group_offsets[group]
+        of_group = groups[group].select("difficulty", "source", pl.col("name").alias("base"))
+        names = (
+            pl.Series(augmented.names[start : start + len(puzzle)])
+            if augmented.names is not None
+            else of_group.select(pl.format("{}#{}", "base", pl.Series(augmentation))).to_series()
+        )
+        yield of_group.with_columns(
+            split=pl.lit(split),
+            example=pl.Series(source.example_offsets[puzzle]),
+            examples=pl.Series(source.example_offsets[puzzle + 1] - source.example_offsets[puzzle]),
+            group=pl.Series(group),
+            puzzle_id=pl.Series(source.puzzle_ids[puzzle]),
+            name=names,
+            augmentation=pl.Series(augmentation),
+        )
+
+
+def describe_examples(folder: Path, split: str, limit: int | None) -> pl.DataFrame:
+    """A row (split, example, puzzle, name, puzzle_id, difficulty) for each of the first ``limit`` (None: all) examples of a split."""
+    puzzles = pl.scan_parquet(sorted((folder / "puzzles").glob(f"{split}-*.parquet")))
+    if limit is not None:
+        puzzles = puzzles.filter(pl.col("example") < limit)
+    return (
+        puzzles.select("split", pl.int_ranges("example", pl.col("example") + "examples"), pl.col("base").alias("puzzle"), "name", "puzzle_id", "difficulty")
+        .explode("example")
+        .head(limit if limit is not None else 2**62)
+        .collect()
     )
-
-
-def generated_puzzles(source: GeneratedSudoku) -> pl.DataFrame:
-    """Puzzles of a generated benchmark, in the columns of :class:`storage.tables.Puzzles`; no symmetry class is in both splits."""
-    made = sudoku.generate(source.train + source.test, sudoku.SHAPES[source.digits], source.seed, source.extra_clues)
-    # Classes with few members are found early: without a shuffle the test puzzles would have more clues than the training puzzles.
-    order = numpy_generator(source.seed, "split").permutation(len(made.puzzles))
-    parts = [
-        _puzzle_rows(
-            split,
-            start,
-            made.puzzles[order[start:stop]],
-            made.answers[order[start:stop]],
-            made.guesses[order[start:stop]],
-            made.forms[order[start:stop]],
-            [f"generated, seed {source.seed}"] * (stop - start),
-            f"{source.digits}x{source.digits}",
-        )
-        for split, start, stop in (("train", 0, source.train), ("test", source.train, source.train + source.test))
-    ]
-    return pl.concat(parts)
-
-
-def imported_puzzles(split: FileConfig, digits: int) -> tuple[pl.DataFrame, dict[str, str]]:
-    """Puzzles of a file, in the columns of :class:`storage.tables.Puzzles`, and what they came from: file hashes, split.
-
-    :raises SourceError: a malformed file, a test file that repeats a training puzzle, or a split without puzzles.
-    """
-    if not 0.0 < split.test_share < 1.0:
-        raise SourceError(f"test_share={split.test_share}: expected a share between 0 and 1")
-    first = read_sudoku_csv(split.path, digits)
-    sources = {"file": first.file_hash, "split": split.model_dump_json(exclude={"path", "test_path"})}
-    generator = numpy_generator(split.seed, "split")
-    if split.test_path is None:
-        order = generator.permutation(len(first.puzzles))
-        cut = max(1, round(len(order) * split.test_share))
-        chosen = {"test": (first, order[:cut]), "train": (first, order[cut:])}
-    else:
-        second = read_sudoku_csv(split.test_path, digits)
-        sources["test_file"] = second.file_hash
-        chosen = {
-            "train": (first, generator.permutation(len(first.puzzles))),
-            "test": (second, generator.permutation(len(second.puzzles))),
-        }
-    limits = {"train": split.train_puzzles, "test": split.test_puzzles}
-    parts: list[pl.DataFrame] = []
-    start = 0
-    for name in SPLITS:
-        table, order = chosen[name]
-        rows = np.sort(order[: limits[name]])
-        if not len(rows):
-            raise SourceError(f"{split.path}: no puzzles are left for the {name} split; give a larger file or another test_share")
-        parts.append(
-            _puzzle_rows(
-                name,
-                start,
-                table.puzzles[rows],
-                table.answers[rows],
-                table.guesses[rows],
-                table.forms[rows],
-                [table.sources[row] for row in rows],
-                "csv",
-            )
-        )
-        start += len(rows)
-    frame = pl.concat(parts)
-    repeated = frame.filter(pl.col("form").is_duplicated())
-    if not repeated.is_empty():
-        raise SourceError(
-            f"{split.test_path}: its puzzle {repeated['question'][-1]} is also in {split.path} (equal up to symmetry); remove one of them"
-        )
-    return frame, sources
-
-
-def _stream(
-    puzzles: sudoku.Grids, answers: sudoku.Grids, copies: int, seed: int, shape: sudoku.Shape, progress: Callable[[int], None]
-) -> Iterator[Block]:
-    """Each puzzle followed by ``copies`` shuffled versions of it; version ``k`` of puzzle ``i`` depends on the seed, i and k alone."""
-    base, members = np.uint64(derive(seed, "shuffle")), copies + 1
-    step = max(1, BLOCK_EXAMPLES // members)
-    for start in range(0, len(puzzles), step):
-        index = np.repeat(np.arange(start, min(start + step, len(puzzles))), members)
-        questions, solutions = puzzles[index], answers[index]
-        shuffled = np.tile(np.arange(members), len(index) // members) > 0
-        counter = (index.astype(np.uint64) << np.uint64(32)) | np.tile(np.arange(members, dtype=np.uint64), len(index) // members)
-        seeds = (counter * np.uint64(0xD1342543DE82EF95)) ^ base
-        questions[shuffled], solutions[shuffled] = sudoku.shuffle(questions[shuffled], solutions[shuffled], seeds[shuffled], shape)
-        progress(int(index[-1]) + 1)
-        yield Block(
-            sudoku.to_tokens(questions),
-            sudoku.to_tokens(solutions),
-            np.zeros(len(index), np.int32),
-            np.ones(len(index), np.int64),
-            np.full(len(index) // members, members, np.int64),
-        )
-
-
-def _intact(folder: Path) -> bool:
-    """Whether the same data set is there already, undamaged; a training that reads it is then left alone."""
-    try:
-        return folder.exists() and bool(verify_manifest(folder))
-    except CorruptDataError:
-        return False
 
 
 def write_dataset(
     layout: Layout,
     benchmark: str,
     puzzles: pl.DataFrame,
+    kind: Kind,
     *,
-    digits: int,
     augmentations: int,
     seed: int,
-    sources: dict[str, str],
+    online: bool = False,
+    sources: dict[str, str] | None = None,
+    workers: int | None = None,
     progress: Callable[[str], None] = lambda _: None,
 ) -> tuple[Path, str]:
     """Augment and store a benchmark's puzzles; returns the folder, named after its content hash, and that hash.
 
-    The folder appears whole. Nothing is trained on it before ``current`` links to it, which is left to the caller, after the checks.
-    Test puzzles are stored as they are.
+    The folder appears whole; interrupted, a later call continues. Nothing is trained on it before ``current`` links to it, which is
+    left to the caller, after the checks.
+
+    :param online: store what the training examples are computed from in place of the examples.
     """
-    shape = sudoku.SHAPES[digits]
-    parent = layout.examples(benchmark)
-    with staging(parent) as temporary:
-        described: list[pl.DataFrame] = []
+    sources = sources or {}
+    settings = json.dumps([augmentations, online, seed, sources, code_version(("assets", "trm_model", "storage"))], sort_keys=True)
+    key = hashlib.sha256(puzzles.hash_rows(seed=0).to_numpy().tobytes() + settings.encode()).hexdigest()[:16]
+    with building(layout.examples(benchmark), key, progress) as build:
         for split in SPLITS:
-            frame = puzzles.filter(pl.col("split") == split)
-            copies = augmentations if split == "train" else 0
-            header = Header(
-                vocabulary=shape.vocabulary,
-                grid=(shape.n, shape.n),
-                seed=seed,
-                augmentations=copies,
-                sources=sources,
-            )
-            stream = _stream(
-                grids(frame, "question", digits),
-                grids(frame, "answer", digits),
-                copies,
-                derive(seed, benchmark, split),
-                shape,
-                lambda done, split=split, total=len(frame): progress(f"{split}: {done} of {total} puzzles"),
-            )
-            count = write_examples(temporary / f"{split}.zarr", header, stream)
-            described.append(
-                frame.select(
-                    "split",
-                    pl.lit(0).alias("example"),
-                    pl.int_range(pl.len()).alias("group"),
-                    pl.col("name").alias("base"),
-                    pl.lit(list(range(copies + 1)), dtype=pl.List(pl.Int32)).alias("augmentation"),
-                    "difficulty",
-                    "source",
+            augmented = kind.augmented(puzzles, split, augmentations, derive(seed, benchmark), sources)
+            path = build.folder / f"{split}.zarr"
+            if online and split == "train":
+                write_plan(path, augmented.source, plan_of(augmented.source))
+            else:
+                write_examples(
+                    path,
+                    augmented.source,
+                    shuffle=kind.shuffle,
+                    workers=workers,
+                    finished=build.finished,
+                    on_file=build.on_file,
+                    progress=lambda done, total, split=split: progress(f"{split}: {done} of {total} examples"),
                 )
-                .explode("augmentation")
-                .with_columns(pl.int_range(count).alias("example"))
-            )
-        write_file(temporary / "puzzles.parquet", AugmentedPuzzles, pl.concat(described))
-        content_hash = write_manifest(temporary)
-        target = parent / content_hash[:16]
-        if not _intact(target):
-            publish(temporary, target)
-    return target, content_hash
+            for number, frame in enumerate(_described(split, augmented)):
+                write_file(build.folder / "puzzles" / f"{split}-{number:05d}.parquet", AugmentedPuzzles, frame)
+        return build.publish()
 
 
 # Asset bodies
 
 
 def materialize_puzzles(
-    context: dg.AssetExecutionContext, layout: Layout, name: str, frame: pl.DataFrame, digits: int, sources: dict[str, str]
+    context: dg.AssetExecutionContext, layout: Layout, name: str, benchmark: Benchmark, config: dg.Config
 ) -> dg.MaterializeResult:
-    verdicts = puzzle_checks(frame, digits)
+    kind = kind_of(benchmark.source)
+    started = time.monotonic()
+    try:
+        found = kind.puzzles(benchmark.source, config, context.log.info)
+    except (SourceError, ConfigurationError) as error:
+        raise user_error(error) from error
+    made = time.monotonic() - started
+    verdicts = kind.puzzle_checks(found.frame, benchmark.source)
     path = layout.puzzles(name)
-    if blocks("puzzles", verdicts):
+    if blocks(benchmark, "puzzles", verdicts):
         # Kept to look at; nothing reads it.
         path = path.with_suffix(".refused.parquet")
-    stored = write_file(path, Puzzles, frame, metadata={SOURCES: json.dumps(sources)})
+    stored = write_file(path, kind.schema, found.frame, metadata={SOURCES: json.dumps(found.sources)})
     context.log.info("wrote %d puzzles to %s", len(stored), path)
-    few = stored.head(5)
-    sheet = puzzle_sheet(grids(few, "question", digits), grids(few, "answer", digits), sudoku.SHAPES[digits])
     by_split = {split: stored.filter(pl.col("split") == split) for split in SPLITS}
+    sample = kind.augmented(stored, "train", 0, 0, {}).source.rows(np.arange(5))
     distributions = {
         column: histogram({split: part[column].to_numpy() for split, part in by_split.items()}, label)
-        for column, label in (("difficulty", "difficulty (guesses of our solver)"), ("clues", "clues"))
+        for column, label in kind.distributions.items()
         if stored[column].n_unique() > 1
     }
     return dg.MaterializeResult(
         metadata={
             "dagster/row_count": len(stored),
             **{split: len(part) for split, part in by_split.items()},
+            "puzzles_per_second": len(stored) / made,
             "bytes": path.stat().st_size,
             "path": dg.MetadataValue.path(str(path)),
-            "sample": dg.MetadataValue.md(inline(sheet, "puzzles and answers")),
+            "sample": dg.MetadataValue.md(inline(question_sheet(kind, *sample), "puzzles and answers")),
             **{column: dg.MetadataValue.md(inline(png, column)) for column, png in distributions.items()},
-            "rows": markdown_frame(few.select("split", "name", "question", "answer", "clues", "difficulty")),
-            **({"sources": sources} if sources else {}),
+            "rows": markdown_frame(stored.head(5).select("split", "name", pl.col("question", "answer").str.slice(0, 81), "difficulty", "source")),
+            **({"sources": found.sources} if found.sources else {}),
         },
         data_version=dg.DataVersion(hash_file(path)[:16]),
-        check_results=check_results(name, "puzzles", verdicts),
+        check_results=check_results(name, benchmark, "puzzles", verdicts),
     )
 
 
@@ -260,7 +164,7 @@ def materialize_examples(context: dg.AssetExecutionContext, layout: Layout, name
     if not path.exists():
         raise user_error(f"{path}: no puzzles yet; materialize {name}/puzzles first")
     sources = {"puzzles": hash_file(path), **json.loads(pl.read_parquet_metadata(path)[SOURCES])}
-    seed = benchmark.source.seed if isinstance(benchmark.source, GeneratedSudoku) else 0
+    kind = kind_of(benchmark.source)
     started, told = time.monotonic(), 0.0
 
     def progress(text: str) -> None:
@@ -273,51 +177,60 @@ def materialize_examples(context: dg.AssetExecutionContext, layout: Layout, name
         layout,
         name,
         pl.read_parquet(path),
-        digits=benchmark.digits,
+        kind,
         augmentations=benchmark.augmentations,
-        seed=seed,
+        seed=benchmark.source.seed,
+        online=benchmark.online,
         sources=sources,
         progress=progress,
     )
-    seconds = time.monotonic() - started
-    splits = {split: read_examples(folder / f"{split}.zarr") for split in SPLITS}
-    verdicts = example_checks(folder, splits, benchmark.digits)
-    if not blocks("examples", verdicts):
+    written = time.monotonic()
+    verdicts = example_checks(folder, kind)
+    checked = time.monotonic()
+    if not blocks(benchmark, "examples", verdicts):
         point(layout.current_examples(name), folder)
-    count = sum(len(split.inputs) for split in splits.values())
-    raw = sum(split.inputs.nbytes + split.labels.nbytes for split in splits.values())
+    counts: dict[str, int] = {}
+    sample: Any = None
+    for split in reversed(SPLITS):
+        source = open_source(folder / f"{split}.zarr") if benchmark.online and split == "train" else LazyExamples(folder / f"{split}.zarr")
+        counts[split] = int(source.example_offsets[-1])
+        sample = source.rows(np.arange(min(5, counts[split])))
+        length = source.header.length
     stored = sum(folder_bytes(folder / f"{split}.zarr") for split in SPLITS)
-    context.log.info("wrote %d examples in %.1f s to %s", count, seconds, folder)
-    inputs, labels = (sudoku.from_tokens(tokens[:5]) for tokens in (splits["train"].inputs, splits["train"].labels))
-    sheet = puzzle_sheet(inputs, labels, sudoku.SHAPES[benchmark.digits])
+    context.log.info("wrote %d examples in %.1f s to %s", sum(counts.values()), written - started, folder)
     return dg.MaterializeResult(
         metadata={
-            "dagster/row_count": count,
-            **{split: len(part.inputs) for split, part in splits.items()},
+            "dagster/row_count": sum(counts.values()),
+            **counts,
             "bytes": stored,
-            "raw_over_stored": raw / stored,
-            "examples_per_second": count / seconds,
+            "raw_over_stored": 2 * length * sum(counts.values()) / stored,
+            "examples_per_second": sum(counts.values()) / (written - started),
+            "checked_per_second": sum(counts.values()) / (checked - written),
             "path": dg.MetadataValue.path(str(folder)),
             "content_hash": content_hash,
-            "sample": dg.MetadataValue.md(inline(sheet, "examples: a puzzle and its first shuffled versions")),
+            "sample": dg.MetadataValue.md(inline(question_sheet(kind, *sample), "the first training examples")),
         },
         data_version=dg.DataVersion(content_hash[:16]),
-        check_results=check_results(name, "examples", verdicts),
+        check_results=check_results(name, benchmark, "examples", verdicts),
     )
 
 
-def materialize_shards(layout: Layout, name: str) -> dg.MaterializeResult:
+def materialize_shards(layout: Layout, name: str, config: ShardsConfig) -> dg.MaterializeResult:
     folder = current_examples(layout, name)
     hashes: dict[str, str] = {}
     for split in SPLITS:
-        target = layout.shards(name, split)
+        path, target = folder / f"{split}.zarr", layout.shards(name, split)
+        source = LazyExamples(path) if read_plan(path) is None else open_source(path)
         with staging(target.parent) as temporary:
-            hashes[split] = write_shards(temporary, read_examples(folder / f"{split}.zarr"))
+            hashes[split] = write_shards(temporary, source)
             publish(temporary, target)
+        if config.url is not None:
+            upload_shards(target, f"{config.url}/{split}")
     parent = layout.shards(name, SPLITS[0]).parent
     return dg.MaterializeResult(
         metadata={
             "path": dg.MetadataValue.path(str(parent)),
+            **({"url": config.url} if config.url is not None else {}),
             "bytes": folder_bytes(parent),
             "shards": len(list(parent.rglob("*.tar"))),
             "content_hashes": hashes,

@@ -11,20 +11,22 @@ import numpy.typing as npt
 import polars as pl
 import torch
 
+from assets.benchmarks import Benchmark
 from assets.checks import above_chance
 from assets.common import EvaluationConfig, check_results, current_run, user_error
+from assets.datasets import describe_examples
+from assets.kinds import kind_of
 from assets.partitions import variant_and_seed
 from assets.pictures import answer_sheet, inline, markdown_frame
 from storage.atomic import new_file
 from storage.examples import read_examples
 from storage.layout import Layout
+from storage.lock import lock
 from storage.manifest import CorruptDataError, verify_manifest
 from storage.tables import Predictions, Scores, partition_path, write_file
 from trm_model import checkpoint as checkpoints
 from trm_model.batches import DeviceExamples
 from trm_model.evaluation import Evaluation, evaluate
-from trm_model.lifeline import lock
-from trm_model.puzzles import sudoku
 from trm_model.run import RunSpec
 from trm_model.train import DEVICE_SECONDS
 from trm_model.training import build, resolve_device
@@ -49,7 +51,7 @@ def mean_interval(values: npt.NDArray[np.float64]) -> tuple[float, float]:
 
 def prediction_table(evaluation: Evaluation, described: pl.DataFrame, checkpoint: str) -> pl.DataFrame:
     """Rows of :class:`storage.tables.Predictions`; ``described``: the examples' rows of the augmented puzzles."""
-    return described.select("split", "example", pl.col("base").alias("puzzle"), "difficulty").with_columns(
+    return described.select("split", "example", "puzzle", "name", "difficulty").with_columns(
         solved=pl.Series(evaluation.solved[:, -1]),
         cell_accuracy=pl.Series(evaluation.right_cells[:, -1] / np.maximum(evaluation.labelled_cells, 1)),
         halt_logit=pl.Series(evaluation.halt_logits[:, -1].astype(np.float64)),
@@ -81,7 +83,7 @@ def score_rows(predictions: pl.DataFrame) -> list[dict[str, Any]]:
 
 
 def materialize_predictions(
-    context: dg.AssetExecutionContext, config: EvaluationConfig, layout: Layout, name: str, digits: int
+    context: dg.AssetExecutionContext, config: EvaluationConfig, layout: Layout, name: str, benchmark: Benchmark
 ) -> dg.MaterializeResult:
     variant, seed = variant_and_seed(context.partition_key)
     run = current_run(layout, name, variant, seed)
@@ -97,7 +99,8 @@ def materialize_predictions(
     device = torch.device(resolve_device(config.device))
     reasoner = build(spec.variant, spec.recipe, examples.header, seed)
     reasoner.load_state_dict(state.evaluated)
-    described = pl.read_parquet(folder / "puzzles.parquet").filter(pl.col("split") == "test").head(config.limit or len(examples.inputs))
+    limit = config.limit if config.limit is not None else benchmark.evaluated
+    described = describe_examples(folder, "test", None if config.all else limit)
     data = DeviceExamples(examples, device)
     told = time.monotonic()
 
@@ -130,11 +133,7 @@ def materialize_predictions(
     # The hardest ones the picture can show: those solved late or not at all.
     late = (-result.solved.sum(axis=1)).argsort(kind="stable")[::-1][:4]
     picture = answer_sheet(
-        sudoku.from_tokens(examples.inputs[late]),
-        sudoku.from_tokens(examples.labels[late]),
-        sudoku.from_tokens(result.predictions[late][:, [step - 1 for step in steps]]),
-        steps,
-        sudoku.SHAPES[digits],
+        kind_of(benchmark.source), *examples.rows(late), result.predictions[late][:, [step - 1 for step in steps]], steps
     )
     picture_path = layout.report(name) / f"answers-{variant}-{seed}.png"
     with new_file(picture_path) as temporary:
@@ -151,7 +150,7 @@ def materialize_predictions(
     )
 
 
-def materialize_scores(context: dg.AssetExecutionContext, layout: Layout, name: str, digits: int) -> dg.MaterializeResult:
+def materialize_scores(context: dg.AssetExecutionContext, layout: Layout, name: str, benchmark: Benchmark) -> dg.MaterializeResult:
     variant, seed = variant_and_seed(context.partition_key)
     path = partition_path(layout.tables(), Predictions, name, variant, seed)
     if not path.exists():
@@ -182,5 +181,5 @@ def materialize_scores(context: dg.AssetExecutionContext, layout: Layout, name: 
             "n": exact["n"],
             "scores": markdown_frame(table.select("metric", "k", "value", "low", "high", "n")),
         },
-        check_results=check_results(name, "scores", {"above_chance": above_chance(table, digits)}),
+        check_results=check_results(name, benchmark, "scores", {"above_chance": above_chance(table, kind_of(benchmark.source).chance)}),
     )

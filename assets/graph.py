@@ -8,8 +8,8 @@ from typing import Any
 
 import dagster as dg
 
-from assets.benchmarks import Benchmark, GeneratedSudoku
-from assets.common import EvaluationConfig, FileConfig, Store, TrainingConfig, check_specs, user_error
+from assets.benchmarks import Benchmark
+from assets.common import CONFIGS, EvaluationConfig, NoConfig, ShardsConfig, Store, TrainingConfig, check_specs
 from trm_model.variant import Variant
 from trm_model.version import code_version
 
@@ -24,38 +24,27 @@ def build_benchmark(
 
     :param variants: by name; the first dimension of ``partitions``.
     """
-    digits = benchmark.digits
 
     def asset(stage: str, **options: Any) -> Any:
         return dg.asset(
             key=[name, stage],
             group_name=name,
             code_version=code_version(CODE),
-            check_specs=check_specs(name, stage),
+            check_specs=check_specs(name, benchmark, stage),
             **options,
         )
 
-    if isinstance(benchmark.source, GeneratedSudoku):
-        source = benchmark.source
+    Config = CONFIGS.get(type(benchmark.source), NoConfig)
 
-        @asset("puzzles", kinds={"polars"}, description=f"{benchmark.title}. Base puzzles and their answers, each checked.")
-        def puzzles(context: dg.AssetExecutionContext, store: Store) -> dg.MaterializeResult:
-            from assets.datasets import generated_puzzles, materialize_puzzles
+    @asset("puzzles", kinds={"polars"}, description=f"{benchmark.title}. Base puzzles and their answers, each checked.")
+    def puzzles(
+        context: dg.AssetExecutionContext,
+        config: Config,  # pyright: ignore[reportInvalidTypeForm]  # Dagster reads the class
+        store: Store,
+    ) -> dg.MaterializeResult:
+        from assets.datasets import materialize_puzzles
 
-            return materialize_puzzles(context, store.layout, name, generated_puzzles(source), digits, {})
-
-    else:
-
-        @asset("puzzles", kinds={"polars"}, description=f"{benchmark.title}. Imported and checked; its configuration needs a path.")
-        def puzzles(context: dg.AssetExecutionContext, config: FileConfig, store: Store) -> dg.MaterializeResult:
-            from assets.datasets import imported_puzzles, materialize_puzzles
-            from assets.sudoku_csv import SourceError
-
-            try:
-                frame, sources = imported_puzzles(config, digits)
-            except SourceError as error:
-                raise user_error(error) from error
-            return materialize_puzzles(context, store.layout, name, frame, digits, sources)
+        return materialize_puzzles(context, store.layout, name, benchmark, config)
 
     @asset(
         "examples",
@@ -74,10 +63,10 @@ def build_benchmark(
         deps=[examples],
         description="The same examples as webdataset tar shards, for streaming from a bucket.",
     )
-    def shards(store: Store) -> dg.MaterializeResult:
+    def shards(config: ShardsConfig, store: Store) -> dg.MaterializeResult:
         from assets.datasets import materialize_shards
 
-        return materialize_shards(store.layout, name)
+        return materialize_shards(store.layout, name, config)
 
     @asset(
         "checkpoint",
@@ -106,7 +95,7 @@ def build_benchmark(
     def predictions(context: dg.AssetExecutionContext, config: EvaluationConfig, store: Store) -> dg.MaterializeResult:
         from assets.evaluation import materialize_predictions
 
-        return materialize_predictions(context, config, store.layout, name, digits)
+        return materialize_predictions(context, config, store.layout, name, benchmark)
 
     @asset(
         "scores",
@@ -118,7 +107,7 @@ def build_benchmark(
     def scores(context: dg.AssetExecutionContext, store: Store) -> dg.MaterializeResult:
         from assets.evaluation import materialize_scores
 
-        return materialize_scores(context, store.layout, name, digits)
+        return materialize_scores(context, store.layout, name, benchmark)
 
     @asset(
         "ablation",

@@ -12,9 +12,8 @@ import polars as pl
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from trm_model.puzzles import sudoku
-
-CLUE, RIGHT, WRONG = "black", "#1a7f37", "#cf222e"
+from assets.kinds import Kind
+from storage.examples import Bytes2d
 
 
 def _png(figure: Figure) -> bytes:
@@ -46,44 +45,34 @@ def markdown_frame(frame: pl.DataFrame) -> dg.MetadataValue:
     return dg.MetadataValue.md(markdown_table(rows))
 
 
-def _draw_grid(axes: Any, puzzle: sudoku.Grids, grid: sudoku.Grids, answer: sudoku.Grids, shape: sudoku.Shape, title: str) -> None:
-    n = shape.n
-    for line in range(n + 1):
-        axes.plot((0, n), (line, line), color="black", linewidth=2 if line % shape.box_rows == 0 else 0.5)
-        axes.plot((line, line), (0, n), color="black", linewidth=2 if line % shape.box_columns == 0 else 0.5)
-    for cell in range(n * n):
-        if grid[cell]:
-            color = WRONG if grid[cell] != answer[cell] else CLUE if puzzle[cell] else RIGHT
-            x, y = cell % n + 0.5, n - 0.5 - cell // n
-            axes.text(x, y, str(grid[cell]), ha="center", va="center", color=color, fontsize=64 / n**1.1)
+def _panel(axes: Any, kind: Kind, question: Bytes2d, shown: Bytes2d, label: Bytes2d, title: str) -> None:
+    kind.draw(axes, question, shown, label)
     axes.set_title(title, fontsize=9)
     axes.set_aspect("equal")
     axes.axis("off")
 
 
-def puzzle_sheet(puzzles: sudoku.Grids, answers: sudoku.Grids, shape: sudoku.Shape) -> bytes:
-    """Puzzles [K, n * n] in the upper row, their answers in the lower."""
-    figure = Figure(figsize=(2.1 * len(puzzles), 4.6))
-    axes = figure.subplots(2, len(puzzles), squeeze=False)
-    for column, (puzzle, answer) in enumerate(zip(puzzles, answers, strict=True)):
-        _draw_grid(axes[0, column], puzzle, puzzle, answer, shape, "puzzle")
-        _draw_grid(axes[1, column], puzzle, answer, answer, shape, "answer")
+def question_sheet(kind: Kind, inputs: Bytes2d, labels: Bytes2d) -> bytes:
+    """Examples [K, L]: questions in the upper row, their answers in the lower."""
+    figure = Figure(figsize=(2.1 * len(inputs), 4.6))
+    axes = figure.subplots(2, len(inputs), squeeze=False)
+    for column, (question, label) in enumerate(zip(inputs, labels, strict=True)):
+        _panel(axes[0, column], kind, question, question, label, "question")
+        _panel(axes[1, column], kind, question, label, label, "answer")
     return _png(figure)
 
 
-def answer_sheet(
-    puzzles: sudoku.Grids, answers: sudoku.Grids, predictions: sudoku.Grids, steps: Sequence[int], shape: sudoku.Shape
-) -> bytes:
-    """A row per puzzle [K, n * n]: the puzzle, then the predicted answer after each of the given supervision steps.
+def answer_sheet(kind: Kind, inputs: Bytes2d, labels: Bytes2d, predictions: Bytes2d, steps: Sequence[int]) -> bytes:
+    """A row per example [K, L]: the question, then the predicted answer after each of the given supervision steps.
 
-    :param predictions: [K, len(steps), n * n]; right cells are green, wrong ones red.
+    :param predictions: [K, len(steps), L].
     """
-    figure = Figure(figsize=(2.0 * (len(steps) + 1), 2.3 * len(puzzles)))
-    axes = figure.subplots(len(puzzles), len(steps) + 1, squeeze=False)
-    for row, (puzzle, answer) in enumerate(zip(puzzles, answers, strict=True)):
-        _draw_grid(axes[row, 0], puzzle, puzzle, answer, shape, "puzzle")
+    figure = Figure(figsize=(2.0 * (len(steps) + 1), 2.3 * len(inputs)))
+    axes = figure.subplots(len(inputs), len(steps) + 1, squeeze=False)
+    for row, (question, label) in enumerate(zip(inputs, labels, strict=True)):
+        _panel(axes[row, 0], kind, question, question, label, "question")
         for column, step in enumerate(steps):
-            _draw_grid(axes[row, column + 1], puzzle, predictions[row, column], answer, shape, f"after step {step}")
+            _panel(axes[row, column + 1], kind, question, predictions[row, column], label, f"after step {step}")
     return _png(figure)
 
 

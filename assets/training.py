@@ -109,5 +109,5 @@ def materialize_checkpoint(
             "learning_curves": dg.MetadataValue.md(inline(curves, "learning curves")),
         },
         data_version=dg.DataVersion(read_content_hash(checkpoint)[:16]),
-        check_results=check_results(name, "checkpoint", {"finite_loss": finite_loss(training)}),
+        check_results=check_results(name, benchmark, "checkpoint", {"finite_loss": finite_loss(training)}),
     )

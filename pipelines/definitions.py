@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from assets.benchmarks import BENCHMARKS, GeneratedSudoku
+from assets.benchmarks import BENCHMARKS
 from assets.graph import build_benchmark, build_leaderboard
 from assets.partitions import all_variants, variant_seed_partitions
 from pipelines.jobs import build_jobs
@@ -11,7 +11,7 @@ from pipelines.schedules import build_weekly_retraining
 from pipelines.sensors import REPORTS_FOLLOW
 
 _VARIANTS = all_variants()
-_GENERATED = [name for name, benchmark in BENCHMARKS.items() if isinstance(benchmark.source, GeneratedSudoku)]
+_GENERATED = [name for name, benchmark in BENCHMARKS.items() if benchmark.generated]
 PARTITIONS = variant_seed_partitions(_VARIANTS)
 
 defs = dg.Definitions(

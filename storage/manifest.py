@@ -6,11 +6,14 @@ data version in Dagster, and what a score refers back to.
 
 import hashlib
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 from storage.atomic import write_text
 
 MANIFEST = "manifest.json"
+Listing = dict[str, int | str]
+"""Of one file: ``bytes`` and ``sha256``."""
 
 
 class CorruptDataError(Exception):
@@ -27,21 +30,28 @@ def _files(folder: Path) -> dict[str, Path]:
     return {path.relative_to(folder).as_posix(): path for path in sorted(folder.rglob("*")) if path.is_file() and path.name != MANIFEST}
 
 
-def _content_hash(listing: dict[str, dict[str, int | str]]) -> str:
+def _content_hash(listing: dict[str, Listing]) -> str:
     return hashlib.sha256(json.dumps(listing, sort_keys=True).encode()).hexdigest()
 
 
-def write_manifest(folder: Path) -> str:
-    """List the folder's files with their checksums and return the content hash."""
-    listing: dict[str, dict[str, int | str]] = {
-        name: {"bytes": path.stat().st_size, "sha256": hash_file(path)} for name, path in _files(folder).items()
-    }
+def list_file(path: Path) -> Listing:
+    """A file's size and checksum."""
+    return {"bytes": path.stat().st_size, "sha256": hash_file(path)}
+
+
+def write_manifest(folder: Path, known: Mapping[str, Listing] | None = None) -> str:
+    """List the folder's files with their checksums and return the content hash.
+
+    :param known: of files that need not be read again, by name relative to ``folder``.
+    """
+    known = known or {}
+    listing = {name: known[name] if name in known else list_file(path) for name, path in _files(folder).items()}
     content_hash = _content_hash(listing)
     write_text(folder / MANIFEST, json.dumps({"content_hash": content_hash, "files": listing}, indent=1))
     return content_hash
 
 
-def _read(folder: Path) -> tuple[dict[str, dict[str, int | str]], str]:
+def _read(folder: Path) -> tuple[dict[str, Listing], str]:
     try:
         manifest = json.loads((folder / MANIFEST).read_text("utf-8"))
         listing, recorded = manifest["files"], manifest["content_hash"]

@@ -1,53 +1,172 @@
-"""The same stream of examples as webdataset tar shards: readable from a bucket at streaming speed.
+"""The same examples as webdataset tar shards: readable from a bucket at streaming speed.
 
-One sample per group: ``KEY.inputs.npy``, ``KEY.labels.npy`` uint8 [n, L] and ``KEY.json`` (header, puzzle ids and sizes). The folder's
-manifest is the index with checksums.
+A sample is a run of consecutive puzzles, about a mebibyte: ``KEY.inputs.npy``, ``KEY.labels.npy`` uint8 [n, L], ``KEY.puzzles.npy``
+int64 [m, 3] (group, puzzle id, number of examples) and ``KEY.json`` (header and number of the first example). The folder's manifest is
+the index with checksums. Example for example this is what the zarr split holds.
 """
 
+import hashlib
 import json
+import tarfile
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
+from typing import IO, Any, NamedTuple, cast
 
-from storage.examples import Examples
-from storage.manifest import write_manifest
+import numpy as np
+import numpy.typing as npt
+
+from storage.examples import Examples, Header, Source, header_from_dict, in_threads
+from storage.manifest import MANIFEST, CorruptDataError, write_manifest
 
 SHARD_BYTES = 256 << 20
+SAMPLE_BYTES = 1 << 20
 
 
-def write_shards(folder: Path, examples: Examples, shard_bytes: int = SHARD_BYTES) -> str:
-    """Write ``examples`` as ``shard-000000.tar``, … into the empty ``folder``; returns the content hash.
+class _Sample(NamedTuple):
+    """Puzzles from .. to."""
 
-    A shard ends after the sample with which it reaches ``shard_bytes``.
+    first: int
+    last: int
+
+
+def _samples(source: Source, sample_bytes: int) -> list[_Sample]:
+    """Cut the puzzles into runs of about ``sample_bytes`` of cells; a puzzle is never cut."""
+    ends = source.example_offsets[1:] * (2 * source.header.length)
+    cuts = [0]
+    while cuts[-1] < len(ends):
+        begin = int(source.example_offsets[cuts[-1]]) * 2 * source.header.length
+        cuts.append(max(cuts[-1] + 1, int(np.searchsorted(ends, begin + sample_bytes, side="right"))))
+    return [_Sample(first, last) for first, last in zip(cuts, cuts[1:], strict=False)]
+
+
+def write_shards(
+    folder: Path, source: Source, *, shard_bytes: int = SHARD_BYTES, sample_bytes: int = SAMPLE_BYTES, workers: int | None = None
+) -> str:
+    """Write ``source`` as ``shard-000000.tar``, … into the empty ``folder``; returns the content hash.
+
+    A shard holds as many samples as fit into ``shard_bytes`` of cells, at least one. The bytes do not depend on ``workers`` (threads).
     """
     from webdataset.writer import TarWriter
 
-    header = asdict(examples.header)
-    shard, writer = 0, None
-    puzzle_sizes = examples.example_offsets[1:] - examples.example_offsets[:-1]
-    for group in range(len(examples.group_offsets) - 1):
-        first, last = (int(examples.group_offsets[group + side]) for side in (0, 1))
-        start, stop = (int(examples.example_offsets[puzzle]) for puzzle in (first, last))
-        if writer is None or writer.tarstream.offset >= shard_bytes:
-            if writer is not None:
-                writer.close()
-            # A fixed time and owner: same examples, same bytes.
-            writer = TarWriter(str(folder / f"shard-{shard:06d}.tar"), mtime=0, user="trm", group="trm")
-            shard += 1
-        writer.write(
-            {
-                "__key__": f"group-{group:09d}",
-                "inputs.npy": examples.inputs[start:stop],
-                "labels.npy": examples.labels[start:stop],
-                "json": json.dumps(
+    samples = _samples(source, sample_bytes)
+    per_shard = max(1, shard_bytes // sample_bytes)
+    header = asdict(source.header)
+    group_of_puzzle = np.repeat(np.arange(len(source.group_offsets) - 1), np.diff(source.group_offsets))
+
+    def write(shard: int) -> None:
+        # A fixed time and owner: same examples, same bytes.
+        with TarWriter(str(folder / f"shard-{shard:06d}.tar"), mtime=0, user="trm", group="trm") as writer:
+            for first, last in samples[shard * per_shard : (shard + 1) * per_shard]:
+                offsets = source.example_offsets[first : last + 1]
+                inputs, labels = source.rows(np.arange(offsets[0], offsets[-1]))
+                puzzles = np.stack((group_of_puzzle[first:last], source.puzzle_ids[first:last], np.diff(offsets)), axis=1)
+                writer.write(
                     {
-                        "header": header,
-                        "puzzle_ids": examples.puzzle_ids[first:last].tolist(),
-                        "puzzle_sizes": puzzle_sizes[first:last].tolist(),
-                    },
-                    sort_keys=True,
-                ).encode(),
-            }
-        )
-    if writer is not None:
-        writer.close()
+                        "__key__": f"example-{offsets[0]:012d}",
+                        "inputs.npy": inputs,
+                        "labels.npy": labels,
+                        "puzzles.npy": puzzles.astype(np.int64),
+                        "json": json.dumps({"header": header, "first_example": int(offsets[0])}, sort_keys=True).encode(),
+                    }
+                )
+
+    for _ in in_threads(write, -(-len(samples) // per_shard), workers):
+        pass
     return write_manifest(folder)
+
+
+def upload_shards(folder: Path, url: str) -> None:
+    """Copy a written folder to ``url``, anything fsspec opens (``s3://…``, ``gs://…``, a path); the manifest last: with it all is there."""
+    import fsspec
+
+    system, root = cast(Any, fsspec).url_to_fs(url)
+    system.makedirs(root, exist_ok=True)
+    for path in [*sorted(folder.glob("*.tar")), folder / MANIFEST]:
+        system.put_file(str(path), f"{root}/{path.name}")
+
+
+class _Hashed:
+    """A stream that hashes what is read from it."""
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        self._stream, self._digest = stream, hashlib.sha256()
+
+    def read(self, size: int = -1) -> bytes:
+        data = self._stream.read(size)
+        self._digest.update(data)
+        return data
+
+    def hexdigest(self) -> str:
+        """Of the whole stream, whatever of it was read."""
+        while self.read(1 << 20):
+            pass
+        return self._digest.hexdigest()
+
+
+def shard_hashes(url: str) -> dict[str, str]:
+    """The shards below ``url`` (a path or anything fsspec opens) in order, each with its SHA-256, as the manifest there lists them.
+
+    :raises CorruptDataError: no readable manifest there.
+    """
+    import fsspec
+
+    try:
+        with fsspec.open(f"{url}/{MANIFEST}", "rb") as file:
+            listing = json.load(cast(IO[bytes], file))["files"]
+            return {f"{url}/{name}": str(listing[name]["sha256"]) for name in sorted(listing)}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise CorruptDataError(f"{url}/{MANIFEST}: {error!r}; expected a manifest; write the shards again") from error
+
+
+def read_samples(url: str) -> Iterator[dict[str, Any]]:
+    """The decoded samples below ``url``, in order, streamed: ``inputs.npy``, ``labels.npy``, ``puzzles.npy`` as arrays, ``json`` as a dict.
+
+    The shards are plain webdataset: ``webdataset.WebDataset(list(shard_hashes(url))).decode()`` reads them too, without the checksums.
+
+    :raises CorruptDataError: a shard that cannot be read or is not as written (known at its end), by name.
+    """
+    import fsspec
+    import webdataset as wds
+
+    for shard, expected in shard_hashes(url).items():
+        try:
+            with fsspec.open(shard, "rb") as file:
+                stream = _Hashed(cast(IO[bytes], file))
+                members = wds.tariterators.tar_file_expander([{"url": shard, "stream": stream}], handler=wds.handlers.reraise_exception)
+                yield from wds.decode()(wds.tariterators.group_by_keys(members))
+                if stream.hexdigest() != expected:
+                    raise CorruptDataError(f"{shard}: its bytes changed since they were written (SHA-256 differs); write the shards again")
+        except (OSError, EOFError, ValueError, tarfile.TarError, wds.autodecode.DecodingError) as error:
+            what = " ".join(str(error.args[0] if error.args else error).split())
+            raise CorruptDataError(f"{shard}: {what}; expected a tar shard; write the shards again") from error
+
+
+def read_shards(url: str) -> Examples:
+    """All examples of the shards below ``url``, decoded to memory.
+
+    :raises CorruptDataError: a shard that cannot be read, is missing or is not as written, by name.
+    """
+    inputs: list[npt.NDArray[np.uint8]] = []
+    labels: list[npt.NDArray[np.uint8]] = []
+    puzzles: list[npt.NDArray[np.int64]] = []
+    header: Header | None = None
+    for sample in read_samples(url):
+        try:
+            header = header_from_dict(sample["json"]["header"])
+            for parts, name in ((inputs, "inputs.npy"), (labels, "labels.npy"), (puzzles, "puzzles.npy")):
+                parts.append(sample[name])
+        except (KeyError, TypeError) as error:
+            raise CorruptDataError(f"{sample['__url__']}: {sample['__key__']}: {error!r}; expected a sample as written here") from error
+    if header is None:
+        raise CorruptDataError(f"{url}: no samples; expected at least one; write the shards again")
+    table = np.concatenate(puzzles)
+    zero = np.zeros(1, np.int64)
+    return Examples(
+        header,
+        np.concatenate(inputs),
+        np.concatenate(labels),
+        table[:, 1].astype(np.int32),
+        np.concatenate((zero, table[:, 2].cumsum())),
+        np.concatenate((zero, np.bincount(table[:, 0]).cumsum())),
+    )

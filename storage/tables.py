@@ -27,25 +27,51 @@ class Table(pa.DataFrameModel):
 
 
 class Puzzles(Table):
-    """Base puzzles: one row each. ``question`` and ``answer`` as text, ``.`` for a blank; ``form``: hash of the canonical form."""
+    """Base puzzles, a row each. ``question`` and ``answer`` as text; ``form``: hash of the canonical form, equal for puzzles that are equal
+    up to symmetry."""
 
     split: Series[str] = pa.Field(isin=["train", "test"])
     puzzle: Series[pl.Int64] = pa.Field(ge=0)
     name: Series[str] = pa.Field(unique=True)
     question: Series[str]
     answer: Series[str]
-    clues: Series[pl.Int64] = pa.Field(ge=1)
     difficulty: Series[pl.Int64] = pa.Field(ge=0)
-    form: Series[str] = pa.Field(unique=True)
+    form: Series[str]
     source: Series[str]
 
 
+class SudokuPuzzles(Puzzles):
+    """``.`` is a blank; ``difficulty``: fewest guesses of our solver over several orientations."""
+
+    form: Series[str] = pa.Field(unique=True)
+    clues: Series[pl.Int64] = pa.Field(ge=1)
+
+
+class MazePuzzles(Puzzles):
+    """``# SGo``: wall, space, start, goal, path; ``difficulty``: steps of a shortest path; ``wall_share``: of all cells."""
+
+    form: Series[str] = pa.Field(unique=True)
+    wall_share: Series[float] = pa.Field(ge=0, le=1)
+
+
+class ArcPuzzles(Puzzles):
+    """A row per pair of a task; grids as rows of digits joined by ``/``; ``form``: of the whole task, equal for all its pairs;
+    ``difficulty``: cells of the output."""
+
+    task: Series[str]
+    pair: Series[pl.Int64] = pa.Field(ge=0)
+
+
 class AugmentedPuzzles(Table):
-    """Stored puzzles, augmentations included, in the order of the examples. ``augmentation`` 0 is the puzzle itself."""
+    """Puzzles as trained on, augmentations included, in the order of the examples: the first of them and their number. ``augmentation``
+    0 is the puzzle itself."""
 
     split: Series[str] = pa.Field(isin=["train", "test"])
     example: Series[pl.Int64] = pa.Field(ge=0)  # pyright: ignore[reportIncompatibleMethodOverride]
+    examples: Series[pl.Int32] = pa.Field(ge=1)
     group: Series[pl.Int64] = pa.Field(ge=0)
+    puzzle_id: Series[pl.Int32] = pa.Field(ge=0)
+    name: Series[str]
     base: Series[str]
     augmentation: Series[pl.Int32] = pa.Field(ge=0)
     difficulty: Series[pl.Int64] = pa.Field(ge=0)
@@ -72,12 +98,13 @@ class Predictions(Table):
     """Answers of the averaged weights after the last supervision step, one row per example.
 
     ``steps``: the supervision step at which the halting head would first have stopped; ``solved_after``: whether the example is
-    solved after each step; ``prediction``: tokens after the last; ``checkpoint``: the weights' folder, below the root of all data.
+    solved after each step; ``puzzle`` and ``name``: base and augmented puzzle; ``prediction``: tokens after the last; ``checkpoint``: the weights' folder, below the root of all data.
     """
 
     split: Series[str] = pa.Field(isin=["train", "test"])
     example: Series[pl.Int64] = pa.Field(ge=0)  # pyright: ignore[reportIncompatibleMethodOverride]
     puzzle: Series[str]
+    name: Series[str]
     solved: Series[bool]
     cell_accuracy: Series[float] = pa.Field(ge=0, le=1)
     halt_logit: Series[float]

@@ -5,7 +5,9 @@ from pathlib import Path
 import pytest
 
 from assets.benchmarks import GeneratedSudoku
-from assets.datasets import generated_puzzles, write_dataset
+from assets.datasets import write_dataset
+from assets.kinds import kind_of
+from assets.sudoku import generated_puzzles
 from storage.layout import Layout
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
@@ -24,6 +26,6 @@ def real_sudoku() -> Path:
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> tuple[Layout, Path, str]:
     """A stored 4 x 4 data set: 40 training puzzles with 3 augmentations each, 20 test puzzles. (layout, folder, hash)."""
     layout = Layout(tmp_path_factory.mktemp("tiny"))
-    puzzles = generated_puzzles(GeneratedSudoku(digits=4, train=40, test=20, extra_clues=(1, 4)))
-    folder, content_hash = write_dataset(layout, "tiny", puzzles, digits=4, augmentations=3, seed=0, sources={})
+    entry = GeneratedSudoku(digits=4, train=40, test=20, extra_clues=(1, 4))
+    folder, content_hash = write_dataset(layout, "tiny", generated_puzzles(entry), kind_of(entry), augmentations=3, seed=0)
     return layout, folder, content_hash

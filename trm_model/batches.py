@@ -6,12 +6,12 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor
 
-from storage.examples import Examples
+from storage.examples import Examples, Source
 from trm_model.losses import IGNORE
 from trm_model.seeding import numpy_generator
 from trm_model.supervision import Batch
+from trm_model.variant import require
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,16 +26,19 @@ class Sampler:
     """The papers' scheme: an epoch visits each group once, in random order, and draws one of its puzzles; the puzzle's examples, in
     random order, are packed into batches, which run on across epochs.
 
+    :param batch_size: examples per optimizer step, over all ranks.
     :param seed: with the epoch, all that the order depends on.
+    :param rank, ranks: of several processes that train together, each takes its equal share of every batch.
     """
 
-    def __init__(self, examples: Examples, batch_size: int, seed: int) -> None:
-        if len(examples.group_offsets) < 2 or not len(examples.inputs):
-            raise ValueError("no examples: expected at least one group; materialize the data set again")
-        self.example_offsets = examples.example_offsets
-        self.group_offsets = examples.group_offsets
+    def __init__(self, source: Source, batch_size: int, seed: int, *, rank: int = 0, ranks: int = 1) -> None:
+        require(0 <= rank < ranks, f"rank={rank} of {ranks}: expected 0 to {ranks - 1}")
+        require(batch_size % ranks == 0, f"batch_size={batch_size} on {ranks} ranks: expected a multiple of {ranks}; change one of them")
+        self.example_offsets = source.example_offsets
+        self.group_offsets = source.group_offsets
         self.batch_size = batch_size
         self.seed = seed
+        self._share = slice(rank * (batch_size // ranks), (rank + 1) * (batch_size // ranks))
         self._cached: tuple[int, npt.NDArray[np.int64]] | None = None
 
     def epoch(self, number: int) -> npt.NDArray[np.int64]:
@@ -57,7 +60,10 @@ class Sampler:
         return index[np.lexsort((generator.random(len(index)), place))]
 
     def batches(self, position: Position) -> Iterator[tuple[npt.NDArray[np.int64], Position]]:
-        """Endless batches of example indices [batch_size] from ``position`` on, each with the position after it."""
+        """Endless batches of example indices [batch_size / ranks] from ``position`` on, each with the position after it.
+
+        The position, in a checkpoint, is all that is needed to go on exactly; it is the same on every rank.
+        """
         epoch, offset = position.epoch, position.offset
         while True:
             parts: list[npt.NDArray[np.int64]] = []
@@ -69,26 +75,36 @@ class Sampler:
                 offset += len(part)
                 if missing:
                     epoch, offset = epoch + 1, 0
-            yield np.concatenate(parts), Position(epoch, offset)
+            yield np.concatenate(parts)[self._share], Position(epoch, offset)
 
 
 class DeviceExamples:
-    """A split decoded once and kept on ``device``; batches are gathered there."""
+    """Batches of a source on ``device``: gathered there from cells kept there where they are stored, computed for each batch where
+    the source computes its rows (online augmentation).
+    """
 
-    def __init__(self, examples: Examples, device: torch.device) -> None:
-        self.inputs = torch.from_numpy(examples.inputs).to(device)
-        self.labels = torch.from_numpy(examples.labels).to(device)
-        puzzle_of_example = np.repeat(examples.puzzle_ids, np.diff(examples.example_offsets))
-        self.puzzle_ids = torch.from_numpy(puzzle_of_example).to(device)
-        self.ignore_id = examples.header.ignore_id
+    def __init__(self, source: Source, device: torch.device) -> None:
+        self._source = source
+        self._cells = (
+            (torch.from_numpy(source.inputs).to(device), torch.from_numpy(source.labels).to(device)) if isinstance(source, Examples) else None
+        )
+        self._puzzle_ids = source.puzzle_ids
+        self._example_offsets = source.example_offsets
+        self._ignore_id = source.header.ignore_id
         self.device = device
 
     def __len__(self) -> int:
-        return len(self.inputs)
+        return int(self._example_offsets[-1])
 
-    def gather(self, index: npt.NDArray[np.int64] | Tensor) -> Batch:
+    def gather(self, index: npt.NDArray[np.int64]) -> Batch:
         """The examples at ``index`` [B] as a batch."""
-        where = torch.as_tensor(index, device=self.device)
-        labels = self.labels[where].long()
-        labels[labels == self.ignore_id] = IGNORE
-        return Batch(self.inputs[where].long(), labels, self.puzzle_ids[where].long())
+        if self._cells is not None:
+            where = torch.from_numpy(index).to(self.device)
+            inputs, labels = (cells[where] for cells in self._cells)
+        else:
+            inputs, labels = (torch.from_numpy(cells).to(self.device) for cells in self._source.rows(index))
+        puzzle = np.searchsorted(self._example_offsets, index, side="right") - 1
+        puzzle_ids = torch.from_numpy(self._puzzle_ids[puzzle]).to(self.device)
+        targets = labels.long()
+        targets[targets == self._ignore_id] = IGNORE
+        return Batch(inputs.long(), targets, puzzle_ids.long())

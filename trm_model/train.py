@@ -15,7 +15,8 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from trm_model.lifeline import LockedError, die_with_parent, lock
+from storage.lock import LockedError, lock
+from trm_model.lifeline import die_with_parent
 
 FAILURE_VARIABLE = "TRM_FAILURE_FILE"
 INTERRUPTED = 143
@@ -55,8 +56,8 @@ def main(arguments: list[str]) -> int:
 
 def _train(run: Path, log: Callable[[str], None], stop: Callable[[], bool]) -> int:
     # Imported here: torch takes seconds, and the parent's death must be watched from the start.
-    from storage.examples import read_examples
     from storage.manifest import CorruptDataError, verify_manifest
+    from trm_model.puzzles.sources import open_source
     from trm_model.run import RunSpec
     from trm_model.training import TrainingError, train
     from trm_model.variant import ConfigurationError
@@ -73,7 +74,7 @@ def _train(run: Path, log: Callable[[str], None], stop: Callable[[], bool]) -> i
                 raise CorruptDataError(
                     f"{spec.data}: content hash {found[:16]}, expected {spec.data_version[:16]}; materialize the checkpoint again"
                 )
-            examples = read_examples(Path(spec.data) / "train.zarr")
+            examples = open_source(Path(spec.data) / "train.zarr")
             progress = train(run, spec.variant, spec.recipe, examples, spec.seed, spec.execution, report=log, stop=stop)
     except LockedError as error:
         if stop():

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from storage.atomic import write_text
-from storage.examples import Examples, Header
+from storage.examples import Header, Source
 from storage.manifest import CorruptDataError
 from trm_model import checkpoint as checkpoints
 from trm_model.batches import DeviceExamples, Sampler
@@ -84,10 +84,10 @@ def build(variant: Variant, recipe: Recipe, header: Header, seed: int) -> Reason
 class Trainer:
     """A training under way: model, optimizer, average, carry and position.
 
-    :param seed: of weights, order of the data and exploration.
+    :param seed: of weights and exploration; the order of the data comes from the data set's own seed.
     """
 
-    def __init__(self, variant: Variant, recipe: Recipe, examples: Examples, seed: int, execution: Execution) -> None:
+    def __init__(self, variant: Variant, recipe: Recipe, examples: Source, seed: int, execution: Execution) -> None:
         device = torch.device(execution.device)
         if execution.threads is not None:
             torch.set_num_threads(execution.threads)
@@ -99,7 +99,7 @@ class Trainer:
         self.optimizer = make_optimizer(self.reasoner.parameters(), recipe)
         self.ema = Ema(self.reasoner, recipe.ema_decay) if variant.ema else None
         self.data = DeviceExamples(examples, device)
-        self.sampler = Sampler(examples, recipe.batch_size, derive(seed, "order"))
+        self.sampler = Sampler(examples, recipe.batch_size, derive(examples.header.seed, "order"))
         self.carry: Carry | None = None
         self.progress = Progress()
         self.totals = torch.zeros(len(TOTALS), dtype=torch.float64, device=device)
@@ -193,7 +193,7 @@ def train(
     run: Path,
     variant: Variant,
     recipe: Recipe,
-    examples: Examples,
+    examples: Source,
     seed: int,
     execution: Execution,
     *,

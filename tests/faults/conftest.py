@@ -9,7 +9,9 @@ import polars as pl
 import pytest
 
 from assets.benchmarks import GeneratedSudoku
-from assets.datasets import generated_puzzles, write_dataset
+from assets.datasets import write_dataset
+from assets.kinds import Kind, kind_of
+from assets.sudoku import generated_puzzles
 from storage.layout import Layout
 from tests.faults.helpers import Child
 from trm_model.recipe import Recipe, Size
@@ -18,6 +20,7 @@ from trm_model.training import Execution
 from trm_model.variant import Variant
 
 STEPS = 600
+ENTRY = GeneratedSudoku(digits=4, train=60, test=10, extra_clues=(1, 5))
 Start = Callable[..., Child]
 NewRun = Callable[[Path], Path]
 
@@ -27,14 +30,19 @@ collect_ignore_glob = [] if sys.platform.startswith("linux") else ["test_*.py"]
 
 @pytest.fixture(scope="session")
 def puzzles() -> pl.DataFrame:
-    return generated_puzzles(GeneratedSudoku(digits=4, train=60, test=10, extra_clues=(1, 5)))
+    return generated_puzzles(ENTRY)
 
 
 @pytest.fixture(scope="session")
-def new_run(puzzles: pl.DataFrame, tmp_path_factory: pytest.TempPathFactory) -> NewRun:
+def kind() -> Kind:
+    return kind_of(ENTRY)
+
+
+@pytest.fixture(scope="session")
+def new_run(puzzles: pl.DataFrame, kind: Kind, tmp_path_factory: pytest.TempPathFactory) -> NewRun:
     """Makes a given folder one of a training that takes seconds; always the same training."""
     layout = Layout(tmp_path_factory.mktemp("store"))
-    data, version = write_dataset(layout, "tiny", puzzles, digits=4, augmentations=3, seed=0, sources={})
+    data, version = write_dataset(layout, "tiny", puzzles, kind, augmentations=3, seed=0)
     recipe = Recipe(size=Size(width=16, heads=2, prefix=2, puzzle_width=16), steps=STEPS, batch_size=8, learning_rate=1e-3, warmup_steps=50)
     spec = RunSpec(
         benchmark="tiny",

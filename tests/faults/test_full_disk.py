@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from assets.datasets import write_dataset
+from assets.kinds import Kind
 from storage.layout import Layout
 from storage.manifest import verify_manifest
 from tests.faults.conftest import NewRun, Start
@@ -15,12 +16,14 @@ from tests.faults.helpers import Child, assert_same_training, checkpoint_steps, 
 from trm_model.checkpoint import Checkpoint, Progress, load, save
 
 
-def test_data_set(small_disk: Path, puzzles: pl.DataFrame) -> None:
+def test_data_set(small_disk: Path, puzzles: pl.DataFrame, kind: Kind) -> None:
     layout = Layout(small_disk / "store")
     with pytest.raises(OSError, match="No space left on device"):
-        write_dataset(layout, "tiny", puzzles, digits=4, augmentations=10_000, seed=0, sources={})
-    assert list(layout.examples("tiny").iterdir()) == []
-    folder, content_hash = write_dataset(layout, "tiny", puzzles, digits=4, augmentations=1, seed=0, sources={})
+        write_dataset(layout, "tiny", puzzles, kind, augmentations=10_000, seed=0)
+    assert all(path.name.startswith(".") for path in layout.examples("tiny").iterdir())
+    # What was finished of the large one gives way to another.
+    folder, content_hash = write_dataset(layout, "tiny", puzzles, kind, augmentations=1, seed=0)
+    assert sorted(path.name for path in layout.examples("tiny").iterdir()) == [".lock", folder.name]
     assert verify_manifest(folder) == content_hash
 
 

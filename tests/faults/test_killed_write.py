@@ -1,35 +1,44 @@
-"""A data set that is killed while being written is not there, and the next one clears it away."""
+"""A data set that is killed while being written is not there, and the next attempt continues it."""
 
 from pathlib import Path
 
 import polars as pl
 
 from assets.datasets import write_dataset
+from assets.kinds import Kind
 from storage.layout import Layout
 from storage.manifest import verify_manifest
 from tests.faults.conftest import Start
-from tests.faults.helpers import temporary, until
+from tests.faults.helpers import until
 
 WRITE = """
 import sys
 from pathlib import Path
 import polars as pl
 from assets.datasets import write_dataset
+from assets.kinds import kind_of
 from storage.layout import Layout
-write_dataset(Layout(Path(sys.argv[1])), "tiny", pl.read_parquet(sys.argv[2]), digits=4, augmentations=200_000, seed=0, sources={})
+from tests.faults.conftest import ENTRY
+write_dataset(Layout(Path(sys.argv[1])), "tiny", pl.read_parquet(sys.argv[2]), kind_of(ENTRY), augmentations=100_000, seed=0, workers=1)
 """
 
 
-def test_killed_write(start: Start, puzzles: pl.DataFrame, tmp_path: Path) -> None:
+def test_killed_write_leaves_no_data_set_and_the_next_continues(start: Start, puzzles: pl.DataFrame, kind: Kind, tmp_path: Path) -> None:
     layout = Layout(tmp_path / "store")
     parent = layout.examples("tiny")
     puzzles.write_parquet(tmp_path / "puzzles.parquet")
     child = start("-c", WRITE, str(layout.root), str(tmp_path / "puzzles.parquet"))
-    until(lambda: not child.running or list(parent.glob(".tmp-*/train.zarr/inputs/c/*/*")), "the first shard")
+    until(lambda: not child.running or any(path.stat().st_size for path in parent.glob(".building-*.finished")), "the first shard")
     child.kill()
-    [left] = temporary(parent)
-    assert list(parent.iterdir()) == [left]  # nothing under a data set's name, no link to one
+    assert all(path.name.startswith(".") for path in parent.iterdir())  # nothing under a data set's name, no link to one
+    [log] = parent.glob(".building-*.finished")
+    finished = log.read_text().splitlines()
+    assert finished
 
-    folder, content_hash = write_dataset(layout, "tiny", puzzles, digits=4, augmentations=1, seed=0, sources={})
-    assert list(parent.iterdir()) == [folder]
-    assert verify_manifest(folder) == content_hash
+    last = start("-c", WRITE, str(layout.root), str(tmp_path / "puzzles.parquet"))
+    assert last.wait() == 0, last.stderr
+    [folder] = (path for path in parent.iterdir() if path.name != ".lock")
+    content_hash = verify_manifest(folder)
+    assert (
+        write_dataset(Layout(tmp_path / "undisturbed"), "tiny", puzzles, kind, augmentations=100_000, seed=0)[1] == content_hash
+    )

@@ -7,60 +7,155 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 import pytest
 
 from assets.benchmarks import GeneratedSudoku
-from assets.datasets import generated_puzzles, write_dataset
+from assets.datasets import write_dataset
+from assets.kinds import kind_of
+from assets.sudoku import generated_puzzles
 from storage import examples as store
 from storage.atomic import new_file, point, publish, staging, sweep, write_text
-from storage.examples import Block, Header, open_header, read_examples, write_examples
+from storage.build import building
+from storage.examples import (
+    INDEX,
+    Examples,
+    Header,
+    LazyExamples,
+    Plan,
+    Source,
+    map_shards,
+    open_header,
+    read_examples,
+    read_plan,
+    write_examples,
+    write_plan,
+)
 from storage.layout import Layout
 from storage.manifest import CorruptDataError, verify_manifest, write_manifest
-from storage.shards import write_shards
+from storage.shards import read_shards, upload_shards, write_shards
 from storage.tables import AugmentedPuzzles, Scores, TableError, Training, name_of, partition_path, scan, write_file
 
 HEADER = Header(vocabulary=("pad", "a", "b"), grid=(2, 3), seed=4, augmentations=1, sources={"x": "y"})
 
 
-def blocks(count: int, seed: int = 0) -> list[Block]:
+def source(puzzles: int, seed: int = 0) -> Examples:
+    """Puzzles with 1 to 4 examples each, in groups of 3 and 1."""
     generator = np.random.Generator(np.random.Philox(seed))
-    result: list[Block] = []
-    for _ in range(count):
-        sizes = generator.integers(1, 5, 4)
-        cells = generator.integers(0, 3, (2, sizes.sum(), 6), dtype=np.uint8)
-        result.append(Block(cells[0], cells[1], generator.integers(0, 9, 4, dtype=np.int32), sizes, np.array([3, 1])))
-    return result
+    sizes = generator.integers(1, 5, puzzles)
+    cells = generator.integers(0, 3, (2, sizes.sum(), 6), dtype=np.uint8)
+    ids = generator.integers(0, 9, puzzles, dtype=np.int32)
+    groups = np.tile([3, 1], puzzles // 4)
+    return Examples(HEADER, cells[0], cells[1], ids, np.r_[0, sizes.cumsum()], np.r_[0, groups.cumsum()])
 
 
-def test_stream_round_trip_across_many_shards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(store, "CHUNK_BYTES", 24)
+def assert_equal(one: Source, other: Source) -> None:
+    assert one.header == other.header
+    for name in INDEX:
+        np.testing.assert_array_equal(getattr(one, name), getattr(other, name))
+    index = np.arange(one.example_offsets[-1])
+    for mine, theirs in zip(one.rows(index), other.rows(index), strict=True):
+        np.testing.assert_array_equal(mine, theirs)
+
+
+@pytest.fixture
+def small_shards(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two rows per chunk, six per shard."""
+    monkeypatch.setattr(store, "CHUNK_BYTES", 12)
     monkeypatch.setattr(store, "SHARD_CHUNKS", 3)
-    stream = blocks(30)
-    count = write_examples(tmp_path / "x.zarr", HEADER, iter(stream))
-    back = read_examples(tmp_path / "x.zarr")
-    assert count == len(back.inputs) == sum(len(block.inputs) for block in stream)
-    assert len(list((tmp_path / "x.zarr" / "inputs" / "c").iterdir())) == -(-count // 12)
-    assert back.header == HEADER
-    np.testing.assert_array_equal(back.inputs, np.concatenate([block.inputs for block in stream]))
-    np.testing.assert_array_equal(back.labels, np.concatenate([block.labels for block in stream]))
-    np.testing.assert_array_equal(back.puzzle_ids, np.concatenate([block.puzzle_ids for block in stream]))
-    np.testing.assert_array_equal(np.diff(back.example_offsets), np.concatenate([block.puzzle_sizes for block in stream]))
-    np.testing.assert_array_equal(np.diff(back.group_offsets), np.concatenate([block.group_sizes for block in stream]))
 
 
-def test_blocks_must_add_up() -> None:
-    block = blocks(1)[0]
-    with pytest.raises(ValueError, match="these must agree"):
-        replace(block, group_sizes=np.array([9]))
+@pytest.mark.usefixtures("small_shards")
+def test_round_trip_across_many_shards_whatever_the_workers(tmp_path: Path) -> None:
+    examples = source(120)
+    hashes = set()
+    for workers in (1, 2, 5):
+        folder = tmp_path / str(workers)
+        count = write_examples(folder / "x.zarr", examples, workers=workers)
+        hashes.add(write_manifest(folder))
+        assert_equal(read_examples(folder / "x.zarr"), examples)
+        assert_equal(LazyExamples(folder / "x.zarr"), examples)
+    assert len(hashes) == 1
+    assert len(list((tmp_path / "1" / "x.zarr" / "inputs" / "c").iterdir())) == -(-count // 6)
+    shards = sorted(map_shards(tmp_path / "1" / "x.zarr", lambda start, inputs, labels: (start, inputs.tolist(), labels.tolist())))
+    assert [row for _, inputs, _ in shards for row in inputs] == examples.inputs.tolist()
+    assert [row for _, _, labels in shards for row in labels] == examples.labels.tolist()
+
+
+@pytest.mark.usefixtures("small_shards")
+def test_an_interrupted_build_continues_from_its_finished_shards(tmp_path: Path) -> None:
+    examples = source(120)
+    calls: list[int] = []
+
+    class Failing:
+        header, puzzle_ids, example_offsets, group_offsets = HEADER, examples.puzzle_ids, examples.example_offsets, examples.group_offsets
+        left = 10
+
+        def rows(self, index: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:
+            calls.append(int(index[0]))
+            self.left -= 1
+            if self.left < 0:
+                raise RuntimeError("power cut")
+            return examples.rows(index)
+
+    def build(source: Source, key: str = "key") -> tuple[Path, str]:
+        with building(tmp_path, key) as under_way:
+            write_examples(
+                under_way.folder / "x.zarr", source, workers=1, finished=under_way.finished, on_file=under_way.on_file
+            )
+            return under_way.publish()
+
+    failing = Failing()
+    with pytest.raises(RuntimeError, match="power cut"):
+        build(failing)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".building-key", ".building-key.finished", ".lock"]
+    # One finished shard is damaged meanwhile, and the line of another was not written whole.
+    flip(tmp_path / ".building-key" / "x.zarr" / "labels" / "c" / "2" / "0")
+    log = tmp_path / ".building-key.finished"
+    log.write_text(log.read_text()[:-20])
+    first, failing.left = list(calls), 1000
+    calls.clear()
+    folder, content_hash = build(failing)
+    assert calls[:2] == [2 * 6, 9 * 6]
+    assert len(calls) == len(range(0, len(examples.inputs), 6)) - len(first) + 1 + 2
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".lock", folder.name]
+    undisturbed = tmp_path / "undisturbed"
+    write_examples(undisturbed / "x.zarr", examples)
+    assert write_manifest(undisturbed) == content_hash == verify_manifest(folder)
+    with pytest.raises(RuntimeError, match="power cut"):
+        failing.left = 3
+        build(failing, "other")
+    build(examples, "third")
+    assert sorted(path.name for path in tmp_path.iterdir() if path.name.startswith(".")) == [".lock"]
+
+
+def test_plans_are_kept(tmp_path: Path) -> None:
+    arrays = {"base": np.arange(12, dtype=np.uint8).reshape(3, 4), "colours": np.arange(5, dtype=np.int64)}
+    write_plan(tmp_path / "x.zarr", source(4), Plan("kind", {"copies": 3}, arrays))
+    found = read_plan(tmp_path / "x.zarr")
+    assert found is not None
+    header, plan = found
+    assert header == HEADER
+    assert (plan.kind, plan.parameters) == ("kind", {"copies": 3})
+    for name, array in arrays.items():
+        np.testing.assert_array_equal(plan.arrays[name], array)
+        assert plan.arrays[name].dtype == array.dtype
+    write_examples(tmp_path / "y.zarr", source(4))
+    assert read_plan(tmp_path / "y.zarr") is None
+
+
+def test_an_index_must_add_up(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="equal numbers of puzzles"):
+        write_examples(tmp_path / "x.zarr", replace(source(8), group_offsets=np.array([0, 9])))
 
 
 def test_same_seed_same_bytes_another_seed_others(tmp_path: Path) -> None:
     hashes = []
     for folder, seed in (("a", 0), ("b", 0), ("c", 1)):
-        source = GeneratedSudoku(digits=4, train=30, test=10, extra_clues=(1, 4), seed=seed)
+        entry = GeneratedSudoku(digits=4, train=30, test=10, extra_clues=(1, 4), seed=seed)
         _, content_hash = write_dataset(
-            Layout(tmp_path / folder), "x", generated_puzzles(source), digits=4, augmentations=5, seed=seed, sources={}
+            Layout(tmp_path / folder), "x", generated_puzzles(entry), kind_of(entry), augmentations=5, seed=seed
         )
         hashes.append(content_hash)
     assert hashes[0] == hashes[1] != hashes[2]
@@ -68,10 +163,11 @@ def test_same_seed_same_bytes_another_seed_others(tmp_path: Path) -> None:
 
 def test_writing_the_same_data_again_leaves_it_alone_and_mends_damage(tmp_path: Path) -> None:
     layout = Layout(tmp_path)
-    puzzles = generated_puzzles(GeneratedSudoku(digits=4, train=30, test=10, extra_clues=(1, 4)))
+    entry = GeneratedSudoku(digits=4, train=30, test=10, extra_clues=(1, 4))
+    puzzles = generated_puzzles(entry)
 
     def write() -> Path:
-        return write_dataset(layout, "x", puzzles, digits=4, augmentations=5, seed=0, sources={})[0]
+        return write_dataset(layout, "x", puzzles, kind_of(entry), augmentations=5, seed=0)[0]
 
     folder = write()
     inode = folder.stat().st_ino
@@ -80,7 +176,7 @@ def test_writing_the_same_data_again_leaves_it_alone_and_mends_damage(tmp_path: 
     assert write() == folder
     assert folder.stat().st_ino != inode
     verify_manifest(folder)
-    assert [path.name for path in layout.examples("x").iterdir()] == [folder.name]
+    assert sorted(path.name for path in layout.examples("x").iterdir()) == [".lock", folder.name]
 
 
 def flip(path: Path, position: float = 0.5) -> None:
@@ -90,7 +186,7 @@ def flip(path: Path, position: float = 0.5) -> None:
 
 
 def test_every_flipped_byte_is_found_and_named(tmp_path: Path) -> None:
-    write_examples(tmp_path / "x.zarr", HEADER, iter(blocks(5)))
+    write_examples(tmp_path / "x.zarr", source(20))
     write_manifest(tmp_path)
     verify_manifest(tmp_path)
     files = [path for path in tmp_path.rglob("*") if path.is_file()]
@@ -126,7 +222,7 @@ def test_missing_extra_and_short_files_are_named(tmp_path: Path) -> None:
 
 
 def test_chunks_carry_checksums_of_their_own(tmp_path: Path) -> None:
-    write_examples(tmp_path / "x.zarr", HEADER, iter(blocks(50)))
+    write_examples(tmp_path / "x.zarr", source(400))
     flip(tmp_path / "x.zarr" / "inputs" / "c" / "0" / "0", 0.2)
     with pytest.raises(CorruptDataError, match="inputs"):
         read_examples(tmp_path / "x.zarr")
@@ -168,26 +264,47 @@ def test_publish_point_and_sweep(tmp_path: Path) -> None:
 
 # webdataset leaves the last shard's file to the garbage collector.
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning", "ignore::ResourceWarning")
-def test_webdataset_reads_back_the_same_examples(tmp_path: Path, tiny: tuple[object, Path, str]) -> None:
+def test_webdataset_reads_back_the_same_examples(tmp_path: Path) -> None:
     import webdataset as wds
 
-    examples = read_examples(tiny[1] / "train.zarr")
+    examples = source(400)
     folders = []
-    for name in ("a", "b"):
-        (tmp_path / name).mkdir()
-        folders.append(write_shards(tmp_path / name, examples, shard_bytes=12_000))
-    assert folders[0] == folders[1] == verify_manifest(tmp_path / "a")
-    sizes = [path.stat().st_size for path in (tmp_path / "a").glob("*.tar")]
-    assert max(sizes) < 25_000
-    shards = sorted(str(path) for path in (tmp_path / "a").glob("*.tar"))
+    for workers in (1, 3):
+        folder = tmp_path / str(workers)
+        folder.mkdir()
+        folders.append(write_shards(folder, examples, shard_bytes=2_000, sample_bytes=300, workers=workers))
+    assert folders[0] == folders[1] == verify_manifest(tmp_path / "1")
+    shards = sorted(str(path) for path in (tmp_path / "1").glob("*.tar"))
     assert len(shards) > 2
     samples = list(wds.WebDataset(shards, shardshuffle=False, empty_check=False).decode())  # type: ignore[attr-defined]
     np.testing.assert_array_equal(np.concatenate([sample["inputs.npy"] for sample in samples]), examples.inputs)
     np.testing.assert_array_equal(np.concatenate([sample["labels.npy"] for sample in samples]), examples.labels)
-    assert [len(sample["json"]["puzzle_ids"]) for sample in samples] == np.diff(examples.group_offsets).tolist()
     assert samples[0]["json"]["header"]["vocabulary"] == list(examples.header.vocabulary)
     with tarfile.open(shards[0]) as tar:
         assert {member.mtime for member in tar.getmembers()} == {0}
+    assert_equal(read_shards(str(tmp_path / "1")), examples)
+    upload_shards(tmp_path / "1", "memory://bucket/folder")
+    assert_equal(read_shards("memory://bucket/folder"), examples)
+
+
+def test_a_damaged_tar_shard_is_named(tmp_path: Path) -> None:
+    examples = source(100)
+    write_shards(tmp_path, examples, shard_bytes=2_000, sample_bytes=300)
+    shard = tmp_path / "shard-000001.tar"
+    whole = shard.read_bytes()
+    cuts = [whole[:cut] for cut in (0, 10, 512, 1024, 2000, 3072, len(whole) // 2, len(whole) - 10)]
+    flips = [whole[:place] + bytes([whole[place] ^ 0xFF]) + whole[place + 1 :] for place in range(0, len(whole), 1111)]
+    for damaged in cuts + flips:
+        shard.write_bytes(damaged)
+        with pytest.raises(CorruptDataError) as error:
+            read_shards(str(tmp_path))
+        assert str(error.value).startswith(str(shard))
+        assert "\n" not in str(error.value)
+    shard.unlink()
+    with pytest.raises(CorruptDataError, match=r"shard-000001\.tar"):
+        read_shards(str(tmp_path))
+    with pytest.raises(CorruptDataError, match="expected a manifest"):
+        read_shards(str(tmp_path / "nowhere"))
 
 
 def training_row(**changes: object) -> pl.DataFrame:
@@ -232,7 +349,7 @@ def test_wrong_rows_are_refused_in_one_line(tmp_path: Path, frame: pl.DataFrame,
 
 
 def test_header_is_readable_json(tmp_path: Path) -> None:
-    write_examples(tmp_path / "x.zarr", HEADER, iter(blocks(1)))
+    write_examples(tmp_path / "x.zarr", source(4))
     attributes = json.loads((tmp_path / "x.zarr" / "zarr.json").read_text())["attributes"]
-    assert attributes["vocabulary"] == ["pad", "a", "b"]
-    assert attributes["writer_version"] == 1
+    assert attributes["header"]["vocabulary"] == ["pad", "a", "b"]
+    assert attributes["writer_version"] == 2

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from storage.examples import Block, Examples, Header, read_examples
+from storage.examples import Examples, Header, read_examples
 from storage.manifest import CorruptDataError
 from tests.trm_model.recipes import TINY, tiny_spec
 from trm_model import checkpoint as checkpoints
@@ -23,9 +23,8 @@ def uneven() -> Examples:
     """Two groups of 2 and 1 puzzles with 3, 1 and 4 examples."""
     sizes, groups = np.array([3, 1, 4]), np.array([2, 1])
     inputs = np.arange(8, dtype=np.uint8)[:, None]
-    block = Block(inputs, inputs, np.arange(3, dtype=np.int32), sizes, groups)
     offsets = [np.concatenate(([0], part.cumsum())) for part in (sizes, groups)]
-    return Examples(Header(vocabulary=("pad", "a"), grid=(1, 1)), block.inputs, block.labels, block.puzzle_ids, *offsets)
+    return Examples(Header(vocabulary=("pad", "a"), grid=(1, 1)), inputs, inputs, np.arange(3, dtype=np.int32), *offsets)
 
 
 def test_an_epoch_visits_each_group_once_with_a_random_member() -> None:
@@ -53,6 +52,18 @@ def test_batches_resume_anywhere_and_depend_on_the_seed() -> None:
             assert again[1] == position
     other = Sampler(uneven(), batch_size=3, seed=8).batches(Position())
     assert any((next(other)[0] != index).any() for index, _ in taken)
+
+
+def test_ranks_take_disjoint_parts_of_one_batch() -> None:
+    whole = Sampler(uneven(), batch_size=6, seed=7).batches(Position())
+    ranks = [Sampler(uneven(), batch_size=6, seed=7, rank=rank, ranks=3).batches(Position()) for rank in range(3)]
+    for _ in range(10):
+        expected, position = next(whole)
+        parts = [next(stream) for stream in ranks]
+        np.testing.assert_array_equal(np.concatenate([index for index, _ in parts]), expected)
+        assert {after for _, after in parts} == {position}
+    with pytest.raises(ConfigurationError, match="multiple of 4"):
+        Sampler(uneven(), batch_size=6, seed=7, ranks=4)
 
 
 def tensors(run: Path) -> dict[str, torch.Tensor]:

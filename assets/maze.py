@@ -1,0 +1,97 @@
+"""Mazes in the graph."""
+
+import hashlib
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+from matplotlib.colors import ListedColormap
+
+from assets.benchmarks import GeneratedMaze, PuzzleFile
+from assets.checks import all_pass, leaks
+from assets.common import FileConfig, Verdict
+from assets.files import FileRows, number_splits, read_split
+from assets.kinds import Augmented, Imported
+from assets.maze_csv import read_maze_csv
+from storage.examples import Bytes2d, Shuffle
+from storage.tables import MazePuzzles
+from trm_model.puzzles import maze
+
+# By token: pad, wall, space, start, goal, path; then a predicted cell that is wrong.
+_COLOURS = ListedColormap(["#888888", "#222222", "#ffffff", "#2da44e", "#0969da", "#ffd33d", "#cf222e"])
+_WRONG = len(maze.VOCABULARY)
+
+
+def columns(inputs: Bytes2d, labels: Bytes2d, forms: Bytes2d, sources: list[str], side: int) -> pl.DataFrame:
+    """Columns of :class:`storage.tables.MazePuzzles` that describe the mazes themselves."""
+    return pl.DataFrame(
+        {
+            "question": [maze.to_text(tokens) for tokens in inputs],
+            "answer": [maze.to_text(tokens) for tokens in labels],
+            "difficulty": maze.shortest_length(inputs, side),
+            "form": [hashlib.sha256(form.tobytes()).hexdigest()[:32] for form in forms],
+            "source": sources,
+            "wall_share": (inputs == maze.WALL).mean(axis=1),
+        }
+    )
+
+
+def read_maze(path: str, choose: Callable[[int], npt.NDArray[np.int64]], side: int) -> FileRows:
+    """The chosen mazes of a CSV file, checked (:func:`assets.maze_csv.read_maze_csv`)."""
+    table = read_maze_csv(path, side, choose)
+    return FileRows(columns(table.inputs, table.labels, table.forms, table.sources, side), table.file_hash)
+
+
+def generated_mazes(source: GeneratedMaze) -> pl.DataFrame:
+    """Rows of :class:`storage.tables.MazePuzzles`; no symmetry class is in both splits."""
+    count = source.train + source.test
+    made = maze.generate(count, source.side, source.seed, longer_than=source.longer_than, tie=source.tie, unique=source.unique)
+    described = columns(made.inputs, made.labels, made.forms, [f"generated, seed {source.seed}"] * count, source.side)
+    return number_splits(described, source.train, f"{source.side}x{source.side}")
+
+
+class MazeKind:
+    """Mazes of one size."""
+
+    schema = MazePuzzles
+    shuffle: Shuffle = "bitshuffle"
+    distributions = {"difficulty": "steps of a shortest path"}
+    # Copying the question leaves the path wrong, a tenth of the cells.
+    chance = 0.9
+
+    def __init__(self, source: GeneratedMaze | PuzzleFile) -> None:
+        self.side = source.side
+
+    def _tokens(self, frame: pl.DataFrame, column: str) -> Bytes2d:
+        return maze.from_texts(frame[column].to_list(), self.side)
+
+    def puzzles(self, source: GeneratedMaze | PuzzleFile, config: FileConfig, log: Callable[[str], None]) -> Imported:
+        if isinstance(source, GeneratedMaze):
+            return Imported(generated_mazes(source))
+        return read_split(config, source, partial(read_maze, side=self.side), log)
+
+    def puzzle_checks(self, frame: pl.DataFrame, source: object) -> dict[str, Verdict]:
+        del source
+        inputs, labels = self._tokens(frame, "question"), self._tokens(frame, "answer")
+        forms = [form.tobytes() for form in maze.canonical(inputs, labels, self.side)]
+        return {
+            **{name: all_pass(good, "maze") for name, good in self.example_checks(inputs, labels).items()},
+            "no_leakage": leaks(frame["split"], forms),
+        }
+
+    def augmented(self, frame: pl.DataFrame, split: str, augmentations: int, seed: int, sources: dict[str, str]) -> Augmented:
+        part = frame.filter(pl.col("split") == split)
+        inputs, labels = self._tokens(part, "question"), self._tokens(part, "answer")
+        return Augmented(maze.MazeExamples(inputs, labels, self.side, augmentations if split == "train" else 0, seed, sources), part)
+
+    def example_checks(self, inputs: Bytes2d, labels: Bytes2d) -> dict[str, npt.NDArray[np.bool_]]:
+        well_formed, kept, shortest = maze.check_examples(inputs, labels, self.side)
+        return {"well_formed": well_formed, "input_kept": kept, "shortest_path": shortest}
+
+    def draw(self, axes: Any, question: Bytes2d, shown: Bytes2d, label: Bytes2d) -> None:
+        wrong = (shown != label) & (shown != question)
+        cells = np.where(wrong, _WRONG, shown).reshape(self.side, self.side)
+        axes.imshow(cells, cmap=_COLOURS, vmin=0, vmax=_WRONG, interpolation="nearest")

@@ -1,0 +1,96 @@
+"""Data sets built shard by shard: a build that was interrupted continues from the shards it had finished."""
+
+import contextlib
+import json
+import shutil
+from collections.abc import Callable, Generator
+from pathlib import Path
+
+from storage.atomic import publish
+from storage.lock import lock
+from storage.manifest import CorruptDataError, Listing, list_file, verify_manifest, write_manifest
+
+PREFIX = ".building-"
+WAIT_SECONDS = 24 * 3600.0
+
+
+class Build:
+    """A data set under way: ``folder`` is where to write; nothing reads it there.
+
+    ``finished`` and ``on_file`` are what :func:`storage.examples.write_examples` asks and tells.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._log = folder.with_name(f"{folder.name}.finished")
+        self._earlier = self._read()
+        self._known: dict[str, Listing] = {}
+
+    def _read(self) -> dict[str, Listing]:
+        found: dict[str, Listing] = {}
+        for line in self._log.read_text("utf-8").splitlines() if self._log.exists() else []:
+            try:
+                name, listing = json.loads(line)
+            except ValueError:
+                break  # The line that a killed build was writing.
+            found[name] = listing
+        return found
+
+    def finished(self, file: Path) -> bool:
+        """Whether an earlier build has written ``file`` and it is still as written."""
+        name = file.relative_to(self.folder).as_posix()
+        if name not in self._earlier or not file.exists() or list_file(file) != self._earlier[name]:
+            return False
+        self._known[name] = self._earlier[name]
+        return True
+
+    def on_file(self, file: Path, listing: Listing) -> None:
+        """Remember a file as finished."""
+        name = file.relative_to(self.folder).as_posix()
+        self._known[name] = listing
+        # One short write in append mode: lines of several threads do not mix.
+        with self._log.open("a", encoding="utf-8") as log:
+            log.write(json.dumps([name, listing]) + "\n")
+
+    def publish(self) -> tuple[Path, str]:
+        """Write the manifest and move the folder to its name, the start of its content hash; returns that folder and the hash.
+
+        An equal, undamaged data set that is there already is left alone: somebody may be reading it.
+        """
+        content_hash = write_manifest(self.folder, self._known)
+        target = self.folder.parent / content_hash[:16]
+        if not _intact(target):
+            publish(self.folder, target)
+        return target, content_hash
+
+    def discard(self) -> None:
+        """Remove what is left of the build."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+        self._log.unlink(missing_ok=True)
+
+
+def _intact(folder: Path) -> bool:
+    try:
+        return folder.exists() and bool(verify_manifest(folder))
+    except CorruptDataError:
+        return False
+
+
+@contextlib.contextmanager
+def building(parent: Path, key: str, waiting: Callable[[str], None] = lambda _: None) -> Generator[Build]:
+    """Build below ``parent`` what ``key`` determines to the byte. An error leaves the finished shards for the next attempt.
+
+    Builds below one ``parent`` run one after the other. Remains of builds of other keys, which nobody will continue, are removed.
+
+    :param key: hash of everything the bytes depend on: source files, plan, seed, code.
+    :param waiting: told if another process is building there.
+    """
+    folder = parent / f"{PREFIX}{key}"
+    with lock(parent / ".lock", label=f"building {folder}", wait_seconds=WAIT_SECONDS, waiting=waiting):
+        for other in parent.glob(f"{PREFIX}*"):
+            if other.is_dir() and other != folder:
+                Build(other).discard()
+        folder.mkdir(exist_ok=True)
+        build = Build(folder)
+        yield build
+        build.discard()
