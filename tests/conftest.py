@@ -23,6 +23,15 @@ def real_sudoku() -> Path:
 
 
 @pytest.fixture(scope="session")
+def real_arc() -> Path:
+    """The folder of ConceptARC; tests that need it skip where it is missing."""
+    folder = SHARED / "data" / "arc"
+    if not folder.is_dir():
+        pytest.skip(f"{folder} is missing: it is not part of the repository")
+    return folder
+
+
+@pytest.fixture(scope="session")
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> tuple[Layout, Path, str]:
     """A stored 4 x 4 data set: 40 training puzzles with 3 augmentations each, 20 test puzzles. (layout, folder, hash)."""
     layout = Layout(tmp_path_factory.mktemp("tiny"))

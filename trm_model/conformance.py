@@ -1,8 +1,8 @@
 """Ours against numbers recorded from the authors' code: ``python -m trm_model.conformance DIR``.
 
-DIR holds ``configs.json`` and one ``.npz`` per model (see the recordings' README). One line per file and value with the largest
-absolute error (of predictions: how many differ) and the tolerance there; models not built yet are named and skipped; exit code 1
-on any mismatch, 2 if DIR cannot be read.
+DIR holds ``configs.json``, one ``.npz`` per model and, for ARC's votes, a folder ``arc_vote`` (see the recordings' README). One line
+per file and value with the largest absolute error (of predictions and attempts: how many differ) and the tolerance there; models not
+built yet are named and skipped; exit code 1 on any mismatch, 2 if DIR cannot be read.
 """
 
 import json
@@ -23,6 +23,7 @@ from trm_model.reasoner import Reasoner
 from trm_model.seeding import torch_generator
 from trm_model.supervision import Batch, Carry, Supervision, supervise
 from trm_model.variant import ConfigurationError
+from trm_model.voting import compare_recorded
 
 RELATIVE, ABSOLUTE, ROUNDING, RUNS = 1e-4, 1e-5, 2e-7, 6
 Recording = Mapping[str, npt.NDArray[Any]]
@@ -155,8 +156,25 @@ def check(recording: Recording, config: Mapping[str, Any]) -> Iterator[Compariso
         yield Comparison(key, float(error.max()), float(tolerance.flatten()[worst]), bool((error <= tolerance).all()))
 
 
+def check_votes(folder: Path) -> Iterator[Comparison]:
+    """Compare ARC's pass@k and submission; both are exact.
+
+    :raises ConfigurationError: the tasks cannot be had here.
+    """
+    try:
+        for key, error in compare_recorded(folder):
+            yield Comparison(key, error, 0.0, error == 0.0)
+    except ModuleNotFoundError as error:
+        raise ConfigurationError(f"its tasks come with the package {error.name}, which is not installed; pip install it") from error
+
+
 def _steps(recording: Recording, phase: str) -> int:
     return len({key.split("/")[1] for key in recording if key.startswith(f"{phase}/")})
+
+
+def _line(name: str, comparison: Comparison) -> str:
+    verdict = "ok" if comparison.agrees else "MISMATCH"
+    return f"{name} {comparison.key} {comparison.error:.3g} (tolerance {comparison.tolerance:.3g}) {verdict}"
 
 
 def main(arguments: list[str]) -> int:
@@ -181,12 +199,23 @@ def main(arguments: list[str]) -> int:
             for comparison in check(recording, configs[path.stem]):
                 compared += 1
                 mismatches += not comparison.agrees
-                verdict = "ok" if comparison.agrees else "MISMATCH"
-                print(f"{path.stem} {comparison.key} {comparison.error:.3g} (tolerance {comparison.tolerance:.3g}) {verdict}")
+                print(_line(path.stem, comparison))
         except ConfigurationError as error:
             print(f"{path.stem}: skipped ({error})")
         except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
             print(f"{path}: not a readable recording ({error})", file=sys.stderr)
+            return 2
+    votes = folder / "arc_vote"
+    if votes.is_dir():
+        try:
+            for comparison in check_votes(votes):
+                compared += 1
+                mismatches += not comparison.agrees
+                print(_line("arc_vote", comparison))
+        except ConfigurationError as error:
+            print(f"arc_vote: skipped ({error})")
+        except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
+            print(f"{votes}: not a readable recording ({error})", file=sys.stderr)
             return 2
     print(f"{compared} values compared, {mismatches} mismatches")
     return 1 if mismatches or not compared else 0

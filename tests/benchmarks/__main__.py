@@ -1,4 +1,4 @@
-"""Named figures, one per line, ``name value unit``: ``python -m tests.benchmarks [load|step|sudoku]``. Run nothing beside it."""
+"""Named figures, one per line, ``name value unit``: ``python -m tests.benchmarks [load|step|sudoku|arc]``. Run nothing beside it."""
 
 import gc
 import statistics
@@ -15,7 +15,7 @@ from tests.benchmarks.plain_trm import PlainTrm, plain_step
 from trm_model.ema import Ema
 from trm_model.embedding import sign_sgd_
 from trm_model.optim import make_optimizer
-from trm_model.puzzles import sudoku
+from trm_model.puzzles import arc, arc_examples, sudoku
 from trm_model.reasoner import Reasoner
 from trm_model.recipe import Recipe, Size
 from trm_model.supervision import Batch, Carry, supervise
@@ -152,7 +152,30 @@ def bench_sudoku() -> None:
     show("sudoku_shuffle_in_memory_per_s", len(many[0]) / (time.perf_counter() - started), "1/s")
 
 
-BENCHMARKS = {"load": bench_load, "step": bench_step, "sudoku": bench_sudoku}
+def bench_arc() -> None:
+    """ARC-AGI-1 with 1,000 augmentations: planning all of it, making examples in random order, checking them; one core."""
+    train, test = arc.packaged_tasks("arc_agi_1/training"), arc.packaged_tasks("arc_agi_1/evaluation")
+    arc_examples.make_examples(train[:1], test[:1], augmentations=1, seed=0)
+    started = time.process_time()
+    source, _ = arc_examples.make_examples(train, test, augmentations=1_000, seed=0)
+    show("arc_plan_s", time.process_time() - started, "s")
+    index = np.random.Generator(np.random.Philox(0)).integers(0, len(source), 1 << 15)
+    inputs, labels = source.rows(index)
+    arc.check_examples(inputs[:1], labels[:1])
+    work: dict[str, Callable[[], object]] = {
+        "arc_rows_per_s": lambda: source.rows(index),
+        "arc_check_per_s": lambda: arc.check_examples(inputs, labels),
+    }
+    for name, function in work.items():
+        seconds: list[float] = []
+        for _ in range(9):
+            started = time.process_time()
+            function()
+            seconds.append(time.process_time() - started)
+        show(name, len(index) / statistics.median(seconds), "1/s")
+
+
+BENCHMARKS = {"load": bench_load, "step": bench_step, "sudoku": bench_sudoku, "arc": bench_arc}
 
 
 def main(arguments: list[str]) -> int:
