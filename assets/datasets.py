@@ -15,7 +15,8 @@ from assets.checks import example_checks, puzzle_checks
 from assets.common import FileConfig, blocks, check_results, current_examples, folder_bytes, user_error
 from assets.grids import grids
 from assets.pictures import histogram, inline, markdown_frame, puzzle_sheet
-from assets.sudoku_csv import SourceError, read_sudoku_csv
+from assets.sources import SourceError
+from assets.sudoku_csv import read_sudoku_csv
 from storage.atomic import point, publish, staging
 from storage.examples import Block, Header, read_examples, write_examples
 from storage.layout import SPLITS, Layout

@@ -49,7 +49,7 @@ def build_benchmark(
         @asset("puzzles", kinds={"polars"}, description=f"{benchmark.title}. Imported and checked; its configuration needs a path.")
         def puzzles(context: dg.AssetExecutionContext, config: FileConfig, store: Store) -> dg.MaterializeResult:
             from assets.datasets import imported_puzzles, materialize_puzzles
-            from assets.sudoku_csv import SourceError
+            from assets.sources import SourceError
 
             try:
                 frame, sources = imported_puzzles(config, digits)

@@ -1,0 +1,50 @@
+"""Import of maze files in the format of sapientinc/maze-30x30-hard-1k (:mod:`assets.sources`): grids as strings of ``# SGo``."""
+
+from dataclasses import dataclass
+from math import isqrt
+
+from assets.sources import SourceError, characters, read_table, refuse, refuse_repeated, row_name
+from trm_model.puzzles import maze
+
+
+@dataclass(frozen=True, slots=True)
+class MazeTable:
+    """Valid mazes: tokens uint8 [N, side * side] of mazes and labels, moves of a shortest path [N], sources, canonical forms, and the
+    file's hash."""
+
+    inputs: maze.Tokens
+    labels: maze.Tokens
+    side: int
+    path_length: maze.Ints
+    sources: list[str]
+    forms: maze.Tokens
+    file_hash: str
+
+
+def read_maze_csv(path: str) -> MazeTable:
+    """Read and check a file of square mazes of one size; every answer must be its question with a shortest path marked.
+
+    :raises SourceError: the first thing that is wrong.
+    """
+    frame, file_hash = read_table(path)
+    length = len(frame["question"][0])
+    side = isqrt(length)
+    if side * side != length or not 2 <= side <= maze.MAX_SIDE:
+        raise SourceError(
+            f"{path}: {row_name(0)}: question has {length} characters, expected a square grid of 2 to {maze.MAX_SIDE} cells a side; "
+            "mend or remove the row"
+        )
+    symbols = maze.CHARACTERS[maze.WALL :]
+    inputs = maze.from_characters(characters(path, frame, "question", length, symbols[: maze.GOAL]))
+    labels = maze.from_characters(characters(path, frame, "answer", length, symbols))
+    for token, name in ((maze.START, "start S"), (maze.GOAL, "goal G")):
+        refuse(path, (inputs == token).sum(axis=1) != 1, f"question has not exactly one {name}")
+        refuse(path, (labels == token).sum(axis=1) != 1, f"answer has not exactly one {name}")
+    checked = maze.check_examples(inputs, labels, side)
+    refuse(path, ~checked.keeps_input, "answer differs from the question, expected the same cells but for o on free cells")
+    lengths = maze.shortest_length(inputs, side)
+    refuse(path, lengths < 0, "question has no way from S to G")
+    refuse(path, ~checked.shortest, "answer's o are not the inner cells of a shortest path from S to G")
+    forms = maze.canonical(inputs, side)
+    refuse_repeated(path, forms, "maze")
+    return MazeTable(inputs, labels, side, lengths, frame["source"].to_list(), forms, file_hash)
