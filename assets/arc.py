@@ -15,7 +15,7 @@ from assets.checks import all_pass
 from assets.common import ArcConfig, ArcFilesConfig, Verdict
 from assets.kinds import Augmented, Imported
 from assets.sources import SourceError
-from storage.examples import Bytes2d, Shuffle
+from storage.examples import Bytes2d, Codec
 from storage.tables import ArcPuzzles
 from trm_model.puzzles.arc import SIDE, Grid, Pair, Task, check_examples
 from trm_model.puzzles.arc_examples import make_examples
@@ -72,7 +72,7 @@ class ArcKind:
     """ARC tasks on frames of one size."""
 
     schema = ArcPuzzles
-    shuffle: Shuffle = "noshuffle"
+    codec: Codec = "plain"
     distributions = {"difficulty": "cells of the output"}
     # Black everywhere, which is half of the cells.
     chance = 0.5

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
-from assets.sudoku_csv import SourceError, read_bytes
+from assets.sources import SourceError, read_bytes
 from trm_model.puzzles.arc import PACKAGED, Task, TaskError, from_task, packaged_tasks, to_task
 
 CHALLENGES, SOLUTIONS = "_challenges.json", "_solutions.json"

@@ -104,7 +104,7 @@ def write_dataset(
                 write_examples(
                     path,
                     augmented.source,
-                    shuffle=kind.shuffle,
+                    codec=kind.codec,
                     workers=workers,
                     finished=build.finished,
                     on_file=build.on_file,

@@ -4,17 +4,14 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 import polars as pl
 
 from assets.benchmarks import PuzzleFile
 from assets.common import FileConfig
 from assets.kinds import Imported
-from assets.sources import SourceError
+from assets.sources import Choose, Rows, SourceError
 from storage.layout import SPLITS
 from trm_model.seeding import numpy_generator
-
-Rows = npt.NDArray[np.int64]
 
 
 class FileRows(NamedTuple):
@@ -24,8 +21,8 @@ class FileRows(NamedTuple):
     file_hash: str
 
 
-Reader = Callable[[str, Callable[[int], Rows]], FileRows]
-"""Reads the file at a path; its second argument says which of the n rows are wanted, so that only those need be checked in depth."""
+Reader = Callable[[str, Choose], FileRows]
+"""Reads the chosen rows of the file at a path, checked."""
 
 
 def _from_hub(repository: str, name: str, log: Callable[[str], None]) -> str:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import polars as pl
 
     from assets.common import Verdict
-    from storage.examples import Bytes2d, Shuffle
+    from storage.examples import Bytes2d, Codec
     from storage.tables import Puzzles
     from trm_model.puzzles.sources import PlannedSource
 
@@ -48,7 +48,7 @@ class Kind(Protocol):
         ...
 
     @property
-    def shuffle(self) -> "Shuffle":
+    def codec(self) -> "Codec":
         """Of the compressor, by trial."""
         ...
 

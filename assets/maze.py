@@ -16,7 +16,8 @@ from assets.common import FileConfig, Verdict
 from assets.files import FileRows, number_splits, read_split
 from assets.kinds import Augmented, Imported
 from assets.maze_csv import read_maze_csv
-from storage.examples import Bytes2d, Shuffle
+from assets.sources import Choose, SourceError
+from storage.examples import Bytes2d, Codec
 from storage.tables import MazePuzzles
 from trm_model.puzzles import maze
 
@@ -25,13 +26,13 @@ _COLOURS = ListedColormap(["#888888", "#222222", "#ffffff", "#2da44e", "#0969da"
 _WRONG = len(maze.VOCABULARY)
 
 
-def columns(inputs: Bytes2d, labels: Bytes2d, forms: Bytes2d, sources: list[str], side: int) -> pl.DataFrame:
+def columns(inputs: Bytes2d, labels: Bytes2d, path_length: npt.NDArray[np.int64], forms: Bytes2d, sources: list[str]) -> pl.DataFrame:
     """Columns of :class:`storage.tables.MazePuzzles` that describe the mazes themselves."""
     return pl.DataFrame(
         {
             "question": [maze.to_text(tokens) for tokens in inputs],
             "answer": [maze.to_text(tokens) for tokens in labels],
-            "difficulty": maze.shortest_length(inputs, side),
+            "difficulty": path_length,
             "form": [hashlib.sha256(form.tobytes()).hexdigest()[:32] for form in forms],
             "source": sources,
             "wall_share": (inputs == maze.WALL).mean(axis=1),
@@ -39,17 +40,19 @@ def columns(inputs: Bytes2d, labels: Bytes2d, forms: Bytes2d, sources: list[str]
     )
 
 
-def read_maze(path: str, choose: Callable[[int], npt.NDArray[np.int64]], side: int) -> FileRows:
+def read_maze(path: str, choose: Choose, side: int) -> FileRows:
     """The chosen mazes of a CSV file, checked (:func:`assets.maze_csv.read_maze_csv`)."""
-    table = read_maze_csv(path, side, choose)
-    return FileRows(columns(table.inputs, table.labels, table.forms, table.sources, side), table.file_hash)
+    table = read_maze_csv(path, choose)
+    if table.side != side:
+        raise SourceError(f"{path}: mazes of {table.side} x {table.side}, expected {side} x {side} as this benchmark's entry says; add an entry")
+    return FileRows(columns(table.inputs, table.labels, table.path_length, table.forms, table.sources), table.file_hash)
 
 
 def generated_mazes(source: GeneratedMaze) -> pl.DataFrame:
     """Rows of :class:`storage.tables.MazePuzzles`; no symmetry class is in both splits."""
     count = source.train + source.test
     made = maze.generate(count, source.side, source.seed, longer_than=source.longer_than, tie=source.tie, unique=source.unique)
-    described = columns(made.inputs, made.labels, made.forms, [f"generated, seed {source.seed}"] * count, source.side)
+    described = columns(made.inputs, made.labels, made.path_length, made.forms, [f"generated, seed {source.seed}"] * count)
     return number_splits(described, source.train, f"{source.side}x{source.side}")
 
 
@@ -57,7 +60,7 @@ class MazeKind:
     """Mazes of one size."""
 
     schema = MazePuzzles
-    shuffle: Shuffle = "bitshuffle"
+    codec: Codec = "bitshuffle"
     distributions = {"difficulty": "steps of a shortest path"}
     # Copying the question leaves the path wrong, a tenth of the cells.
     chance = 0.9
@@ -66,7 +69,7 @@ class MazeKind:
         self.side = source.side
 
     def _tokens(self, frame: pl.DataFrame, column: str) -> Bytes2d:
-        return maze.from_texts(frame[column].to_list(), self.side)
+        return maze.from_characters(np.frombuffer("".join(frame[column]).encode(), np.uint8).reshape(len(frame), self.side**2))
 
     def puzzles(self, source: GeneratedMaze | PuzzleFile, config: FileConfig, log: Callable[[str], None]) -> Imported:
         if isinstance(source, GeneratedMaze):
@@ -76,7 +79,7 @@ class MazeKind:
     def puzzle_checks(self, frame: pl.DataFrame, source: object) -> dict[str, Verdict]:
         del source
         inputs, labels = self._tokens(frame, "question"), self._tokens(frame, "answer")
-        forms = [form.tobytes() for form in maze.canonical(inputs, labels, self.side)]
+        forms = [form.tobytes() for form in maze.canonical(inputs, self.side)]
         return {
             **{name: all_pass(good, "maze") for name, good in self.example_checks(inputs, labels).items()},
             "no_leakage": leaks(frame["split"], forms),

@@ -14,8 +14,9 @@ from assets.checks import all_pass, leaks
 from assets.common import FileConfig, Verdict
 from assets.files import FileRows, number_splits, read_split
 from assets.kinds import Augmented, Imported
+from assets.sources import Choose
 from assets.sudoku_csv import read_sudoku_csv
-from storage.examples import Bytes2d, Shuffle
+from storage.examples import Bytes2d, Codec
 from storage.tables import SudokuPuzzles
 from trm_model.puzzles import sudoku
 from trm_model.puzzles.sudoku_examples import SudokuExamples, check_examples
@@ -51,7 +52,7 @@ class SudokuKind:
     """Sudoku of one size."""
 
     schema = SudokuPuzzles
-    shuffle: Shuffle = "bitshuffle"
+    codec: Codec = "bitshuffle"
     distributions = {"difficulty": "difficulty (fewest guesses of our solver over orientations)", "clues": "clues"}
 
     def __init__(self, source: GeneratedSudoku | PuzzleFile) -> None:
@@ -119,7 +120,7 @@ def generated_puzzles(source: GeneratedSudoku) -> pl.DataFrame:
     return number_splits(described, source.train, f"{source.digits}x{source.digits}")
 
 
-def read_sudoku(path: str, choose: Callable[[int], npt.NDArray[np.int64]], digits: int) -> FileRows:
+def read_sudoku(path: str, choose: Choose, digits: int) -> FileRows:
     """The chosen puzzles of a CSV file, checked (:func:`assets.sudoku_csv.read_sudoku_csv`)."""
     table = read_sudoku_csv(path, digits, choose)
     return FileRows(columns(table.puzzles, table.answers, table.difficulty, table.forms, table.sources), table.file_hash)

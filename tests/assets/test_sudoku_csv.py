@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from assets.common import FileConfig
 from assets.datasets import imported_puzzles
-from assets.sudoku_csv import SourceError, read_sudoku_csv
+from assets.sources import SourceError
+from assets.sudoku_csv import read_sudoku_csv
 from trm_model.puzzles import sudoku
 from trm_model.puzzles.sudoku import SHAPES
 

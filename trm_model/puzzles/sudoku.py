@@ -11,6 +11,7 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
+from trm_model.puzzles.splitmix import below, permute
 from trm_model.seeding import numpy_generator
 from trm_model.variant import require
 
@@ -280,43 +281,19 @@ def solve(puzzles: Grids, shape: Shape, limit: int = 2) -> Solved:
     return Solved(answers, counts, guesses)
 
 
-# Random numbers inside compiled loops: splitmix64, seeded per item.
-
-
-@numba.njit(cache=True, inline="always")
-def _next(state):
-    """Advance the splitmix64 state [1] (uint64) and return its next 64 bits (Steele et al. 2014)."""
-    state[0] += np.uint64(0x9E3779B97F4A7C15)
-    z = state[0]
-    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return z ^ (z >> np.uint64(31))
-
-
-@numba.njit(cache=True, inline="always")
-def _below(state, bound):
-    """A number in 0..bound - 1 from the upper 32 bits (bias below bound / 2**32)."""
-    return np.int64(((_next(state) >> np.uint64(32)) * np.uint64(bound)) >> np.uint64(32))
-
-
-@numba.njit(cache=True)
-def _permute(values, state):
-    """Fisher-Yates, in place."""
-    for last in range(len(values) - 1, 0, -1):
-        other = _below(state, last + 1)
-        values[last], values[other] = values[other], values[last]
+# Symmetries
 
 
 @numba.njit(cache=True)
 def _line_order(order, band, state):
     """A random order of lines that keeps bands of ``band`` lines together, written to ``order``."""
     bands = np.arange(len(order) // band)
-    _permute(bands, state)
+    permute(bands, state)
     inside = np.empty(band, np.int64)
     for position in range(len(bands)):
         for line in range(band):
             inside[line] = line
-        _permute(inside, state)
+        permute(inside, state)
         for line in range(band):
             order[position * band + line] = bands[position] * band + inside[line]
 
@@ -334,10 +311,10 @@ def _shuffle_all(puzzles, answers, seeds, box_rows, box_columns, out_puzzles, ou
         state[0] = seeds[index]
         for digit in range(n + 1):
             digits[digit] = digit
-        _permute(digits[1:], state)
+        permute(digits[1:], state)
         _line_order(rows, box_rows, state)
         _line_order(columns, box_columns, state)
-        transposed = box_rows == box_columns and _below(state, 2) == 1
+        transposed = box_rows == box_columns and below(state, 2) == 1
         for row in range(n):
             for column in range(n):
                 source = columns[column] * n + rows[row] if transposed else rows[row] * n + columns[column]
@@ -495,10 +472,10 @@ def _generate(seed, box_rows, box_columns, low, high, puzzle, answer):
     order = np.arange(1, n + 1)
     puzzle[:] = 0
     column = np.arange(1, n + 1).astype(np.uint8)
-    _permute(column, state)
+    permute(column, state)
     for row in range(n):
         puzzle[row * n] = column[row]
-    _permute(order, state)
+    permute(order, state)
     _search(puzzle, box_rows, box_columns, 1, order, answer)
     scratch = np.empty(cells, np.uint8)
     rows, columns = np.empty(n, np.int64), np.empty(n, np.int64)
@@ -510,7 +487,7 @@ def _generate(seed, box_rows, box_columns, low, high, puzzle, answer):
     answer[:] = scratch
     puzzle[:] = answer
     removal = np.arange(cells)
-    _permute(removal, state)
+    permute(removal, state)
     removed = np.empty(cells, np.int64)
     count = 0
     for cell in removal:
@@ -521,8 +498,8 @@ def _generate(seed, box_rows, box_columns, low, high, puzzle, answer):
         else:
             removed[count] = cell
             count += 1
-    extra = low + _below(state, high - low + 1)
-    _permute(removed[:count], state)
+    extra = low + below(state, high - low + 1)
+    permute(removed[:count], state)
     for k in range(min(extra, count - 1)):
         puzzle[removed[k]] = answer[removed[k]]
 
