@@ -35,7 +35,7 @@ def _puzzle_rows(
     start: int,
     puzzles: sudoku.Grids,
     answers: sudoku.Grids,
-    guesses: sudoku.Ints,
+    difficulty: sudoku.Ints,
     forms: sudoku.Grids,
     sources: list[str],
     name: str,
@@ -48,7 +48,7 @@ def _puzzle_rows(
             "question": [sudoku.to_text(grid) for grid in puzzles],
             "answer": [sudoku.to_text(grid) for grid in answers],
             "clues": (puzzles > 0).sum(axis=1),
-            "difficulty": guesses,
+            "difficulty": difficulty,
             "form": [hashlib.sha256(form.tobytes()).hexdigest()[:32] for form in forms],
             "source": sources,
         }
@@ -66,7 +66,7 @@ def generated_puzzles(source: GeneratedSudoku) -> pl.DataFrame:
             start,
             made.puzzles[order[start:stop]],
             made.answers[order[start:stop]],
-            made.guesses[order[start:stop]],
+            made.difficulty[order[start:stop]],
             made.forms[order[start:stop]],
             [f"generated, seed {source.seed}"] * (stop - start),
             f"{source.digits}x{source.digits}",
@@ -111,7 +111,7 @@ def imported_puzzles(split: FileConfig, digits: int) -> tuple[pl.DataFrame, dict
                 start,
                 table.puzzles[rows],
                 table.answers[rows],
-                table.guesses[rows],
+                table.difficulty[rows],
                 table.forms[rows],
                 [table.sources[row] for row in rows],
                 "csv",
@@ -236,7 +236,7 @@ def materialize_puzzles(
     by_split = {split: stored.filter(pl.col("split") == split) for split in SPLITS}
     distributions = {
         column: histogram({split: part[column].to_numpy() for split, part in by_split.items()}, label)
-        for column, label in (("difficulty", "difficulty (guesses of our solver)"), ("clues", "clues"))
+        for column, label in (("difficulty", "difficulty (fewest guesses of our solver)"), ("clues", "clues"))
         if stored[column].n_unique() > 1
     }
     return dg.MaterializeResult(

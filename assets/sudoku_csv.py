@@ -23,12 +23,12 @@ class SourceError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class SudokuTable:
-    """Valid puzzles: grids uint8 [N, n * n], their source, the solver's guesses [N], canonical forms, and the file's hash."""
+    """Valid puzzles: grids uint8 [N, n * n], their source, difficulties [N], canonical forms, and the file's hash."""
 
     puzzles: sudoku.Grids
     answers: sudoku.Grids
     sources: list[str]
-    guesses: npt.NDArray[np.int64]
+    difficulty: npt.NDArray[np.int64]
     forms: sudoku.Grids
     file_hash: str
 
@@ -139,6 +139,7 @@ def read_sudoku_csv(path: str, digits: int = 9) -> SudokuTable:
                 f"{path}: {_row(index)}: the same puzzle as {_row(first)} (equal up to symmetry), expected each puzzle once; "
                 "remove one of the rows"
             )
-    solved = sudoku.solve(puzzles, shape)
-    _first(path, solved.counts != 1, "the question has more than one solution, expected exactly one")
-    return SudokuTable(puzzles, answers, frame["source"].to_list(), solved.guesses, forms, hashlib.sha256(data).hexdigest())
+    _first(path, sudoku.solve(puzzles, shape).counts != 1, "the question has more than one solution, expected exactly one")
+    return SudokuTable(
+        puzzles, answers, frame["source"].to_list(), sudoku.difficulty(puzzles, shape), forms, hashlib.sha256(data).hexdigest()
+    )
