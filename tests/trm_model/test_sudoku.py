@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.trm_model.plain_sudoku import plain_solve_all
 from trm_model.puzzles import sudoku
 from trm_model.puzzles.sudoku import SHAPES, Shape
 from trm_model.variant import ConfigurationError
@@ -35,6 +36,51 @@ def test_contradictory_clues_have_no_solution() -> None:
     puzzle = np.zeros((1, 81), np.uint8)
     puzzle[0, :2] = 5
     assert sudoku.solve(puzzle, SHAPES[9]).counts.tolist() == [0]
+
+
+def plain(puzzles: sudoku.Grids, shape: Shape, limit: int) -> tuple[sudoku.Grids, sudoku.Ints]:
+    """Answers and counts of the plain search."""
+    answers, counts, guesses = np.zeros_like(puzzles), np.zeros(len(puzzles), np.int64), np.zeros(len(puzzles), np.int64)
+    plain_solve_all(puzzles, shape.box_rows, shape.box_columns, limit, answers, counts, guesses)
+    return answers, counts
+
+
+@pytest.mark.parametrize("shape", [*SHAPES.values(), Shape(2, 4)], ids=lambda shape: f"{shape.box_rows}x{shape.box_columns}")
+def test_counts_and_answers_equal_those_of_a_plain_search(shape: Shape) -> None:
+    """Minimal puzzles, and the same with clues taken away (many solutions) or changed (mostly none)."""
+    made = sudoku.generate(30 if shape.n == 4 else 300, shape, seed=7, extra_clues=(0, 0))
+    generator = np.random.Generator(np.random.Philox(shape.n))
+    drop, change = (generator.random(made.puzzles.shape) for _ in range(2))
+    digits = generator.integers(1, shape.n + 1, made.puzzles.shape, dtype=np.uint8)
+    fewer = np.where(drop < 0.08, np.uint8(0), made.puzzles)
+    changed = np.where((change < 0.06) & (made.puzzles > 0), digits, made.puzzles)
+    spoilt = np.where(change < 0.02, digits, made.answers)
+    puzzles = np.concatenate((made.puzzles, fewer, changed, spoilt))
+    for limit in (1, 2, 50):
+        solved, (answers, counts) = sudoku.solve(puzzles, shape, limit), plain(puzzles, shape, limit)
+        assert (solved.counts == counts).all()
+        assert sudoku.is_solution(solved.answers[counts > 0], shape).all()
+        assert sudoku.keeps_clues(puzzles, solved.answers)[counts > 0].all()
+        assert (solved.answers[counts == 0] == 0).all()
+        if limit == 2:
+            assert (solved.answers[counts == 1] == answers[counts == 1]).all()
+            assert set(counts.tolist()) == {0, 1, 2}
+        assert (solved.guesses == sudoku.solve(puzzles, shape, limit).guesses).all()
+
+
+def test_clues_that_repeat_a_digit_have_no_solution_and_unknown_digits_are_refused() -> None:
+    for shape in SHAPES.values():
+        answer = sudoku.generate(1, shape, seed=0).answers[0]
+        spoilt = np.repeat(answer[None], shape.cells, axis=0)
+        cells = np.arange(shape.cells)
+        spoilt[cells, cells] = spoilt[cells, cells] % shape.n + 1  # A full grid with one wrong digit.
+        lone = np.zeros((3, shape.cells), np.uint8)
+        for row, other in enumerate((shape.n - 1, shape.cells - shape.n, shape.n + 1)):  # One row, column, box.
+            lone[row, [0, other]] = 2
+        assert not sudoku.solve(np.concatenate((spoilt, lone)), shape).counts.any()
+        lone[1, 5] = shape.n + 1
+        with pytest.raises(ValueError, match=f"puzzle 1 has the digit {shape.n + 1}"):
+            sudoku.solve(lone, shape)
 
 
 def test_finds_every_minimal_class_of_four_and_then_says_so() -> None:
@@ -152,6 +198,65 @@ def test_real_puzzles_have_one_solution_each_and_are_all_different(real_sudoku: 
     assert (solved.counts == 1).all()
     assert (solved.answers == answers).all()
     assert len(np.unique(sudoku.canonical(puzzles, answers, SHAPES[9]), axis=0)) == len(rows)
+
+
+def test_real_puzzles_and_their_neighbours_are_counted_as_by_a_plain_search(real_sudoku: Path) -> None:
+    """Each kind of puzzle, whole and without one of its clues."""
+    with gzip.open(real_sudoku / "hard_test.csv.gz", "rt") as file:
+        rows = list(csv.DictReader(file))
+    puzzles = np.stack([sudoku.from_text(row["question"], SHAPES[9]) for row in rows[::8]])
+    rng = np.random.Generator(np.random.Philox(3))
+    fewer = puzzles[rng.permutation(len(puzzles))[:300]]
+    for puzzle in fewer:
+        puzzle[rng.choice(np.flatnonzero(puzzle))] = 0
+    solved, (answers, counts) = sudoku.solve(puzzles, SHAPES[9]), plain(puzzles, SHAPES[9], 2)
+    assert (counts == 1).all()
+    assert (solved.counts == counts).all()
+    assert (solved.answers == answers).all()
+    assert (sudoku.solve(fewer, SHAPES[9], 20).counts == plain(fewer, SHAPES[9], 20)[1]).all()
+
+
+def test_difficulty_is_the_least_of_its_orientations_and_agrees_between_disjoint_ones(real_sudoku: Path) -> None:
+    with gzip.open(real_sudoku / "hard_test.csv.gz", "rt") as file:
+        rows = [row for row in csv.DictReader(file) if row["source"].startswith("puzzles5")][:600]
+    puzzles = np.stack([sudoku.from_text(row["question"], SHAPES[9]) for row in rows])
+    one, four, more = (sudoku.difficulty(puzzles, SHAPES[9], orientations=k) for k in (1, 4, 12))
+    assert (one == sudoku.solve(puzzles, SHAPES[9]).guesses).all()
+    assert (more <= four).all()
+    assert (four <= one).all()
+    assert (sudoku.difficulty(puzzles[5:7], SHAPES[9]) == four[5:7]).all()
+    turned = [sudoku.shuffle(puzzles, puzzles, np.arange(600, dtype=np.uint64) + np.uint64(k), SHAPES[9])[0] for k in (1, 10_000)]
+    single, least = ([sudoku.difficulty(part, SHAPES[9], seed, k) for seed, part in enumerate(turned)] for k in (1, 12))
+    assert np.corrcoef(*least)[0, 1] > np.corrcoef(*single)[0, 1] + 0.1
+
+
+def test_generates_by_difficulty() -> None:
+    shape = SHAPES[9]
+    made = sudoku.generate(40, shape, seed=2, min_difficulty=3)
+    assert (made.difficulty == sudoku.difficulty(made.puzzles, shape)).all()
+    assert made.difficulty.min() >= 3
+    assert len(np.unique(made.forms, axis=0)) == 40
+    assert (sudoku.solve(made.puzzles, shape).counts == 1).all()
+    everything = sudoku.generate(2_000, shape, seed=2)
+    hard = everything.puzzles[everything.difficulty >= 3]
+    assert (hard[:40] == made.puzzles[: len(hard)]).all()
+    with pytest.raises(ConfigurationError, match="min_difficulty=100000: 0 of .* ask for less"):
+        sudoku.generate(1, SHAPES[4], seed=0, min_difficulty=100_000)
+
+
+def test_canonical_forms_tell_nearly_equal_puzzles_apart() -> None:
+    """One answer, another place of one clue: another class, unless the answer itself has a symmetry."""
+    shape = SHAPES[9]
+    made = sudoku.generate(1, shape, seed=4)
+    clue, blanks = np.flatnonzero(made.puzzles[0])[0], np.flatnonzero(made.puzzles[0] == 0)
+    moved = np.repeat(made.puzzles, len(blanks), axis=0)
+    moved[:, clue] = 0
+    moved[np.arange(len(blanks)), blanks] = made.answers[0, blanks]
+    answers = np.repeat(made.answers, len(blanks), axis=0)
+    forms = sudoku.canonical(moved, answers, shape)
+    assert len(np.unique(forms, axis=0)) == len(blanks)
+    again = sudoku.canonical(*sudoku.shuffle(moved, answers, np.arange(len(blanks), dtype=np.uint64), shape), shape)
+    assert (again == forms).all()
 
 
 def test_text_round_trip_and_errors() -> None:

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from storage.examples import Header
 from trm_model.puzzles.arc import COLOURS, END, FIRST_COLOUR, PAD, SEPARATOR, SIDE, VOCABULARY, Augmentation, Pair, Task, walk
+from trm_model.puzzles.splitmix import STEP, mix, scale
 from trm_model.puzzles.symmetry import COUNT
 from trm_model.seeding import derive
 from trm_model.variant import require
@@ -17,27 +18,12 @@ from trm_model.variant import require
 TRIES = 5
 """Draws per augmentation wanted."""
 
-# Compiled parts. Random numbers: a hash (splitmix64's, Steele et al. 2014) of a seed and counters.
-
-_STEP = np.uint64(0x9E3779B97F4A7C15)
-
-
-@numba.njit(cache=True, inline="always")
-def _mix(x):
-    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return x ^ (x >> np.uint64(31))
+# Compiled parts. Random numbers: a hash of a seed and counters, so that any example is made alone.
 
 
 @numba.njit(cache=True, inline="always")
 def _hash(seed, counter):
-    return _mix(seed + np.uint64(counter + 1) * _STEP)
-
-
-@numba.njit(cache=True, inline="always")
-def _below(bits, bound):
-    """A number in 0..bound - 1 from 32 random bits."""
-    return np.int64((bits * np.uint64(bound)) >> np.uint64(32))
+    return mix(seed + np.uint64(counter + 1) * STEP)
 
 
 @numba.njit(cache=True, inline="always")
@@ -81,10 +67,10 @@ def _write_rows(
         top = left = 0
         if translate:
             seed = _hash(seeds[group], version)
-            if number != _below(seed >> np.uint64(32), pairs):
+            if number != scale(seed >> np.uint64(32), pairs):
                 bits = _hash(seed, number)
-                top = _below(bits >> np.uint64(32), side - rows + 1)
-                left = _below(bits & np.uint64(0xFFFFFFFF), side - columns + 1)
+                top = scale(bits >> np.uint64(32), side - rows + 1)
+                left = scale(bits & np.uint64(0xFFFFFFFF), side - columns + 1)
         first, second, third = cell_offsets[2 * pair], cell_offsets[2 * pair + 1], cell_offsets[2 * pair + 2]
         shape = shapes[pair]
         _place(cells[first:second], shape[0], shape[1], which, tokens, top, left, side, inputs[position])
@@ -103,11 +89,11 @@ def _image_sums(cells, cell_offsets, shapes, first, last, sums):
             for which in range(COUNT):
                 rows, columns, start, down, right = walk(which, height, width)
                 of_pair = sums[which, pair - first]
-                of_pair[COLOURS] += _mix(np.uint64(1 << 20) + np.uint64((part * 32 + rows) * 32 + columns))
+                of_pair[COLOURS] += mix(np.uint64(1 << 20) + np.uint64((part * 32 + rows) * 32 + columns))
                 for row in range(rows):
                     for column in range(columns):
                         colour = grid[start + row * down + column * right]
-                        of_pair[colour] += _mix(_STEP * np.uint64(1 + (part * 32 + row) * 32 + column))
+                        of_pair[colour] += mix(STEP * np.uint64(1 + (part * 32 + row) * 32 + column))
 
 
 @numba.njit(cache=True)
@@ -115,7 +101,7 @@ def _draw_versions(cells, cell_offsets, shapes, pair_offsets, seeds, copies, tri
     """For each task the identity and up to ``copies`` versions with other pairs, from ``tries`` draws of (symmetry, colours)."""
     weights = np.empty(COLOURS, np.uint64)
     for colour in range(COLOURS):
-        weights[colour] = _mix(_STEP * np.uint64(1 << 30) + np.uint64(colour)) | np.uint64(1)
+        weights[colour] = mix(STEP * np.uint64(1 << 30) + np.uint64(colour)) | np.uint64(1)
     slots = 1
     while slots < 4 * (copies + 1):
         slots *= 2
@@ -133,11 +119,11 @@ def _draw_versions(cells, cell_offsets, shapes, pair_offsets, seeds, copies, tri
                 new[colour] = colour
             which = 0
             if trial:
-                state += _STEP
-                which = _below(_mix(state) >> np.uint64(32), COUNT)
+                state += STEP
+                which = scale(mix(state) >> np.uint64(32), COUNT)
                 for last in range(COLOURS - 1, 1, -1):
-                    state += _STEP
-                    other = 1 + _below(_mix(state) >> np.uint64(32), last)
+                    state += STEP
+                    other = 1 + scale(mix(state) >> np.uint64(32), last)
                     new[last], new[other] = new[other], new[last]
             trial += 1
             # The hash of the image, a set of pairs: a sum over them.
@@ -146,7 +132,7 @@ def _draw_versions(cells, cell_offsets, shapes, pair_offsets, seeds, copies, tri
                 of_pair = sums[which, pair, COLOURS]
                 for colour in range(COLOURS):
                     of_pair += weights[new[colour]] * sums[which, pair, colour]
-                value += _mix(of_pair)
+                value += mix(of_pair)
             value |= np.uint64(1)  # 0 marks an empty slot
             slot = np.int64(value >> np.uint64(1)) & (slots - 1)
             while seen[slot] != 0 and seen[slot] != value:
