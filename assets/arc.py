@@ -22,12 +22,11 @@ from trm_model.puzzles.arc_examples import make_examples
 from trm_model.puzzles.arc_leaks import KNOWN_LEAKS, canonical, leaks
 
 # By token: pad, end of grid, then the colours as the ARC site shows them.
-_COLOURS = ListedColormap(
-    "#dddddd #aaaaaa #000000 #0074d9 #ff4136 #2ecc40 #ffdc00 #aaaaaa #f012be #ff851b #7fdbff #870c25".split()
-)
+_COLOURS = ListedColormap("#dddddd #aaaaaa #000000 #0074d9 #ff4136 #2ecc40 #ffdc00 #aaaaaa #f012be #ff851b #7fdbff #870c25".split())
 
 
-def _text(grid: Grid) -> str:
+def to_text(grid: Grid) -> str:
+    """A grid as rows of digits joined by ``/``."""
     return "/".join("".join(map(str, row)) for row in grid.tolist())
 
 
@@ -41,8 +40,8 @@ def rows(tasks: Sequence[Task], source: str, *, evaluated: bool) -> pl.DataFrame
         {
             "split": "test" if evaluated and number >= len(task.train) else "train",
             "name": f"{source}:{task.name}#{number}",
-            "question": _text(pair.input),
-            "answer": _text(pair.output),
+            "question": to_text(pair.input),
+            "answer": to_text(pair.output),
             "difficulty": pair.output.size,
             "form": hashlib.sha256(form).hexdigest()[:32],
             "source": source,

@@ -127,6 +127,16 @@ class Benchmark:
     retrain: tuple[tuple[str, int], ...] = ()
 
     @property
+    def votes(self) -> bool:
+        """Whether answers are voted on over the augmentations of a puzzle."""
+        return self.source.kind == "arc"
+
+    @property
+    def metric(self) -> tuple[str, int | None]:
+        """Metric and its k that reports compare: what the papers report."""
+        return ("pass_at_k", 2) if self.votes else ("exact_accuracy", None)
+
+    @property
     def generated(self) -> bool:
         """Whether the puzzles need neither files nor a network."""
         return isinstance(self.source, (GeneratedSudoku, GeneratedMaze)) or (isinstance(self.source, ArcTasks) and not self.source.files)

@@ -30,7 +30,9 @@ def all_pass(good: Bools, what: str) -> Verdict:
 def leaks(splits: pl.Series, forms: Sequence[Hashable], known: Collection[Hashable] = ()) -> Verdict:
     """Whether no training puzzle is a test puzzle, up to symmetry: whether no form is in both splits but for the ``known`` ones."""
     in_test = {form for split, form in zip(splits, forms, strict=True) if split == "test"} - set(known)
-    return all_pass(np.array([form not in in_test for split, form in zip(splits, forms, strict=True) if split == "train"]), "training puzzle")
+    return all_pass(
+        np.array([form not in in_test for split, form in zip(splits, forms, strict=True) if split == "train"]), "training puzzle"
+    )
 
 
 SAMPLE = 100_000

@@ -48,7 +48,9 @@ CHECKS: dict[KindName, dict[str, dict[str, Check]]] = {
     "arc": {
         "puzzles": {
             "grid_bounds": Check("Every grid has 1 to 30 rows and columns of colours 0 to 9."),
-            "no_leakage": Check("No test pair or task is among the training tasks, up to symmetry, but for those known of the published benchmark."),
+            "no_leakage": Check(
+                "No test pair or task is among the training tasks, up to symmetry, but for those known of the published benchmark."
+            ),
         },
         "examples": {**_HASH, **_ARC},
     },

@@ -64,7 +64,14 @@ def describe_examples(folder: Path, split: str, limit: int | None) -> pl.DataFra
     if limit is not None:
         puzzles = puzzles.filter(pl.col("example") < limit)
     return (
-        puzzles.select("split", pl.int_ranges("example", pl.col("example") + "examples"), pl.col("base").alias("puzzle"), "name", "puzzle_id", "difficulty")
+        puzzles.select(
+            "split",
+            pl.int_ranges("example", pl.col("example") + "examples"),
+            pl.col("base").alias("puzzle"),
+            "name",
+            "puzzle_id",
+            "difficulty",
+        )
         .explode("example")
         .head(limit if limit is not None else 2**62)
         .collect()
@@ -112,6 +119,7 @@ def write_dataset(
                 )
             for number, frame in enumerate(_described(split, augmented)):
                 write_file(build.folder / "puzzles" / f"{split}-{number:05d}.parquet", AugmentedPuzzles, frame)
+        write_file(build.folder / "base.parquet", kind.schema, puzzles)
         return build.publish()
 
 
@@ -151,7 +159,9 @@ def materialize_puzzles(
             "path": dg.MetadataValue.path(str(path)),
             "sample": dg.MetadataValue.md(inline(question_sheet(kind, *sample), "puzzles and answers")),
             **{column: dg.MetadataValue.md(inline(png, column)) for column, png in distributions.items()},
-            "rows": markdown_frame(stored.head(5).select("split", "name", pl.col("question", "answer").str.slice(0, 81), "difficulty", "source")),
+            "rows": markdown_frame(
+                stored.head(5).select("split", "name", pl.col("question", "answer").str.slice(0, 81), "difficulty", "source")
+            ),
             **({"sources": found.sources} if found.sources else {}),
         },
         data_version=dg.DataVersion(hash_file(path)[:16]),

@@ -16,6 +16,7 @@ from assets.checks import above_chance
 from assets.common import EvaluationConfig, check_results, current_run, user_error
 from assets.datasets import describe_examples
 from assets.kinds import kind_of
+from assets.metrics import Metric, score_rows
 from assets.partitions import variant_and_seed
 from assets.pictures import answer_sheet, inline, markdown_frame
 from storage.atomic import new_file
@@ -23,7 +24,7 @@ from storage.examples import read_examples
 from storage.layout import Layout
 from storage.lock import lock
 from storage.manifest import CorruptDataError, verify_manifest
-from storage.tables import Predictions, Scores, partition_path, write_file
+from storage.tables import Predictions, Scores, Votes, partition_path, write_file
 from trm_model import checkpoint as checkpoints
 from trm_model.batches import DeviceExamples
 from trm_model.evaluation import Evaluation, evaluate
@@ -31,23 +32,6 @@ from trm_model.run import RunSpec
 from trm_model.train import DEVICE_SECONDS
 from trm_model.training import build, resolve_device
 from trm_model.variant import ConfigurationError
-
-Z_95 = 1.959964
-
-
-def wilson(successes: float, trials: int) -> tuple[float, float]:
-    """95 % interval of a share (Wilson 1927)."""
-    share, z2 = successes / trials, Z_95**2
-    center = (share + z2 / (2 * trials)) / (1 + z2 / trials)
-    half = Z_95 / (1 + z2 / trials) * (share * (1 - share) / trials + z2 / (4 * trials**2)) ** 0.5
-    return max(0.0, center - half), min(1.0, center + half)
-
-
-def mean_interval(values: npt.NDArray[np.float64]) -> tuple[float, float]:
-    """95 % interval of a mean over many examples (normal approximation)."""
-    half = Z_95 * float(values.std(ddof=1)) / len(values) ** 0.5 if len(values) > 1 else 0.0
-    return float(values.mean()) - half, float(values.mean()) + half
-
 
 def prediction_table(evaluation: Evaluation, described: pl.DataFrame, checkpoint: str) -> pl.DataFrame:
     """Rows of :class:`storage.tables.Predictions`; ``described``: the examples' rows of the augmented puzzles."""
@@ -60,23 +44,6 @@ def prediction_table(evaluation: Evaluation, described: pl.DataFrame, checkpoint
         prediction=pl.Series([row.tobytes() for row in evaluation.predictions[:, -1]], dtype=pl.Binary),
         checkpoint=pl.lit(checkpoint),
     )
-
-
-def score_rows(predictions: pl.DataFrame) -> list[dict[str, Any]]:
-    """Metric, k, value, interval and n for each metric of one split's predictions."""
-    n = len(predictions)
-    solved = int(predictions["solved"].sum())
-    cells = predictions["cell_accuracy"].to_numpy()
-    cell_low, cell_high = mean_interval(cells)
-    steps = predictions["steps"].to_numpy().astype(np.float64)
-    rows: list[tuple[str, int | None, float, tuple[float, float]]] = [
-        ("exact_accuracy", None, solved / n, wilson(solved, n)),
-        ("cell_accuracy", None, float(cells.mean()), (max(0.0, cell_low), min(1.0, cell_high))),
-        ("mean_steps", None, float(steps.mean()), mean_interval(steps)),
-    ]
-    solved_after = np.array(predictions["solved_after"].to_list()).sum(axis=0)
-    rows += [("exact_accuracy_after_step", k + 1, right / n, wilson(right, n)) for k, right in enumerate(solved_after)]
-    return [{"metric": m, "k": k, "value": value, "low": low, "high": high, "n": n} for m, k, value, (low, high) in rows]
 
 
 # Asset bodies
@@ -162,7 +129,15 @@ def materialize_scores(context: dg.AssetExecutionContext, layout: Layout, name: 
         spec = RunSpec.read((layout.root / checkpoint).parents[1])
     except ConfigurationError as error:
         raise user_error(error) from error
-    frame = pl.DataFrame(score_rows(predictions), infer_schema_length=None).with_columns(
+    rows = score_rows(predictions)
+    if benchmark.votes:
+        from assets.votes import pass_rows
+
+        votes = partition_path(layout.tables(), Votes, name, variant, seed)
+        if not votes.exists() or pl.read_parquet(votes)["checkpoint"][0] != checkpoint:
+            raise user_error(f"{votes}: no votes on these predictions yet; materialize {name}/votes, partition {variant}|{seed}, first")
+        rows += pass_rows(Path(spec.data), pl.read_parquet(votes))
+    frame = pl.DataFrame(rows, schema=Metric._fields, orient="row", infer_schema_length=None).with_columns(
         split=pl.lit("test"),
         step=pl.lit(int(checkpoint.rpartition("step-")[2])),
         checkpoint=pl.lit(checkpoint),
@@ -173,12 +148,13 @@ def materialize_scores(context: dg.AssetExecutionContext, layout: Layout, name: 
         created_at=pl.lit(datetime.now(UTC).isoformat(timespec="seconds")),
     )
     table = write_file(partition_path(layout.tables(), Scores, name, variant, seed), Scores, frame, stage_in=layout.root)
-    exact = table.row(by_predicate=pl.col("metric") == "exact_accuracy", named=True)
+    metric, k = benchmark.metric
+    headline = table.row(by_predicate=(pl.col("metric") == metric) & pl.col("k").eq_missing(k), named=True)
     return dg.MaterializeResult(
         metadata={
-            "exact_accuracy": exact["value"],
-            "interval": f"{exact['low']:.4f} to {exact['high']:.4f}",
-            "n": exact["n"],
+            metric: headline["value"],
+            "interval": f"{headline['low']:.4f} to {headline['high']:.4f}",
+            "n": headline["n"],
             "scores": markdown_frame(table.select("metric", "k", "value", "low", "high", "n")),
         },
         check_results=check_results(name, benchmark, "scores", {"above_chance": above_chance(table, kind_of(benchmark.source).chance)}),

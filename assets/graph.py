@@ -97,10 +97,27 @@ def build_benchmark(
 
         return materialize_predictions(context, config, store.layout, name, benchmark)
 
+    votes: list[dg.AssetsDefinition] = []
+    if benchmark.votes:
+
+        @asset(
+            "votes",
+            kinds={"polars"},
+            deps=[predictions],
+            partitions_def=partitions,
+            description="Candidate answers to each test input, by votes over all augmentations of its task.",
+        )
+        def count_votes(context: dg.AssetExecutionContext, store: Store) -> dg.MaterializeResult:
+            from assets.votes import materialize_votes
+
+            return materialize_votes(context, store.layout, name)
+
+        votes.append(count_votes)
+
     @asset(
         "scores",
         kinds={"polars"},
-        deps=[predictions],
+        deps=[predictions, *votes],
         partitions_def=partitions,
         description="Accuracies with 95 % intervals and what they came from: checkpoint, data, code, configuration, run.",
     )
@@ -121,7 +138,7 @@ def build_benchmark(
 
         return materialize_ablation(store.layout, name, benchmark)
 
-    return [puzzles, examples, shards, checkpoint, predictions, scores, ablation]
+    return [puzzles, examples, shards, checkpoint, predictions, *votes, scores, ablation]
 
 
 def build_leaderboard(benchmarks: Sequence[str]) -> dg.AssetsDefinition:

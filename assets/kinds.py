@@ -99,5 +99,3 @@ def kind_of(source: PuzzleSource) -> Kind:
     from assets.arc import ArcKind
 
     return ArcKind(source)
-
-

@@ -44,7 +44,9 @@ def read_maze(path: str, choose: Choose, side: int) -> FileRows:
     """The chosen mazes of a CSV file, checked (:func:`assets.maze_csv.read_maze_csv`)."""
     table = read_maze_csv(path, choose)
     if table.side != side:
-        raise SourceError(f"{path}: mazes of {table.side} x {table.side}, expected {side} x {side} as this benchmark's entry says; add an entry")
+        raise SourceError(
+            f"{path}: mazes of {table.side} x {table.side}, expected {side} x {side} as this benchmark's entry says; add an entry"
+        )
     return FileRows(columns(table.inputs, table.labels, table.path_length, table.forms, table.sources), table.file_hash)
 
 

@@ -43,4 +43,6 @@ def read_sudoku_csv(path: str, digits: int = 9, choose: Choose = every_row) -> S
     refuse_repeated(path, rows, forms, "puzzle")
     solved = sudoku.solve(puzzles, shape)
     refuse(path, rows, solved.counts != 1, "the question has more than one solution, expected exactly one")
-    return SudokuTable(puzzles, answers, frame["source"].gather(rows).to_list(), sudoku.difficulty(puzzles, shape, seed=0), forms, file_hash)
+    return SudokuTable(
+        puzzles, answers, frame["source"].gather(rows).to_list(), sudoku.difficulty(puzzles, shape, seed=0), forms, file_hash
+    )

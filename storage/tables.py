@@ -115,11 +115,27 @@ class Predictions(Table):
     checkpoint: Series[str]
 
 
+class Votes(Table):
+    """ARC: candidate answers to each test input by rank (most votes first), over all augmentations of its task.
+
+    ``test_input`` from 0; ``grid``: rows of digits joined by ``/``; ``checkpoint`` as in :class:`Predictions`.
+    """
+
+    task: Series[str]
+    test_input: Series[pl.Int32] = pa.Field(ge=0)
+    rank: Series[pl.Int32] = pa.Field(ge=1)
+    votes: Series[pl.Int64] = pa.Field(ge=1)
+    mean_halt: Series[float] = pa.Field(ge=0, le=1)
+    correct: Series[bool]
+    grid: Series[str]
+    checkpoint: Series[str]
+
+
 class Scores(Table):
     """Metrics with their 95 % interval, and what they came from. ``k``: pass@k, or the supervision step of a depth curve."""
 
     split: Series[str] = pa.Field(isin=["train", "test"])
-    metric: Series[str] = pa.Field(isin=["exact_accuracy", "cell_accuracy", "exact_accuracy_after_step", "mean_steps"])
+    metric: Series[str] = pa.Field(isin=["exact_accuracy", "cell_accuracy", "exact_accuracy_after_step", "mean_steps", "pass_at_k"])
     k: Series[pl.Int32] = pa.Field(nullable=True)
     value: Series[float]
     low: Series[float]

@@ -86,7 +86,9 @@ class DeviceExamples:
     def __init__(self, source: Source, device: torch.device) -> None:
         self._source = source
         self._cells = (
-            (torch.from_numpy(source.inputs).to(device), torch.from_numpy(source.labels).to(device)) if isinstance(source, Examples) else None
+            (torch.from_numpy(source.inputs).to(device), torch.from_numpy(source.labels).to(device))
+            if isinstance(source, Examples)
+            else None
         )
         self._puzzle_ids = source.puzzle_ids
         self._example_offsets = source.example_offsets

@@ -39,6 +39,4 @@ def test_killed_write_leaves_no_data_set_and_the_next_continues(start: Start, pu
     assert last.wait() == 0, last.stderr
     [folder] = (path for path in parent.iterdir() if path.name != ".lock")
     content_hash = verify_manifest(folder)
-    assert (
-        write_dataset(Layout(tmp_path / "undisturbed"), "tiny", puzzles, kind, augmentations=100_000, seed=0)[1] == content_hash
-    )
+    assert write_dataset(Layout(tmp_path / "undisturbed"), "tiny", puzzles, kind, augmentations=100_000, seed=0)[1] == content_hash

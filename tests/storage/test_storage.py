@@ -101,9 +101,7 @@ def test_an_interrupted_build_continues_from_its_finished_shards(tmp_path: Path)
 
     def build(source: Source, key: str = "key") -> tuple[Path, str]:
         with building(tmp_path, key) as under_way:
-            write_examples(
-                under_way.folder / "x.zarr", source, workers=1, finished=under_way.finished, on_file=under_way.on_file
-            )
+            write_examples(under_way.folder / "x.zarr", source, workers=1, finished=under_way.finished, on_file=under_way.on_file)
             return under_way.publish()
 
     failing = Failing()
