@@ -93,7 +93,7 @@ def _stack_order(grid, n, box_columns, second, head, home, stacks):
     """The order of stacks that can make the second row smallest if ``head`` comes first, written to ``stacks``.
 
     The one whose digits in the first row make up most of the second row's first box comes next, as they have the next names.
-    ``home`` [n + 1]: the column of each digit in the first row.
+    ``home`` [n + 1]: the column of each digit in the first row. Returns whether they make it up entirely.
     """
     count = n // box_columns
     stacks[0] = head
@@ -102,12 +102,12 @@ def _stack_order(grid, n, box_columns, second, head, home, stacks):
         if stack != head:
             stacks[order] = stack
             order += 1
-    if count == 3:
-        shared = 0
-        for column in range(head * box_columns, (head + 1) * box_columns):
-            shared += home[grid[second * n + column]] // box_columns == stacks[2]
-        if 2 * shared > box_columns:
-            stacks[1], stacks[2] = stacks[2], stacks[1]
+    shared = 0
+    for column in range(head * box_columns, (head + 1) * box_columns):
+        shared += home[grid[second * n + column]] // box_columns == stacks[1]
+    if 2 * shared < box_columns:
+        stacks[1], stacks[2] = stacks[2], stacks[1]
+    return shared in (0, box_columns)
 
 
 @numba.njit(cache=True)
@@ -115,7 +115,7 @@ def _name(grid, n, box_columns, first, second, home, stacks, inside, best, colum
     """Name the digits so that the first row reads 1..n and the second is smallest.
 
     Given the order of stacks and that of the columns inside the first stack; writes the order of columns and the new name of each
-    digit. Returns the sign of the second row minus ``best`` [n].
+    digit. Returns the sign of the second row minus that of ``best``.
 
     Names inside the other stacks are given as the second row, read from the left, needs them: any other choice makes it larger. When
     a stack's own columns are read, all but at most one have been met, as boxes have no more rows than columns. ``following`` and
@@ -144,8 +144,8 @@ def _name(grid, n, box_columns, first, second, home, stacks, inside, best, colum
             columns[following[k]] = home[digit]
             following[k] += 1
             relabel[digit] = following[k]
-        if verdict == 0 and relabel[digit] != best[place]:
-            if relabel[digit] > best[place]:
+        if verdict == 0 and relabel[digit] != best[n + place]:
+            if relabel[digit] > best[n + place]:
                 return 1
             verdict = -1
     return verdict
@@ -214,14 +214,14 @@ def canonical_all(puzzles, answers, box_rows, box_columns, result):
                     if second == first:
                         continue
                     for head in range(n // box_columns):
-                        _stack_order(grid, n, box_columns, second, head, home, stacks)
+                        pure = _stack_order(grid, n, box_columns, second, head, home, stacks)
+                        if not pure and best[n + box_columns - 1] == 2 * box_columns:
+                            continue  # 4 5 6 has been found; here the second row would start with 4 5 7 at best.
                         for inside in insides:
-                            if (
-                                _name(
-                                    grid, n, box_columns, first, second, home, stacks, inside, best[n:], columns, relabel, following, rank
-                                )
-                                > 0
-                            ):
+                            verdict = _name(
+                                grid, n, box_columns, first, second, home, stacks, inside, best, columns, relabel, following, rank
+                            )
+                            if verdict > 0:
                                 continue
                             _arrange(grid, n, box_rows, columns, relabel, rows, starts)
                             verdict = 0
