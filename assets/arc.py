@@ -1,8 +1,8 @@
 """ARC in the graph."""
 
 import hashlib
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -16,13 +16,15 @@ from assets.common import ArcConfig, ArcFilesConfig, Verdict
 from assets.kinds import Augmented, Imported
 from assets.sources import SourceError
 from storage.examples import Bytes2d, Codec
-from storage.tables import ArcPuzzles
+from storage.tables import ArcPuzzles, Puzzles
 from trm_model.puzzles.arc import SIDE, Grid, Pair, Task, check_examples
 from trm_model.puzzles.arc_examples import make_examples
 from trm_model.puzzles.arc_leaks import KNOWN_LEAKS, canonical, leaks
 
 # By token: pad, end of grid, then the colours as the ARC site shows them.
-_COLOURS = ListedColormap("#dddddd #aaaaaa #000000 #0074d9 #ff4136 #2ecc40 #ffdc00 #aaaaaa #f012be #ff851b #7fdbff #870c25".split())
+_COLOURS = ListedColormap(
+    ["#dddddd", "#aaaaaa", "#000000", "#0074d9", "#ff4136", "#2ecc40", "#ffdc00", "#888888", "#f012be", "#ff851b", "#7fdbff", "#870c25"]
+)
 
 
 def to_text(grid: Grid) -> str:
@@ -70,9 +72,9 @@ def tasks_of(frame: pl.DataFrame) -> tuple[list[Task], list[Task]]:
 class ArcKind:
     """ARC tasks on frames of one size."""
 
-    schema = ArcPuzzles
-    codec: Codec = "plain"
-    distributions = {"difficulty": "cells of the output"}
+    schema: ClassVar[type[Puzzles]] = ArcPuzzles
+    codec: ClassVar[Codec] = "plain"
+    distributions: ClassVar[Mapping[str, str]] = {"difficulty": "cells of the output"}
     # Black everywhere, which is half of the cells.
     chance = 0.5
 
@@ -84,7 +86,7 @@ class ArcKind:
     ) -> Imported:
         if isinstance(source, benchmarks.ArcFiles):
             assert isinstance(config, ArcFilesConfig)
-            trained, evaluated = config.train, config.test
+            trained, evaluated = [*config.train], config.test
         else:
             assert isinstance(config, ArcConfig)
             if source.files and not config.train and not config.without_files:

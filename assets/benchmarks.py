@@ -30,6 +30,11 @@ class GeneratedSudoku:
         require(self.digits in (4, 6, 9), f"digits={self.digits}: expected 4, 6 or 9")
         require(self.train >= 1 and self.test >= 1, f"train={self.train}, test={self.test}: expected at least 1 each")
 
+    @property
+    def side(self) -> int:
+        """Rows and columns of the grids."""
+        return self.digits
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GeneratedMaze:

@@ -11,7 +11,8 @@ from pydantic import Field
 from assets.benchmarks import ArcFiles, ArcTasks, Benchmark, KindName, PuzzleFile, PuzzleSource
 from storage.layout import Layout
 
-STAGES = ("puzzles", "examples", "shards", "checkpoint", "predictions", "scores", "ablation")
+STAGES = ("puzzles", "examples", "shards", "checkpoint", "predictions", "votes", "scores", "ablation")
+"""All stages in order; ``votes`` is ARC's alone."""
 
 
 class Check(NamedTuple):
@@ -61,6 +62,11 @@ _ALL_KINDS: dict[str, dict[str, Check]] = {
 }
 
 
+def stages_of(benchmark: Benchmark) -> tuple[str, ...]:
+    """The stages that a benchmark has."""
+    return tuple(stage for stage in STAGES if stage != "votes" or benchmark.votes)
+
+
 def checks_of(benchmark: Benchmark, stage: str) -> dict[str, Check]:
     """The checks of a stage, by name."""
     return _ALL_KINDS.get(stage) or CHECKS[benchmark.source.kind].get(stage, {})
@@ -85,10 +91,6 @@ class Store(dg.ConfigurableResource):
     @property
     def layout(self) -> Layout:
         return Layout(Path(self.root).resolve())
-
-
-class NoConfig(dg.Config):
-    """Generated puzzles: all that matters stands in the benchmark's entry."""
 
 
 class FileConfig(dg.Config):
@@ -116,7 +118,7 @@ class ArcConfig(dg.Config):
     :param without_files: do without, where the benchmark wants some.
     """
 
-    train: list[str] = []
+    train: list[str] = Field(default_factory=list[str])
     without_files: bool = False
 
 
@@ -127,11 +129,12 @@ class ArcFilesConfig(dg.Config):
     :param test: file with the tasks that are evaluated; their demonstrations are trained on.
     """
 
-    train: list[str] = []
+    train: list[str] = Field(default_factory=list[str])
     test: str
 
 
 CONFIGS: dict[type[PuzzleSource], type[dg.Config]] = {PuzzleFile: FileConfig, ArcTasks: ArcConfig, ArcFiles: ArcFilesConfig}
+"""What a materialization of puzzles may be told; generated ones need nothing beside the benchmark's entry."""
 
 
 class ShardsConfig(dg.Config):

@@ -5,7 +5,6 @@ import json
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import dagster as dg
 import numpy as np
@@ -127,7 +126,7 @@ def write_dataset(
 
 
 def materialize_puzzles(
-    context: dg.AssetExecutionContext, layout: Layout, name: str, benchmark: Benchmark, config: dg.Config
+    context: dg.AssetExecutionContext, layout: Layout, name: str, benchmark: Benchmark, config: dg.Config | None
 ) -> dg.MaterializeResult:
     kind = kind_of(benchmark.source)
     started = time.monotonic()
@@ -144,7 +143,7 @@ def materialize_puzzles(
     stored = write_file(path, kind.schema, found.frame, metadata={SOURCES: json.dumps(found.sources)})
     context.log.info("wrote %d puzzles to %s", len(stored), path)
     by_split = {split: stored.filter(pl.col("split") == split) for split in SPLITS}
-    sample = kind.augmented(stored, "train", 0, 0, {}).source.rows(np.arange(5))
+    sample = kind.augmented(stored, "train", 0, 0, {}).source.rows(np.arange(min(5, len(by_split["train"]))))
     distributions = {
         column: histogram({split: part[column].to_numpy() for split, part in by_split.items()}, label)
         for column, label in kind.distributions.items()
@@ -199,13 +198,11 @@ def materialize_examples(context: dg.AssetExecutionContext, layout: Layout, name
     checked = time.monotonic()
     if not blocks(benchmark, "examples", verdicts):
         point(layout.current_examples(name), folder)
-    counts: dict[str, int] = {}
-    sample: Any = None
-    for split in reversed(SPLITS):
-        source = open_source(folder / f"{split}.zarr") if benchmark.online and split == "train" else LazyExamples(folder / f"{split}.zarr")
-        counts[split] = int(source.example_offsets[-1])
-        sample = source.rows(np.arange(min(5, counts[split])))
-        length = source.header.length
+    online = benchmark.online
+    splits = {split: (open_source if online and split == "train" else LazyExamples)(folder / f"{split}.zarr") for split in SPLITS}
+    counts = {split: int(source.example_offsets[-1]) for split, source in splits.items()}
+    sample = splits["train"].rows(np.arange(min(5, counts["train"])))
+    length = splits["train"].header.length
     stored = sum(folder_bytes(folder / f"{split}.zarr") for split in SPLITS)
     context.log.info("wrote %d examples in %.1f s to %s", sum(counts.values()), written - started, folder)
     return dg.MaterializeResult(

@@ -3,11 +3,9 @@
 import time
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import dagster as dg
 import numpy as np
-import numpy.typing as npt
 import polars as pl
 import torch
 
@@ -32,6 +30,7 @@ from trm_model.run import RunSpec
 from trm_model.train import DEVICE_SECONDS
 from trm_model.training import build, resolve_device
 from trm_model.variant import ConfigurationError
+
 
 def prediction_table(evaluation: Evaluation, described: pl.DataFrame, checkpoint: str) -> pl.DataFrame:
     """Rows of :class:`storage.tables.Predictions`; ``described``: the examples' rows of the augmented puzzles."""

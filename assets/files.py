@@ -15,7 +15,8 @@ from trm_model.seeding import numpy_generator
 
 
 class FileRows(NamedTuple):
-    """The chosen rows of a file, in the order chosen, in the columns of the kind's table without split, puzzle and name; the file's hash."""
+    """The chosen rows of a file, in the order chosen, as columns of the kind's table (split, puzzle and name are missing yet), and the
+    file's hash."""
 
     frame: pl.DataFrame
     file_hash: str
@@ -31,7 +32,7 @@ def _from_hub(repository: str, name: str, log: Callable[[str], None]) -> str:
         from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
     except ImportError as error:
         raise SourceError(
-            f"{repository}/{name}: fetching it needs huggingface_hub (pip install huggingface_hub); or give path and test_path of local files"
+            f"{repository}/{name}: fetching it needs the package huggingface_hub; pip install huggingface_hub, or give path and test_path"
         ) from error
     log(f"fetching {name} of {repository} (or finding it in the local cache)")
     try:

@@ -9,7 +9,7 @@ from typing import Any
 import dagster as dg
 
 from assets.benchmarks import Benchmark
-from assets.common import CONFIGS, EvaluationConfig, NoConfig, ShardsConfig, Store, TrainingConfig, check_specs
+from assets.common import CONFIGS, EvaluationConfig, ShardsConfig, Store, TrainingConfig, check_specs
 from trm_model.variant import Variant
 from trm_model.version import code_version
 
@@ -34,16 +34,18 @@ def build_benchmark(
             **options,
         )
 
-    Config = CONFIGS.get(type(benchmark.source), NoConfig)
+    config_type = CONFIGS.get(type(benchmark.source))
 
-    @asset("puzzles", kinds={"polars"}, description=f"{benchmark.title}. Base puzzles and their answers, each checked.")
-    def puzzles(
-        context: dg.AssetExecutionContext,
-        config: Config,  # pyright: ignore[reportInvalidTypeForm]  # Dagster reads the class
-        store: Store,
-    ) -> dg.MaterializeResult:
+    @asset(
+        "puzzles",
+        kinds={"polars"},
+        config_schema=config_type.to_config_schema() if config_type is not None else None,
+        description=f"{benchmark.title}. Base puzzles and their answers, each checked.",
+    )
+    def puzzles(context: dg.AssetExecutionContext, store: Store) -> dg.MaterializeResult:
         from assets.datasets import materialize_puzzles
 
+        config = config_type(**context.op_execution_context.op_config) if config_type is not None else None
         return materialize_puzzles(context, store.layout, name, benchmark, config)
 
     @asset(

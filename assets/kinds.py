@@ -5,9 +5,9 @@ Imports nothing heavy but on demand: see :func:`kind_of`.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
-from assets.benchmarks import PuzzleSource
+from assets.benchmarks import ArcFiles, ArcTasks, PuzzleSource
 
 if TYPE_CHECKING:
     import numpy as np
@@ -42,20 +42,12 @@ class Augmented:
 class Kind(Protocol):
     """One family of puzzles, at one size."""
 
-    @property
-    def schema(self) -> "type[Puzzles]":
-        """Of the table of base puzzles."""
-        ...
-
-    @property
-    def codec(self) -> "Codec":
-        """Of the compressor, by trial."""
-        ...
-
-    @property
-    def distributions(self) -> Mapping[str, str]:
-        """Columns of the puzzle table to draw, with their labels."""
-        ...
+    schema: "ClassVar[type[Puzzles]]"
+    """Of the table of base puzzles."""
+    codec: "ClassVar[Codec]"
+    """Of the stored cells, by trial."""
+    distributions: ClassVar[Mapping[str, str]]
+    """Columns of the puzzle table to draw, with their labels."""
 
     @property
     def chance(self) -> float:
@@ -88,14 +80,14 @@ class Kind(Protocol):
 
 def kind_of(source: PuzzleSource) -> Kind:
     """The kind of a benchmark's puzzles."""
+    if isinstance(source, ArcTasks | ArcFiles):
+        from assets.arc import ArcKind
+
+        return ArcKind(source)
     if source.kind == "sudoku":
         from assets.sudoku import SudokuKind
 
-        return SudokuKind(source)
-    if source.kind == "maze":
-        from assets.maze import MazeKind
+        return SudokuKind(source.side)
+    from assets.maze import MazeKind
 
-        return MazeKind(source)
-    from assets.arc import ArcKind
-
-    return ArcKind(source)
+    return MazeKind(source.side)

@@ -1,9 +1,9 @@
 """Mazes in the graph."""
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +18,7 @@ from assets.kinds import Augmented, Imported
 from assets.maze_csv import read_maze_csv
 from assets.sources import Choose, SourceError
 from storage.examples import Bytes2d, Codec
-from storage.tables import MazePuzzles
+from storage.tables import MazePuzzles, Puzzles
 from trm_model.puzzles import maze
 
 # By token: pad, wall, space, start, goal, path; then a predicted cell that is wrong.
@@ -61,14 +61,14 @@ def generated_mazes(source: GeneratedMaze) -> pl.DataFrame:
 class MazeKind:
     """Mazes of one size."""
 
-    schema = MazePuzzles
-    codec: Codec = "bitshuffle"
-    distributions = {"difficulty": "steps of a shortest path"}
+    schema: ClassVar[type[Puzzles]] = MazePuzzles
+    codec: ClassVar[Codec] = "bitshuffle"
+    distributions: ClassVar[Mapping[str, str]] = {"difficulty": "steps of a shortest path"}
     # Copying the question leaves the path wrong, a tenth of the cells.
     chance = 0.9
 
-    def __init__(self, source: GeneratedMaze | PuzzleFile) -> None:
-        self.side = source.side
+    def __init__(self, side: int) -> None:
+        self.side = side
 
     def _tokens(self, frame: pl.DataFrame, column: str) -> Bytes2d:
         return maze.from_characters(np.frombuffer("".join(frame[column]).encode(), np.uint8).reshape(len(frame), self.side**2))

@@ -24,8 +24,9 @@ from trm_model.training import build
 from trm_model.variant import ConfigurationError
 
 OURS = (
-    "Ours: share of test puzzles solved exactly, mean over seeds with its 95 % interval (one seed: over the puzzles). Of each variant only "
-    "the seeds with the configuration, data and test puzzles of its latest score count."
+    "Ours: share of test puzzles solved exactly (ARC: of test inputs whose answer is among two attempts), mean over seeds with its 95 % "
+    "interval (one seed: over the puzzles). Of each variant only the seeds with the configuration, data and test puzzles of its latest "
+    "score count."
 )
 PUBLISHED_NOTE = (
     "Published figures are the papers', on the benchmark named beside them, with 5 to 27 million parameters: where that is not the "
@@ -62,14 +63,20 @@ def comparable(scores: pl.DataFrame) -> pl.DataFrame:
     return scores.join(scores.sort("created_at").group_by("variant").last().select(same), on=same, how="semi")
 
 
-def ablation_table(scores: pl.DataFrame, costs: Mapping[str, Cost], published_as: str | None, name_here: str) -> pl.DataFrame:
+def headline(scores: pl.DataFrame, metric: tuple[str, int | None]) -> pl.DataFrame:
+    """The test scores that are compared."""
+    name, k = metric
+    return scores.filter((pl.col("metric") == name) & pl.col("k").eq_missing(k) & (pl.col("split") == "test"))
+
+
+def ablation_table(exact: pl.DataFrame, costs: Mapping[str, Cost], published_as: str | None, name_here: str) -> pl.DataFrame:
     """Rows of :class:`storage.tables.Ablation`: every variant with a score here or a published figure, best of ours first.
 
+    :param exact: the scores that are compared (:func:`headline`, :func:`comparable`).
     :param published_as: the benchmark whose published figures stand beside ours.
     :param name_here: our benchmark; the difference is only given if it is the published one.
     """
     published = {name: figure for (benchmark, name), figure in PUBLISHED.items() if benchmark == published_as}
-    exact = comparable(scores.filter((pl.col("metric") == "exact_accuracy") & (pl.col("split") == "test")))
     rows: list[dict[str, Any]] = []
     for name in sorted({*exact["variant"], *published}):
         seeds = exact.filter(pl.col("variant") == name)
@@ -150,9 +157,8 @@ def materialize_ablation(layout: Layout, name: str, benchmark: Benchmark) -> dg.
         raise user_error(error) from error
     if scores.is_empty():
         raise user_error(f"{name}: no scores yet; materialize {name}/scores for at least one partition first")
-    scores = scores.join(
-        comparable(scores.filter(pl.col("metric") == "exact_accuracy")).select("variant", "seed"), on=["variant", "seed"], how="semi"
-    )
+    compared = comparable(headline(scores, benchmark.metric))
+    scores = scores.join(compared.select("variant", "seed"), on=["variant", "seed"], how="semi")
     training = (
         scan(layout.tables(), Training)
         .filter(pl.col("benchmark") == name)
@@ -176,7 +182,7 @@ def materialize_ablation(layout: Layout, name: str, benchmark: Benchmark) -> dg.
             float(last["examples"].mean()),  # type: ignore[arg-type]
         )
     table = write_file(
-        partition_path(layout.tables(), Ablation, name), Ablation, ablation_table(scores, costs, benchmark.published_as, name)
+        partition_path(layout.tables(), Ablation, name), Ablation, ablation_table(compared, costs, benchmark.published_as, name)
     )
     rows = readable(table)
     images = {

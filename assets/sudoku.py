@@ -1,9 +1,9 @@
 """Sudoku in the graph."""
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +17,7 @@ from assets.kinds import Augmented, Imported
 from assets.sources import Choose
 from assets.sudoku_csv import read_sudoku_csv
 from storage.examples import Bytes2d, Codec
-from storage.tables import SudokuPuzzles
+from storage.tables import Puzzles, SudokuPuzzles
 from trm_model.puzzles import sudoku
 from trm_model.puzzles.sudoku_examples import SudokuExamples, check_examples
 from trm_model.seeding import numpy_generator
@@ -51,12 +51,15 @@ def columns(
 class SudokuKind:
     """Sudoku of one size."""
 
-    schema = SudokuPuzzles
-    codec: Codec = "bitshuffle"
-    distributions = {"difficulty": "difficulty (fewest guesses of our solver over orientations)", "clues": "clues"}
+    schema: ClassVar[type[Puzzles]] = SudokuPuzzles
+    codec: ClassVar[Codec] = "bitshuffle"
+    distributions: ClassVar[Mapping[str, str]] = {
+        "difficulty": "difficulty (fewest guesses over orientations)",
+        "clues": "clues",
+    }
 
-    def __init__(self, source: GeneratedSudoku | PuzzleFile) -> None:
-        self.shape = sudoku.SHAPES[source.digits if isinstance(source, GeneratedSudoku) else source.side]
+    def __init__(self, digits: int) -> None:
+        self.shape = sudoku.SHAPES[digits]
         self.chance = 1 / self.shape.n
 
     def puzzles(self, source: GeneratedSudoku | PuzzleFile, config: FileConfig, log: Callable[[str], None]) -> Imported:
@@ -114,9 +117,8 @@ def generated_puzzles(source: GeneratedSudoku) -> pl.DataFrame:
     made = sudoku.generate(count, shape, source.seed, source.extra_clues, min_difficulty=source.min_difficulty)
     # Classes with few members are found early: without a shuffle the test puzzles would have more clues than the training puzzles.
     order = numpy_generator(source.seed, "split").permutation(count)
-    described = columns(
-        *(values[order] for values in (made.puzzles, made.answers, made.difficulty, made.forms)), [f"generated, seed {source.seed}"] * count
-    )
+    origin = [f"generated, seed {source.seed}"] * count
+    described = columns(made.puzzles[order], made.answers[order], made.difficulty[order], made.forms[order], origin)
     return number_splits(described, source.train, f"{source.digits}x{source.digits}")
 
 

@@ -36,7 +36,12 @@ def pass_rows(data: Path, votes: pl.DataFrame) -> list[Metric]:
     """pass@k over the tasks voted on, for each k."""
     tasks = evaluated_tasks(data, votes["task"])
     empty = np.zeros((0, 0), np.uint8)
-    rows = [Vote(*row, empty) for row in votes.select("task", "test_input", "rank", "votes", "mean_halt", "correct").iter_rows()]
+    rows = [
+        Vote(task, test_input, rank, count, halt, correct, empty)
+        for task, test_input, rank, count, halt, correct in votes.select(
+            "task", "test_input", "rank", "votes", "mean_halt", "correct"
+        ).iter_rows()
+    ]
     return [mean("pass_at_k", k, task_scores(rows, tasks, k)) for k in PASS_KS]
 
 

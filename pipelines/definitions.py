@@ -11,7 +11,6 @@ from pipelines.schedules import build_weekly_retraining
 from pipelines.sensors import REPORTS_FOLLOW
 
 _VARIANTS = all_variants()
-_GENERATED = [name for name, benchmark in BENCHMARKS.items() if benchmark.generated]
 PARTITIONS = variant_seed_partitions(_VARIANTS)
 
 defs = dg.Definitions(
@@ -19,7 +18,7 @@ defs = dg.Definitions(
         *(asset for name, benchmark in BENCHMARKS.items() for asset in build_benchmark(name, benchmark, _VARIANTS, PARTITIONS)),
         build_leaderboard(list(BENCHMARKS)),
     ],
-    jobs=build_jobs(BENCHMARKS, _GENERATED),
+    jobs=build_jobs(BENCHMARKS),
     schedules=[build_weekly_retraining(BENCHMARKS)],
     sensors=[REPORTS_FOLLOW],
     resources=resources(),

@@ -1,32 +1,35 @@
 """Jobs: parts of the graph that are run together."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import dagster as dg
 
-from assets.common import STAGES
+from assets.benchmarks import Benchmark
+from assets.common import STAGES, stages_of
 
 DATA_STAGES = ("puzzles", "examples", "shards")
-TRAIN_STAGES = ("checkpoint", "predictions", "scores")
+TRAIN_STAGES = ("checkpoint", "predictions", "votes", "scores")
 DEMO = "sudoku_4x4"
 
 
-def _stages(benchmarks: Iterable[str], stages: Iterable[str]) -> dg.AssetSelection:
+def asset_keys(name: str, benchmark: Benchmark, stages: Iterable[str]) -> list[dg.AssetKey]:
+    """The benchmark's assets among ``stages``."""
+    return [dg.AssetKey([name, stage]) for stage in stages if stage in stages_of(benchmark)]
+
+
+def _stages(benchmarks: Mapping[str, Benchmark], stages: Iterable[str]) -> dg.AssetSelection:
     stages = tuple(stages)
-    return dg.AssetSelection.assets(*(dg.AssetKey([name, stage]) for name in benchmarks for stage in stages))
+    return dg.AssetSelection.assets(*(key for name, entry in benchmarks.items() for key in asset_keys(name, entry, stages)))
 
 
-def build_jobs(benchmarks: Iterable[str], generated: Iterable[str]) -> list[Any]:
-    """``demo``, ``data``, ``train``, ``evaluate``, ``report``.
-
-    :param generated: benchmarks whose puzzles need no configuration.
-    """
-    benchmarks = tuple(benchmarks)
+def build_jobs(benchmarks: Mapping[str, Benchmark]) -> list[Any]:
+    """``demo``, ``data``, ``train``, ``evaluate``, ``report``."""
+    generated = {name: entry for name, entry in benchmarks.items() if entry.generated}
     return [
         dg.define_asset_job(
             "demo",
-            _stages([DEMO], [stage for stage in STAGES if stage != "shards"]),
+            _stages({DEMO: benchmarks[DEMO]}, [stage for stage in STAGES if stage != "shards"]),
             description="The whole way of sudoku_4x4 for one variant and seed.",
         ),
         dg.define_asset_job(
@@ -39,7 +42,7 @@ def build_jobs(benchmarks: Iterable[str], generated: Iterable[str]) -> list[Any]
         ),
         dg.define_asset_job(
             "evaluate",
-            _stages(benchmarks, ("predictions", "scores")),
+            _stages(benchmarks, ("predictions", "votes", "scores")),
             description="Evaluate and score what is trained.",
         ),
         dg.define_asset_job(

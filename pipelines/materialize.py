@@ -15,9 +15,9 @@ import dagster as dg
 import yaml
 
 from assets.benchmarks import BENCHMARKS
-from assets.common import STAGES, Store
+from assets.common import STAGES, Store, stages_of
 from pipelines.home import prepare_home
-from pipelines.jobs import DATA_STAGES, TRAIN_STAGES
+from pipelines.jobs import DATA_STAGES, TRAIN_STAGES, asset_keys
 
 
 def parse_partitions(given: Sequence[str], known: Sequence[str]) -> list[str]:
@@ -116,7 +116,8 @@ def main(arguments: Sequence[str]) -> int:
         return 2
     store = (defs.resources or {})["store"]
     assert isinstance(store, Store)
-    stages = options.stage or [stage for stage in STAGES if stage != "shards"]
+    entry = BENCHMARKS[benchmark]
+    stages = options.stage or [stage for stage in stages_of(entry) if stage != "shards"]
     if options.stage is None and store.layout.current_examples(benchmark).exists() and f"{benchmark}__puzzles" not in ops:
         print(
             f"{benchmark}: using the data in {store.layout.current_examples(benchmark)}; --stage puzzles --stage examples makes them again"
@@ -124,7 +125,7 @@ def main(arguments: Sequence[str]) -> int:
         stages = [stage for stage in stages if stage not in DATA_STAGES]
 
     def keys(group: Sequence[str]) -> list[dg.AssetKey]:
-        return [dg.AssetKey([benchmark, stage]) for stage in group if stage in stages]
+        return asset_keys(benchmark, entry, [stage for stage in group if stage in stages])
 
     if any(stage in stages for stage in TRAIN_STAGES) and options.stage and not partitions:
         print("error: these stages are partitioned; give --partition VARIANT|SEED", file=sys.stderr)

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 import dagster as dg
 
 from assets.benchmarks import Benchmark
-from pipelines.jobs import TRAIN_STAGES
+from pipelines.jobs import TRAIN_STAGES, asset_keys
 
 
 def build_weekly_retraining(benchmarks: Mapping[str, Benchmark]) -> dg.ScheduleDefinition:
@@ -24,7 +24,7 @@ def build_weekly_retraining(benchmarks: Mapping[str, Benchmark]) -> dg.ScheduleD
                 yield dg.RunRequest(
                     run_key=f"{context.scheduled_execution_time.isoformat()} {name} {variant} {seed}",
                     partition_key=dg.MultiPartitionKey({"variant": variant, "weights_seed": str(seed)}),
-                    asset_selection=[dg.AssetKey([name, stage]) for stage in TRAIN_STAGES],
+                    asset_selection=asset_keys(name, benchmark, TRAIN_STAGES),
                     run_config={"ops": {f"{name}__checkpoint": {"config": {"fresh": True}}}},
                 )
 

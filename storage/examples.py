@@ -68,7 +68,8 @@ def header_from_dict(data: Mapping[str, Any]) -> Header:
 
     :raises TypeError: missing or unknown fields.
     """
-    return Header(**{**data, "vocabulary": tuple(data["vocabulary"]), "grid": tuple(data["grid"])})
+    values: dict[str, Any] = {**data, "vocabulary": tuple(data["vocabulary"]), "grid": tuple(data["grid"])}
+    return Header(**values)
 
 
 class Source(Protocol):
@@ -117,8 +118,8 @@ def _create(path: Path, source: Source, plan: Plan | None) -> zarr.Group:
     examples, puzzles = int(index["example_offsets"][-1]), int(index["group_offsets"][-1])
     if not (len(index["puzzle_ids"]) == len(index["example_offsets"]) - 1 == puzzles and examples):
         raise ValueError(
-            f"{path}: {examples} examples of {len(index['example_offsets']) - 1} puzzles with {len(index['puzzle_ids'])} puzzle ids in groups of "
-            f"{puzzles} puzzles: expected at least one example, and equal numbers of puzzles"
+            f"{path}: {examples} examples of {len(index['example_offsets']) - 1} puzzles with {len(index['puzzle_ids'])} puzzle ids in "
+            f"groups of {puzzles} puzzles: expected at least one example, and equal numbers of puzzles"
         )
     attributes = {
         "writer_version": WRITER_VERSION,
@@ -127,7 +128,7 @@ def _create(path: Path, source: Source, plan: Plan | None) -> zarr.Group:
     }
     # Not overwritten: shards of an interrupted build are there.
     group = zarr.open_group(path, mode="a", zarr_format=3)
-    group.attrs.put(attributes)
+    group.attrs.put(cast(Any, attributes))
     for name, values in index.items():
         _write_small(group, name, values)
     return group

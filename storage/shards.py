@@ -6,6 +6,7 @@ the index with checksums. Example for example this is what the zarr split holds.
 """
 
 import hashlib
+import itertools
 import json
 import tarfile
 from collections.abc import Iterator
@@ -37,7 +38,7 @@ def _samples(source: Source, sample_bytes: int) -> list[_Sample]:
     while cuts[-1] < len(ends):
         begin = int(source.example_offsets[cuts[-1]]) * 2 * source.header.length
         cuts.append(max(cuts[-1] + 1, int(np.searchsorted(ends, begin + sample_bytes, side="right"))))
-    return [_Sample(first, last) for first, last in zip(cuts, cuts[1:], strict=False)]
+    return [_Sample(first, last) for first, last in itertools.pairwise(cuts)]
 
 
 def write_shards(
@@ -134,7 +135,7 @@ def read_samples(url: str) -> Iterator[dict[str, Any]]:
             with fsspec.open(shard, "rb") as file:
                 stream = _Hashed(cast(IO[bytes], file))
                 members = wds.tariterators.tar_file_expander([{"url": shard, "stream": stream}], handler=wds.handlers.reraise_exception)
-                yield from wds.decode()(wds.tariterators.group_by_keys(members))
+                yield from wds.filters.decode()(wds.tariterators.group_by_keys(members))
                 if stream.hexdigest() != expected:
                     raise CorruptDataError(f"{shard}: its bytes changed since they were written (SHA-256 differs); write the shards again")
         except (OSError, EOFError, ValueError, tarfile.TarError, wds.autodecode.DecodingError) as error:

@@ -97,8 +97,9 @@ class Training(Table):
 class Predictions(Table):
     """Answers of the averaged weights after the last supervision step, one row per example.
 
-    ``steps``: the supervision step at which the halting head would first have stopped; ``solved_after``: whether the example is
-    solved after each step; ``puzzle`` and ``name``: base and augmented puzzle; ``prediction``: tokens after the last; ``checkpoint``: the weights' folder, below the root of all data.
+    ``puzzle``, ``name``: base and augmented puzzle; ``steps``: the supervision step at which the halting head would first have stopped;
+    ``solved_after``: whether the example is solved after each step; ``prediction``: tokens after the last; ``checkpoint``: the weights'
+    folder, below the root of all data.
     """
 
     split: Series[str] = pa.Field(isin=["train", "test"])

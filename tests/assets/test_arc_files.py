@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from assets.arc_files import read_arc
-from assets.sudoku_csv import SourceError
+from assets.sources import SourceError
 from tests.trm_model.test_arc import random_task
 from trm_model.puzzles.arc import PACKAGED, Task, from_task
 from trm_model.puzzles.arc_examples import make_examples

@@ -1,5 +1,6 @@
 """Checks find what they are there for; reports and scores do their sums right."""
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -8,27 +9,39 @@ import numpy as np
 import polars as pl
 import pytest
 
+import assets.sudoku
 from assets import checks, datasets
 from assets.benchmarks import Benchmark, GeneratedSudoku
-from assets.common import Store
-from assets.evaluation import score_rows, wilson
+from assets.common import Store, Verdict
 from assets.graph import build_benchmark
+from assets.metrics import score_rows, wilson
 from assets.partitions import variant_seed_partitions
-from assets.reports import Cost, ablation_table, html_page, interval_over_seeds, readable
-from storage.examples import read_examples
-from storage.layout import SPLITS
+from assets.reports import Cost, ablation_table, comparable, html_page, interval_over_seeds, readable
+from assets.sudoku import SudokuKind, generated_puzzles, grids
+from storage.examples import read_examples, write_examples
+from storage.layout import Layout
+from storage.manifest import write_manifest
 from tests.trm_model.recipes import TINY
+from trm_model.puzzles import sudoku
+from trm_model.puzzles.sources import open_source
 from trm_model.variant import VARIANTS
 
 SOURCE = GeneratedSudoku(digits=4, train=30, test=10, extra_clues=(1, 4))
 
 
 def puzzles() -> pl.DataFrame:
-    return datasets.generated_puzzles(SOURCE)
+    return generated_puzzles(SOURCE)
+
+
+KIND = SudokuKind(4)
+
+
+def verdicts(frame: pl.DataFrame) -> dict[str, Verdict]:
+    return KIND.puzzle_checks(frame, SOURCE)
 
 
 def test_good_puzzles_pass() -> None:
-    assert all(verdict.passed for verdict in checks.puzzle_checks(puzzles(), 4).values())
+    assert all(verdict.passed for verdict in verdicts(puzzles()).values())
 
 
 def change(frame: pl.DataFrame, row: int, column: str, value: str) -> pl.DataFrame:
@@ -43,33 +56,53 @@ def change(frame: pl.DataFrame, row: int, column: str, value: str) -> pl.DataFra
     ],
 )
 def test_bad_puzzles_fail(column: str, value: str, failing: set[str]) -> None:
-    verdicts = checks.puzzle_checks(change(puzzles(), 3, column, value), 4)
-    assert failing <= {name for name, verdict in verdicts.items() if not verdict.passed}
-    assert all(verdicts[name].figures["first_failed"] == "puzzle 3" for name in failing)
+    found = verdicts(change(puzzles(), 3, column, value))
+    assert failing <= {name for name, verdict in found.items() if not verdict.passed}
+    assert all(found[name].figures["first_failed"] == "puzzle 3" for name in failing)
+
+
+def test_unbalanced_clues_are_found() -> None:
+    frame = puzzles()
+    only_ones = frame.with_columns(question=pl.col("answer").str.replace_all("[234]", "."))
+    assert not verdicts(only_ones)["class_balance"].passed
 
 
 def test_leakage_up_to_symmetry_is_found() -> None:
-    from assets.grids import grids
-    from trm_model.puzzles import sudoku
-
     frame = puzzles()
-    image = sudoku.shuffle(grids(frame, "question", 4)[7:8], grids(frame, "answer", 4)[7:8], np.array([5], np.uint64), sudoku.SHAPES[4])
+    question, answer = (grids(frame, column, KIND.shape)[7:8] for column in ("question", "answer"))
+    image = sudoku.shuffle(question, answer, np.array([5], np.uint64), KIND.shape)
     leaked = change(change(frame, 35, "question", sudoku.to_text(image[0][0])), 35, "answer", sudoku.to_text(image[1][0]))
-    verdict = checks.puzzle_checks(leaked, 4)["no_leakage"]
+    verdict = verdicts(leaked)["no_leakage"]
     assert not verdict.passed
     assert verdict.figures["first_failed"] == "training puzzle 7"
 
 
-def test_example_checks(tiny: tuple[object, Path, str]) -> None:
-    splits = {split: read_examples(tiny[1] / f"{split}.zarr") for split in SPLITS}
-    assert all(verdict.passed for verdict in checks.example_checks(tiny[1], splits, 4).values())
-    train = splits["train"]
-    train.labels[5, 0] = train.labels[5, 1]
-    failed = {name for name, verdict in checks.example_checks(tiny[1], splits, 4).items() if not verdict.passed}
-    assert "label_solves_input" in failed
-    train.labels[:] = 2
-    failed = {name for name, verdict in checks.example_checks(tiny[1], splits, 4).items() if not verdict.passed}
-    assert {"class_balance", "clues_kept"} <= failed
+@pytest.mark.parametrize("online", [False, True])
+def test_example_checks(tmp_path: Path, online: bool) -> None:
+    folder, _ = datasets.write_dataset(Layout(tmp_path), "x", puzzles(), KIND, augmentations=3, seed=0, online=online)
+    assert all(verdict.passed for verdict in checks.example_checks(folder, KIND).values())
+    path = folder / "test.zarr"
+    whole = read_examples(path)
+    whole.labels[5, 0] = whole.labels[5, 1]
+    shutil.rmtree(path)
+    write_examples(path, whole)
+    found = checks.example_checks(folder, KIND)
+    assert {name for name, verdict in found.items() if not verdict.passed} == {"hash_matches_content"}
+    write_manifest(folder)
+    found = checks.example_checks(folder, KIND)
+    assert {name for name, verdict in found.items() if not verdict.passed} >= {"label_solves_input"}
+    assert found["label_solves_input"].figures["first_failed"] == "test example 5"
+
+
+def test_online_examples_are_the_stored_ones(tmp_path: Path) -> None:
+    sources = []
+    for online in (False, True):
+        folder, _ = datasets.write_dataset(Layout(tmp_path / str(online)), "x", puzzles(), KIND, augmentations=3, seed=0, online=online)
+        sources.append(open_source(folder / "train.zarr"))
+    index = np.arange(sources[0].example_offsets[-1])[::-1]
+    for stored, computed in zip(*(source.rows(index) for source in sources), strict=True):
+        np.testing.assert_array_equal(stored, computed)
+    assert sources[0].header == sources[1].header
 
 
 def test_loss_and_chance() -> None:
@@ -77,22 +110,22 @@ def test_loss_and_chance() -> None:
     assert not checks.finite_loss(pl.DataFrame({"loss": [1.0, float("nan")]})).passed
     assert not checks.finite_loss(pl.DataFrame({"loss": []}, schema={"loss": pl.Float64})).passed
     for low, passed in ((0.3, True), (0.2, False)):
-        assert checks.above_chance(pl.DataFrame({"metric": ["cell_accuracy"], "low": [low]}), 4).passed == passed
+        assert checks.above_chance(pl.DataFrame({"metric": ["cell_accuracy"], "low": [low]}), 0.25).passed == passed
 
 
 @pytest.mark.filterwarnings("ignore::dagster.PreviewWarning", "ignore::dagster.BetaWarning")
 def test_a_failing_blocking_check_stops_what_is_downstream(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     entry = Benchmark(title="leaky", source=SOURCE, recipe=TINY)
-    assets = build_benchmark("leaky", entry, VARIANTS, variant_seed_partitions(VARIANTS))
+    graph = build_benchmark("leaky", entry, VARIANTS, variant_seed_partitions(VARIANTS))
     good_table = puzzles()
     bad_table = change(good_table, 3, "question", "." * 16)
 
     def run(frame: pl.DataFrame) -> dg.ExecuteInProcessResult:
-        monkeypatch.setattr(datasets, "generated_puzzles", lambda _: frame)
+        monkeypatch.setattr(assets.sudoku, "generated_puzzles", lambda _: frame)
         resources: dict[str, Any] = {"store": Store(root=str(tmp_path)), "pipes": dg.PipesSubprocessClient()}
         keys = [dg.AssetKey(["leaky", stage]) for stage in ("puzzles", "examples")]
         with dg.DagsterInstance.ephemeral() as instance:
-            return dg.materialize(assets, selection=keys, resources=resources, instance=instance, raise_on_error=False)
+            return dg.materialize(graph, selection=keys, resources=resources, instance=instance, raise_on_error=False)
 
     failed = run(bad_table)
     assert not failed.success
@@ -118,7 +151,7 @@ def test_score_rows() -> None:
     predictions = pl.DataFrame(
         {"solved": [True, False], "cell_accuracy": [1.0, 0.5], "steps": [1, 3], "solved_after": [[False, True], [False, False]]}
     )
-    rows = {(row["metric"], row["k"]): row["value"] for row in score_rows(predictions)}
+    rows = {(row.metric, row.k): row.value for row in score_rows(predictions)}
     assert rows == {
         ("exact_accuracy", None): 0.5,
         ("cell_accuracy", None): 0.75,
@@ -131,8 +164,6 @@ def test_score_rows() -> None:
 def test_ablation_table_puts_ours_beside_the_published() -> None:
     scores = pl.DataFrame(
         {
-            "metric": ["exact_accuracy"] * 3,
-            "split": ["test"] * 3,
             "variant": ["trm_mlp", "trm_mlp", "mine"],
             "value": [0.8, 0.9, 0.2],
             "low": [0.7, 0.8, 0.1],
@@ -161,4 +192,7 @@ def test_ablation_table_puts_ours_beside_the_published() -> None:
     # A seed with another configuration, or another number of puzzles, is not averaged with the latest.
     for column, value in (("config_hash", "other"), ("data_version", "other"), ("n", 3)):
         older = scores.with_columns(pl.Series(column, [value, *scores[column][1:]]), pl.Series("created_at", ["2025", "2026", "2026"]))
-        assert ablation_table(older, {}, None, "x").filter(pl.col("name") == "trm_mlp").select("ours", "seeds").row(0) == (0.9, 1)
+        assert ablation_table(comparable(older), {}, None, "x").filter(pl.col("name") == "trm_mlp").select("ours", "seeds").row(0) == (
+            0.9,
+            1,
+        )

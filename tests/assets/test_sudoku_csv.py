@@ -6,15 +6,18 @@ import threading
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from assets.benchmarks import PuzzleFile
 from assets.common import FileConfig
-from assets.datasets import imported_puzzles
+from assets.kinds import Imported
 from assets.sources import SourceError
+from assets.sudoku import SudokuKind
 from assets.sudoku_csv import read_sudoku_csv
 from trm_model.puzzles import sudoku
 from trm_model.puzzles.sudoku import SHAPES
@@ -155,28 +158,56 @@ def test_from_a_url(tmp_path: Path) -> None:
             thread.join()
 
 
+def imported(**config: Any) -> Imported:
+    return SudokuKind(9).puzzles(PuzzleFile(kind="sudoku", side=9), FileConfig(**config), print)
+
+
 def test_splits(tmp_path: Path) -> None:
     path, other = tmp_path / "x.csv", tmp_path / "y.csv"
     path.write_text(GOOD)
-    frame, sources = imported_puzzles(FileConfig(path=str(path), test_share=0.34), 9)
-    assert frame["split"].value_counts().sort("split").rows() == [("test", 2), ("train", 4)]
-    assert frame["form"].n_unique() == 6
-    assert set(sources) == {"file", "split"}
-    assert imported_puzzles(FileConfig(path=str(path), seed=1), 9)[0]["question"].to_list() != frame["question"].to_list()
-    assert len(imported_puzzles(FileConfig(path=str(path), train_puzzles=2, test_puzzles=1), 9)[0]) == 3
+    found = imported(path=str(path), test_share=0.34)
+    assert found.frame["split"].value_counts().sort("split").rows() == [("test", 2), ("train", 4)]
+    assert found.frame["form"].n_unique() == 6
+    assert set(found.sources) == {"file", "split"}
+    assert imported(path=str(path), seed=1).frame["question"].to_list() != found.frame["question"].to_list()
+    assert len(imported(path=str(path), train_puzzles=2, test_puzzles=1).frame) == 3
     other.write_text("\n".join([HEADER, shuffled(2)]))
     with pytest.raises(SourceError, match="is also in"):
-        imported_puzzles(FileConfig(path=str(path), test_path=str(other)), 9)
-    with pytest.raises(SourceError, match="test_share=1.5"):
-        imported_puzzles(FileConfig(path=str(path), test_share=1.5), 9)
+        imported(path=str(path), test_path=str(other))
+    with pytest.raises(SourceError, match=r"test_share=1\.5"):
+        imported(path=str(path), test_share=1.5)
+    with pytest.raises(SourceError, match=r"give puzzles\.path"):
+        imported()
     path.write_text("\n".join([HEADER, ROWS[0]]))
     with pytest.raises(SourceError, match="no puzzles are left for the train split"):
-        imported_puzzles(FileConfig(path=str(path)), 9)
+        imported(path=str(path))
+
+
+def test_from_the_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a network: huggingface_hub's download is replaced, the rest is what a user's machine runs."""
+    (tmp_path / "train.csv").write_text("\n".join([HEADER, *ROWS[:4]]))
+    (tmp_path / "test.csv").write_text("\n".join([HEADER, *ROWS[4:]]))
+    entry = PuzzleFile(kind="sudoku", side=9, repository="sapientinc/sudoku-extreme", train_puzzles=3)
+    fetched: list[tuple[str, str, str]] = []
+
+    def download(repository: str, name: str, *, repo_type: str) -> str:
+        fetched.append((repository, name, repo_type))
+        return str(tmp_path / name)
+
+    monkeypatch.setattr("huggingface_hub.hf_hub_download", download)
+    frame = SudokuKind(9).puzzles(entry, FileConfig(), print).frame
+    assert frame["split"].to_list() == ["train"] * 3 + ["test"] * 2
+    assert fetched == [(entry.repository, f"{split}.csv", "dataset") for split in ("train", "test")]
+
+    def fail(*_: object, **__: object) -> str:
+        raise OSError("no route to host")
+
+    monkeypatch.setattr("huggingface_hub.hf_hub_download", fail)
+    with pytest.raises(SourceError, match=r"sapientinc/sudoku-extreme/train\.csv: cannot be fetched \(no route to host\); give path"):
+        SudokuKind(9).puzzles(entry, FileConfig(), print)
 
 
 def test_real_files(real_sudoku: Path) -> None:
-    frame, _ = imported_puzzles(
-        FileConfig(path=str(real_sudoku / "hard_test.csv.gz"), test_share=0.2, train_puzzles=1000, test_puzzles=200), 9
-    )
+    frame = imported(path=str(real_sudoku / "hard_test.csv.gz"), test_share=0.2, train_puzzles=1000, test_puzzles=200).frame
     assert len(frame) == 1200
     assert set(frame["source"]) >= {"puzzles2_17_clue"}

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import pytest
 
 from assets.benchmarks import BENCHMARKS, GeneratedSudoku
-from assets.common import CHECKS
+from assets.common import checks_of
 from pipelines.home import VARIABLE
 from pipelines.resources import DATA_VARIABLE
 
@@ -163,5 +163,5 @@ def test_materialize_puzzles(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         assert picture.get_property("naturalWidth") > 300, "the browser could not read the picture"
 
         page.get(f"{url}?view=checks")
-        for check in CHECKS["puzzles"]:
+        for check in checks_of(BENCHMARKS["sudoku_4x4"], "puzzles"):
             shown(f"//*[@title='{check}']/following-sibling::*[normalize-space()='Succeeded']", f"check {check}, passed")

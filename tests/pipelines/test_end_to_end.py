@@ -64,7 +64,7 @@ def test_tables_lead_from_number_to_data_code_and_configuration(workplace: Workp
     run = json.loads((checkpoint.parent.parent / "run.json").read_text())
     assert run["seed"] == 1
     assert verify_manifest(Path(run["data"])) == run["data_version"] == row["data_version"]
-    assert json.loads((Path(run["data"]) / "train.zarr" / "zarr.json").read_text())["attributes"]["sources"]["puzzles"]
+    assert json.loads((Path(run["data"]) / "train.zarr" / "zarr.json").read_text())["attributes"]["header"]["sources"]["puzzles"]
 
 
 def test_tables_are_readable_as_readme_shows(workplace: Workplace) -> None:
