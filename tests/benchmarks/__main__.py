@@ -1,4 +1,4 @@
-"""Named figures, one per line, ``name value unit``: ``python -m tests.benchmarks [load|step|sudoku]``. Run nothing beside it."""
+"""Named figures, one per line, ``name value unit``: ``python -m tests.benchmarks [load|step|sudoku|maze]``. Run nothing beside it."""
 
 import gc
 import statistics
@@ -15,7 +15,7 @@ from tests.benchmarks.plain_trm import PlainTrm, plain_step
 from trm_model.ema import Ema
 from trm_model.embedding import sign_sgd_
 from trm_model.optim import make_optimizer
-from trm_model.puzzles import sudoku
+from trm_model.puzzles import maze, sudoku
 from trm_model.reasoner import Reasoner
 from trm_model.recipe import Recipe, Size
 from trm_model.supervision import Batch, Carry, supervise
@@ -152,7 +152,28 @@ def bench_sudoku() -> None:
     show("sudoku_shuffle_in_memory_per_s", len(many[0]) / (time.perf_counter() - started), "1/s")
 
 
-BENCHMARKS = {"load": bench_load, "step": bench_step, "sudoku": bench_sudoku}
+def bench_maze() -> None:
+    """Generating 30 x 30 mazes as maze_hard has them, checking them, and making examples from them; CPU time of one core."""
+    maze.generate(1, 30, seed=1, longer_than=110)
+    started = time.process_time()
+    made = maze.generate(2_000, 30, seed=0, longer_than=110)
+    show("maze_hard_generate_per_s", 2_000 / (time.process_time() - started), "1/s")
+    index = np.arange(len(made.inputs) * 8)
+    examples = maze.MazeExamples(made.inputs, made.labels, 30, copies=7, seed=0)
+    inputs, labels = examples.rows(index)
+    work: dict[str, Callable[[], object]] = {
+        "check": lambda: maze.check_examples(inputs, labels, 30),
+        "rows": lambda: examples.rows(index),
+    }
+    for name, function in work.items():
+        function()
+        started = time.process_time()
+        for _ in range(10):
+            function()
+        show(f"maze_{name}_per_s", 10 * len(index) / (time.process_time() - started), "1/s")
+
+
+BENCHMARKS = {"load": bench_load, "step": bench_step, "sudoku": bench_sudoku, "maze": bench_maze}
 
 
 def main(arguments: list[str]) -> int:
