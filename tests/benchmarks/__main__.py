@@ -1,4 +1,4 @@
-"""Named figures, one per line, ``name value unit``: ``python -m tests.benchmarks [load|step|sudoku|arc]``. Run nothing beside it."""
+"""Named figures, one per line, ``name value unit``: ``python -m tests.benchmarks [load|step|sudoku|maze|arc]``. Run nothing beside it."""
 
 import csv
 import gc
@@ -17,7 +17,7 @@ from tests.benchmarks.plain_trm import PlainTrm, plain_step
 from trm_model.ema import Ema
 from trm_model.embedding import sign_sgd_
 from trm_model.optim import make_optimizer
-from trm_model.puzzles import arc, arc_examples, sudoku
+from trm_model.puzzles import arc, arc_examples, maze, sudoku
 from trm_model.puzzles.sudoku_examples import SudokuExamples, check_examples
 from trm_model.reasoner import Reasoner
 from trm_model.recipe import Recipe, Size
@@ -200,7 +200,28 @@ def bench_arc() -> None:
         show(name, len(index) / statistics.median(seconds), "1/s")
 
 
-BENCHMARKS = {"load": bench_load, "step": bench_step, "sudoku": bench_sudoku, "arc": bench_arc}
+def bench_maze() -> None:
+    """Generating 30 x 30 mazes as maze_hard has them, checking them, and making examples from them; CPU time of one core."""
+    maze.generate(1, 30, seed=1, longer_than=110)
+    started = time.process_time()
+    made = maze.generate(2_000, 30, seed=0, longer_than=110)
+    show("maze_hard_generate_per_s", 2_000 / (time.process_time() - started), "1/s")
+    index = np.arange(len(made.inputs) * 8)
+    examples = maze.MazeExamples(made.inputs, made.labels, 30, copies=7, seed=0)
+    inputs, labels = examples.rows(index)
+    work: dict[str, Callable[[], object]] = {
+        "check": lambda: maze.check_examples(inputs, labels, 30),
+        "rows": lambda: examples.rows(index),
+    }
+    for name, function in work.items():
+        function()
+        started = time.process_time()
+        for _ in range(10):
+            function()
+        show(f"maze_{name}_per_s", 10 * len(index) / (time.process_time() - started), "1/s")
+
+
+BENCHMARKS = {"load": bench_load, "step": bench_step, "sudoku": bench_sudoku, "maze": bench_maze, "arc": bench_arc}
 
 
 def main(arguments: list[str]) -> int:
