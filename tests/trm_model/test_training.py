@@ -13,6 +13,7 @@ from tests.trm_model.recipes import TINY, tiny_spec
 from trm_model import checkpoint as checkpoints
 from trm_model.batches import DeviceExamples, Position, Sampler
 from trm_model.evaluation import Evaluation, evaluate
+from trm_model.noise import Noise
 from trm_model.run import RunSpec
 from trm_model.supervision import Carry, supervise
 from trm_model.training import Execution, TrainingError, build, train
@@ -188,10 +189,11 @@ def test_evaluation_equals_supervision_steps_in_any_batching(tiny: tuple[object,
     np.testing.assert_array_equal(results[0].predictions, results[1].predictions)
     assert results[0].predictions.shape == (20, 3, 16)
     assert len(evaluate(model, data, max_steps=1, batch_size=8, limit=11).labelled_cells) == 11
-    carry = Carry.fresh(model, data.gather(np.arange(20)))
+    noise = Noise(0, torch.arange(20))
+    carry = Carry.fresh(model, data.gather(np.arange(20)), noise)
     with torch.no_grad():
         for step in range(3):
-            result = supervise(model, carry, max_steps=3)
+            result = supervise(model, carry, max_steps=3, noise=noise)
             carry = result.carry
             np.testing.assert_array_equal(results[0].right_cells[:, step], result.losses.right_cells.numpy())
             np.testing.assert_allclose(results[0].halt_logits[:, step], result.output.halt_logits.numpy(), rtol=1e-4)

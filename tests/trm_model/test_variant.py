@@ -47,7 +47,7 @@ def test_round_trip(name: str) -> None:
         ({"cycles": 1, "backprop": LastCycles(2)}, "expected a count of 1 to 1"),
         ({"backprop": LastCalls(22)}, "expected a count of 1 to 21"),
         ({"networks": "both"}, "networks='both': expected one of shared, separate"),
-        ({"halting": "dice"}, "halting='dice': expected one of bce, none"),
+        ({"halting": "dice"}, "halting='dice': expected one of bce, q_learning, compared, solved, none"),
     ],
 )
 def test_invalid_variants_are_refused(changes: dict[str, Any], message: str) -> None:
