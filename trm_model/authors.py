@@ -10,7 +10,7 @@ import zipfile
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from pickle import UnpicklingError  # noqa: S403 - the error alone: torch.load is called with weights_only=True
+from pickle import UnpicklingError
 from typing import Any, Literal, get_args
 
 import torch
@@ -242,7 +242,8 @@ def infer(state: Mapping[str, Tensor]) -> Shapes:
     tokens = state.get("inner.embed_tokens.embedding_weight")
     if tokens is None or not low + high:
         raise ConfigurationError(
-            f"no state dict of TRM, HRM or DRM: expected inner.embed_tokens.embedding_weight and layers, found {', '.join(sorted(state)[:3])}"
+            "no state dict of TRM, HRM or DRM: expected inner.embed_tokens.embedding_weight and layers, "
+            f"found {', '.join(sorted(state)[:3])}; give another file"
         )
     level = "L_level" if low else "H_level"
     width = tokens.shape[1]
@@ -314,7 +315,8 @@ def load(
     if isinstance(content, dict) and isinstance(content.get("model"), dict):
         content = content["model"]
     if not isinstance(content, dict) or not all(isinstance(k, str) and isinstance(v, Tensor) for k, v in content.items()):
-        raise ConfigurationError(f"{path}: {type(content).__name__} found, expected a state dict, names to tensors; save model.state_dict()")
+        found = type(content).__name__
+        raise ConfigurationError(f"{path}: {found} found, expected a state dict, names to tensors; save model.state_dict()")
     state: dict[str, Tensor] = {shared_name(name): tensor for name, tensor in content.items()}
     try:
         return _build(state, heads, length, variant, prefix, num_puzzles, resize, precision)

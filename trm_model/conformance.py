@@ -1,8 +1,8 @@
 """Ours against numbers recorded from the authors' code: ``python -m trm_model.conformance DIR``.
 
-DIR holds ``configs.json``, or one ``NAME.json`` per model, and one ``.npz`` per model (see the recordings' README). One line per file and value with the largest
-absolute error (of predictions: how many differ) and the tolerance there; models not built yet are named and skipped; exit code 1
-on any mismatch, 2 if DIR cannot be read.
+DIR holds ``configs.json``, or one ``NAME.json`` per model, and one ``.npz`` per model (see the recordings' README). One line per file and
+value with the largest absolute error (of predictions: how many differ) and the tolerance there; models not built here are named and
+skipped; exit code 1 on any mismatch, 2 if DIR cannot be read.
 """
 
 import json

@@ -80,7 +80,10 @@ class GatedNorm:
 
 @dataclass(frozen=True, slots=True)
 class ShortConvolution:
-    """SwiGLU over channels with a depthwise convolution over ``width`` positions, then silu, before the last product (URM, arXiv 2512.14693)."""
+    """SwiGLU over channels with a depthwise convolution over ``width`` positions, then silu, before its last product.
+
+    URM, arXiv 2512.14693.
+    """
 
     width: int = 2
 
@@ -281,7 +284,7 @@ class Variant:
             _require_at_least(self, "answer_layers", 1)
         require(
             self.answer_layers is None or self.networks == "separate",
-            f"answer_layers={self.answer_layers} with networks='shared': one network has one depth; use networks='separate' or leave it out",
+            f"answer_layers={self.answer_layers} with networks='shared': one network has one depth; use networks='separate'",
         )
         require(
             self.latent_updates >= self.latents,
@@ -380,9 +383,7 @@ class Variant:
 
 _TRM_MLP = Variant()
 _TRM = replace(_TRM_MLP, mixer=Attention())
-_HRM = replace(
-    _TRM, networks="separate", layers=4, latent_updates=2, cycles=2, backprop=LastCalls(2), halting="q_learning", ema=False
-)
+_HRM = replace(_TRM, networks="separate", layers=4, latent_updates=2, cycles=2, backprop=LastCalls(2), halting="q_learning", ema=False)
 _NOISY = NoisyStart()
 _DRM = replace(_TRM, latent_updates=4, start=_NOISY)
 _GATED_NORM = replace(_TRM_MLP, feed_forward=GatedNorm())
@@ -394,9 +395,7 @@ VARIANTS: dict[str, Variant] = {
     "trm_mlp": _TRM_MLP,
     "trm": _TRM,
     "hrm": _HRM,
-    "direct": Variant(
-        mixer=Attention(), layers=8, latents=0, latent_updates=0, cycles=1, deep_supervision=False, ema=False
-    ),
+    "direct": Variant(mixer=Attention(), layers=8, latents=0, latent_updates=0, cycles=1, deep_supervision=False, ema=False),
     "drm": _DRM,
     # TRM, Table 1: one changed field against trm_mlp.
     "with_act": replace(_TRM_MLP, halting="q_learning"),

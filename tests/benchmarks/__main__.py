@@ -14,7 +14,8 @@ import torch
 from tests.benchmarks.plain_trm import PlainTrm, plain_step
 from trm_model.ema import Ema
 from trm_model.embedding import sign_sgd_
-from trm_model.optim import make_optimizer
+from trm_model.noise import Noise
+from trm_model.optim import make_optimizers
 from trm_model.puzzles import sudoku
 from trm_model.reasoner import Reasoner
 from trm_model.recipe import Recipe, Size
@@ -40,14 +41,15 @@ def ours(name: str) -> tuple[Reasoner, Callable[[], torch.Tensor]]:
     model = Reasoner(
         VARIANTS[name], recipe.size, vocabulary=VOCABULARY, length=LENGTH, num_puzzles=1, generator=torch.Generator().manual_seed(0)
     )
-    optimizer, ema, batch = make_optimizer(model.parameters(), recipe), Ema(model, recipe.ema_decay), random_batch()
+    (optimizer,), ema, batch = make_optimizers(model, recipe), Ema(model, recipe.ema_decay), random_batch()
     for group in optimizer.param_groups:
         group["lr"] = recipe.learning_rate
-    carry = Carry.fresh(model, batch)
+    noise = Noise(0, torch.arange(BATCH))
+    carry = Carry.fresh(model, batch, noise)
 
     def step() -> torch.Tensor:
         nonlocal carry
-        result = supervise(model, carry, max_steps=recipe.max_steps)
+        result = supervise(model, carry, max_steps=recipe.max_steps, noise=noise)
         loss = result.losses.total / BATCH
         optimizer.zero_grad()
         loss.backward()

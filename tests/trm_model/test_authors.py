@@ -10,11 +10,24 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from trm_model import authors, conformance
-from trm_model.authors import DIRECT_CLASS, HRM_CLASS, TRM_CLASS, infer, load, names, save, shared_name, size_of, to_ours, to_theirs, variant_of
+from trm_model.authors import (
+    DIRECT_CLASS,
+    HRM_CLASS,
+    TRM_CLASS,
+    infer,
+    load,
+    names,
+    save,
+    shared_name,
+    size_of,
+    to_ours,
+    to_theirs,
+    variant_of,
+)
 from trm_model.noise import Noise
 from trm_model.reasoner import Reasoner
 from trm_model.supervision import Batch, Carry, supervise
-from trm_model.variant import ConfigurationError, LastCalls, NoisyStart, VARIANTS
+from trm_model.variant import VARIANTS, ConfigurationError, LastCalls, NoisyStart
 
 
 def config(name: str = TRM_CLASS, **changes: Any) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,17 +10,28 @@ import torch
 from torch.nn import functional as F
 
 from trm_model import onednn
+from trm_model.anderson import MEMORY, RIDGE, Anderson
 from trm_model.ema import Ema
 from trm_model.embedding import sign_sgd_
 from trm_model.halting import earliest_halts, halts
-from trm_model.layers import inner_width, linear, rms_norm, swiglu, truncated_normal
-from trm_model.losses import IGNORE, log_stablemax, losses
+from trm_model.layers import (
+    ConvolvedSwiGlu,
+    GatedNormSwiGlu,
+    MixtureOfExperts,
+    SwiGlu,
+    inner_width,
+    linear,
+    rms_norm,
+    swiglu,
+    truncated_normal,
+)
+from trm_model.losses import IGNORE, going_on, log_stablemax, losses
 from trm_model.noise import Noise
 from trm_model.optim import AdamAtan2, make_optimizers, warmup
 from trm_model.reasoner import Output, Reasoner, State
 from trm_model.recipe import Recipe, Size
 from trm_model.supervision import Batch, Carry, supervise
-from trm_model.variant import VARIANTS, Attention, Dense, LastCalls, NoisyStart, TokenMlp, Variant
+from trm_model.variant import VARIANTS, Attention, Dense, Experts, LastCalls, NoisyStart, RandomStart, TokenMlp, Variant
 
 NOISE = Noise(0, torch.arange(5))
 SIZE = Size(width=16, heads=2, prefix=2, puzzle_width=24)
@@ -79,10 +91,26 @@ def test_initial_weights_have_the_stated_moments() -> None:
     assert weights.mean().item() == pytest.approx(0.0, abs=0.005)
     # Cut at two standard deviations of the normal that is cut, whose spread is 1 / 0.8796 times that of the result.
     assert weights.abs().max().item() == pytest.approx(2 * 0.3 / 0.87962566, rel=0.01)
-    model = make(VARIANTS["trm"])
-    assert (model.halt_weight == 0).all()
-    assert (model.halt_bias == -5).all()
+
+
+@pytest.mark.parametrize("name", ["trm", "trm_mlp", "hrm", "direct", "drm"])
+def test_initial_models_are_the_authors(name: str) -> None:
+    """Each weight's spread is that of its fan-in (embeddings: of the width), fixed vectors have 1, the head -5, puzzle rows 0."""
+    model = make(VARIANTS[name], Size(width=64, heads=4, prefix=2, puzzle_width=64))
+    for key, weight in model.named_parameters():
+        if key in ("halt_weight", "halt_bias"):
+            assert (weight == (0.0 if key == "halt_weight" else -5.0)).all()
+        else:
+            expected = weight.shape[1] ** -0.5
+            assert weight.std().item() == pytest.approx(expected, rel=5 * weight.numel() ** -0.5), key
+            assert abs(weight.mean().item()) < 5 * expected * weight.numel() ** -0.5, key
+    for fixed in (model.answer_start, *model.latent_starts):
+        assert fixed.std().item() == pytest.approx(1.0, rel=0.4)
+        assert fixed.abs().max() < 2.0 / 0.8796 + 1e-3
+    state = model.start(NOISE)
+    assert all((x == x[0, 0]).all() for x in (state.answer, *state.latents))
     assert (model.puzzle_rows == 0).all()
+    assert "answer_start" not in dict(model.named_parameters())
 
 
 def test_stablemax_is_the_formula_and_has_finite_gradients() -> None:
@@ -113,6 +141,16 @@ def test_losses_count_labelled_cells_only() -> None:
 
 def test_halting_and_exploration() -> None:
     zero = torch.zeros(4)
+    both = torch.tensor([2.0, 0.5, 0.0, 0.0])
+    for halting in ("q_learning", "compared"):
+        values = torch.tensor([1.0, 1.0, -1.0, -1.0])
+        assert halts(values, both, zero > 0, torch.tensor([1, 3, 3, 4]), halting=halting, max_steps=4).tolist() == [
+            False,
+            True,
+            False,
+            True,
+        ]
+    assert halts(-both, zero, both > 0, torch.ones(4), halting="solved", max_steps=4).tolist() == [True, True, False, False]
     logits, steps = torch.tensor([1.0, 1.0, -1.0, -1.0]), torch.tensor([1, 3, 3, 4])
     assert halts(logits, zero, zero > 0, steps, halting="bce", max_steps=4).tolist() == [True, True, False, True]
     earliest = torch.tensor([2, 2, 0, 5])
@@ -147,6 +185,24 @@ def test_adam_atan2_equals_its_formula() -> None:
         update = np.arctan2(mean / (1 - 0.9**step), np.sqrt(square / (1 - 0.95**step)))
         expected = expected * (1 - 0.01 * 0.1) - 0.01 * update
     np.testing.assert_allclose(weight.detach().numpy(), expected, rtol=1e-5)
+
+
+def test_muon_takes_the_matrices_of_the_networks_and_orthogonalises() -> None:
+    model = make(VARIANTS["muon"])
+    others, muon = make_optimizers(model, Recipe(weight_decay=0.0))
+    assert {id(p) for p in muon.param_groups[0]["params"]} == {id(p) for p in model.networks.parameters()}
+    assert len(others.param_groups[0]["params"]) + len(muon.param_groups[0]["params"]) == len(list(model.parameters()))
+    weight = next(iter(model.networks.parameters()))
+    before = weight.detach().clone()
+    for p in model.parameters():
+        p.grad = torch.randn(p.shape, generator=generator(7))
+    for optimizer in (others, muon):
+        optimizer.param_groups[0]["lr"] = 0.01
+        optimizer.step()
+    values = torch.linalg.svdvals(weight.detach() - before)
+    # Newton and Schulz's iteration leaves singular values between 0.7 and 1.2, times the rescaled rate.
+    assert (values.max() / values.min()).item() < 2.0
+    assert values.mean().item() == pytest.approx(0.01 * 0.2 * math.sqrt(max(weight.shape)), rel=0.3)
 
 
 def test_ema_and_warmup_closed_forms() -> None:
@@ -224,3 +280,176 @@ def test_refill_replaces_halted_examples_only() -> None:
     assert (mixed.batch.inputs[~halted] == old.inputs[~halted]).all()
     assert (mixed.state.answer[0] == model.answer_start).all()
     assert (mixed.state.answer[1] == carry.state.answer[1]).all()
+
+
+def test_gated_norm_short_convolution_and_experts_equal_their_formulas() -> None:
+    g, x = generator(), torch.randn(2, 5, 16, generator=generator(3))
+
+    def halves(weight: torch.Tensor, rows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        inner = len(weight) // 2
+        return F.silu(rows @ weight[:inner].T), rows @ weight[inner:].T
+
+    gated = GatedNormSwiGlu(16, 4.0, g)
+    gate, up = halves(gated.gate_up, x)
+    normed = up / (up.square().mean(-1, keepdim=True) + 1e-5).sqrt()
+    torch.testing.assert_close(gated(x), (gate * normed) @ gated.down.T, rtol=1e-4, atol=1e-5)
+
+    convolved = ConvolvedSwiGlu(16, 4.0, 3, g)
+    gate, up = halves(convolved.gate_up, x)
+    inner = gate * up
+    summed = torch.zeros_like(inner)
+    for position in range(5):
+        for tap in range(3):
+            if position + tap - 2 >= 0:
+                summed[:, position] += convolved.kernel[:, 0, tap] * inner[:, position + tap - 2]
+    torch.testing.assert_close(convolved(x), F.silu(summed) @ convolved.down.T, rtol=1e-4, atol=1e-5)
+
+    experts = MixtureOfExperts(16, 4.0, Experts(4, 2), g)
+    with torch.no_grad():
+        expected = torch.zeros_like(x)
+        for b in range(2):
+            for position in range(5):
+                scores = experts.router @ x[b, position]
+                best = scores.argsort(descending=True)[:2]
+                for weight, number in zip(scores[best].softmax(-1), best.tolist(), strict=True):
+                    expert = experts.experts[number]
+                    gate, up = halves(expert.gate_up, x[b, position])  # type: ignore[arg-type]
+                    expected[b, position] += weight * ((gate * up) @ expert.down.T)  # type: ignore[operator]
+        torch.testing.assert_close(experts(x), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_token_mlp_alone_takes_the_gated_norm() -> None:
+    model = make(VARIANTS["gated_norm"])
+    assert {type(m) for m in model.modules() if isinstance(m, SwiGlu)} == {GatedNormSwiGlu}
+    assert {type(m) for m in make(VARIANTS["short_convolution"]).modules() if isinstance(m, SwiGlu)} == {ConvolvedSwiGlu}
+
+
+def contraction(width: int) -> torch.Tensor:
+    """A symmetric matrix with eigenvalues from -0.95 to 0.95."""
+    basis = torch.linalg.qr(torch.randn(width, width, generator=generator(9)))[0]
+    return basis @ torch.diag(torch.linspace(-0.95, 0.95, width)) @ basis.T
+
+
+def test_anderson_equals_least_squares_and_finds_a_fixed_point_sooner() -> None:
+    g = generator()
+    matrix = contraction(12)
+    shift = torch.randn(3, 12, generator=g)
+    solution = torch.linalg.solve(torch.eye(12) - matrix, shift.T).T
+    solver, plain, point = Anderson(), torch.zeros(3, 12), torch.zeros(3, 12)
+    points, values = [], []
+    for _ in range(8):
+        value = point @ matrix.T + shift
+        points.append(point)
+        values.append(value)
+        point, plain = solver.next(point, value), plain @ matrix.T + shift
+        f, r = (torch.stack(rows[-MEMORY:], 1).double() for rows in (values, [v - p for v, p in zip(values, points, strict=True)]))
+        for example in range(3):
+            # Eliminating the constraint: a = (1 - sum b, b), with the ridge as extra rows.
+            difference = r[example, 1:] - r[example, :1]
+            size = len(difference)
+            ridge = math.sqrt(RIDGE) * torch.cat((-torch.ones(1, size), torch.eye(size))).double()
+            left = torch.cat((difference.T, ridge))
+            right = torch.cat((-r[example, 0], -math.sqrt(RIDGE) * torch.eye(size + 1).double()[0]))
+            b = torch.linalg.lstsq(left, right.unsqueeze(1)).solution[:, 0]
+            weights = torch.cat((1.0 - b.sum()[None], b))
+            torch.testing.assert_close(point[example].double(), weights @ f[example], rtol=1e-3, atol=1e-3)
+    assert (point - solution).norm() < 0.3 * (plain - solution).norm()
+
+
+def test_the_fixed_point_variant_ends_nearer_to_one() -> None:
+    """With a contraction for a network: |f(z) - z| at the last latent call of the first cycle."""
+    residuals: list[float] = []
+    for solver in ("iteration", "anderson"):
+        model, calls = make(replace(VARIANTS["trm"], solver=solver, latent_updates=8, cycles=2)), list[tuple[torch.Tensor, torch.Tensor]]()
+        network = torch.nn.Linear(16, 16, bias=False)
+        with torch.no_grad():
+            network.weight.copy_(contraction(16))
+
+        def record(_module: object, given: tuple[torch.Tensor], out: torch.Tensor, seen: list[Any] = calls) -> None:
+            seen.append((given[0].detach(), out.detach()))
+
+        network.register_forward_hook(record)
+        model.networks[0] = network
+        examples, carry = batch(), Carry.fresh(model, batch(), NOISE)
+        supervise(model, carry, max_steps=4, noise=NOISE)
+        given, out = calls[7]
+        z = given - carry.state.answer - model.embed(examples.inputs, model.puzzle_rows[examples.puzzle_ids]).detach()
+        residuals.append((out - z).norm().item())
+    assert residuals[1] < 0.5 * residuals[0]
+
+
+def test_going_on_has_the_best_following_head_as_target() -> None:
+    state = State(torch.zeros(3, 3, 1), ())
+    now, following = (
+        Output(torch.zeros(3, 2, 2), torch.tensor(halt), torch.tensor(go_on), state)
+        for halt, go_on in (([0.0, 0.0, 0.0], [0.3, -0.2, 1.0]), ([1.0, -1.0, -2.0], [0.5, 2.0, 3.0]))
+    )
+    targets = [1 / (1 + math.exp(-x)) for x in (1.0, 2.0, -2.0)]
+    log = [[math.log(1 / (1 + math.exp(-x))), math.log(1 - 1 / (1 + math.exp(-x)))] for x in (0.3, -0.2, 1.0)]
+    expected = torch.tensor([-(t * yes + (1 - t) * no) for t, (yes, no) in zip(targets, log, strict=True)])
+    torch.testing.assert_close(going_on(now, following, torch.tensor([False, False, True])), expected)
+
+
+def test_the_winner_of_several_starts_is_trained_alone() -> None:
+    model, examples = make(VARIANTS["winner_takes_all"]), batch()
+    carry = Carry.fresh(model, examples, NOISE)
+    assert carry.state.answer.shape[0] == 4 * 5
+    assert not torch.equal(carry.state.latents[0][:5], carry.state.latents[0][5:10])
+    step = supervise(model, carry, max_steps=4, noise=NOISE)
+    wide, draws = examples.repeat(4), NOISE.repeat(4)
+    every = losses(model(wide.inputs, model.puzzle_rows[wide.puzzle_ids], carry.state, draws), wide.labels)
+    torch.testing.assert_close(step.losses.answer, every.answer.view(4, 5).amin(0))
+    torch.testing.assert_close(step.losses.halt, every.halt.view(4, 5).mean(0))
+    # Halted examples start anew with all their starts, the others go on with all of theirs.
+    halted = torch.tensor([True, False, False, True, False])
+    mixed = replace(step.carry, halted=halted).refill(model, examples, NOISE)
+    kept = (~halted).repeat(4)
+    assert torch.equal(mixed.state.latents[0][kept], step.carry.state.latents[0][kept])
+    assert torch.equal(mixed.state.latents[0][~kept], carry.state.latents[0][~kept])
+
+
+def test_loss_weights_of_the_curriculum_and_softmax() -> None:
+    model = make(VARIANTS["depth_curriculum"])
+    carry = replace(Carry.fresh(model, batch(), NOISE), steps=torch.arange(5))
+    step = supervise(model, carry, max_steps=16, noise=NOISE, stage=model.variant.stage(0.1))
+    each = step.losses.answer + 0.5 * step.losses.halt
+    torch.testing.assert_close(step.losses.total, (0.7 ** torch.arange(5) * each).sum())
+    logits, labels = torch.randn(2, 3, 4, generator=generator()), torch.tensor([[1, IGNORE, 2], [0, 1, 3]])
+    halt = torch.zeros(2)
+    soft = losses(Output(logits, halt, halt, State(torch.zeros(2, 3, 1), ())), labels, loss="softmax")
+    expected = torch.stack([F.cross_entropy(logits[i].double(), labels[i], ignore_index=IGNORE) for i in range(2)])
+    torch.testing.assert_close(soft.answer, expected)
+
+
+def test_tied_embeddings_have_one_table() -> None:
+    model, untied = make(VARIANTS["tied_embeddings"]), make(VARIANTS["trm_mlp"])
+    assert untied.num_parameters - model.num_parameters == 6 * 16
+    assert "head" not in model.state_dict()
+
+
+def test_perturbed_states_are_carried_in_training_only() -> None:
+    model = make(VARIANTS["sprm"])
+    carry = Carry.fresh(model, batch(), NOISE)
+    trained = supervise(model, carry, max_steps=4, noise=NOISE)
+    with torch.no_grad():
+        tested = supervise(model, carry, max_steps=4, noise=NOISE)
+    torch.testing.assert_close(tested.carry.state.answer, trained.output.state.answer.detach())
+    for mine, clean in zip(
+        (trained.carry.state.answer, *trained.carry.state.latents), (tested.carry.state.answer, *tested.carry.state.latents), strict=True
+    ):
+        assert (mine - clean).std().item() == pytest.approx(0.1, rel=0.1)
+
+
+def test_noisy_latent_updates_follow_their_formula() -> None:
+    variant = replace(VARIANTS["trm"], start=RandomStart(damping=0.5, update_noise=0.2), cycles=1, latent_updates=1)
+    model, examples = make(variant), batch()
+    state = model.start(NOISE)
+    rows = model.puzzle_rows[examples.puzzle_ids]
+    with torch.no_grad():
+        z = state.latents[0]
+        f = model.networks[0](z + state.answer + model.embed(examples.inputs, rows))
+        after = model(examples.inputs, rows, state, NOISE).state.latents[0]
+    rest = after - (0.5 * z + 0.5 * f)
+    assert rest.std().item() == pytest.approx(0.2, rel=0.1)
+    assert rest.mean().item() == pytest.approx(0.0, abs=0.02)
+    assert z.std().item() == pytest.approx(1.0, rel=0.1)
