@@ -13,6 +13,7 @@ from trm_model import onednn
 from trm_model.anderson import MEMORY, RIDGE, Anderson
 from trm_model.ema import Ema
 from trm_model.embedding import sign_sgd_
+from trm_model.evaluation import rollout
 from trm_model.halting import earliest_halts, halts
 from trm_model.layers import (
     ConvolvedSwiGlu,
@@ -267,6 +268,17 @@ def test_bfloat16_follows_float32() -> None:
     assert outputs[1].state.answer.dtype == torch.bfloat16
     assert outputs[1].logits.dtype == torch.float32
     assert F.cosine_similarity(outputs[1].logits.flatten(), outputs[0].logits.flatten(), dim=0) > 0.999
+
+
+@pytest.mark.parametrize("name", [name for name in VARIANTS if "_n" not in name or name.endswith("norm")])
+def test_every_variant_runs_in_bfloat16(name: str) -> None:
+    model = make(VARIANTS[name], precision="bfloat16")
+    step = supervise(model, Carry.fresh(model, batch(), NOISE), max_steps=4, noise=NOISE)
+    step.losses.total.backward()
+    assert {x.dtype for x in (step.carry.state.answer, *step.carry.state.latents)} == {torch.bfloat16}
+    outputs = list(rollout(model, batch(), 2, NOISE))
+    assert outputs[1].logits.dtype == torch.float32
+    assert outputs[1].logits.isfinite().all()
 
 
 def test_refill_replaces_halted_examples_only() -> None:
