@@ -7,6 +7,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from trm_model.noise import Noise
+from trm_model.reasoner import Reasoner
 from trm_model.variant import NoisyStart, Order, Schedule
 
 LEVELS = 1000
@@ -65,3 +66,28 @@ def least_confident(logits: Tensor, share: float) -> Tensor:
     """The ``share`` of cells whose best token is least probable, bool [B, L]; logits [B, L, V]."""
     rank = logits.softmax(-1).amax(-1).argsort(-1).argsort(-1)
     return rank < share * logits.shape[1]
+
+
+def corrupted_answer(
+    reasoner: Reasoner, start: NoisyStart, tokens: Tensor, share: Tensor, rows: Tensor, noise: Noise, logits: Tensor | None = None
+) -> Tensor:
+    """DRM's answer: ``tokens`` int64 [B, L], of which the ``share`` [B] is corrupted -> y [B, P + L, D].
+
+    :param logits: at test, what the tokens were read from, [B, L, V]; None in training and before the first test step.
+    """
+    scaled = start.scaled or logits is None
+    if start.corruption == "gaussian":
+        y = reasoner.embed_answer(tokens, rows, scaled=scaled)
+        prefix = reasoner.size.prefix
+        part = share.to(y.dtype).view(-1, 1, 1)
+        gaussian = noise.normal("embedding", *y[:, prefix:].shape[1:]).to(y.dtype)
+        return torch.cat((y[:, :prefix], (1.0 - part).sqrt() * y[:, prefix:] + part.sqrt() * gaussian), dim=1)
+    if start.remask == "confidence" and logits is not None:
+        cells = least_confident(logits, float(share[0]))
+    else:
+        cells = choose_cells(start, share, noise, tokens.shape[1], reasoner.grid)
+    if start.corruption == "mask":
+        corrupted = torch.full_like(tokens, reasoner.mask_token)
+    else:
+        corrupted = (noise.uniform("token", tokens.shape[1]) * reasoner.vocabulary).long()
+    return reasoner.embed_answer(torch.where(cells, corrupted, tokens), rows, scaled=scaled)

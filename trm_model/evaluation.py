@@ -10,11 +10,11 @@ import torch
 from torch import Tensor
 
 from trm_model.batches import DeviceExamples
-from trm_model.corruption import LEVELS, levels_at_test
+from trm_model.corruption import LEVELS, corrupted_answer, levels_at_test
 from trm_model.losses import IGNORE
 from trm_model.noise import Noise
 from trm_model.reasoner import Output, Reasoner, State
-from trm_model.supervision import Batch, corrupted_answer
+from trm_model.supervision import Batch
 from trm_model.variant import NoisyStart, RandomStart
 
 

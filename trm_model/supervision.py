@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from trm_model.corruption import choose_cells, corrupted_share, least_confident, training_levels
+from trm_model.corruption import corrupted_answer, corrupted_share, training_levels
 from trm_model.halting import halts
 from trm_model.losses import IGNORE, Losses, going_on, losses
 from trm_model.noise import Noise
@@ -78,31 +78,6 @@ class Supervision:
     losses: Losses
     carry: Carry
     rows: Tensor
-
-
-def corrupted_answer(
-    reasoner: Reasoner, start: NoisyStart, tokens: Tensor, share: Tensor, rows: Tensor, noise: Noise, logits: Tensor | None = None
-) -> Tensor:
-    """DRM's answer: ``tokens`` int64 [B, L], of which the ``share`` [B] is corrupted -> y [B, P + L, D].
-
-    :param logits: at test, what the tokens were read from, [B, L, V]; None in training and before the first test step.
-    """
-    scaled = start.scaled or logits is None
-    if start.corruption == "gaussian":
-        y = reasoner.embed_answer(tokens, rows, scaled=scaled)
-        prefix = reasoner.size.prefix
-        part = share.to(y.dtype).view(-1, 1, 1)
-        gaussian = noise.normal("embedding", *y[:, prefix:].shape[1:]).to(y.dtype)
-        return torch.cat((y[:, :prefix], (1.0 - part).sqrt() * y[:, prefix:] + part.sqrt() * gaussian), dim=1)
-    if start.remask == "confidence" and logits is not None:
-        cells = least_confident(logits, float(share[0]))
-    else:
-        cells = choose_cells(start, share, noise, tokens.shape[1], reasoner.grid)
-    if start.corruption == "mask":
-        corrupted = torch.full_like(tokens, reasoner.mask_token)
-    else:
-        corrupted = (noise.uniform("token", tokens.shape[1]) * reasoner.vocabulary).long()
-    return reasoner.embed_answer(torch.where(cells, corrupted, tokens), rows, scaled=scaled)
 
 
 def supervise(

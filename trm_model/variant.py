@@ -280,8 +280,15 @@ class Variant:
             _require_choice(self, name, get_args(choices))
         for name, least in (("layers", 1), ("latents", 0), ("latent_updates", 0), ("cycles", 1)):
             _require_at_least(self, name, least)
+        for name in ("deep_supervision", "tied", "ema"):
+            given = getattr(self, name)
+            require(isinstance(given, bool), f"{name}={given!r}: expected true or false; change {name}")
         if self.answer_layers is not None:
             _require_at_least(self, "answer_layers", 1)
+        require(
+            self.networks == "shared" or self.latent_updates > 0,
+            "networks='separate' with latent_updates=0: the first network would never be called; use networks='shared'",
+        )
         require(
             self.answer_layers is None or self.networks == "separate",
             f"answer_layers={self.answer_layers} with networks='shared': one network has one depth; use networks='separate'",

@@ -11,11 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.trm_model.test_model import SIZE, batch, generator
-from trm_model.corruption import choose_cells, corrupted_share, least_confident, levels_at_test, training_levels
+from trm_model.corruption import choose_cells, corrupted_answer, corrupted_share, least_confident, levels_at_test, training_levels
 from trm_model.evaluation import rollout
 from trm_model.noise import Noise
 from trm_model.reasoner import Reasoner
-from trm_model.supervision import Carry, corrupted_answer, supervise
+from trm_model.supervision import Carry, supervise
 from trm_model.variant import VARIANTS, ConfigurationError, NoisyStart
 
 

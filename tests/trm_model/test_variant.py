@@ -1,10 +1,11 @@
 """Variants and recipes as data."""
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -152,6 +153,8 @@ def test_round_trip(name: str) -> None:
         ({"backprop": LastCalls(22)}, "expected a count of 1 to 21"),
         ({"networks": "both"}, "networks='both': expected one of shared, separate"),
         ({"latents": 0, "latent_updates": 0, "start": RandomStart()}, "there is no latent to start at random"),
+        ({"ema": "no"}, "ema='no': expected true or false"),
+        ({"networks": "separate", "latents": 0, "latent_updates": 0}, "the first network would never be called"),
         ({"answer_layers": 3}, "answer_layers=3 with networks='shared'"),
         ({"solver": "anderson", "latents": 2}, "a fixed point is sought for one latent"),
         ({"deep_supervision": False, "halting": "q_learning"}, "leaves nothing to go on with"),
@@ -198,6 +201,21 @@ def test_the_curriculum_deepens() -> None:
     shapes = [(stage.cycles, stage.latent_updates) for stage in (variant.stage(share) for share in (0.01, 0.3, 0.31, 0.6, 0.61, 1.0))]
     assert shapes == [(1, 2), (1, 2), (2, 4), (2, 4), (3, 6), (3, 6)]
     assert VARIANTS["trm"].stage(0.1) is VARIANTS["trm"]
+
+
+def test_a_variant_changes_one_field_of_another() -> None:
+    """Two where the papers change n together with T or the layers; the five models that others start from are excepted."""
+    aliases = {"self_attention", "hrm_n2_t2", "trm_n6_t3", "drm_gradient_4"}
+    for name, variant in VARIANTS.items():
+        distances = [
+            sum(getattr(variant, f.name) != getattr(other, f.name) for f in fields(Variant))
+            for key, other in VARIANTS.items()
+            if key != name
+        ]
+        if name in aliases:
+            assert 0 <= min(distances) <= 1
+        elif name not in ("trm_mlp", "trm", "hrm", "direct", "drm"):
+            assert min(distances) <= (2 if name in ("four_layers", "two_cycles") or re.search(r"_n\d+_t", name) else 1), name
 
 
 def test_supervision_steps() -> None:
