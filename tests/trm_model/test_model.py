@@ -231,6 +231,56 @@ def test_recursion_calls_and_gradient_depth() -> None:
         assert seen == [False] * (21 - graded) + [True] * graded
 
 
+def written_out(model: Reasoner, x: torch.Tensor) -> torch.Tensor:
+    """The last answer by the papers' nested loops (HRM Figure 4, TRM Figure 3 and its variants), without a call counter."""
+    v, start = model.variant, model.start(NOISE)
+    low, high = model.networks[0], model.networks[-1]
+    y, z = start.answer, list(start.latents)
+    one_step = isinstance(v.backprop, LastCalls)
+    for cycle in range(v.cycles):
+        last_cycle = cycle == v.cycles - 1
+        for update in range(v.latent_updates):
+            with torch.set_grad_enabled(last_cycle and (not one_step or update == v.latent_updates - 1)):
+                if not z:
+                    y = low(y + x)
+                elif len(z) == 1:
+                    z[0] = low(z[0] + y + x)
+                else:
+                    z[update % len(z)] = low(torch.stack([y, x, *z]).sum(0))
+        with torch.set_grad_enabled(last_cycle):
+            y = high(y + x) if not v.latent_updates else high(torch.stack([y, *z]).sum(0))
+    return y
+
+
+@pytest.mark.parametrize(
+    ("base", "changes"),
+    [
+        ("hrm", {"cycles": 3, "latent_updates": 1, "answer_layers": 1}),
+        ("hrm", {"cycles": 1, "latent_updates": 4, "layers": 1, "answer_layers": 2, "mixer": Attention(positions="learned")}),
+        ("hrm", {"mixer": TokenMlp(), "layers": 1}),
+        ("trm", {"cycles": 2, "latent_updates": 3, "layers": 1}),
+        ("trm", {"cycles": 1, "latent_updates": 1, "layers": 3}),
+        ("single_feature", {"cycles": 2, "latent_updates": 2}),
+        ("multi_scale", {"latents": 3, "latent_updates": 4, "cycles": 2}),
+        ("direct", {"layers": 3}),
+    ],
+)
+def test_recursion_equals_the_papers_loops(base: str, changes: dict[str, Any]) -> None:
+    model, examples = make(replace(VARIANTS[base], **changes)), batch()
+    gradients: list[list[torch.Tensor | None]] = []
+    answers: list[torch.Tensor] = []
+    for loops in (False, True):
+        x = model.embed(examples.inputs, model.puzzle_rows[examples.puzzle_ids])
+        y = written_out(model, x) if loops else model.recurse(x, model.start(NOISE), model.variant, NOISE).answer
+        answers.append(y.detach())
+        gradients.append(list(torch.autograd.grad(y.square().mean() + y[:, 3].sum(), list(model.parameters()), allow_unused=True)))
+    torch.testing.assert_close(*answers, rtol=1e-3, atol=1e-4)
+    for mine, theirs in zip(*gradients, strict=True):
+        assert (mine is None) == (theirs is None)
+        if mine is not None and theirs is not None:
+            assert F.cosine_similarity(mine.flatten(), theirs.flatten(), dim=0) > 0.999
+
+
 @pytest.mark.parametrize("name", list(VARIANTS))
 def test_every_variant_has_finite_gradients_for_every_weight(name: str) -> None:
     model = make(VARIANTS[name])
