@@ -95,7 +95,8 @@ def materialize_predictions(
         prediction_table(result, described, newest.relative_to(layout.root).as_posix()),
         stage_in=layout.root,
     )
-    steps = [*(step for step in (1, 2, 4) if step < spec.recipe.max_steps), spec.recipe.max_steps]
+    last = result.predictions.shape[1]
+    steps = [*(step for step in (1, 2, 4) if step < last), last]
     # The hardest ones the picture can show: those solved late or not at all.
     late = (-result.solved.sum(axis=1)).argsort(kind="stable")[::-1][:4]
     picture = answer_sheet(

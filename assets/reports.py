@@ -177,7 +177,7 @@ def materialize_ablation(layout: Layout, name: str, benchmark: Benchmark) -> dg.
         costs[variant] = Cost(
             model.num_parameters,
             spec.variant.depth,
-            1,
+            spec.variant.forward_passes,
             float(last["wall_seconds"].mean()),  # type: ignore[arg-type]
             float(last["examples"].mean()),  # type: ignore[arg-type]
         )

@@ -6,10 +6,9 @@ step (:mod:`trm_model.seeding`), so that no generator's state has to be kept.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from safetensors import SafetensorError
@@ -120,16 +119,21 @@ def carry_from_tensors(tensors: Mapping[str, Tensor], device: torch.device) -> C
     return Carry(Batch(t["inputs"], t["labels"], t["puzzle_ids"]), State(t["answer"], latents), t["steps"], t["halted"])
 
 
-def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
-    """The optimizer's state as ``INDEX.NAME`` tensors."""
-    state: dict[int, dict[str, Any]] = optimizer.state_dict()["state"]
-    return {f"{index}.{name}": torch.as_tensor(value) for index, values in state.items() for name, value in values.items()}
+def optimizer_tensors(optimizers: Sequence[torch.optim.Optimizer]) -> dict[str, Tensor]:
+    """The optimizers' states as ``OPTIMIZER.INDEX.NAME`` tensors."""
+    return {
+        f"{number}.{index}.{name}": torch.as_tensor(value)
+        for number, optimizer in enumerate(optimizers)
+        for index, values in optimizer.state_dict()["state"].items()
+        for name, value in values.items()
+    }
 
 
-def restore_optimizer(optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tensor]) -> None:
+def restore_optimizers(optimizers: Sequence[torch.optim.Optimizer], tensors: Mapping[str, Tensor]) -> None:
     """Put :func:`optimizer_tensors` back."""
-    state: dict[int, dict[str, Tensor]] = {}
+    states: list[dict[int, dict[str, Tensor]]] = [{} for _ in optimizers]
     for key, value in tensors.items():
-        index, name = key.split(".", 1)
-        state.setdefault(int(index), {})[name] = value
-    optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
+        number, index, name = key.split(".", 2)
+        states[int(number)].setdefault(int(index), {})[name] = value
+    for optimizer, state in zip(optimizers, states, strict=True):
+        optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})

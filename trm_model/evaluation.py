@@ -1,22 +1,26 @@
 """Evaluation: every example for all supervision steps, as the papers do."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
+from torch import Tensor
 
 from trm_model.batches import DeviceExamples
+from trm_model.corruption import LEVELS, corrupted_answer, levels_at_test
 from trm_model.losses import IGNORE
-from trm_model.reasoner import Reasoner
-from trm_model.supervision import Batch, Carry
+from trm_model.noise import Noise
+from trm_model.reasoner import Output, Reasoner, State
+from trm_model.supervision import Batch
+from trm_model.variant import NoisyStart, RandomStart
 
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """Per example: ``predictions`` uint8 [N, S, L] after each of the S supervision steps, ``right_cells`` int64 [N, S],
+    """Per example: ``predictions`` uint8 [N, S, L] after each of the S test steps, ``right_cells`` int64 [N, S],
     ``labelled_cells`` int64 [N], ``halt_logits`` float32 [N, S]."""
 
     predictions: npt.NDArray[np.uint8]
@@ -44,29 +48,67 @@ def evaluate(
     max_steps: int,
     batch_size: int,
     limit: int | None = None,
+    seed: int = 0,
     progress: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> Evaluation:
-    """Run ``max_steps`` supervision steps on the first ``limit`` (None: all) examples of ``data`` in order; nothing halts early."""
+    """Run the variant's test steps on the first ``limit`` (None: all) examples of ``data`` in order; nothing halts early.
+
+    :param max_steps: supervision steps of variants that do not set their own (:meth:`Variant.test_steps`).
+    :param seed: of test-time noise, where a variant has it; an example's noise does not depend on the batch it is in.
+    """
     parts: list[list[npt.NDArray[Any]]] = []
     total = min(len(data), limit) if limit is not None else len(data)
     for start in range(0, total, batch_size):
         stop = min(start + batch_size, total)
         batch = data.gather(np.arange(start, stop))
-        parts.append([t.cpu().numpy() for t in _evaluate_batch(reasoner, batch, max_steps)])
+        noise = Noise(seed, torch.arange(start, stop, device=data.device))
+        parts.append([t.cpu().numpy() for t in _evaluate_batch(reasoner, batch, reasoner.variant.test_steps(max_steps), noise)])
         progress(stop, total)
     return Evaluation(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
 
 
-def _evaluate_batch(reasoner: Reasoner, batch: Batch, max_steps: int) -> tuple[torch.Tensor, ...]:
-    state = Carry.fresh(reasoner, batch).state
-    rows = reasoner.puzzle_rows[batch.puzzle_ids]
+@torch.no_grad()
+def rollout(reasoner: Reasoner, batch: Batch, steps: int, noise: Noise) -> Iterator[Output]:
+    """The outputs of ``steps`` test steps, of [K * B] with K rollouts per example.
+
+    DRM (authors' code): the first step starts from a wholly corrupted answer, each next one from the last step's answer with a falling
+    share of cells corrupted again; z is kept, or starts afresh.
+    """
+    variant = reasoner.variant
+    wide, draws = batch.repeat(variant.test_rollouts), noise.repeat(variant.test_rollouts)
+    rows = reasoner.puzzle_rows[wide.puzzle_ids]
+    begin = reasoner.start(draws)
+    state, logits, levels = begin, None, [LEVELS, *levels_at_test(steps)]
+    for step in range(steps):
+        now = draws.at("step", step)
+        if isinstance(variant.start, NoisyStart):
+            tokens = torch.zeros_like(wide.inputs) if logits is None else logits.argmax(-1)
+            share = torch.full((len(tokens),), levels[step] / LEVELS, dtype=torch.float64, device=tokens.device)
+            latents = state.latents if variant.start.carried_latents else begin.latents
+            state = State(corrupted_answer(reasoner, variant.start, tokens, share, rows, now, logits), latents)
+        output = reasoner(wide.inputs, rows, state, now)
+        state, logits = output.state, output.logits
+        yield output
+
+
+def _answer(reasoner: Reasoner, output: Output, rollouts: int) -> tuple[Tensor, Tensor]:
+    """One prediction [B, L] and halting logit [B] from those of all rollouts [K * B]."""
+    predictions, halt_logits = output.logits.argmax(-1), output.halt_logits
+    if rollouts == 1:
+        return predictions, halt_logits
+    predictions, halt_logits = predictions.view(rollouts, -1, predictions.shape[-1]), halt_logits.view(rollouts, -1)
+    if isinstance(reasoner.variant.start, RandomStart):
+        best = halt_logits.argmax(0)
+        return predictions[best, torch.arange(len(best), device=best.device)], halt_logits.amax(0)
+    return predictions.mode(0).values, halt_logits.mean(0)
+
+
+def _evaluate_batch(reasoner: Reasoner, batch: Batch, steps: int, noise: Noise) -> tuple[Tensor, ...]:
     labelled = batch.labels != IGNORE
     predictions, right, logits = [], [], []
-    for _ in range(max_steps):
-        output = reasoner(batch.inputs, rows, state)
-        state = output.state
-        prediction = output.logits.argmax(-1)
+    for output in rollout(reasoner, batch, steps, noise):
+        prediction, halt_logits = _answer(reasoner, output, reasoner.variant.test_rollouts)
         predictions.append(prediction.to(torch.uint8))
         right.append(((prediction == batch.labels) & labelled).sum(-1))
-        logits.append(output.halt_logits)
+        logits.append(halt_logits)
     return torch.stack(predictions, 1), torch.stack(right, 1), labelled.sum(-1), torch.stack(logits, 1)

@@ -17,9 +17,29 @@ def earliest_halts(batch_size: int, max_steps: int, exploration: float, generato
     return torch.where(explores, drawn, 0)
 
 
-def halts(halt_logits: Tensor, steps: Tensor, *, halting: Halting, max_steps: int, earliest: Tensor | int = 0) -> Tensor:
-    """Which examples halt after ``steps`` [B] supervision steps, bool [B]: all at ``max_steps``, others by a positive logit."""
+def halts(
+    halt_logits: Tensor,
+    continue_logits: Tensor,
+    solved: Tensor,
+    steps: Tensor,
+    *,
+    halting: Halting,
+    max_steps: int,
+    earliest: Tensor | int = 0,
+) -> Tensor:
+    """Which examples halt after ``steps`` [B] supervision steps, bool [B].
+
+    All at ``max_steps``; others, from step ``earliest`` on, by a positive halting logit (``bce``), by one above the continuing logit
+    (``q_learning``, ``compared``) or when ``solved`` [B]; with ``none``, no others.
+    """
     last = steps >= max_steps
-    if halting == "none":
-        return last
-    return last | ((halt_logits > 0) & (steps >= earliest))
+    match halting:
+        case "bce":
+            wants = halt_logits > 0
+        case "q_learning" | "compared":
+            wants = halt_logits > continue_logits
+        case "solved":
+            wants = solved
+        case "none":
+            return last
+    return last | (wants & (steps >= earliest))

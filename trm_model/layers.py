@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from trm_model import onednn
 from trm_model.recipe import Size
-from trm_model.variant import Attention, TokenMlp, Variant
+from trm_model.variant import Attention, Experts, GatedNorm, ShortConvolution, TokenMlp, Variant
 
 NORM_EPSILON = 1e-5
 ROPE_BASE = 10_000.0
@@ -70,6 +70,64 @@ class SwiGlu(nn.Module):
         return swiglu(x, self.gate_up, self.down)
 
 
+class GatedNormSwiGlu(SwiGlu):
+    """SwiGLU whose up product is RMS-normalised: ``(silu(x @ gate.T) * rms_norm(x @ up.T)) @ down.T``."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        gate, up = linear(x, self.gate_up).chunk(2, dim=-1)
+        return linear(F.silu(gate) * rms_norm(up), self.down)
+
+
+class ConvolvedSwiGlu(SwiGlu):
+    """SwiGLU over channels with ``silu`` of a depthwise convolution over positions before the last product (URM). [B, S, D] -> same.
+
+    Position i sees the ``taps`` positions up to i; ``kernel`` [I, 1, taps].
+    """
+
+    def __init__(self, width: int, expansion: float, taps: int, generator: torch.Generator) -> None:
+        super().__init__(width, expansion, generator)
+        self.kernel = nn.Parameter(truncated_normal((self.down.shape[1], 1, taps), taps**-0.5, generator))
+
+    def forward(self, x: Tensor) -> Tensor:
+        gate, up = linear(x, self.gate_up).chunk(2, dim=-1)
+        inner = (F.silu(gate) * up).transpose(1, 2)
+        inner = F.conv1d(F.pad(inner, (self.kernel.shape[-1] - 1, 0)), self.kernel.to(x.dtype), groups=len(self.kernel))
+        return linear(F.silu(inner).transpose(1, 2), self.down)
+
+
+class MixtureOfExperts(nn.Module):
+    """SwiGLU experts over channels; each position goes to the ``active`` ones with the highest router score, weighted by its softmax."""
+
+    def __init__(self, width: int, expansion: float, kind: Experts, generator: torch.Generator) -> None:
+        super().__init__()
+        self.active = kind.active
+        self.router = nn.Parameter(truncated_normal((kind.count, width), width**-0.5, generator))
+        self.experts = nn.ModuleList(SwiGlu(width, expansion, generator) for _ in range(kind.count))
+
+    def forward(self, x: Tensor) -> Tensor:
+        rows = x.reshape(-1, x.shape[-1])
+        scores, chosen = linear(rows, self.router).float().topk(self.active, dim=-1)
+        weights = scores.softmax(-1).to(x.dtype)
+        result = torch.zeros_like(rows)
+        for number, expert in enumerate(self.experts):
+            where, place = (chosen == number).nonzero(as_tuple=True)
+            if len(where):
+                result = result.index_add(0, where, expert(rows[where]) * weights[where, place].unsqueeze(-1))
+        return result.view(x.shape)
+
+
+def channel_mixer(variant: Variant, size: Size, generator: torch.Generator) -> nn.Module:
+    """What acts on channels in a block of the variant."""
+    kind = variant.feed_forward
+    if isinstance(kind, Experts):
+        return MixtureOfExperts(size.width, size.expansion, kind, generator)
+    if isinstance(kind, ShortConvolution):
+        return ConvolvedSwiGlu(size.width, size.expansion, kind.width, generator)
+    if isinstance(kind, GatedNorm):
+        return GatedNormSwiGlu(size.width, size.expansion, generator)
+    return SwiGlu(size.width, size.expansion, generator)
+
+
 def rotary_table(length: int, head_width: int) -> Tensor:
     """Cosines and sines of the rotary positions (Su et al. 2021), [2, length, head_width] float32; the two halves of a head pair up."""
     rates = ROPE_BASE ** (-torch.arange(0, head_width, 2, dtype=torch.float32) / head_width)
@@ -112,12 +170,13 @@ class Block(nn.Module):
     def __init__(self, variant: Variant, size: Size, length: int, generator: torch.Generator) -> None:
         super().__init__()
         self.mixes_tokens = isinstance(variant.mixer, TokenMlp)
+        token_mixer = GatedNormSwiGlu if isinstance(variant.feed_forward, GatedNorm) else SwiGlu
         self.mixer = (
-            SwiGlu(length, size.expansion, generator)
+            token_mixer(length, size.expansion, generator)
             if isinstance(variant.mixer, TokenMlp)
             else SelfAttention(variant.mixer, size, length, generator)
         )
-        self.channels = SwiGlu(size.width, size.expansion, generator)
+        self.channels = channel_mixer(variant, size, generator)
 
     def forward(self, x: Tensor) -> Tensor:
         if self.mixes_tokens:
@@ -130,7 +189,7 @@ class Block(nn.Module):
 
 
 class Network(nn.Sequential):
-    """``variant.layers`` blocks: the f of the recursion. [B, P + L, D] -> [B, P + L, D]."""
+    """``layers`` blocks: the f of the recursion. [B, P + L, D] -> [B, P + L, D]."""
 
-    def __init__(self, variant: Variant, size: Size, length: int, generator: torch.Generator) -> None:
-        super().__init__(*(Block(variant, size, length, generator) for _ in range(variant.layers)))
+    def __init__(self, variant: Variant, layers: int, size: Size, length: int, generator: torch.Generator) -> None:
+        super().__init__(*(Block(variant, size, length, generator) for _ in range(layers)))

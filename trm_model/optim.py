@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from trm_model.reasoner import Reasoner
 from trm_model.recipe import Recipe
 
 
@@ -39,12 +40,23 @@ class AdamAtan2(torch.optim.Optimizer):
                 p.mul_(1.0 - group["lr"] * group["weight_decay"]).add_(torch.atan2(mean, square.sqrt()), alpha=-group["lr"])
 
 
-def make_optimizer(parameters: Iterable[nn.Parameter], recipe: Recipe) -> torch.optim.Optimizer:
-    """The recipe's optimizer; its rate is set each step (:func:`warmup`)."""
+def make_optimizers(reasoner: Reasoner, recipe: Recipe) -> list[torch.optim.Optimizer]:
+    """The optimizers of a model's weights; their rates are set each step (:func:`warmup`).
+
+    One, the recipe's; or, for variants with Muon (Jordan 2024), Muon for the networks' matrices and the recipe's for all else. Muon's
+    step is rescaled to the size of an AdamW step (Liu et al. 2025), so that the recipe's rate and decay serve both. Stacked matrices
+    (queries, keys and values; gate and up) are orthogonalised as one.
+    """
+    matrices: list[nn.Parameter] = []
+    if reasoner.variant.optimizer == "muon":
+        matrices = [p for p in reasoner.networks.parameters() if p.ndim == 2]
+    chosen = {id(p) for p in matrices}
+    rest = [p for p in reasoner.parameters() if id(p) not in chosen]
     common: dict[str, Any] = {"lr": 0.0, "betas": recipe.betas, "weight_decay": recipe.weight_decay}
-    if recipe.optimizer == "adam_atan2":
-        return AdamAtan2(parameters, **common)
-    return torch.optim.AdamW(parameters, **common, fused=True)
+    others = AdamAtan2(rest, **common) if recipe.optimizer == "adam_atan2" else torch.optim.AdamW(rest, **common, fused=True)
+    if not matrices:
+        return [others]
+    return [others, torch.optim.Muon(matrices, lr=0.0, weight_decay=recipe.weight_decay, adjust_lr_fn="match_rms_adamw")]
 
 
 def warmup(step: int, warmup_steps: int) -> float:

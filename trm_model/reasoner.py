@@ -7,15 +7,17 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from trm_model.anderson import Anderson
 from trm_model.layers import Network, linear, truncated_normal
+from trm_model.noise import Noise
 from trm_model.recipe import Precision, Size
-from trm_model.variant import Variant, require
+from trm_model.variant import NoisyStart, RandomStart, Variant, require
 
 DTYPES: dict[Precision, torch.dtype] = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 
 class State(NamedTuple):
-    """What a supervision step hands to the next: the answer y and the latents z, each [B, P + L, D]."""
+    """What a supervision step hands to the next: the answer y and the latents z, each [K B, P + L, D], with K starts per example."""
 
     answer: Tensor
     latents: tuple[Tensor, ...]
@@ -24,12 +26,20 @@ class State(NamedTuple):
         return State(self.answer.detach(), tuple(z.detach() for z in self.latents))
 
     def where(self, mask: Tensor, other: "State") -> "State":
-        """This state where ``mask`` [B] holds, ``other`` elsewhere."""
-        mask = mask.view(-1, 1, 1)
+        """This state where ``mask`` [B] holds (for every start of an example), ``other`` elsewhere."""
+        mask = mask.repeat(len(self.answer) // len(mask)).view(-1, 1, 1)
         return State(
             torch.where(mask, self.answer, other.answer),
             tuple(torch.where(mask, mine, theirs) for mine, theirs in zip(self.latents, other.latents, strict=True)),
         )
+
+    def perturbed(self, std: float, noise: Noise) -> "State":
+        """With normal noise added to answer and latents."""
+        shape = self.answer.shape[1:]
+        answer, *latents = (
+            x + (std * noise.normal(f"state {number}", *shape)).to(x.dtype) for number, x in enumerate((self.answer, *self.latents))
+        )
+        return State(answer, tuple(latents))
 
 
 class Output(NamedTuple):
@@ -44,10 +54,11 @@ class Output(NamedTuple):
 class Reasoner(nn.Module):
     """A recursive reasoner (HRM, TRM and their ablations).
 
-    :param vocabulary: number of tokens, V.
+    :param vocabulary: number of tokens, V. A variant whose answers are masked has one more, the last: ``mask_token``.
     :param length: cells per puzzle, L.
     :param num_puzzles: rows of the puzzle table.
     :param generator: CPU generator for the initial weights.
+    :param grid: rows and columns of the L cells; needed by spatially correlated noise only.
 
     Initial weights (authors' code): truncated LeCun normal; puzzle rows 0; the halting head's weight 0 and bias -5; the first
     answer and latents are one fixed truncated-normal vector each (std 1), the same at every position.
@@ -67,31 +78,43 @@ class Reasoner(nn.Module):
         num_puzzles: int,
         generator: torch.Generator,
         precision: Precision = "float32",
+        grid: tuple[int, int] | None = None,
     ) -> None:
         super().__init__()
+        noisy = variant.start if isinstance(variant.start, NoisyStart) else None
+        require(
+            noisy is None or not noisy.correlated or (grid is not None and grid[0] * grid[1] == length),
+            f"correlated noise with grid={grid}, length={length}: expected the grid's rows and columns; give grid, or use correlated=False",
+        )
         require(vocabulary >= 2 and length >= 1, f"vocabulary={vocabulary}, length={length}: expected at least 2 and 1")
         require(num_puzzles >= 1, f"num_puzzles={num_puzzles}: expected at least one puzzle id")
         self.variant = variant
         self.size = size
         self.vocabulary = vocabulary
+        self.mask_token = vocabulary
         self.length = length
+        self.grid = grid
         self.dtype = DTYPES[precision]
         width = size.width
-        self.tokens = nn.Parameter(truncated_normal((vocabulary, width), width**-0.5, generator))
+        rows = vocabulary + (noisy is not None and noisy.corruption == "mask")
+        self.tokens = nn.Parameter(truncated_normal((rows, width), width**-0.5, generator))
         self.positions = (
             nn.Parameter(truncated_normal((size.prefix + length, width), width**-0.5, generator))
             if variant.mixer.positions == "learned"
             else None
         )
         self.networks = nn.ModuleList(
-            Network(variant, size, size.prefix + length, generator) for _ in range(1 if variant.networks == "shared" else 2)
+            Network(variant, layers, size, size.prefix + length, generator)
+            for layers in (variant.layers, variant.answer_layers or variant.layers)[: 1 if variant.networks == "shared" else 2]
         )
-        self.head = nn.Parameter(truncated_normal((vocabulary, width), width**-0.5, generator))
+        self.head = None if variant.tied else nn.Parameter(truncated_normal((rows, width), width**-0.5, generator))
         # Two outputs, halt and continue, as in the authors' checkpoints; only Q-learning reads the second.
         self.halt_weight = nn.Parameter(torch.zeros(2, width))
         self.halt_bias = nn.Parameter(torch.full((2,), -5.0))
         self.register_buffer("answer_start", truncated_normal((width,), 1.0, generator))
         self.register_buffer("latent_starts", truncated_normal((variant.latents, width), 1.0, generator))
+        # DRM embeds corrupted answers by a table of their own.
+        self.answer_tokens = None if noisy is None else nn.Parameter(truncated_normal((rows, width), width**-0.5, generator))
         # Not a parameter: rows are updated by sign-SGD (embedding.py), which touches only the batch's rows.
         self.register_buffer("puzzle_rows", torch.zeros(num_puzzles, size.puzzle_width))
 
@@ -100,17 +123,33 @@ class Reasoner(nn.Module):
         """Trained numbers, puzzle rows included."""
         return sum(p.numel() for p in self.parameters()) + self.puzzle_rows.numel()
 
-    def start(self, batch_size: int) -> State:
-        """The state before the first supervision step."""
-        shape = (batch_size, self.size.prefix + self.length, self.size.width)
-        return State(
-            self.answer_start.to(self.dtype).expand(shape),
-            tuple(z.to(self.dtype).expand(shape) for z in self.latent_starts),
-        )
+    def start(self, noise: Noise) -> State:
+        """The state before the first supervision step of the examples (or of several starts of each) that ``noise`` numbers."""
+        shape = (len(noise.items), self.size.prefix + self.length, self.size.width)
+        answer = self.answer_start.to(self.dtype).expand(shape)
+        if isinstance(self.variant.start, RandomStart):
+            latents = (noise.normal(f"latent {number}", *shape[1:]).to(self.dtype) for number in range(self.variant.latents))
+        else:
+            latents = (z.to(self.dtype).expand(shape) for z in self.latent_starts)
+        return State(answer, tuple(latents))
 
     def embed(self, inputs: Tensor, puzzle_rows: Tensor) -> Tensor:
         """The question x: inputs int [B, L], puzzle_rows float [B, puzzle_width] -> [B, P + L, D]."""
-        x = F.embedding(inputs, self.tokens)
+        return self._embed(self.tokens, inputs, puzzle_rows)
+
+    def embed_answer(self, answers: Tensor, puzzle_rows: Tensor, *, scaled: bool = True) -> Tensor:
+        """The answer y of tokens (DRM): int [B, L], float [B, puzzle_width] -> [B, P + L, D].
+
+        :param scaled: False: cells without the factor sqrt(D) and positions, as the authors' code embeds answers at test.
+        """
+        assert self.answer_tokens is not None, "only a noisy start embeds answers"
+        y = self._embed(self.answer_tokens, answers, puzzle_rows)
+        if not scaled:
+            y = torch.cat((y[:, : self.size.prefix], F.embedding(answers, self.answer_tokens).to(self.dtype)), dim=1)
+        return y
+
+    def _embed(self, table: Tensor, tokens: Tensor, puzzle_rows: Tensor) -> Tensor:
+        x = F.embedding(tokens, table)
         if self.size.prefix:
             missing = self.size.prefix * self.size.width - self.size.puzzle_width
             prefix = F.pad(puzzle_rows, (0, missing)).view(-1, self.size.prefix, self.size.width)
@@ -119,27 +158,45 @@ class Reasoner(nn.Module):
             x = math.sqrt(0.5) * (x + self.positions)
         return (math.sqrt(self.size.width) * x).to(self.dtype)
 
-    def recurse(self, question: Tensor, state: State) -> State:
+    def recurse(self, question: Tensor, state: State, v: Variant, noise: Noise) -> State:
         """T cycles of n latent calls and one answer call; gradient through the last calls only (TRM, Figure 3)."""
-        v = self.variant
         answer, latents = state.answer, list(state.latents)
         update_latent, update_answer = self.networks[0], self.networks[-1]
-        graded = torch.is_grad_enabled()
+        graded, fixed_point = torch.is_grad_enabled(), Anderson()
         for call in range(v.calls):
             position = call % (v.latent_updates + 1)
-            with torch.set_grad_enabled(graded and call >= v.calls - v.graded_calls):
-                if position == v.latent_updates:
-                    answer = update_answer(sum(latents, start=answer))
-                elif latents:
+            has_gradient = call >= v.calls - v.graded_calls
+            with torch.set_grad_enabled(graded and has_gradient):
+                if position < v.latent_updates and latents:
                     which = position % len(latents)
-                    latents[which] = update_latent(sum(latents, start=answer + question))
-                else:
+                    updated = update_latent(sum(latents, start=answer + question))
+                    if v.solver == "anderson" and not has_gradient:
+                        fixed_point = fixed_point if position else Anderson()
+                        updated = fixed_point.next(latents[which], updated)
+                    if isinstance(v.start, RandomStart):
+                        updated = self._disturb(v.start, latents[which], updated, noise.at("update", call))
+                    latents[which] = updated
+                elif position < v.latent_updates or not v.latent_updates:
                     answer = update_latent(answer + question)
+                else:
+                    answer = update_answer(sum(latents, start=answer))
         return State(answer, tuple(latents))
 
-    def forward(self, inputs: Tensor, puzzle_rows: Tensor, state: State) -> Output:
-        """One supervision step, on from ``state``."""
-        state = self.recurse(self.embed(inputs, puzzle_rows), state)
-        logits = linear(state.answer[:, self.size.prefix :], self.head).float()
+    @staticmethod
+    def _disturb(start: RandomStart, old: Tensor, new: Tensor, noise: Noise) -> Tensor:
+        """The damped, noisy update of EqR."""
+        if start.damping < 1.0:
+            new = old.lerp(new, start.damping)
+        if start.update_noise:
+            new = new + (start.update_noise * noise.normal("update", *new.shape[1:])).to(new.dtype)
+        return new
+
+    def forward(self, inputs: Tensor, puzzle_rows: Tensor, state: State, noise: Noise, stage: Variant | None = None) -> Output:
+        """One supervision step, on from ``state``.
+
+        :param stage: the variant with the recursion to use, where a curriculum changes it.
+        """
+        state = self.recurse(self.embed(inputs, puzzle_rows), state, stage or self.variant, noise)
+        logits = linear(state.answer[:, self.size.prefix :], self.tokens if self.head is None else self.head).float()
         halt_logits = linear(state.answer[:, 0], self.halt_weight).float() + self.halt_bias
         return Output(logits, halt_logits[:, 0], halt_logits[:, 1], state)

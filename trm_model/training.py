@@ -20,7 +20,8 @@ from trm_model.checkpoint import Checkpoint, Progress
 from trm_model.ema import Ema
 from trm_model.embedding import sign_sgd_
 from trm_model.halting import earliest_halts
-from trm_model.optim import make_optimizer, warmup
+from trm_model.noise import Noise
+from trm_model.optim import make_optimizers, warmup
 from trm_model.reasoner import Reasoner
 from trm_model.recipe import Recipe
 from trm_model.seeding import derive, torch_generator
@@ -78,13 +79,14 @@ def build(variant: Variant, recipe: Recipe, header: Header, seed: int) -> Reason
         num_puzzles=header.num_puzzle_ids,
         generator=torch_generator(seed, "weights"),
         precision=recipe.precision,
+        grid=header.grid,
     )
 
 
 class Trainer:
     """A training under way: model, optimizer, average, carry and position.
 
-    :param seed: of weights and exploration; the order of the data comes from the data set's own seed.
+    :param seed: of weights, exploration and noise; the order of the data comes from the data set's own seed.
     """
 
     def __init__(self, variant: Variant, recipe: Recipe, examples: Source, seed: int, execution: Execution) -> None:
@@ -96,7 +98,7 @@ class Trainer:
         if execution.compile:
             for network in self.reasoner.networks:
                 network.compile(dynamic=False)
-        self.optimizer = make_optimizer(self.reasoner.parameters(), recipe)
+        self.optimizers = make_optimizers(self.reasoner, recipe)
         self.ema = Ema(self.reasoner, recipe.ema_decay) if variant.ema else None
         self.data = DeviceExamples(examples, device)
         self.sampler = Sampler(examples, recipe.batch_size, derive(examples.header.seed, "order"))
@@ -109,7 +111,7 @@ class Trainer:
         self.reasoner.load_state_dict(state.weights)
         if self.ema is not None:
             self.ema.average = {name: t.to(self.data.device) for name, t in state.average.items()}
-        checkpoints.restore_optimizer(self.optimizer, state.optimizer)
+        checkpoints.restore_optimizers(self.optimizers, state.optimizer)
         self.carry = checkpoints.carry_from_tensors(state.carry, self.data.device)
         self.progress = state.progress
         self.totals = torch.tensor(state.progress.totals, dtype=torch.float64, device=self.data.device)
@@ -120,7 +122,7 @@ class Trainer:
         return Checkpoint(
             self.reasoner.state_dict(),
             self.ema.average if self.ema is not None else {},
-            checkpoints.optimizer_tensors(self.optimizer),
+            checkpoints.optimizer_tensors(self.optimizers),
             checkpoints.carry_tensors(self.carry),
             Progress(self.progress.step, self.progress.position, tuple(self.totals.tolist()), wall_seconds, lap_seconds),
         )
@@ -131,17 +133,20 @@ class Trainer:
         :param on_step: called after each optimizer step with the interval's totals (see :data:`TOTALS`) when one has ended, else
             None; returning False stops.
         """
-        recipe, device = self.recipe, self.data.device
+        recipe, device, variant = self.recipe, self.data.device, self.reasoner.variant
+        items, max_steps = torch.arange(recipe.batch_size, device=device), variant.training_steps(recipe.max_steps)
         for index, position in self.sampler.batches(self.progress.position):
             if self.progress.step >= recipe.steps:
                 return
             step = self.progress.step + 1
             batch = self.data.gather(index)
-            carry = Carry.fresh(self.reasoner, batch) if self.carry is None else self.carry.refill(self.reasoner, batch)
+            noise = Noise(derive(self.seed, "noise", step), items)
+            carry = Carry.fresh(self.reasoner, batch, noise) if self.carry is None else self.carry.refill(self.reasoner, batch, noise)
             earliest = earliest_halts(
-                recipe.batch_size, recipe.max_steps, recipe.exploration, torch_generator(self.seed, "halt", step, device=device)
+                recipe.batch_size, max_steps, recipe.exploration, torch_generator(self.seed, "halt", step, device=device)
             )
-            result = supervise(self.reasoner, carry, max_steps=recipe.max_steps, earliest=earliest)
+            stage = variant.stage(step / recipe.steps)
+            result = supervise(self.reasoner, carry, max_steps=max_steps, noise=noise, earliest=earliest, stage=stage)
             self._update(result, warmup(step, recipe.warmup_steps))
             self.carry = result.carry
             self._count(result)
@@ -155,11 +160,13 @@ class Trainer:
 
     def _update(self, result: Supervision, factor: float) -> None:
         recipe = self.recipe
-        for group in self.optimizer.param_groups:
-            group["lr"] = recipe.learning_rate * factor
-        self.optimizer.zero_grad()
+        for optimizer in self.optimizers:
+            for group in optimizer.param_groups:
+                group["lr"] = recipe.learning_rate * factor
+            optimizer.zero_grad()
         (result.losses.total / recipe.batch_size).backward()
-        self.optimizer.step()
+        for optimizer in self.optimizers:
+            optimizer.step()
         if self.ema is not None:
             self.ema.update(self.reasoner)
         if recipe.size.puzzle_width:
@@ -179,7 +186,7 @@ class Trainer:
             [
                 torch.ones_like(losses.answer).sum(),
                 losses.answer.sum(),
-                losses.halt.sum().double(),
+                (losses.halt + losses.go_on).sum().double(),
                 losses.right_cells.sum().double(),
                 losses.labelled_cells.sum().double(),
                 losses.solved.sum().double(),

@@ -16,7 +16,8 @@ import torch
 from tests.benchmarks.plain_trm import PlainTrm, plain_step
 from trm_model.ema import Ema
 from trm_model.embedding import sign_sgd_
-from trm_model.optim import make_optimizer
+from trm_model.noise import Noise
+from trm_model.optim import make_optimizers
 from trm_model.puzzles import arc, arc_examples, maze, sudoku
 from trm_model.puzzles.sudoku_examples import SudokuExamples, check_examples
 from trm_model.reasoner import Reasoner
@@ -43,14 +44,15 @@ def ours(name: str) -> tuple[Reasoner, Callable[[], torch.Tensor]]:
     model = Reasoner(
         VARIANTS[name], recipe.size, vocabulary=VOCABULARY, length=LENGTH, num_puzzles=1, generator=torch.Generator().manual_seed(0)
     )
-    optimizer, ema, batch = make_optimizer(model.parameters(), recipe), Ema(model, recipe.ema_decay), random_batch()
+    (optimizer,), ema, batch = make_optimizers(model, recipe), Ema(model, recipe.ema_decay), random_batch()
     for group in optimizer.param_groups:
         group["lr"] = recipe.learning_rate
-    carry = Carry.fresh(model, batch)
+    noise = Noise(0, torch.arange(BATCH))
+    carry = Carry.fresh(model, batch, noise)
 
     def step() -> torch.Tensor:
         nonlocal carry
-        result = supervise(model, carry, max_steps=recipe.max_steps)
+        result = supervise(model, carry, max_steps=recipe.max_steps, noise=noise)
         loss = result.losses.total / BATCH
         optimizer.zero_grad()
         loss.backward()

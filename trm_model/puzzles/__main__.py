@@ -64,7 +64,7 @@ def _sudoku_generate(options: argparse.Namespace) -> list[Row]:
     made = sudoku.generate(options.count, sudoku.SHAPES[options.digits], options.seed, tuple(options.extra_clues))
     return [
         Row(f"generated (seed {options.seed})", sudoku.to_text(puzzle), sudoku.to_text(answer), str(guesses))
-        for puzzle, answer, guesses in zip(made.puzzles, made.answers, made.guesses, strict=True)
+        for puzzle, answer, guesses in zip(made.puzzles, made.answers, made.difficulty, strict=True)
     ]
 
 
@@ -73,7 +73,7 @@ def _sudoku_solve(question: str) -> tuple[str, str]:
     solved = sudoku.solve(puzzle, shape)
     if solved.counts[0] != 1:
         raise ValueError(f"the question has {'no' if solved.counts[0] == 0 else 'more than one'} solution, expected exactly one")
-    return sudoku.to_text(solved.answers[0]), str(solved.guesses[0])
+    return sudoku.to_text(solved.answers[0]), str(solved.difficulty[0])
 
 
 def _sudoku_check(question: str, answer: str) -> None:
