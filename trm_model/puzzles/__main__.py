@@ -73,7 +73,7 @@ def _sudoku_solve(question: str) -> tuple[str, str]:
     solved = sudoku.solve(puzzle, shape)
     if solved.counts[0] != 1:
         raise ValueError(f"the question has {'no' if solved.counts[0] == 0 else 'more than one'} solution, expected exactly one")
-    return sudoku.to_text(solved.answers[0]), str(solved.difficulty[0])
+    return sudoku.to_text(solved.answers[0]), str(solved.guesses[0])
 
 
 def _sudoku_check(question: str, answer: str) -> None:
