@@ -13,7 +13,7 @@ from assets import benchmarks
 from assets.arc_files import read_arc
 from assets.checks import all_pass
 from assets.common import ArcConfig, ArcFilesConfig, Verdict
-from assets.kinds import Augmented, Imported
+from assets.kinds import Augmented, Imported, Overlap
 from assets.sources import SourceError
 from storage.examples import Bytes2d, Codec
 from storage.tables import ArcPuzzles, Puzzles
@@ -129,6 +129,14 @@ class ArcKind:
             figures["first_leak"] = f"test task {new[0].test} and training task {new[0].train} ({new[0].kind})"
         bounds = np.array([grid.ndim == 2 and 1 <= min(grid.shape) <= max(grid.shape) <= self.side and grid.max() <= 9 for grid in grids])
         return {"grid_bounds": all_pass(bounds, "grid"), "no_leakage": Verdict(not new, figures)}
+
+    def overlap(self, one: pl.DataFrame, other: pl.DataFrame) -> Overlap:
+        trained, evaluated = tasks_of(one)
+        tested = tasks_of(other)[1]
+        # Of a task that is evaluated only the demonstrations are trained on.
+        demonstrations = [Task(task.name, task.train, ()) for task in evaluated]
+        seen = {leak.test for leak in leaks([*trained, *demonstrations], tested) if leak.kind == "pair"}
+        return Overlap(len(tested), sorted(seen), len({leak.test for leak in leaks([*trained, *evaluated], tested)}))
 
     def augmented(self, frame: pl.DataFrame, split: str, augmentations: int, seed: int, sources: dict[str, str]) -> Augmented:
         trained, evaluated = tasks_of(frame)

@@ -78,6 +78,17 @@ class AugmentedPuzzles(Table):
     source: Series[str]
 
 
+class Leakage(Table):
+    """What a benchmark holds of another's (or its own) test puzzles, up to symmetry: ``leaks`` of them in its training data (``first`` is
+    one), ``shared`` at all."""
+
+    trained_on: Series[str]
+    test_puzzles: Series[pl.Int64] = pa.Field(ge=0)
+    leaks: Series[pl.Int64] = pa.Field(ge=0)
+    first: Series[str] = pa.Field(nullable=True)
+    shared: Series[pl.Int64] = pa.Field(ge=0)
+
+
 class Training(Table):
     """Progress of a training, one row per logging interval; losses and accuracies are means over it."""
 
