@@ -47,6 +47,7 @@ def rows(tasks: Sequence[Task], source: str, *, evaluated: bool) -> pl.DataFrame
             "difficulty": pair.output.size,
             "form": hashlib.sha256(form).hexdigest()[:32],
             "source": source,
+            "colours": len(np.union1d(pair.input, pair.output)),
             "task": task.name,
             "pair": number,
         }
@@ -74,7 +75,7 @@ class ArcKind:
 
     schema: ClassVar[type[Puzzles]] = ArcPuzzles
     codec: ClassVar[Codec] = "plain"
-    distributions: ClassVar[Mapping[str, str]] = {"difficulty": "cells of the output"}
+    distributions: ClassVar[Mapping[str, str]] = {"difficulty": "cells of the output", "colours": "colours of a pair"}
     # Black everywhere, which is half of the cells.
     chance = 0.5
 

@@ -56,8 +56,9 @@ class MazePuzzles(Puzzles):
 
 class ArcPuzzles(Puzzles):
     """A row per pair of a task; grids as rows of digits joined by ``/``; ``form``: of the whole task, equal for all its pairs;
-    ``difficulty``: cells of the output."""
+    ``difficulty``: cells of the output; ``colours``: of both grids."""
 
+    colours: Series[pl.Int64] = pa.Field(ge=1, le=10)
     task: Series[str]
     pair: Series[pl.Int64] = pa.Field(ge=0)
 
