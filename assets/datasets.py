@@ -62,7 +62,7 @@ def describe_examples(folder: Path, split: str, limit: int | None) -> pl.DataFra
     puzzles = pl.scan_parquet(sorted((folder / "puzzles").glob(f"{split}-*.parquet")))
     if limit is not None:
         puzzles = puzzles.filter(pl.col("example") < limit)
-    example = pl.int_ranges("example", pl.col("example") + "examples")
+    example = pl.int_ranges("example", pl.col("example") + pl.col("examples"))
     described = puzzles.select("split", example, pl.col("base").alias("puzzle"), "name", "puzzle_id", "difficulty").explode("example")
     return (described if limit is None else described.head(limit)).collect()
 

@@ -11,10 +11,10 @@ import polars as pl
 from matplotlib.colors import ListedColormap
 
 from assets.benchmarks import GeneratedMaze, PuzzleFile
-from assets.checks import all_pass, leaks
+from assets.checks import all_pass, leaks, overlap_of_forms
 from assets.common import FileConfig, Verdict
 from assets.files import FileRows, number_splits, read_split
-from assets.kinds import Augmented, Imported
+from assets.kinds import Augmented, Imported, Overlap
 from assets.maze_csv import read_maze_csv
 from assets.sources import Choose, SourceError
 from storage.examples import Bytes2d, Codec
@@ -96,6 +96,9 @@ class MazeKind:
             **{name: all_pass(good, "maze") for name, good in self.example_checks(inputs, labels).items()},
             "no_leakage": leaks(frame["split"], forms),
         }
+
+    def overlap(self, one: pl.DataFrame, other: pl.DataFrame) -> Overlap:
+        return overlap_of_forms(one, other)
 
     def augmented(self, frame: pl.DataFrame, split: str, augmentations: int, seed: int, sources: dict[str, str]) -> Augmented:
         part = frame.filter(pl.col("split") == split)
