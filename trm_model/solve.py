@@ -351,8 +351,9 @@ def _run(options: argparse.Namespace) -> dict[str, Any]:
     row: int = options.puzzle_id if options.puzzle_id is not None else versions[0][0] if versions else 0
     if task is not None and not row:
         notes.append(
-            f"task {task.name!r} is unknown to this checkpoint: answered with row 0 of the puzzle table, which belongs to no task, so "
-            "expect no right answer; name a task it was trained on with --task, or its row with --puzzle-id"
+            f"task {task.name!r} is unknown to this checkpoint, as far as the puzzle names of its data are at hand: answered with row 0 of "
+            "the puzzle table, which belongs to no task, so expect no right answer; name a task it was trained on by --task, or a row by "
+            "--puzzle-id"
         )
     solutions = solve_all(
         loaded, np.stack([q.cells for q in questions]), np.full(len(questions), row), steps=options.steps, seed=options.seed

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import polars as pl
 import pytest
 import torch
 
@@ -167,6 +168,7 @@ def test_mazes_are_read_drawn_and_judged() -> None:
     assert puzzle.plain(question.cells) == GOOD_MAZE
     picture = "\n".join(GOOD_MAZE[row : row + 4].rstrip() for row in range(0, 16, 4)) + "\n"
     np.testing.assert_array_equal(puzzle.read(picture)[0].cells, question.cells)
+    assert puzzle.plain(puzzle.read("S\n\n  G\n\n")[0].cells) == "S" + " " * 9 + "G" + " " * 5
     answer = maze.from_text(GOOD_ANSWER, 4)
     assert puzzle.judge(question, answer) == (True, "a shortest path from S to G, 6 moves")
     assert (
@@ -178,7 +180,7 @@ def test_mazes_are_read_drawn_and_judged() -> None:
     assert "?" in puzzle.draw(np.full(16, 6, np.uint8))
     for text, message in (
         ("S G", "3 cells: expected 16"),
-        ("S   G\n\n\n", "row 1 has 5 cells"),
+        ("S   G\n\n\n\n", "row 1 has 5 cells"),
         (GOOD_MAZE.replace("G", "S"), "2 S in the maze"),
         (GOOD_ANSWER, "the maze has o"),
         ("x" * 16, "character 'x' at cell 1"),
@@ -241,6 +243,28 @@ def test_votes_are_those_of_each_version_by_itself() -> None:
         found = {(vote.grid.shape, vote.grid.tobytes()): vote.votes for vote in votes if vote.test_input == number}
         assert sum(found.values()) == len(versions) == 7
         assert sorted(found.values()) == sorted(ballots.values())
+
+
+def test_a_run_finds_a_task_by_its_name_in_the_data(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    loaded, task, versions = arc_model()
+    header = Header(vocabulary=loaded.puzzle.vocabulary, grid=(8, 8), num_puzzle_ids=len(loaded.reasoner.puzzle_rows))
+    run, data = tmp_path / "run", tmp_path / "data"
+    run.mkdir()
+    replace(tiny_spec(data, "", "trm"), header=header).write(run)
+    checkpoints.save(run, checkpoints.Checkpoint(loaded.reasoner.state_dict(), {}, {}, {}, checkpoints.Progress(step=1)))
+    (data / "puzzles").mkdir(parents=True)
+    rows = [(row, version.name, "known") for row, version in reversed(versions)] + [(1, "other", "other")]
+    table = pl.DataFrame(rows, schema=["puzzle_id", "name", "base"], orient="row")
+    table.write_parquet(data / "puzzles" / "train-00000.parquet")
+    (tmp_path / "known.json").write_text(json.dumps(from_task(task)))
+    for gone in (False, True):
+        if gone:
+            shutil.rmtree(data)
+        assert main([str(run), str(tmp_path / "known.json"), "--json", "--steps", "2", "--device", "cpu"]) == 0
+        told = json.loads(capsys.readouterr().out)
+        assert (told["puzzle_id"], len(told["notes"])) == ((0, 1) if gone else (versions[0][0], 0))
+        expected = solve(loaded, naive_tokens(task.test[1].input), told["puzzle_id"], steps=2)
+        assert told["answers"][1]["answer"] == loaded.puzzle.plain(expected.final)
 
 
 def test_known_and_unknown_tasks_of_a_file_of_the_authors(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

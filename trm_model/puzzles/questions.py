@@ -116,7 +116,7 @@ class Maze:
         return maze.VOCABULARY
 
     def read(self, text: str) -> list[Question]:
-        lines = text.removesuffix("\n").splitlines()
+        lines = text.splitlines()
         if len(lines) == self.side:
             lines = [line.ljust(self.side) for line in lines]
             for number, line in enumerate(lines, 1):
