@@ -60,7 +60,7 @@ def _packaged(name: str) -> ArcTasks:
 def _folder(folder: Path) -> ArcTasks:
     files = sorted(path for path in folder.iterdir() if _stem(path.name) != path.name)
     if not files:
-        raise SourceError(f"{folder}: no .json file in this folder; expected one file per task")
+        raise SourceError(f"{folder}: no .json file in this folder; expected one file per task; give a folder of task files")
     digest = hashlib.sha256()
     tasks: list[Task] = []
     for path in files:

@@ -50,8 +50,8 @@ class Task:
     test: tuple[Pair, ...]
 
     def __post_init__(self) -> None:
-        if not self.name or SEPARATOR in self.name:
-            raise TaskError(f"task name {self.name!r}: expected some text without {SEPARATOR!r}")
+        if not self.name.isprintable() or not self.name or SEPARATOR in self.name:
+            raise TaskError(f"task name {self.name[:40]!r}: expected some text without {SEPARATOR!r} or control characters")
         if not self.pairs:
             raise TaskError(f"task {self.name!r}: no pairs; expected at least one")
 
