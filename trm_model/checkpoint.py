@@ -7,7 +7,7 @@ step (:mod:`trm_model.seeding`), so that no generator's state has to be kept.
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 import torch
@@ -101,8 +101,10 @@ def load(folder: Path) -> Checkpoint:
     path = folder / "progress.json"
     with reading(CorruptDataError, path, f"step, position, totals and seconds; {REMEDY}"):
         found = json.loads(path.read_bytes())
-        found["position"] = Position(**found["position"])
-        progress = Progress(**{**found, "totals": tuple(map(float, found["totals"]))})
+        for given, known in ((found, Progress), (found["position"], Position)):
+            if set(given) != {f.name for f in fields(known)}:
+                raise ValueError(f"fields {sorted(given)}")
+        progress = Progress(**{**found, "position": Position(**found["position"]), "totals": tuple(map(float, found["totals"]))})
         whole = (progress.step, progress.position.epoch, progress.position.offset)
         if not all(type(number) is int and number >= 0 for number in whole):
             raise ValueError(f"step, epoch and offset are {whole}")
