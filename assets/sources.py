@@ -63,11 +63,15 @@ def read_table(path: str) -> tuple[pl.DataFrame, str]:
     """
     data = read_bytes(path)
     if not data.strip():
-        raise SourceError(f"{path}: the file is empty; expected a header {','.join(COLUMNS)} and one row per puzzle; give a file of puzzles")
+        raise SourceError(
+            f"{path}: the file is empty; expected a header {','.join(COLUMNS)} and one row per puzzle; give a file of puzzles"
+        )
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise SourceError(f"{path}: not a text file (byte {data[error.start]:#04x} at {error.start}); expected CSV in UTF-8; save it in that encoding") from error
+        raise SourceError(
+            f"{path}: not a text file (byte {data[error.start]:#04x} at {error.start}); expected CSV in UTF-8; save it in that encoding"
+        ) from error
     if "\x00" in text:
         raise SourceError(f"{path}: not a text file (a zero byte at {text.index(chr(0))}); expected CSV in UTF-8; save it in that encoding")
     header = [name.strip().strip('"') for name in text.partition("\n")[0].strip().split(",")]

@@ -100,5 +100,7 @@ def verify_manifest(folder: Path) -> str:
         if size != listing[name]["bytes"]:
             raise CorruptDataError(f"{path}: {size} bytes, expected {listing[name]['bytes']}; write the folder again")
         if hash_file(path) != listing[name]["sha256"]:
-            raise CorruptDataError(f"{path}: its bytes changed since they were written (SHA-256 differs), expected the same; write the folder again")
+            raise CorruptDataError(
+                f"{path}: its bytes changed since they were written (SHA-256 differs), expected the same; write the folder again"
+            )
     return recorded

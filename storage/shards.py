@@ -157,12 +157,12 @@ def read_samples(url: str) -> Iterator[dict[str, Any]]:
     import fsspec
 
     for shard, expected in shard_hashes(url).items():
-        with reading(CorruptDataError, shard, "a tar shard as written here; write the shards again", *_MALFORMED):
-            with fsspec.open(shard, "rb") as file:
-                stream = _Hashed(cast(IO[bytes], file))
-                yield from _samples_of(shard, cast(IO[bytes], stream))
-                if stream.hexdigest() != expected:
-                    raise ValueError("its bytes changed since they were written (SHA-256 differs)")
+        remedy = "a tar shard as written here; write the shards again"
+        with reading(CorruptDataError, shard, remedy, *_MALFORMED), fsspec.open(shard, "rb") as file:
+            stream = _Hashed(cast(IO[bytes], file))
+            yield from _samples_of(shard, cast(IO[bytes], stream))
+            if stream.hexdigest() != expected:
+                raise ValueError("its bytes changed since they were written (SHA-256 differs)")
 
 
 def read_shards(url: str) -> Examples:

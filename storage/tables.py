@@ -14,7 +14,6 @@ from pandera.typing.polars import Series
 from storage.atomic import new_file
 from storage.reading import reading
 
-
 AGAIN = "materialize the asset that writes it again"
 _PARQUET = (pl.exceptions.PolarsError, pl.exceptions.PanicException)
 """polars' reader panics on some damaged files."""

@@ -147,9 +147,7 @@ CONTAINERS = {
         SourceError, lambda f: (f / "x.csv").write_text(csv_text(SUDOKU_ROWS)), lambda f: read_sudoku_csv(str(f / "x.csv"), 4)
     ),
     "maze csv": Container(SourceError, lambda f: (f / "x.csv").write_text(csv_text(MAZE_ROWS)), lambda f: read_maze_csv(str(f / "x.csv"))),
-    "arc json": Container(
-        SourceError, lambda f: (f / "x.json").write_text(json.dumps(GOOD_ARC)), lambda f: read_arc(str(f / "x.json"))
-    ),
+    "arc json": Container(SourceError, lambda f: (f / "x.json").write_text(json.dumps(GOOD_ARC)), lambda f: read_arc(str(f / "x.json"))),
     "arc task": Container(
         SourceError, lambda f: (f / "x.json").write_text(json.dumps(GOOD_ARC["one"])), lambda f: read_arc(str(f / "x.json"))
     ),
@@ -302,9 +300,7 @@ for which, rows, more in (("sudoku csv", SUDOKU_ROWS, other_sudoku(4)), ("maze c
     binary = good.encode()
     for column in HEADER.split(","):
         kind(which, f"no column {column}", to_bytes("x.csv", good.replace(column, "other", 1).encode()), f"no column {column!r}")
-        kind(
-            which, f"column {column} twice", to_bytes("x.csv", good.replace("\n", f",{column}\n").encode()), f"column {column!r} twice"
-        )
+        kind(which, f"column {column} twice", to_bytes("x.csv", good.replace("\n", f",{column}\n").encode()), f"column {column!r} twice")
     kind(which, "no header", to_bytes("x.csv", good.partition("\n")[2].encode()), "no column 'source'")
     kind(which, "other delimiter", to_bytes("x.csv", good.replace(",", ";").encode()), "no column 'source'")
     kind(which, "line ends of the old Mac", to_bytes("x.csv", good.replace("\n", "\r").encode()), "no column 'rating'")
@@ -558,7 +554,12 @@ for which in (STORED, PLANS[0]):
         kind(which, f"{field} {str(value)[:20]}", attribute("header", field, value), f"header's {field} is")
     kind(which, "vocabulary a number", attribute("header", "vocabulary", 5), "x.zarr: ")
     kind(which, "another grid", attribute("header", "grid", [3, 3]), "x.zarr")
-    for name, text in (("a number", 5), ("a list", []), ("without kind", {"parameters": {}}), ("parameters a list", {"kind": "x", "parameters": []})):
+    for name, text in (
+        ("a number", 5),
+        ("a list", []),
+        ("without kind", {"parameters": {}}),
+        ("parameters a list", {"kind": "x", "parameters": []}),
+    ):
         kind(which, f"plan {name}", attribute("plan", text), "x.zarr: ")
     for name in ("puzzle_ids", "example_offsets", "group_offsets"):
         where = f"x.zarr/{name}"
@@ -753,7 +754,12 @@ for name, change, says in (
 kind("tar", "groups out of order", retar(on_npy("puzzles.npy", lambda v: changed(v, (0, 0), 99))), "groups that do not follow")
 kind("tar", "negative group", retar(on_npy("puzzles.npy", lambda v: changed(v, (0, 0), -3))), "groups that do not follow")
 kind("tar", "puzzle id too large", retar(on_npy("puzzles.npy", lambda v: changed(v, (0, 1), 9))), "puzzle_ids of 0..9")
-kind("tar", "a negative number of examples", retar(on_npy("puzzles.npy", lambda v: changed(changed(v, (0, 2), -1), (1, 2), 3))), "example_offs")
+kind(
+    "tar",
+    "a negative number of examples",
+    retar(on_npy("puzzles.npy", lambda v: changed(changed(v, (0, 2), -1), (1, 2), 3))),
+    "example_offs",
+)
 kind("tar", "no manifest", remove("tar/manifest.json"), "tar/manifest.json: ")
 kind("tar", "manifest cut", on_bytes("tar/manifest.json", lambda d: d[:50]), "tar/manifest.json: ")
 kind("tar", "manifest without a shard", on_json("tar/manifest.json", without("files", "shard-000001.tar")), "list of files was changed")
@@ -978,7 +984,7 @@ def test_each_kind_is_one_line_with_file_expectation_and_remedy(which: str, good
                 assert sorted(folder.rglob("*")) == before
             except AssertionError as wrong:
                 problems.append(f"{each.name}: {str(error)[:600]!r}: {wrong}")
-        except BaseException as error:
+        except Exception as error:  # noqa: BLE001  # all of them are listed at the end
             problems.append(f"{each.name}: {type(error).__name__}: {error}")
         else:
             problems.append(f"{each.name}: accepted")
