@@ -5,16 +5,17 @@ Files hold ``{task name: {"train": [{"input": rows, "output": rows}, ...], "test
 ``..._solutions.json`` beside it. A local folder of files with one task each is read as one source.
 """
 
+import contextlib
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
 from assets.sources import SourceError, read_bytes
-from trm_model.puzzles.arc import PACKAGED, Task, TaskError, from_task, packaged_tasks, to_task
+from trm_model.puzzles.arc import PACKAGED, Task, TaskError, from_task, packaged_tasks, parse_object, stem, to_tasks
 
 CHALLENGES, SOLUTIONS = "_challenges.json", "_solutions.json"
 REMEDY = "mend or remove the task"
@@ -58,9 +59,9 @@ def _packaged(name: str) -> ArcTasks:
 
 
 def _folder(folder: Path) -> ArcTasks:
-    files = sorted(path for path in folder.iterdir() if _stem(path.name) != path.name)
+    files = sorted(path for path in folder.iterdir() if stem(path.name) != path.name)
     if not files:
-        raise SourceError(f"{folder}: no .json file in this folder; expected one file per task")
+        raise SourceError(f"{folder}: no .json file in this folder; expected one file per task; give a folder of task files")
     digest = hashlib.sha256()
     tasks: list[Task] = []
     for path in files:
@@ -73,39 +74,22 @@ def _folder(folder: Path) -> ArcTasks:
     return ArcTasks(tuple(tasks), digest.hexdigest())
 
 
-def _stem(file: str) -> str:
-    return file.removesuffix(".gz").removesuffix(".json")
+@contextlib.contextmanager
+def _naming(path: str) -> Generator[None]:
+    try:
+        yield
+    except TaskError as error:
+        raise SourceError(f"{path}: {error}") from error
 
 
 def _parse(path: str, data: bytes) -> dict[str, object]:
-    """The file's object; a key that an object has twice is an error, which JSON readers usually pass over."""
-
-    def distinct(pairs: list[tuple[str, object]]) -> dict[str, object]:
-        repeated = [key for key, count in Counter(key for key, _ in pairs).items() if count > 1]
-        if repeated:
-            raise SourceError(f"{path}: {repeated[0]!r} is there twice, expected each name once; remove or rename one of them")
-        return dict(pairs)
-
-    hook = cast("Callable[[list[tuple[str, object]]], object]", distinct)
-    try:
-        value: object = json.loads(data, object_pairs_hook=hook)
-    except SourceError:
-        raise
-    except (ValueError, RecursionError) as error:
-        raise SourceError(f"{path}: not JSON ({error}); expected an object of tasks in UTF-8; fetch the file again") from error
-    if not isinstance(value, dict) or not value:
-        kind = "an empty object" if value == {} else f"a {type(value).__name__}"
-        raise SourceError(f"{path}: {kind} at the top, expected an object: task name -> task; give a file of tasks")
-    return cast("dict[str, object]", value)
+    with _naming(path):
+        return parse_object(data)
 
 
 def _tasks(path: str, value: dict[str, object]) -> tuple[Task, ...]:
-    if all(isinstance(value.get(part), list) for part in ("train", "test")):
-        value = {_stem(path.rpartition("/")[2]): value}
-    try:
-        return tuple(to_task(name, task) for name, task in value.items())
-    except TaskError as error:
-        raise SourceError(f"{path}: {error}; {REMEDY}") from error
+    with _naming(path):
+        return to_tasks(path, value)
 
 
 def _add_solutions(path: str, tasks: dict[str, object], solutions_path: str, solutions: dict[str, object]) -> None:

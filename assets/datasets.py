@@ -22,7 +22,7 @@ from storage.examples import LazyExamples, read_plan, write_examples, write_plan
 from storage.layout import SPLITS, Layout
 from storage.manifest import hash_file
 from storage.shards import upload_shards, write_shards
-from storage.tables import AugmentedPuzzles, write_file
+from storage.tables import AugmentedPuzzles, TableError, read_file, read_metadata, write_file
 from trm_model.puzzles.sources import open_source, plan_of
 from trm_model.seeding import derive
 from trm_model.variant import ConfigurationError
@@ -162,8 +162,12 @@ def materialize_examples(context: dg.AssetExecutionContext, layout: Layout, name
     path = layout.puzzles(name)
     if not path.exists():
         raise user_error(f"{path}: no puzzles yet; materialize {name}/puzzles first")
-    sources = {"puzzles": hash_file(path), **json.loads(pl.read_parquet_metadata(path)[SOURCES])}
     kind = kind_of(benchmark.source)
+    try:
+        puzzles = read_file(path, kind.schema)
+        sources = {"puzzles": hash_file(path), **json.loads(read_metadata(path, SOURCES))}
+    except TableError as error:
+        raise user_error(error) from error
     started, told = time.monotonic(), 0.0
 
     def progress(text: str) -> None:
@@ -175,7 +179,7 @@ def materialize_examples(context: dg.AssetExecutionContext, layout: Layout, name
     folder, content_hash = write_dataset(
         layout,
         name,
-        pl.read_parquet(path),
+        puzzles,
         kind,
         augmentations=benchmark.augmentations,
         seed=benchmark.source.seed,

@@ -22,7 +22,7 @@ from storage.examples import read_examples
 from storage.layout import Layout
 from storage.lock import lock
 from storage.manifest import CorruptDataError, verify_manifest
-from storage.tables import Predictions, Scores, Votes, partition_path, write_file
+from storage.tables import Predictions, Scores, TableError, Votes, partition_path, read_file, write_file
 from trm_model import checkpoint as checkpoints
 from trm_model.batches import DeviceExamples
 from trm_model.evaluation import Evaluation, evaluate
@@ -122,21 +122,21 @@ def materialize_scores(context: dg.AssetExecutionContext, layout: Layout, name: 
     path = partition_path(layout.tables(), Predictions, name, variant, seed)
     if not path.exists():
         raise user_error(f"{path}: no predictions yet; materialize {name}/predictions, partition {variant}|{seed}, first")
-    predictions = pl.read_parquet(path)
-    checkpoint: str = predictions["checkpoint"][0]
     try:
+        predictions = read_file(path, Predictions)
+        checkpoint: str = predictions["checkpoint"][0]
         # Of the run that made the predictions, which need not be the one trained last.
         spec = RunSpec.read((layout.root / checkpoint).parents[1])
-    except ConfigurationError as error:
+    except (ConfigurationError, TableError) as error:
         raise user_error(error) from error
     rows = score_rows(predictions)
     if benchmark.votes:
         from assets.votes import pass_rows
 
         votes = partition_path(layout.tables(), Votes, name, variant, seed)
-        if not votes.exists() or pl.read_parquet(votes)["checkpoint"][0] != checkpoint:
+        if not votes.exists() or (voted := read_file(votes, Votes))["checkpoint"][0] != checkpoint:
             raise user_error(f"{votes}: no votes on these predictions yet; materialize {name}/votes, partition {variant}|{seed}, first")
-        rows += pass_rows(Path(spec.data), pl.read_parquet(votes))
+        rows += pass_rows(Path(spec.data), voted)
     frame = pl.DataFrame(rows, schema=Metric._fields, orient="row", infer_schema_length=None).with_columns(
         split=pl.lit("test"),
         step=pl.lit(int(checkpoint.rpartition("step-")[2])),

@@ -39,13 +39,13 @@ def read_maze_csv(path: str, choose: Choose = every_row) -> MazeTable:
     inputs = maze.from_characters(characters(path, frame, "question", length, symbols[: maze.GOAL]))[rows]
     labels = maze.from_characters(characters(path, frame, "answer", length, symbols))[rows]
     for token, name in ((maze.START, "start S"), (maze.GOAL, "goal G")):
-        refuse(path, rows, (inputs == token).sum(axis=1) != 1, f"question has not exactly one {name}")
-        refuse(path, rows, (labels == token).sum(axis=1) != 1, f"answer has not exactly one {name}")
+        refuse(path, rows, (inputs == token).sum(axis=1) != 1, f"question has not exactly one {name}, expected one")
+        refuse(path, rows, (labels == token).sum(axis=1) != 1, f"answer has not exactly one {name}, expected one")
     checked = maze.check_examples(inputs, labels, side)
     refuse(path, rows, ~checked.keeps_input, "answer differs from the question, expected the same cells but for o on free cells")
     lengths = maze.shortest_length(inputs, side)
-    refuse(path, rows, lengths < 0, "question has no way from S to G")
-    refuse(path, rows, ~checked.shortest, "answer's o are not the inner cells of a shortest path from S to G")
+    refuse(path, rows, lengths < 0, "question has no way from S to G, expected one")
+    refuse(path, rows, ~checked.shortest, "answer's o are not the inner cells of a shortest path from S to G, expected those")
     forms = maze.canonical(inputs, side)
     refuse_repeated(path, rows, forms, "maze")
     return MazeTable(inputs, labels, side, lengths, frame["source"].gather(rows).to_list(), forms, file_hash)

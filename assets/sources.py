@@ -11,6 +11,8 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from storage.reading import one_line
+
 COLUMNS = ("source", "question", "answer", "rating")
 
 
@@ -43,19 +45,15 @@ def read_bytes(path: str) -> bytes:
         with fsspec.open(path, "rb") as file:
             data = cast(IO[bytes], file).read()
     except (OSError, ValueError, ImportError) as error:
-        raise SourceError(f"{path}: cannot be read ({one_line(error)}); give an existing local path or URL") from error
+        raise SourceError(f"{path}: cannot be read ({one_line(error)}); expected a file; give an existing local path or URL") from error
     if data[:2] == b"\x1f\x8b":
         try:
             return gzip.decompress(data)
         except (OSError, EOFError, zlib.error) as error:
-            raise SourceError(f"{path}: broken gzip ({one_line(error)}); expected a whole .csv or .csv.gz; fetch it again") from error
+            raise SourceError(f"{path}: broken gzip ({one_line(error)}); expected a whole gzip file; fetch it again") from error
     if path.endswith(".gz"):
-        raise SourceError(f"{path}: named .gz but not gzip (it starts with {data[:8]!r}); rename it to .csv or compress it")
+        raise SourceError(f"{path}: named .gz but not gzip (it starts with {data[:8]!r}), expected gzip; rename it or compress it")
     return data
-
-
-def one_line(error: BaseException) -> str:
-    return " ".join(str(error).split()) or type(error).__name__
 
 
 def read_table(path: str) -> tuple[pl.DataFrame, str]:
@@ -65,30 +63,37 @@ def read_table(path: str) -> tuple[pl.DataFrame, str]:
     """
     data = read_bytes(path)
     if not data.strip():
-        raise SourceError(f"{path}: the file is empty; expected a header {','.join(COLUMNS)} and one row per puzzle")
+        raise SourceError(
+            f"{path}: the file is empty; expected a header {','.join(COLUMNS)} and one row per puzzle; give a file of puzzles"
+        )
     try:
-        text = data.decode("utf-8")
+        text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise SourceError(f"{path}: not a text file (byte {data[error.start]:#04x} at {error.start}); expected CSV in UTF-8") from error
+        raise SourceError(
+            f"{path}: not a text file (byte {data[error.start]:#04x} at {error.start}); expected CSV in UTF-8; save it in that encoding"
+        ) from error
     if "\x00" in text:
-        raise SourceError(f"{path}: not a text file (a zero byte at {text.index(chr(0))}); expected CSV in UTF-8")
+        raise SourceError(f"{path}: not a text file (a zero byte at {text.index(chr(0))}); expected CSV in UTF-8; save it in that encoding")
     header = [name.strip().strip('"') for name in text.partition("\n")[0].strip().split(",")]
     missing = [name for name in COLUMNS if name not in header]
     if missing:
         raise SourceError(
             f"{path}: header {','.join(header)[:100]!r} has no column {missing[0]!r}; expected {','.join(COLUMNS)}; add the column"
         )
+    repeated = [name for name in COLUMNS if header.count(name) > 1]
+    if repeated:
+        raise SourceError(f"{path}: header has the column {repeated[0]!r} twice, expected each once; remove or rename one")
     try:
-        frame = pl.read_csv(io.BytesIO(data), infer_schema=False, truncate_ragged_lines=False)
+        frame = pl.read_csv(io.BytesIO(text.encode()), infer_schema=False, truncate_ragged_lines=False)
     except pl.exceptions.PolarsError as error:
-        for index, line in enumerate(text.splitlines()[1:]):
+        for index, line in enumerate(text.split("\n")[1:]):
             if line.count(",") != len(header) - 1:
                 raise SourceError(
                     f"{path}: {row_name(index)}: {line.count(',') + 1} fields, expected {len(header)}; mend or remove the row"
                 ) from error
-        raise SourceError(f"{path}: not readable as CSV ({one_line(error)}); expected {','.join(COLUMNS)}") from error
+        raise SourceError(f"{path}: not readable as CSV ({one_line(error)[:200]}); expected {','.join(COLUMNS)}; mend the file") from error
     if frame.is_empty():
-        raise SourceError(f"{path}: a header but no rows; expected one row per puzzle")
+        raise SourceError(f"{path}: a header but no rows; expected one row per puzzle; give a file of puzzles")
     columns = frame.rename(str.strip).select(COLUMNS).with_columns(pl.all().fill_null(""))
     return columns.with_columns(pl.col("source", "rating").str.strip_chars()), hashlib.sha256(data).hexdigest()
 
@@ -121,7 +126,7 @@ def refuse(path: str, rows: Rows, bad: npt.NDArray[np.bool_], message: str) -> N
     """
     found = np.sort(rows[bad])
     if len(found):
-        raise SourceError(f"{path}: {row_name(int(found[0]))}: {message}; mend or remove the row ({len(found)} such rows)")
+        raise SourceError(f"{path}: {row_name(int(found[0]))}: {message}; mend or remove the row ({len(found)} such)")
 
 
 def refuse_repeated(path: str, rows: Rows, forms: npt.NDArray[Any], noun: str) -> None:

@@ -14,7 +14,7 @@ from assets.partitions import variant_and_seed
 from assets.pictures import markdown_frame
 from storage.examples import LazyExamples
 from storage.layout import Layout
-from storage.tables import Predictions, Votes, partition_path, write_file
+from storage.tables import ArcPuzzles, Predictions, Votes, partition_path, read_file, write_file
 from trm_model.puzzles.arc import Task
 from trm_model.run import RunSpec
 from trm_model.voting import PASS_KS, Vote, task_scores, vote
@@ -23,7 +23,7 @@ from trm_model.voting import PASS_KS, Vote, task_scores, vote
 def evaluated_tasks(data: Path, names: pl.Series) -> list[Task]:
     """The tasks of a data set with these names that are evaluated."""
     wanted = set(names)
-    return [task for task in tasks_of(pl.read_parquet(data / "base.parquet"))[1] if task.name in wanted]
+    return [task for task in tasks_of(read_file(data / "base.parquet", ArcPuzzles))[1] if task.name in wanted]
 
 
 def vote_table(votes: list[Vote], checkpoint: str) -> pl.DataFrame:
@@ -50,7 +50,7 @@ def materialize_votes(context: dg.AssetExecutionContext, layout: Layout, name: s
     path = partition_path(layout.tables(), Predictions, name, variant, seed)
     if not path.exists():
         raise user_error(f"{path}: no predictions yet; materialize {name}/predictions, partition {variant}|{seed}, first")
-    predictions = pl.read_parquet(path)
+    predictions = read_file(path, Predictions)
     checkpoint: str = predictions["checkpoint"][0]
     data = Path(RunSpec.read((layout.root / checkpoint).parents[1]).data)
     inputs, _ = LazyExamples(data / "test.zarr").rows(predictions["example"].to_numpy())

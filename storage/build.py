@@ -28,12 +28,12 @@ class Build:
 
     def _read(self) -> dict[str, Listing]:
         found: dict[str, Listing] = {}
-        for line in self._log.read_text("utf-8").splitlines() if self._log.exists() else []:
+        for line in self._log.read_text("utf-8", errors="replace").splitlines() if self._log.exists() else []:
             try:
                 name, listing = json.loads(line)
-            except ValueError:
+                found[name] = listing
+            except (ValueError, TypeError):
                 break  # The line that a killed build was writing.
-            found[name] = listing
         return found
 
     def finished(self, file: Path) -> bool:

@@ -8,8 +8,9 @@ any worker, with the same bytes; and a training may read the source itself in pl
 :class:`Plan` in place of ``inputs`` and ``labels`` (online augmentation).
 """
 
+import contextlib
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -21,12 +22,17 @@ import zarr
 from zarr.codecs import BloscCodec, Crc32cCodec, ZstdCodec
 
 from storage.manifest import CorruptDataError, Listing, list_file
+from storage.reading import reading
 
-WRITER_VERSION = 2
+WRITER_VERSION = 3
 CHUNK_BYTES = 1 << 20
 SHARD_CHUNKS = 32
 INDEX = ("puzzle_ids", "example_offsets", "group_offsets")
 CELLS = ("inputs", "labels")
+
+_CONFIG: Any = {"write_empty_chunks": True}
+"""zarr would not write chunks of zeros, and read zeros in place of a chunk that was lost."""
+REMEDY = "an example store as written here; write the data set again"
 
 _T = TypeVar("_T")
 Bytes2d = npt.NDArray[np.uint8]
@@ -67,9 +73,28 @@ def header_from_dict(data: Mapping[str, Any]) -> Header:
     """The inverse of ``dataclasses.asdict`` after a passage through JSON.
 
     :raises TypeError: missing or unknown fields.
+    :raises ValueError: a field that cannot be.
     """
     values: dict[str, Any] = {**data, "vocabulary": tuple(data["vocabulary"]), "grid": tuple(data["grid"])}
-    return Header(**values)
+    header = Header(**values)
+    sources = cast("dict[object, object]", header.sources)
+    good = {
+        "vocabulary": isinstance(data["vocabulary"], list) and 1 <= len(header.vocabulary) <= 256 and _all(str, header.vocabulary),
+        "grid": len(header.grid) == 2 and _all(int, header.grid) and min(header.grid) >= 1,
+        "ignore_id": _all(int, [header.ignore_id]) and header.ignore_id >= 0,
+        "num_puzzle_ids": _all(int, [header.num_puzzle_ids]) and header.num_puzzle_ids >= 1,
+        "seed": _all(int, [header.seed]),
+        "augmentations": _all(int, [header.augmentations]) and header.augmentations >= 0,
+        "sources": isinstance(sources, dict) and _all(str, [*sources, *sources.values()]),
+    }
+    for name, is_good in good.items():
+        if not is_good:
+            raise ValueError(f"header's {name} is {str(data.get(name))[:100]!r}")
+    return header
+
+
+def _all(kind: type, values: Iterable[object]) -> bool:
+    return all(type(value) is kind for value in values)
 
 
 class Source(Protocol):
@@ -113,14 +138,44 @@ class Examples:
         return self.inputs[index], self.labels[index]
 
 
+def check_index(header: Header, puzzle_ids: npt.NDArray[np.int32], example_offsets: Ints, group_offsets: Ints) -> None:
+    """Whether the index of a split adds up.
+
+    :raises ValueError: what does not.
+    """
+    for name, values, dtype in zip(INDEX, (puzzle_ids, example_offsets, group_offsets), (np.int32, np.int64, np.int64), strict=True):
+        if values.dtype != dtype or values.ndim != 1:
+            raise ValueError(f"{name} is {values.dtype} {list(values.shape)}, not {np.dtype(dtype)} [n]")
+    for name, values in (("example_offsets", example_offsets), ("group_offsets", group_offsets)):
+        if len(values) < 2 or values[0] != 0:
+            raise ValueError(f"{name} starts with {values[:2].tolist()}, not with 0 and the end of the first part")
+        falls = np.flatnonzero(values[1:] <= values[:-1])
+        if len(falls):
+            raise ValueError(f"{name} goes from {values[falls[0]]} to {values[falls[0] + 1]} at {falls[0] + 1}, not upwards")
+    if not len(puzzle_ids) == len(example_offsets) - 1 == group_offsets[-1]:
+        raise ValueError(
+            f"{len(puzzle_ids)} puzzle_ids, example_offsets of {len(example_offsets) - 1} puzzles and groups of {group_offsets[-1]}, "
+            "not equal numbers of puzzles"
+        )
+    if puzzle_ids.min() < 0 or puzzle_ids.max() >= header.num_puzzle_ids:
+        raise ValueError(f"puzzle_ids of {puzzle_ids.min()}..{puzzle_ids.max()}, not within 0..{header.num_puzzle_ids - 1}")
+
+
+def check_cells(header: Header, inputs: npt.NDArray[Any], labels: npt.NDArray[Any]) -> None:
+    """Whether inputs and labels are tokens uint8 [n, L] of the vocabulary, both of one shape.
+
+    :raises ValueError: what is not.
+    """
+    for name, values in zip(CELLS, (inputs, labels), strict=True):
+        if values.dtype != np.uint8 or values.shape != (len(inputs), header.length):
+            raise ValueError(f"{name} is {values.dtype} {list(values.shape)}, not uint8 [n, {header.length}] as the other")
+        if values.max(initial=0) >= len(header.vocabulary):
+            raise ValueError(f"{name} has token {values.max()}, not within 0..{len(header.vocabulary) - 1}")
+
+
 def _create(path: Path, source: Source, plan: Plan | None) -> zarr.Group:
     index = {name: np.asarray(getattr(source, name)) for name in INDEX}
-    examples, puzzles = int(index["example_offsets"][-1]), int(index["group_offsets"][-1])
-    if not (len(index["puzzle_ids"]) == len(index["example_offsets"]) - 1 == puzzles and examples):
-        raise ValueError(
-            f"{path}: {examples} examples of {len(index['example_offsets']) - 1} puzzles with {len(index['puzzle_ids'])} puzzle ids in "
-            f"groups of {puzzles} puzzles: expected at least one example, and equal numbers of puzzles"
-        )
+    check_index(source.header, **index)
     attributes = {
         "writer_version": WRITER_VERSION,
         "header": asdict(source.header),
@@ -174,6 +229,7 @@ def write_examples(
             chunks=(rows, header.length),
             shards=(shard_rows, header.length),
             compressors=[compressor, Crc32cCodec()],
+            config=_CONFIG,
         )
         for name in CELLS
     }
@@ -213,19 +269,24 @@ def _write_small(group: zarr.Group, name: str, values: npt.NDArray[Any]) -> None
         chunks=(rows, *values.shape[1:]),
         compressors=[BloscCodec(cname="zstd", clevel=1, shuffle="shuffle", typesize=values.dtype.itemsize), Crc32cCodec()],
         overwrite=True,
+        config=_CONFIG,
     )
     array[:] = values
 
 
-def _attributes(path: Path) -> dict[str, Any]:
-    try:
+def _reading(path: Path) -> contextlib.AbstractContextManager[None]:
+    return reading(CorruptDataError, path, REMEDY)
+
+
+def _attributes(path: Path) -> tuple[Header, Mapping[str, Any] | None]:
+    with _reading(path):
         values = cast(dict[str, Any], dict(zarr.open_group(path, mode="r").attrs))
-        version = values["writer_version"]
-        if version != WRITER_VERSION:
-            raise ValueError(f"writer version {version}, expected {WRITER_VERSION}")
-        return {"header": header_from_dict(values["header"]), "plan": values["plan"]}
-    except (OSError, KeyError, TypeError, ValueError) as error:
-        raise CorruptDataError(f"{path}: not a readable example store ({error}); write the data set again") from error
+        if values["writer_version"] != WRITER_VERSION:
+            raise ValueError(f"writer version {values['writer_version']}, not {WRITER_VERSION}")
+        plan = values["plan"]
+        if plan is not None and not (set(plan) == {"kind", "parameters"} and isinstance(plan["parameters"], dict)):
+            raise ValueError(f"plan is {str(plan)[:100]!r}, not a kind and its parameters")
+        return header_from_dict(values["header"]), plan
 
 
 def open_header(path: Path) -> Header:
@@ -233,14 +294,60 @@ def open_header(path: Path) -> Header:
 
     :raises CorruptDataError: not a zarr group of ours.
     """
-    return _attributes(path)["header"]
+    return _attributes(path)[0]
 
 
-def _read(path: Path, name: str, rows: slice = slice(None)) -> npt.NDArray[Any]:
-    try:
-        return np.asarray(zarr.open_array(path / name, mode="r")[rows])
-    except (OSError, ValueError, RuntimeError) as error:
-        raise CorruptDataError(f"{path / name}: {error}; write the data set again") from error
+def _open(path: Path, name: str) -> zarr.Array[Any]:
+    """An array all of whose chunks are there; whether they are whole is known when they are read. In :func:`_reading`."""
+    array = zarr.open_array(path / name, mode="r")
+    # zarr counts all chunks of every shard, of the last one too, which may need fewer.
+    if array.nchunks_initialized < array.nchunks:
+        raise ValueError(f"only {array.nchunks_initialized} of {array.nchunks} chunks are there")
+    return array
+
+
+def _read(path: Path, name: str) -> npt.NDArray[Any]:
+    with _reading(path / name):
+        return np.asarray(_open(path, name)[...])
+
+
+def read_index(path: Path) -> tuple[npt.NDArray[np.int32], Ints, Ints]:
+    """``puzzle_ids``, ``example_offsets`` and ``group_offsets`` of the split at ``path``.
+
+    :raises CorruptDataError: bytes that do not decode, or do not add up.
+    """
+    header = open_header(path)
+    puzzle_ids, example_offsets, group_offsets = (_read(path, name) for name in INDEX)
+    with _reading(path):
+        check_index(header, puzzle_ids, example_offsets, group_offsets)
+    return puzzle_ids, example_offsets, group_offsets
+
+
+class _Cells:
+    """``inputs`` and ``labels`` of the split at ``path``, ``total`` (None: as many as there are) examples."""
+
+    def __init__(self, path: Path, total: int | None) -> None:
+        self.path, self.header = path, open_header(path)
+        self._arrays: list[zarr.Array[Any]] = []
+        for name in CELLS:
+            with _reading(path / name):
+                array = _open(path, name)
+                self.total = total = array.shape[0] if total is None else total
+                if array.dtype != np.uint8 or array.shape != (total, self.header.length) or array.shards is None:
+                    raise ValueError(f"{array.dtype} {list(array.shape)}, not sharded uint8 [{total}, {self.header.length}]")
+                self.shard_rows = array.shards[0]
+            self._arrays.append(array)
+
+    def read(self, rows: slice) -> tuple[Bytes2d, Bytes2d]:
+        """Both, of some examples."""
+        found: list[Bytes2d] = []
+        for name, array in zip(CELLS, self._arrays, strict=True):
+            with _reading(self.path / name):
+                found.append(np.asarray(array[rows]))
+        inputs, labels = found
+        with _reading(self.path):
+            check_cells(self.header, inputs, labels)
+        return inputs, labels
 
 
 def read_plan(path: Path) -> tuple[Header, Plan] | None:
@@ -248,20 +355,22 @@ def read_plan(path: Path) -> tuple[Header, Plan] | None:
 
     :raises CorruptDataError: bytes that do not decode.
     """
-    attributes = _attributes(path)
-    if attributes["plan"] is None:
+    header, plan = _attributes(path)
+    if plan is None:
         return None
-    arrays = {folder.name: _read(path, f"plan/{folder.name}") for folder in sorted((path / "plan").iterdir()) if folder.is_dir()}
-    return attributes["header"], Plan(**attributes["plan"], arrays=arrays)
+    with _reading(path / "plan"):
+        names = sorted(folder.name for folder in (path / "plan").iterdir() if folder.is_dir())
+    return header, Plan(plan["kind"], plan["parameters"], {name: _read(path, f"plan/{name}") for name in names})
 
 
 def read_examples(path: Path) -> Examples:
     """Decode the split at ``path`` to memory.
 
-    :raises CorruptDataError: bytes that do not decode (each chunk carries a checksum).
+    :raises CorruptDataError: bytes that do not decode (each chunk carries a checksum), or arrays that do not fit one another.
     """
-    header = open_header(path)
-    return Examples(header, *(_read(path, name) for name in (*CELLS, *INDEX)))
+    index = read_index(path)
+    cells = _Cells(path, int(index[1][-1]))
+    return Examples(cells.header, *cells.read(slice(None)), *index)
 
 
 class LazyExamples:
@@ -271,17 +380,16 @@ class LazyExamples:
     """
 
     def __init__(self, path: Path) -> None:
-        self.path = path
-        self.header = open_header(path)
-        self.puzzle_ids, self.example_offsets, self.group_offsets = (_read(path, name) for name in INDEX)
+        self.puzzle_ids, self.example_offsets, self.group_offsets = read_index(path)
+        self._cells = _Cells(path, int(self.example_offsets[-1]))
+        self.header = self._cells.header
 
     def rows(self, index: Ints) -> tuple[Bytes2d, Bytes2d]:
         """The examples ``index`` [K], which must be consecutive."""
         start, stop = int(index[0]), int(index[-1]) + 1
         if stop - start != len(index):
             raise ValueError(f"{len(index)} indices from {start} to {stop - 1}: expected consecutive ones")
-        inputs, labels = (_read(self.path, name, slice(start, stop)) for name in CELLS)
-        return inputs, labels
+        return self._cells.read(slice(start, stop))
 
 
 def map_shards(path: Path, work: Callable[[int, Bytes2d, Bytes2d], _T], workers: int | None = None) -> Iterator[_T]:
@@ -289,15 +397,10 @@ def map_shards(path: Path, work: Callable[[int, Bytes2d, Bytes2d], _T], workers:
 
     :raises CorruptDataError: bytes that do not decode.
     """
-    try:
-        array = zarr.open_array(path / CELLS[0], mode="r")
-        total, shard_rows = array.shape[0], cast(tuple[int, ...], array.shards)[0]
-    except (OSError, ValueError, TypeError) as error:
-        raise CorruptDataError(f"{path / CELLS[0]}: {error}; write the data set again") from error
+    cells = _Cells(path, None)
 
     def one(shard: int) -> _T:
-        rows = slice(shard * shard_rows, min((shard + 1) * shard_rows, total))
-        inputs, labels = (_read(path, name, rows) for name in CELLS)
-        return work(rows.start, inputs, labels)
+        rows = slice(shard * cells.shard_rows, min((shard + 1) * cells.shard_rows, cells.total))
+        return work(rows.start, *cells.read(rows))
 
-    return in_threads(one, -(-total // shard_rows), workers)
+    return in_threads(one, -(-cells.total // cells.shard_rows), workers)

@@ -8,8 +8,10 @@ import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from typing import cast
 
 from storage.atomic import write_text
+from storage.reading import reading
 
 MANIFEST = "manifest.json"
 Listing = dict[str, int | str]
@@ -51,15 +53,26 @@ def write_manifest(folder: Path, known: Mapping[str, Listing] | None = None) -> 
     return content_hash
 
 
-def _read(folder: Path) -> tuple[dict[str, Listing], str]:
-    try:
-        manifest = json.loads((folder / MANIFEST).read_text("utf-8"))
+def parse_manifest(where: object, data: bytes) -> tuple[dict[str, Listing], str]:
+    """The listing of each file and the content hash, from the bytes of a manifest.
+
+    :raises CorruptDataError: not such bytes, or changed since they were written.
+    """
+    with reading(CorruptDataError, where, "a readable manifest; write the folder again"):
+        manifest = json.loads(data)
         listing, recorded = manifest["files"], manifest["content_hash"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise CorruptDataError(f"{folder / MANIFEST}: {error!r}; expected a readable manifest; write the folder again") from error
-    if _content_hash(listing) != recorded:
-        raise CorruptDataError(f"{folder / MANIFEST}: its list of files was changed after writing; write the folder again")
-    return listing, recorded
+        if _content_hash(listing) != recorded:
+            raise ValueError("its list of files was changed after writing")
+        for name, file in listing.items():
+            if type(file["bytes"]) is not int or type(file["sha256"]) is not str:
+                raise TypeError(f"{name!r} is listed as {file}")
+    return cast("dict[str, Listing]", listing), recorded
+
+
+def _read(folder: Path) -> tuple[dict[str, Listing], str]:
+    with reading(CorruptDataError, folder / MANIFEST, "a readable manifest; write the folder again"):
+        data = (folder / MANIFEST).read_bytes()
+    return parse_manifest(folder / MANIFEST, data)
 
 
 def read_content_hash(folder: Path) -> str:
@@ -80,12 +93,14 @@ def verify_manifest(folder: Path) -> str:
     for name in sorted(set(found) | set(listing)):
         path = folder / name
         if name not in found:
-            raise CorruptDataError(f"{path}: missing, though {MANIFEST} lists it; write the folder again")
+            raise CorruptDataError(f"{path}: missing, expected it as {MANIFEST} lists it; write the folder again")
         if name not in listing:
-            raise CorruptDataError(f"{path}: not listed in {MANIFEST}; remove it or write the folder again")
+            raise CorruptDataError(f"{path}: not listed in {MANIFEST}, expected only what it lists; remove it or write the folder again")
         size = path.stat().st_size
         if size != listing[name]["bytes"]:
             raise CorruptDataError(f"{path}: {size} bytes, expected {listing[name]['bytes']}; write the folder again")
         if hash_file(path) != listing[name]["sha256"]:
-            raise CorruptDataError(f"{path}: its bytes changed since they were written (SHA-256 differs); write the folder again")
+            raise CorruptDataError(
+                f"{path}: its bytes changed since they were written (SHA-256 differs), expected the same; write the folder again"
+            )
     return recorded

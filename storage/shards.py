@@ -6,10 +6,13 @@ the index with checksums. Example for example this is what the zarr split holds.
 """
 
 import hashlib
+import io
 import itertools
 import json
 import tarfile
-from collections.abc import Iterator
+import tokenize
+import warnings
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import IO, Any, NamedTuple, cast
@@ -17,8 +20,9 @@ from typing import IO, Any, NamedTuple, cast
 import numpy as np
 import numpy.typing as npt
 
-from storage.examples import Examples, Header, Source, header_from_dict, in_threads
-from storage.manifest import MANIFEST, CorruptDataError, write_manifest
+from storage.examples import Examples, Header, Source, check_cells, check_index, header_from_dict, in_threads
+from storage.manifest import MANIFEST, CorruptDataError, parse_manifest, write_manifest
+from storage.reading import reading
 
 SHARD_BYTES = 256 << 20
 SAMPLE_BYTES = 1 << 20
@@ -112,12 +116,35 @@ def shard_hashes(url: str) -> dict[str, str]:
     """
     import fsspec
 
-    try:
-        with fsspec.open(f"{url}/{MANIFEST}", "rb") as file:
-            listing = json.load(cast(IO[bytes], file))["files"]
-            return {f"{url}/{name}": str(listing[name]["sha256"]) for name in sorted(listing)}
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise CorruptDataError(f"{url}/{MANIFEST}: {error!r}; expected a manifest; write the shards again") from error
+    where = f"{url}/{MANIFEST}"
+    with reading(CorruptDataError, where, "a manifest; write the shards again", ImportError), fsspec.open(where, "rb") as file:
+        data = cast(IO[bytes], file).read()
+    listing, _ = parse_manifest(where, data)
+    return {f"{url}/{name}": str(listing[name]["sha256"]) for name in sorted(listing)}
+
+
+def _array(data: bytes) -> npt.NDArray[Any]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # numpy suspects Python 2 behind a damaged header
+        return np.lib.format.read_array(io.BytesIO(data), allow_pickle=False)
+
+
+_MALFORMED = (ImportError, SyntaxError, tarfile.TarError, tokenize.TokenError)
+"""What fsspec, numpy and tarfile raise on bad shards, beside the usual."""
+_MEMBERS: dict[str, Callable[[bytes], Any]] = {"inputs.npy": _array, "labels.npy": _array, "puzzles.npy": _array, "json": json.loads}
+
+
+def _samples_of(shard: str, stream: IO[bytes]) -> Iterator[dict[str, Any]]:
+    """The decoded samples of one shard. Only the members that we write are decoded: webdataset's own decoder would run a pickle that
+    somebody put there."""
+    with tarfile.open(fileobj=stream, mode="r|") as tar:
+        files = ((member.name, cast(IO[bytes], tar.extractfile(member)).read()) for member in tar if member.isreg())
+        for key, group in itertools.groupby(files, lambda file: file[0].partition(".")[0]):
+            found = {name.partition(".")[2]: data for name, data in group}
+            missing = [name for name in _MEMBERS if name not in found]
+            if missing:
+                raise ValueError(f"no {key}.{missing[0]}")
+            yield {"__key__": key, "__url__": shard, **{name: decode(found[name]) for name, decode in _MEMBERS.items()}}
 
 
 def read_samples(url: str) -> Iterator[dict[str, Any]]:
@@ -128,19 +155,14 @@ def read_samples(url: str) -> Iterator[dict[str, Any]]:
     :raises CorruptDataError: a shard that cannot be read or is not as written (known at its end), by name.
     """
     import fsspec
-    import webdataset as wds
 
     for shard, expected in shard_hashes(url).items():
-        try:
-            with fsspec.open(shard, "rb") as file:
-                stream = _Hashed(cast(IO[bytes], file))
-                members = wds.tariterators.tar_file_expander([{"url": shard, "stream": stream}], handler=wds.handlers.reraise_exception)
-                yield from wds.filters.decode()(wds.tariterators.group_by_keys(members))
-                if stream.hexdigest() != expected:
-                    raise CorruptDataError(f"{shard}: its bytes changed since they were written (SHA-256 differs); write the shards again")
-        except (OSError, EOFError, ValueError, tarfile.TarError, wds.autodecode.DecodingError) as error:
-            what = " ".join(str(error.args[0] if error.args else error).split())
-            raise CorruptDataError(f"{shard}: {what}; expected a tar shard; write the shards again") from error
+        remedy = "a tar shard as written here; write the shards again"
+        with reading(CorruptDataError, shard, remedy, *_MALFORMED), fsspec.open(shard, "rb") as file:
+            stream = _Hashed(cast(IO[bytes], file))
+            yield from _samples_of(shard, cast(IO[bytes], stream))
+            if stream.hexdigest() != expected:
+                raise ValueError("its bytes changed since they were written (SHA-256 differs)")
 
 
 def read_shards(url: str) -> Examples:
@@ -153,21 +175,26 @@ def read_shards(url: str) -> Examples:
     puzzles: list[npt.NDArray[np.int64]] = []
     header: Header | None = None
     for sample in read_samples(url):
-        try:
+        where = f"{sample['__url__']}: {sample['__key__']}"
+        with reading(CorruptDataError, where, "a sample as written here; write the shards again"):
             header = header_from_dict(sample["json"]["header"])
+            check_cells(header, sample["inputs.npy"], sample["labels.npy"])
+            table = sample["puzzles.npy"]
+            if table.dtype != np.int64 or table.ndim != 2 or table.shape[1] != 3 or table[:, 2].sum() != len(sample["inputs.npy"]):
+                raise ValueError(f"puzzles.npy is {table.dtype} {list(table.shape)} of {table[..., -1].sum()} examples")
             for parts, name in ((inputs, "inputs.npy"), (labels, "labels.npy"), (puzzles, "puzzles.npy")):
                 parts.append(sample[name])
-        except (KeyError, TypeError) as error:
-            raise CorruptDataError(f"{sample['__url__']}: {sample['__key__']}: {error!r}; expected a sample as written here") from error
     if header is None:
         raise CorruptDataError(f"{url}: no samples; expected at least one; write the shards again")
-    table = np.concatenate(puzzles)
-    zero = np.zeros(1, np.int64)
-    return Examples(
-        header,
-        np.concatenate(inputs),
-        np.concatenate(labels),
-        table[:, 1].astype(np.int32),
-        np.concatenate((zero, table[:, 2].cumsum())),
-        np.concatenate((zero, np.bincount(table[:, 0]).cumsum())),
-    )
+    with reading(CorruptDataError, url, "puzzles in the order written; write the shards again"):
+        table = np.concatenate(puzzles)
+        if (np.diff(table[:, 0], prepend=0) > 1).any() or (np.diff(table[:, 0], prepend=0) < 0).any():
+            raise ValueError("groups that do not follow one another")
+        zero = np.zeros(1, np.int64)
+        index = (
+            table[:, 1].astype(np.int32),
+            np.concatenate((zero, table[:, 2].cumsum())),
+            np.concatenate((zero, np.bincount(table[:, 0]).cumsum())),
+        )
+        check_index(header, *index)
+        return Examples(header, np.concatenate(inputs), np.concatenate(labels), *index)

@@ -12,6 +12,11 @@ from pandera.errors import SchemaErrors
 from pandera.typing.polars import Series
 
 from storage.atomic import new_file
+from storage.reading import reading
+
+AGAIN = "materialize the asset that writes it again"
+_PARQUET = (pl.exceptions.PolarsError, pl.exceptions.PanicException)
+"""polars' reader panics on some damaged files."""
 
 
 class TableError(ValueError):
@@ -221,6 +226,28 @@ def write_file(
             # polars reports a full disk so.
             raise OSError(f"{path}: {error}") from error
     return valid
+
+
+def read_file(path: Path, table: type[Table]) -> pl.DataFrame:
+    """The rows of one parquet file, validated.
+
+    :raises TableError: no such file, damaged, or rows that the schema refuses.
+    """
+    with reading(TableError, path, f"a parquet file of the table {name_of(table)}; {AGAIN}", *_PARQUET):
+        frame = pl.read_parquet(path, hive_partitioning=False)
+    try:
+        return validate(table, frame)
+    except TableError as error:
+        raise TableError(f"{path}: {error}; {AGAIN}") from error
+
+
+def read_metadata(path: Path, key: str) -> str:
+    """A value that :func:`write_file` kept in the file beside the rows.
+
+    :raises TableError: no such file, damaged, or without the value.
+    """
+    with reading(TableError, path, f"a parquet file with {key!r} in its metadata; {AGAIN}", *_PARQUET):
+        return pl.read_parquet_metadata(path)[key]
 
 
 def partition_path(root: Path, table: type[Table], benchmark: str, variant: str | None = None, seed: int | None = None) -> Path:

@@ -7,7 +7,7 @@ step (:mod:`trm_model.seeding`), so that no generator's state has to be kept.
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 import torch
@@ -16,13 +16,15 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from storage.atomic import publish, staging, write_text
-from storage.manifest import verify_manifest, write_manifest
+from storage.manifest import CorruptDataError, verify_manifest, write_manifest
+from storage.reading import reading
 from trm_model.batches import Position
 from trm_model.reasoner import State
 from trm_model.supervision import Batch, Carry
 
 FOLDER = "checkpoints"
 KEEP = 2
+REMEDY = "remove this checkpoint, and training goes on from the one before"
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,17 +94,23 @@ def load(folder: Path) -> Checkpoint:
     :raises CorruptDataError: a file that is missing or not as written, by name.
     """
     verify_manifest(folder)
-    progress = json.loads((folder / "progress.json").read_text("utf-8"))
-    weights, average, optimizer, carry = (load_file(folder / f"{part}.safetensors") for part in _PARTS)
-    return Checkpoint(
-        weights,
-        average,
-        optimizer,
-        carry,
-        Progress(
-            progress["step"], Position(**progress["position"]), tuple(progress["totals"]), progress["wall_seconds"], progress["lap_seconds"]
-        ),
-    )
+    parts: list[dict[str, Tensor]] = []
+    for path in (folder / f"{part}.safetensors" for part in _PARTS):
+        with reading(CorruptDataError, path, f"tensors; {REMEDY}", SafetensorError):
+            parts.append(load_file(path))
+    path = folder / "progress.json"
+    with reading(CorruptDataError, path, f"step, position, totals and seconds; {REMEDY}"):
+        found = json.loads(path.read_bytes())
+        for given, known in ((found, Progress), (found["position"], Position)):
+            if set(given) != {f.name for f in fields(known)}:
+                raise ValueError(f"fields {sorted(given)}")
+        progress = Progress(**{**found, "position": Position(**found["position"]), "totals": tuple(map(float, found["totals"]))})
+        whole = (progress.step, progress.position.epoch, progress.position.offset)
+        if not all(type(number) is int and number >= 0 for number in whole):
+            raise ValueError(f"step, epoch and offset are {whole}")
+        if not all(isinstance(seconds, int | float) and seconds >= 0 for seconds in (progress.wall_seconds, progress.lap_seconds)):
+            raise ValueError(f"wall_seconds and lap_seconds are {progress.wall_seconds!r} and {progress.lap_seconds!r}")
+    return Checkpoint(*parts, progress)
 
 
 def carry_tensors(carry: Carry) -> dict[str, Tensor]:

@@ -8,9 +8,10 @@ from typing import Any
 
 from storage.atomic import write_text
 from storage.examples import Header, header_from_dict
+from storage.reading import reading
 from trm_model.recipe import Recipe, recipe_from_dict, recipe_to_dict
 from trm_model.training import Execution
-from trm_model.variant import ConfigurationError, Variant, variant_from_dict, variant_to_dict
+from trm_model.variant import ConfigurationError, Variant, require, variant_from_dict, variant_to_dict
 from trm_model.version import code_version
 
 RUN_FILE = "run.json"
@@ -40,6 +41,12 @@ class RunSpec:
     device_lock: str | None = None
     attempt: str = ""
 
+    def __post_init__(self) -> None:
+        require(type(self.seed) is int, f"seed={self.seed!r}: expected a whole number")
+        for name in ("benchmark", "variant_name", "data", "data_version", "code_version", "attempt"):
+            require(isinstance(getattr(self, name), str), f"{name}={getattr(self, name)!r}: expected text")
+        require(self.device_lock is None or isinstance(self.device_lock, str), f"device_lock={self.device_lock!r}: expected text or none")
+
     @property
     def config_hash(self) -> str:
         """Hash of variant and recipe: equal for runs that differ in their seed only."""
@@ -68,13 +75,11 @@ class RunSpec:
         :raises ConfigurationError: missing or malformed file.
         """
         path = run / RUN_FILE
-        try:
-            data: dict[str, Any] = json.loads(path.read_text("utf-8"))
+        with reading(ConfigurationError, path, "a run description as the checkpoint asset writes it; materialize the checkpoint again"):
+            data: dict[str, Any] = json.loads(path.read_bytes())
             data["variant"] = variant_from_dict(data["variant"])
             data["recipe"] = recipe_from_dict(data["recipe"])
             data["execution"] = Execution(**data["execution"])
             if data.get("header") is not None:
                 data["header"] = header_from_dict(data["header"])
             return RunSpec(**data)
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise ConfigurationError(f"{path}: {error}; expected a run description as the checkpoint asset writes it") from error

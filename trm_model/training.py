@@ -318,10 +318,10 @@ def _keep_rows(metrics: Path, step: int) -> None:
     if not metrics.exists():
         return
     kept: list[str] = []
-    for line in metrics.read_text("utf-8").splitlines():
+    for line in metrics.read_text("utf-8", errors="replace").splitlines():
         try:
             if json.loads(line)["step"] <= step:
                 kept.append(line + "\n")
-        except (ValueError, KeyError):
+        except (ValueError, KeyError, TypeError):
             break
     write_text(metrics, "".join(kept))

@@ -37,7 +37,7 @@ from storage.manifest import CorruptDataError, verify_manifest, write_manifest
 from storage.shards import read_shards, upload_shards, write_shards
 from storage.tables import AugmentedPuzzles, Scores, TableError, Training, name_of, partition_path, scan, write_file
 
-HEADER = Header(vocabulary=("pad", "a", "b"), grid=(2, 3), seed=4, augmentations=1, sources={"x": "y"})
+HEADER = Header(vocabulary=("pad", "a", "b"), grid=(2, 3), num_puzzle_ids=9, seed=4, augmentations=1, sources={"x": "y"})
 
 
 def source(puzzles: int, seed: int = 0) -> Examples:
@@ -224,7 +224,7 @@ def test_chunks_carry_checksums_of_their_own(tmp_path: Path) -> None:
     flip(tmp_path / "x.zarr" / "inputs" / "c" / "0" / "0", 0.2)
     with pytest.raises(CorruptDataError, match="inputs"):
         read_examples(tmp_path / "x.zarr")
-    with pytest.raises(CorruptDataError, match="not a readable example store"):
+    with pytest.raises(CorruptDataError, match="expected an example store"):
         open_header(tmp_path / "nowhere.zarr")
 
 
@@ -350,4 +350,4 @@ def test_header_is_readable_json(tmp_path: Path) -> None:
     write_examples(tmp_path / "x.zarr", source(4))
     attributes = json.loads((tmp_path / "x.zarr" / "zarr.json").read_text())["attributes"]
     assert attributes["header"]["vocabulary"] == ["pad", "a", "b"]
-    assert attributes["writer_version"] == 2
+    assert attributes["writer_version"] == 3

@@ -1,15 +1,20 @@
 """The puzzles' command line: what it writes it reads, and what is wrong is one line and exit code 2."""
 
+import gzip
 import io
+import json
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from assets.arc_files import read_arc
 from assets.maze_csv import read_maze_csv
 from assets.sudoku_csv import read_sudoku_csv
+from tests.trm_model.test_arc import random_task
 from trm_model.puzzles.__main__ import main
+from trm_model.puzzles.arc import from_task, parse_name, preview
 
 SUDOKU = ["sudoku", "generate", "--count", "3", "--digits", "4", "--extra-clues", "1", "2"]
 MAZE = ["maze", "generate", "--count", "3", "--side", "8", "--longer-than", "12"]
@@ -113,3 +118,59 @@ def test_runs_as_a_module() -> None:
     )
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == "error: -: line 1: the question has more than one solution, expected exactly one; mend or remove the row\n"
+
+
+@pytest.fixture
+def arc_file(tmp_path: Path) -> Path:
+    path = tmp_path / "tasks.json"
+    path.write_text(json.dumps({name: from_task(random_task(name, 0)) for name in ("one", "two")}))
+    return path
+
+
+def test_augmented_tasks_are_read_back_and_undone(arc_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out, packed = tmp_path / "more.json", tmp_path / "more.json.gz"
+    command = ["arc", "augment", "--tasks", str(arc_file), "--count", "4", "--seed", "3"]
+    assert main([*command, "--format", "json", "--out", str(out)]) == 0
+    made = read_arc(str(out)).tasks
+    assert len(made) == 8
+    assert len({json.dumps(from_task(task)) for task in made}) == 8
+    # The drawings have the authors' names, which say how to get the task back.
+    assert main(command) == 0
+    drawn = [line.removesuffix(" train 1") for line in capsys.readouterr().out.splitlines() if line.endswith(" train 1")]
+    assert [name.replace("|||", "-") for name in drawn] == [task.name for task in made]
+    for name, task in zip(drawn, made, strict=True):
+        version = parse_name(name)
+        for pair, original in zip(task.pairs, random_task(version.task, 0).pairs, strict=True):
+            for grid, expected in zip(pair, original, strict=True):
+                assert version.undo(grid).tolist() == expected.tolist()
+    # What was written can be augmented again, packed too; one task alone as the whole file.
+    packed.write_bytes(gzip.compress(out.read_bytes()))
+    assert main(["arc", "augment", "--tasks", str(packed), "--task", made[0].name, "--count", "1"]) == 0
+    assert capsys.readouterr().out.startswith(f"{made[0].name}|||t")
+
+
+def test_tasks_are_shown(arc_file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["arc", "show", "--tasks", str(arc_file), "--task", "two"]) == 0
+    assert capsys.readouterr().out == preview(random_task("two", 0)) + "\n\n"
+    assert main(["arc", "show", "--tasks", str(arc_file), "--format", "json"]) == 0
+    assert json.loads(capsys.readouterr().out) == json.loads(arc_file.read_text())
+    assert main(["arc", "show", "--tasks", "arc_agi_1/training", "--task", "007bbfb7"]) == 0
+    assert capsys.readouterr().out.startswith("007bbfb7 train 1\n.77 -> ....77.77\n")
+
+
+def test_wrong_tasks_are_one_line(arc_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "bad.json").write_text('{"one": {"train": []}}')
+    (tmp_path / "cut.json.gz").write_bytes(gzip.compress(arc_file.read_bytes())[:-20])
+    for source, more, message in (
+        (arc_file, ["--task", "three"], "no task 'three'; expected one of one, two"),
+        (tmp_path / "bad.json", [], "task 'one': 'train' is an empty list: expected a list of at least one pair; mend or remove the task"),
+        (tmp_path / "cut.json.gz", [], "Compressed file ended"),
+        (tmp_path / "nowhere", [], "expected a JSON file of tasks, plain or gzip, or one of arc_agi_1/training"),
+    ):
+        assert main(["arc", "augment", "--tasks", str(source), *more]) == 2
+        error = capsys.readouterr().err
+        assert error.startswith(f"error: {source}: ")
+        assert message in error
+        assert error.count("\n") == 1
+    assert main(["arc", "augment", "--tasks", str(arc_file), "--count", "0"]) == 2
+    assert "--count 0: expected at least 1" in capsys.readouterr().err

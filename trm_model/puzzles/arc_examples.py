@@ -215,6 +215,45 @@ def draw_versions(tasks: Sequence[Task], augmentations: int, seed: int) -> Versi
     return Versions(dihedrals[:made], colours[:made], offsets_of(counts))
 
 
+def _require_fit(header: Header, parameters: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any]]) -> None:
+    shapes, pairs, groups = arrays["shapes"], arrays["pair_offsets"], arrays["group_offsets"]
+    require(
+        isinstance(parameters["tasks"], list) and all(isinstance(task, str) for task in parameters["tasks"]),
+        "tasks: expected a list of names",
+    )
+    require(isinstance(parameters["translate"], bool), f"translate={parameters['translate']!r}: expected true or false")
+    versions = len(arrays["dihedrals"])
+    for name, dtype, shape in (
+        ("cells", np.uint8, (arrays["cells"].size,)),
+        ("shapes", np.uint8, (len(shapes), 4)),
+        ("pair_offsets", np.int64, (len(parameters["tasks"]) + 1,)),
+        ("group_offsets", np.int64, (len(parameters["tasks"]) + 1,)),
+        ("puzzle_ids", np.int32, (versions,)),
+        ("dihedrals", np.uint8, (versions,)),
+        ("colours", np.uint8, (versions, COLOURS)),
+    ):
+        found = arrays[name]
+        require(
+            found.dtype == dtype and found.shape == shape,
+            f"{name} is {found.dtype} {list(found.shape)}: expected {np.dtype(dtype)} {list(shape)}",
+        )
+    for name, offsets, total in (("pair_offsets", pairs, len(shapes)), ("group_offsets", groups, versions)):
+        require(
+            offsets[0] == 0 and offsets[-1] == total and bool((offsets[1:] > offsets[:-1]).all()),
+            f"{name}: expected to rise from 0 to {total}",
+        )
+    side = header.grid[0]
+    require(header.grid == (side, side), f"grid {header.grid}: expected a square")
+    require(bool(((shapes >= 1) & (shapes <= side)).all()), f"shapes: expected sides of 1..{side}")
+    sizes = shapes.astype(np.int64).reshape(-1, 2).prod(axis=1)
+    require(len(arrays["cells"]) == sizes.sum(), f"{len(arrays['cells'])} cells: expected {sizes.sum()} as the shapes say")
+    require(arrays["cells"].max(initial=0) < COLOURS, f"colour {arrays['cells'].max(initial=0)}: expected 0..{COLOURS - 1}")
+    require(arrays["dihedrals"].max(initial=0) < COUNT, f"symmetry {arrays['dihedrals'].max(initial=0)}: expected 0..{COUNT - 1}")
+    # Ten powers of two have this sum only if each is there once.
+    marks = np.left_shift(1, arrays["colours"].astype(np.uint16)).sum(axis=1)
+    require(bool((marks == (1 << COLOURS) - 1).all()), f"colours: expected permutations of 0..{COLOURS - 1}")
+
+
 class ArcExamples:
     """A split as a source of examples: each is computed from the base grids when it is asked for, and depends on its index alone.
 
@@ -222,10 +261,13 @@ class ArcExamples:
     ``example_offsets`` int64 [M + 1], ``group_offsets`` int64 [G + 1] as in :mod:`storage.examples`; ``tasks`` [G]: names.
 
     Made by :func:`make_examples`, or from what :meth:`plan` returned.
+
+    :raises ConfigurationError: arrays that do not fit one another: compiled code reads where they say.
     """
 
     def __init__(self, header: Header, parameters: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any]]) -> None:
         self.header = header
+        _require_fit(header, parameters, arrays)
         self.tasks: tuple[str, ...] = tuple(parameters["tasks"])
         self.puzzle_ids: npt.NDArray[np.int32] = arrays["puzzle_ids"]
         self.group_offsets: npt.NDArray[np.int64] = arrays["group_offsets"]

@@ -727,9 +727,11 @@ class MazeExamples:
         copies = header.augmentations
         require(0 <= copies < COUNT, f"copies={copies}: expected 0..{COUNT - 1}, since a square has {COUNT} symmetries")
         require(
-            inputs.shape == labels.shape == (len(inputs), header.length),
-            f"inputs {inputs.shape} and labels {labels.shape}: expected [N, {header.length}] both",
+            inputs.shape == labels.shape == (len(inputs), header.length) and inputs.dtype == labels.dtype == np.uint8,
+            f"inputs {inputs.dtype} {inputs.shape} and labels {labels.dtype} {labels.shape}: expected uint8 [N, {header.length}] both",
         )
+        token = max(inputs.max(initial=0), labels.max(initial=0))
+        require(token < len(VOCABULARY), f"token {token}: expected 0..{len(VOCABULARY) - 1}")
         self.header = header
         self.inputs, self.labels = inputs, labels
         self.puzzle_ids = np.zeros(len(inputs) * (copies + 1), np.int32)

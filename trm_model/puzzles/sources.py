@@ -3,10 +3,12 @@
 from pathlib import Path
 from typing import Any, Protocol, Self
 
+import numpy as np
 import numpy.typing as npt
 
-from storage.examples import Header, Plan, Source, read_examples, read_plan
+from storage.examples import INDEX, Header, Plan, Source, read_examples, read_index, read_plan
 from storage.manifest import CorruptDataError
+from storage.reading import reading
 from trm_model.puzzles.arc_examples import ArcExamples
 from trm_model.puzzles.maze import MazeExamples
 from trm_model.puzzles.sudoku_examples import SudokuExamples
@@ -41,7 +43,14 @@ def open_source(path: Path) -> Source:
     if planned is None:
         return read_examples(path)
     header, plan = planned
-    try:
-        return KINDS[plan.kind].from_plan(header, plan.parameters, plan.arrays)
-    except (KeyError, TypeError, ValueError) as error:
-        raise CorruptDataError(f"{path}: {error!r}; expected a plan of one of {', '.join(KINDS)}; write the data set again") from error
+    index = read_index(path)
+    with reading(CorruptDataError, path, f"a plan of one of {', '.join(KINDS)} as written here; write the data set again"):
+        if plan.kind not in KINDS:
+            raise ValueError(f"kind {plan.kind!r}")
+        source = KINDS[plan.kind].from_plan(header, plan.parameters, plan.arrays)
+        if source.header != header:
+            raise ValueError("the header is not that of the planned examples")
+        for name, stored, planned in zip(INDEX, index, (source.puzzle_ids, source.example_offsets, source.group_offsets), strict=True):
+            if not np.array_equal(stored, planned):
+                raise ValueError(f"{name} is not that of the planned examples")
+    return source

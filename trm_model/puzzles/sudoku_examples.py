@@ -65,8 +65,8 @@ class SudokuExamples:
 
     def __init__(self, puzzles: Grids, answers: Grids, shape: Shape, copies: int, seed: int, sources: dict[str, str] | None = None) -> None:
         require(
-            puzzles.shape == answers.shape == (len(puzzles), shape.cells),
-            f"puzzles {puzzles.shape} and answers {answers.shape}: expected [G, {shape.cells}] both",
+            puzzles.shape == answers.shape == (len(puzzles), shape.cells) and puzzles.dtype == answers.dtype == np.uint8,
+            f"puzzles {puzzles.dtype} {puzzles.shape} and answers {answers.dtype} {answers.shape}: expected uint8 [G, {shape.cells}] both",
         )
         require(copies >= 0, f"copies={copies}: expected at least 0")
         wrong = np.flatnonzero(((answers < 1) | (answers > shape.n) | ((puzzles != 0) & (puzzles != answers))).any(axis=1))
