@@ -32,17 +32,11 @@ class Cache:
     def __init__(self, reasoner: Reasoner, batch_size: int, steps: int, *, final: bool = False) -> None:
         variant, size = reasoner.variant, reasoner.size
         self.per_step, self.final = variant.depth // (variant.cycles if final else 1), final
-        shape = (
-            self.per_step * (1 if final else steps),
-            2,
-            batch_size,
-            size.heads,
-            size.prefix + reasoner.length,
-            size.width // size.heads,
-        )
+        positions, head_width = size.prefix + reasoner.length, size.width // size.heads
+        shape = (self.per_step * (1 if final else steps), 2, batch_size, size.heads, positions, head_width)
         self.entries = torch.empty(shape, dtype=reasoner.dtype, device=reasoner.halt_bias.device)
         self.start = self.stop = self._next = self._step = 0
-        self._halted = torch.zeros(batch_size, dtype=torch.bool, device=self.entries.device)
+        self._halted: Tensor | None = None
 
     def move(self, start: int, stop: int) -> None:
         """Go on with the positions ``start`` to ``stop``, at their first step."""
@@ -50,16 +44,17 @@ class Cache:
 
     def step(self, halted: Tensor) -> None:
         """Begin the positions' next supervision step; examples ``halted`` [B] take no part in it."""
-        self._step, self._next, self._halted = self._step + 1, 0, halted
+        self._step, self._next = self._step + 1, 0
+        self._halted = halted.view(-1, 1, 1, 1) if halted.any() else None
 
     def extend(self, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
         """See :class:`trm_model.layers.KeysAndValues`."""
         place = self._next % self.per_step + (0 if self.final else self._step * self.per_step)
         self._next += 1
         new, here = torch.stack((key, value)), slice(self.start, self.stop)
-        if self._halted.any():
+        if self._halted is not None:
             before = self.entries[place if self.final else place - self.per_step, ..., here, :]
-            new = torch.where(self._halted.view(-1, 1, 1, 1), before, new)
+            new = torch.where(self._halted, before, new)
         self.entries[place, ..., here, :] = new
         keys, values = self.entries[place, ..., : self.stop, :]
         return keys, values

@@ -18,8 +18,8 @@ def earliest_halts(batch_size: int, max_steps: int, exploration: float, generato
 
 
 def example_logits(halt_logits: Tensor, counted: Tensor) -> Tensor:
-    """One halting logit per example, [B]: its own, or of those of its cells [B, L] the least that is ``counted`` [B, L], since an example is
-    finished when its last cell is."""
+    """One halting logit per example, [B]: its own, or the least of those of its cells [B, L] that are ``counted``, bool [B, L], since an
+    example is finished when its last cell is."""
     return halt_logits if halt_logits.ndim == 1 else halt_logits.masked_fill(~counted, torch.inf).amin(-1)
 
 

@@ -343,7 +343,8 @@ class Variant:
         remedy = "or generation='parallel'"
         require(
             isinstance(self.mixer, Attention),
-            f"mixer=TokenMlp with generation='autoregressive': a token MLP mixes later cells into earlier ones; use mixer=Attention() {remedy}",
+            "mixer=TokenMlp with generation='autoregressive': a token MLP mixes later cells into earlier ones; "
+            f"use mixer=Attention() {remedy}",
         )
         require(
             not isinstance(self.feed_forward, ShortConvolution),
