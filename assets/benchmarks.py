@@ -161,9 +161,9 @@ class Benchmark:
     @property
     def generated(self) -> bool:
         """Whether the puzzles need neither files nor a network."""
-        return isinstance(self.source, (GeneratedSudoku, GeneratedMaze, GeneratedAddition)) or (
-            isinstance(self.source, ArcTasks) and not self.source.files
-        )
+        if isinstance(self.source, ArcTasks):
+            return not self.source.files
+        return isinstance(self.source, (GeneratedSudoku, GeneratedMaze, GeneratedAddition))
 
 
 # Sized for two CPU cores: minutes for 4x4, a quarter of an hour for 6x6, hours for 9x9.
