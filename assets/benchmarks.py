@@ -272,8 +272,8 @@ BENCHMARKS: dict[str, Benchmark] = {
         published_as="maze_hard",
     ),
     "addition": Benchmark(
-        title="Sums of two numbers of three digits, the answer's least significant digit first: for autoregressive variants",
-        source=GeneratedAddition(digits=3, train=5_000, test=500),
+        title="Sums of two numbers of two digits, the answer's least significant digit first: for autoregressive variants",
+        source=GeneratedAddition(digits=2, train=2_000, test=500),
         recipe=replace(_SMALL, size=Size(width=64, heads=4, prefix=1, puzzle_width=64), steps=2_000, max_steps=4),
         augmentations=1,
     ),
