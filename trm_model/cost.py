@@ -1,7 +1,8 @@
 """What a variant costs: ``python -m trm_model.variant NAME``.
 
 Floating-point operations count a multiplication and an addition as two, in matrix products, convolutions and attention; what is done
-element by element and by the optimizer is left out (a few percent), and what a causal mask hides is counted. A product's gradient costs twice the product.
+element by element and by the optimizer is left out (a few percent), and what a causal mask hides is counted. A product's gradient
+costs twice the product.
 """
 
 import argparse
