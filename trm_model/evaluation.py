@@ -60,13 +60,13 @@ def evaluate(
     """
     parts: list[list[npt.NDArray[Any]]] = []
     total = min(len(data), limit) if limit is not None else len(data)
-    if reasoner.variant.autoregressive:
-        batch_size = min(batch_size, most_examples(reasoner, reasoner.variant.test_steps(max_steps)))
+    steps = reasoner.variant.test_steps(max_steps)
+    batch_size = most_examples(reasoner, steps, batch_size)
     for start in range(0, total, batch_size):
         stop = min(start + batch_size, total)
         batch = data.gather(np.arange(start, stop))
         noise = Noise(seed, torch.arange(start, stop, device=data.device))
-        parts.append([t.cpu().numpy() for t in _evaluate_batch(reasoner, batch, reasoner.variant.test_steps(max_steps), noise)])
+        parts.append([t.cpu().numpy() for t in _evaluate_batch(reasoner, batch, steps, noise)])
         progress(stop, total)
     return Evaluation(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
 

@@ -12,10 +12,13 @@ CACHE_BYTES = 1 << 30
 """Size that a cache stays below in evaluation, unless one example's is larger."""
 
 
-def most_examples(reasoner: Reasoner, steps: int) -> int:
-    """Examples whose cache of ``steps`` supervision steps fits into :data:`CACHE_BYTES`, at least one."""
+def most_examples(reasoner: Reasoner, steps: int, wanted: int) -> int:
+    """How many of the ``wanted`` examples to answer together: where they are answered cell by cell, as many as have a cache of ``steps``
+    supervision steps in :data:`CACHE_BYTES`, at least one."""
+    if not reasoner.variant.autoregressive:
+        return wanted
     numbers = 2 * steps * reasoner.variant.depth * (reasoner.size.prefix + reasoner.length) * reasoner.size.width
-    return max(1, CACHE_BYTES // (numbers * reasoner.dtype.itemsize))
+    return min(wanted, max(1, CACHE_BYTES // (numbers * reasoner.dtype.itemsize)))
 
 
 class Cache:

@@ -219,7 +219,8 @@ def test_evaluation_bounds_the_cache_and_does_not_depend_on_it(monkeypatch: pyte
     whole = evaluate(reasoner, data, max_steps=2, batch_size=64)
     # 2 (keys, values) x 2 steps x 12 layers x 8 positions x 16 channels x 4 bytes
     monkeypatch.setattr(generation, "CACHE_BYTES", 3 * 2 * 2 * 12 * 8 * 16 * 4 + 1)
-    assert most_examples(reasoner, 2) == 3
+    assert most_examples(reasoner, 2, 64) == 3
+    assert most_examples(reasoner, 2, 1) == 1
     sizes: list[int] = []
     inner = evaluation.generate
     monkeypatch.setattr(
