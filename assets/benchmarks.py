@@ -6,7 +6,7 @@ from typing import ClassVar, Literal
 from trm_model.recipe import Recipe, Size
 from trm_model.variant import require
 
-KindName = Literal["sudoku", "maze", "arc"]
+KindName = Literal["sudoku", "maze", "arc", "sequence"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +53,23 @@ class GeneratedMaze:
     test: int
     tie: Literal["first", "uniform"] = "first"
     unique: bool = False
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        require(self.train >= 1 and self.test >= 1, f"train={self.train}, test={self.test}: expected at least 1 each")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GeneratedAddition:
+    """Sums made by :func:`trm_model.puzzles.sequence.generate`.
+
+    :param digits: of each number.
+    """
+
+    kind: ClassVar[KindName] = "sequence"
+    digits: int
+    train: int
+    test: int
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -108,7 +125,7 @@ class ArcFiles:
     seed: int = 0
 
 
-PuzzleSource = GeneratedSudoku | GeneratedMaze | PuzzleFile | ArcTasks | ArcFiles
+PuzzleSource = GeneratedSudoku | GeneratedMaze | GeneratedAddition | PuzzleFile | ArcTasks | ArcFiles
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,7 +161,9 @@ class Benchmark:
     @property
     def generated(self) -> bool:
         """Whether the puzzles need neither files nor a network."""
-        return isinstance(self.source, (GeneratedSudoku, GeneratedMaze)) or (isinstance(self.source, ArcTasks) and not self.source.files)
+        if isinstance(self.source, ArcTasks):
+            return not self.source.files
+        return isinstance(self.source, (GeneratedSudoku, GeneratedMaze, GeneratedAddition))
 
 
 # Sized for two CPU cores: minutes for 4x4, a quarter of an hour for 6x6, hours for 9x9.
@@ -251,6 +270,12 @@ BENCHMARKS: dict[str, Benchmark] = {
         recipe=replace(_PAPER, steps=60_000 * 1_000 // 768),
         augmentations=7,
         published_as="maze_hard",
+    ),
+    "addition": Benchmark(
+        title="Sums of two numbers of two digits, the answer's least significant digit first: for autoregressive variants",
+        source=GeneratedAddition(digits=2, train=2_000, test=500),
+        recipe=replace(_SMALL, size=Size(width=64, heads=4, prefix=1, puzzle_width=64), steps=2_000, max_steps=4),
+        augmentations=1,
     ),
     "arc_demo": Benchmark(
         title="A few small ARC tasks, for CPUs",

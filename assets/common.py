@@ -33,6 +33,7 @@ _MAZE = {
     "input_kept": Check("Every answer is its maze with a path marked on spaces."),
     "shortest_path": Check("Every marked path leads from start to goal, and none is shorter."),
 }
+_SEQUENCE = {"label_solves_input": Check("Every answer is the sum of its question's numbers.")}
 _ARC = {"grid_bounds": Check("Every grid is a rectangle of colours with its end marks, and padding around it.")}
 
 CHECKS: dict[KindName, dict[str, dict[str, Check]]] = {
@@ -46,6 +47,7 @@ CHECKS: dict[KindName, dict[str, dict[str, Check]]] = {
         "examples": {**_HASH, **_SUDOKU},
     },
     "maze": {"puzzles": {**_MAZE, **_LEAKAGE}, "examples": {**_HASH, **_MAZE}},
+    "sequence": {"puzzles": {**_SEQUENCE, **_LEAKAGE}, "examples": {**_HASH, **_SEQUENCE}},
     "arc": {
         "puzzles": {
             "grid_bounds": Check("Every grid has 1 to 30 rows and columns of colours 0 to 9."),

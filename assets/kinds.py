@@ -1,4 +1,4 @@
-"""What a family of puzzles (Sudoku, mazes, ARC) brings to the graph; everything else is the same for all of them.
+"""What a family of puzzles (Sudoku, mazes, ARC, sequences) brings to the graph; everything else is the same for all of them.
 
 Imports nothing heavy but on demand: see :func:`kind_of`.
 """
@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
-from assets.benchmarks import ArcFiles, ArcTasks, PuzzleSource
+from assets.benchmarks import ArcFiles, ArcTasks, GeneratedAddition, PuzzleSource
 
 if TYPE_CHECKING:
     import numpy as np
@@ -98,6 +98,10 @@ def kind_of(source: PuzzleSource) -> Kind:
         from assets.arc import ArcKind
 
         return ArcKind(source)
+    if isinstance(source, GeneratedAddition):
+        from assets.sequence import SequenceKind
+
+        return SequenceKind(source.digits)
     if source.kind == "sudoku":
         from assets.sudoku import SudokuKind
 

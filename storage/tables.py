@@ -68,6 +68,12 @@ class ArcPuzzles(Puzzles):
     pair: Series[pl.Int64] = pa.Field(ge=0)
 
 
+class SequencePuzzles(Puzzles):
+    """``12+34=`` and its sum, the least significant digit first; ``difficulty``: digits that hand a carry on."""
+
+    form: Series[str] = pa.Field(unique=True)
+
+
 class AugmentedPuzzles(Table):
     """Puzzles as trained on, augmentations included, in the order of the examples: the first of them and their number. ``augmentation``
     0 is the puzzle itself."""

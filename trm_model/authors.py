@@ -135,6 +135,7 @@ def names(variant: Variant, size: Size) -> dict[str, str]:
     :raises ConfigurationError: for variants that their code does not have.
     """
     for name, value, theirs in (
+        ("generation", variant.generation, "parallel"),
         ("feed_forward", variant.feed_forward, Dense()),
         ("tied", variant.tied, False),
         ("curriculum", variant.curriculum, Constant()),

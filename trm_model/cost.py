@@ -1,7 +1,8 @@
 """What a variant costs: ``python -m trm_model.variant NAME``.
 
 Floating-point operations count a multiplication and an addition as two, in matrix products, convolutions and attention; what is done
-element by element and by the optimizer is left out (a few percent). A product's gradient costs twice the product.
+element by element and by the optimizer is left out (a few percent), and what a causal mask hides is counted. A product's gradient
+costs twice the product.
 """
 
 import argparse
@@ -67,7 +68,8 @@ def forward_flops(variant: Variant, size: Size, *, length: int, rows: int, grade
         variant.layers if call % per_cycle < variant.latent_updates else variant.answer_layers or variant.layers
         for call in range(first, variant.calls)
     )
-    return layers * layer + 2 * length * size.width * rows + 2 * size.width * 2
+    judged = length if variant.autoregressive else 1
+    return layers * layer + 2 * length * size.width * rows + 2 * judged * size.width * 2
 
 
 def cost(

@@ -11,6 +11,8 @@ from torch import Tensor
 
 from trm_model.batches import DeviceExamples
 from trm_model.corruption import LEVELS, corrupted_answer, levels_at_test
+from trm_model.generation import generate, most_examples
+from trm_model.halting import example_logits
 from trm_model.losses import IGNORE
 from trm_model.noise import Noise
 from trm_model.reasoner import Output, Reasoner, State
@@ -58,11 +60,13 @@ def evaluate(
     """
     parts: list[list[npt.NDArray[Any]]] = []
     total = min(len(data), limit) if limit is not None else len(data)
+    steps = reasoner.variant.test_steps(max_steps)
+    batch_size = most_examples(reasoner, steps, batch_size)
     for start in range(0, total, batch_size):
         stop = min(start + batch_size, total)
         batch = data.gather(np.arange(start, stop))
         noise = Noise(seed, torch.arange(start, stop, device=data.device))
-        parts.append([t.cpu().numpy() for t in _evaluate_batch(reasoner, batch, reasoner.variant.test_steps(max_steps), noise)])
+        parts.append([t.cpu().numpy() for t in _evaluate_batch(reasoner, batch, steps, noise)])
         progress(stop, total)
     return Evaluation(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
 
@@ -72,9 +76,12 @@ def rollout(reasoner: Reasoner, batch: Batch, steps: int, noise: Noise) -> Itera
     """The outputs of ``steps`` test steps, of [K * B] with K rollouts per example.
 
     DRM (authors' code): the first step starts from a wholly corrupted answer, each next one from the last step's answer with a falling
-    share of cells corrupted again; z is kept, or starts afresh.
+    share of cells corrupted again; z is kept, or starts afresh. Autoregressive variants: see :func:`trm_model.generation.generate`.
     """
     variant = reasoner.variant
+    if variant.autoregressive:
+        yield from generate(reasoner, batch, steps, noise)
+        return
     wide, draws = batch.repeat(variant.test_rollouts), noise.repeat(variant.test_rollouts)
     rows = reasoner.puzzle_rows[wide.puzzle_ids]
     begin = reasoner.start(draws)
@@ -94,7 +101,8 @@ def rollout(reasoner: Reasoner, batch: Batch, steps: int, noise: Noise) -> Itera
 def answers(reasoner: Reasoner, batch: Batch, steps: int, noise: Noise) -> Iterator[tuple[Tensor, Tensor]]:
     """The prediction int64 [B, L] and halting logit float32 [B] after each of ``steps`` test steps, from all rollouts of an example."""
     for output in rollout(reasoner, batch, steps, noise):
-        yield _answer(reasoner, output, reasoner.variant.test_rollouts)
+        prediction, halt_logits = _answer(reasoner, output, reasoner.variant.test_rollouts)
+        yield prediction, example_logits(halt_logits, batch.labels != IGNORE)
 
 
 def _answer(reasoner: Reasoner, output: Output, rollouts: int) -> tuple[Tensor, Tensor]:

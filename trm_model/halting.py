@@ -17,6 +17,12 @@ def earliest_halts(batch_size: int, max_steps: int, exploration: float, generato
     return torch.where(explores, drawn, 0)
 
 
+def example_logits(halt_logits: Tensor, counted: Tensor) -> Tensor:
+    """One halting logit per example, [B]: its own, or the least of those of its cells [B, L] that are ``counted``, bool [B, L], since an
+    example is finished when its last cell is."""
+    return halt_logits if halt_logits.ndim == 1 else halt_logits.masked_fill(~counted, torch.inf).amin(-1)
+
+
 def halts(
     halt_logits: Tensor,
     continue_logits: Tensor,

@@ -4,6 +4,7 @@ Weights are float32 and are cast to the activations' dtype where they are used.
 """
 
 import math
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
@@ -142,25 +143,42 @@ def rotate(x: Tensor, table: Tensor) -> Tensor:
     return (x.float() * cosine + torch.cat((-right, left), dim=-1) * sine).to(x.dtype)
 
 
+class KeysAndValues(Protocol):
+    """Of earlier positions, for attention that sees a part of a sequence (:class:`trm_model.generation.Cache`)."""
+
+    start: int
+    """Position of the first of the part."""
+
+    def extend(self, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
+        """Add the part's keys and values, both [B, H, S, head_width], and return those of all positions up to its last."""
+        ...
+
+
 class SelfAttention(nn.Module):
-    """Multi-head attention over all positions, both directions. [B, S, D] -> [B, S, D]."""
+    """Multi-head attention over all positions, or (``causal``) over those up to one's own. [B, S, D] -> [B, S, D]."""
 
     rotary: Tensor | None
 
-    def __init__(self, mixer: Attention, size: Size, length: int, generator: torch.Generator) -> None:
+    def __init__(self, mixer: Attention, size: Size, length: int, generator: torch.Generator, *, causal: bool) -> None:
         super().__init__()
         self.heads = size.heads
+        self.causal = causal
         self.qkv = nn.Parameter(truncated_normal((3 * size.width, size.width), size.width**-0.5, generator))
         self.out = nn.Parameter(truncated_normal((size.width, size.width), size.width**-0.5, generator))
         table = rotary_table(length, size.width // size.heads) if mixer.positions == "rope" else None
         self.register_buffer("rotary", table, persistent=False)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, cache: KeysAndValues | None = None) -> Tensor:
         batch, length, width = x.shape
         query, key, value = linear(x, self.qkv).view(batch, length, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
         if self.rotary is not None:
-            query, key = rotate(query, self.rotary), rotate(key, self.rotary)
-        mixed = F.scaled_dot_product_attention(query, key, value)
+            start = 0 if cache is None else cache.start
+            table = self.rotary[:, start : start + length]
+            query, key = rotate(query, table), rotate(key, table)
+        if cache is not None:
+            key, value = cache.extend(key, value)
+        # The last position sees all keys: alone it needs no mask.
+        mixed = F.scaled_dot_product_attention(query, key, value, is_causal=self.causal and length > 1)
         return linear(mixed.transpose(1, 2).reshape(batch, length, width), self.out)
 
 
@@ -174,22 +192,27 @@ class Block(nn.Module):
         self.mixer = (
             token_mixer(length, size.expansion, generator)
             if isinstance(variant.mixer, TokenMlp)
-            else SelfAttention(variant.mixer, size, length, generator)
+            else SelfAttention(variant.mixer, size, length, generator, causal=variant.autoregressive)
         )
         self.channels = channel_mixer(variant, size, generator)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, cache: KeysAndValues | None = None) -> Tensor:
         if self.mixes_tokens:
             # The authors normalise over positions here, not over channels.
             x = x.transpose(1, 2)
             x = rms_norm(x + self.mixer(x)).transpose(1, 2)
         else:
-            x = rms_norm(x + self.mixer(x))
+            x = rms_norm(x + self.mixer(x, cache))
         return rms_norm(x + self.channels(x))
 
 
-class Network(nn.Sequential):
+class Network(nn.ModuleList):
     """``layers`` blocks: the f of the recursion. [B, P + L, D] -> [B, P + L, D]."""
 
     def __init__(self, variant: Variant, layers: int, size: Size, length: int, generator: torch.Generator) -> None:
-        super().__init__(*(Block(variant, size, length, generator) for _ in range(layers)))
+        super().__init__(Block(variant, size, length, generator) for _ in range(layers))
+
+    def forward(self, x: Tensor, cache: KeysAndValues | None = None) -> Tensor:
+        for block in self:
+            x = block(x, cache)
+        return x

@@ -57,18 +57,23 @@ def losses(output: Output, labels: Tensor, *, halting: Halting = "bce", loss: Lo
 
     :param labels: int64 [B, L], :data:`IGNORE` where a cell is not counted. An example's answer loss is the mean cross-entropy over
         its labelled cells.
-    :param halting: where it has a head, the halting loss is the cross-entropy of "every labelled cell is right" (HRM §2, TRM §4.6).
+    :param halting: where it has a head, the halting loss is the cross-entropy of "every labelled cell is right" (HRM §2, TRM §4.6);
+        where the head judges cells, the mean over labelled cells of that of "this cell is right".
     """
     labelled = labels != IGNORE
     count = labelled.sum(-1)
-    right = ((output.logits.argmax(-1) == labels) & labelled).sum(-1)
+    cell_right = (output.logits.argmax(-1) == labels) & labelled
+    right = cell_right.sum(-1)
     log_shares = log_stablemax(output.logits) if loss == "stablemax" else output.logits.double().log_softmax(-1)
     picked = log_shares.gather(-1, labels.clamp(min=0).unsqueeze(-1)).squeeze(-1)
     answer = -torch.where(labelled, picked, 0.0).sum(-1) / count.clamp(min=1)
-    zero = torch.zeros_like(output.halt_logits)
+    zero = torch.zeros_like(count, dtype=torch.float32)
     halt = zero
     if halting in ("bce", "q_learning", "compared"):
-        halt = F.binary_cross_entropy_with_logits(output.halt_logits, (right == count).float(), reduction="none")
+        cells = output.halt_logits.ndim == 2
+        halt = F.binary_cross_entropy_with_logits(output.halt_logits, (cell_right if cells else right == count).float(), reduction="none")
+        if cells:
+            halt = torch.where(labelled, halt, 0.0).sum(-1) / count.clamp(min=1)
     return Losses(answer, halt, zero, right, count, torch.ones_like(zero))
 
 

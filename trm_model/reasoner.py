@@ -1,6 +1,7 @@
 """The model: embed the question, recurse, read the answer. One recursion serves every variant."""
 
 import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -8,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from trm_model.anderson import Anderson
-from trm_model.layers import Network, linear, truncated_normal
+from trm_model.layers import KeysAndValues, Network, linear, truncated_normal
 from trm_model.noise import Noise
 from trm_model.recipe import Precision, Size
 from trm_model.variant import NoisyStart, RandomStart, Variant, require
@@ -33,6 +34,16 @@ class State(NamedTuple):
             tuple(torch.where(mask, mine, theirs) for mine, theirs in zip(self.latents, other.latents, strict=True)),
         )
 
+    def part(self, start: int, stop: int) -> "State":
+        """Of the positions ``start`` to ``stop``."""
+        return State(self.answer[:, start:stop], tuple(z[:, start:stop] for z in self.latents))
+
+    @staticmethod
+    def joined(parts: Sequence["State"]) -> "State":
+        """One state of parts that follow one another."""
+        latents = zip(*(part.latents for part in parts), strict=True)
+        return State(torch.cat([part.answer for part in parts], 1), tuple(torch.cat(z, 1) for z in latents))
+
     def perturbed(self, std: float, noise: Noise) -> "State":
         """With normal noise added to answer and latents."""
         shape = self.answer.shape[1:]
@@ -43,7 +54,10 @@ class State(NamedTuple):
 
 
 class Output(NamedTuple):
-    """Of one supervision step: ``logits`` [B, L, V], ``halt_logits`` and ``continue_logits`` [B], all float32, and the state."""
+    """Of one supervision step: ``logits`` [B, L, V], ``halt_logits`` and ``continue_logits``, all float32, and the state.
+
+    The halting head judges the example, [B]; each cell, [B, L], where cells are answered one after the other.
+    """
 
     logits: Tensor
     halt_logits: Tensor
@@ -113,8 +127,9 @@ class Reasoner(nn.Module):
         self.halt_bias = nn.Parameter(torch.full((2,), -5.0))
         self.register_buffer("answer_start", truncated_normal((width,), 1.0, generator))
         self.register_buffer("latent_starts", truncated_normal((variant.latents, width), 1.0, generator))
-        # DRM embeds corrupted answers by a table of their own.
-        self.answer_tokens = None if noisy is None else nn.Parameter(truncated_normal((rows, width), width**-0.5, generator))
+        # Answers that are read, corrupted (DRM) or of earlier cells, are embedded by a table of their own.
+        reads_answers = noisy is not None or variant.autoregressive
+        self.answer_tokens = nn.Parameter(truncated_normal((rows, width), width**-0.5, generator)) if reads_answers else None
         # Not a parameter: rows are updated by sign-SGD (embedding.py), which touches only the batch's rows.
         self.register_buffer("puzzle_rows", torch.zeros(num_puzzles, size.puzzle_width))
 
@@ -133,9 +148,16 @@ class Reasoner(nn.Module):
             latents = (z.to(self.dtype).expand(shape) for z in self.latent_starts)
         return State(answer, tuple(latents))
 
-    def embed(self, inputs: Tensor, puzzle_rows: Tensor) -> Tensor:
-        """The question x: inputs int [B, L], puzzle_rows float [B, puzzle_width] -> [B, P + L, D]."""
-        return self._embed(self.tokens, inputs, puzzle_rows)
+    def embed(self, inputs: Tensor, puzzle_rows: Tensor, answers: Tensor | None = None) -> Tensor:
+        """The question x: inputs int [B, L], puzzle_rows float [B, puzzle_width] -> [B, P + L, D].
+
+        :param answers: int [B, L], of an autoregressive variant: to each cell's question the answer of the cell before it is added.
+        """
+        x = F.embedding(inputs, self.tokens)
+        if answers is not None:
+            assert self.answer_tokens is not None, "only autoregressive variants read answers"
+            x = x + F.pad(F.embedding(answers[:, :-1], self.answer_tokens), (0, 0, 1, 0))
+        return self._with_prefix(x, puzzle_rows)
 
     def embed_answer(self, answers: Tensor, puzzle_rows: Tensor, *, scaled: bool = True) -> Tensor:
         """The answer y of tokens (DRM): int [B, L], float [B, puzzle_width] -> [B, P + L, D].
@@ -143,13 +165,12 @@ class Reasoner(nn.Module):
         :param scaled: False: cells without the factor sqrt(D) and positions, as the authors' code embeds answers at test.
         """
         assert self.answer_tokens is not None, "only a noisy start embeds answers"
-        y = self._embed(self.answer_tokens, answers, puzzle_rows)
+        y = self._with_prefix(F.embedding(answers, self.answer_tokens), puzzle_rows)
         if not scaled:
             y = torch.cat((y[:, : self.size.prefix], F.embedding(answers, self.answer_tokens).to(self.dtype)), dim=1)
         return y
 
-    def _embed(self, table: Tensor, tokens: Tensor, puzzle_rows: Tensor) -> Tensor:
-        x = F.embedding(tokens, table)
+    def _with_prefix(self, x: Tensor, puzzle_rows: Tensor) -> Tensor:
         if self.size.prefix:
             missing = self.size.prefix * self.size.width - self.size.puzzle_width
             prefix = F.pad(puzzle_rows, (0, missing)).view(-1, self.size.prefix, self.size.width)
@@ -158,8 +179,11 @@ class Reasoner(nn.Module):
             x = math.sqrt(0.5) * (x + self.positions)
         return (math.sqrt(self.size.width) * x).to(self.dtype)
 
-    def recurse(self, question: Tensor, state: State, v: Variant, noise: Noise) -> State:
-        """T cycles of n latent calls and one answer call; gradient through the last calls only (TRM, Figure 3)."""
+    def recurse(self, question: Tensor, state: State, v: Variant, noise: Noise, cache: KeysAndValues | None = None) -> State:
+        """T cycles of n latent calls and one answer call; gradient through the last calls only (TRM, Figure 3).
+
+        :param cache: of earlier positions, where question and state are of a part of the sequence.
+        """
         answer, latents = state.answer, list(state.latents)
         update_latent, update_answer = self.networks[0], self.networks[-1]
         graded, fixed_point = torch.is_grad_enabled(), Anderson()
@@ -169,7 +193,7 @@ class Reasoner(nn.Module):
             with torch.set_grad_enabled(graded and has_gradient):
                 if position < v.latent_updates and latents:
                     which = position % len(latents)
-                    updated = update_latent(sum(latents, start=answer + question))
+                    updated = update_latent(sum(latents, start=answer + question), cache)
                     if v.solver == "anderson" and not has_gradient:
                         fixed_point = fixed_point if position else Anderson()
                         updated = fixed_point.next(latents[which], updated)
@@ -177,9 +201,9 @@ class Reasoner(nn.Module):
                         updated = self._disturb(v.start, latents[which], updated, noise.at("update", call))
                     latents[which] = updated
                 elif position < v.latent_updates or not v.latent_updates:
-                    answer = update_latent(answer + question)
+                    answer = update_latent(answer + question, cache)
                 else:
-                    answer = update_answer(sum(latents, start=answer))
+                    answer = update_answer(sum(latents, start=answer), cache)
         return State(answer, tuple(latents))
 
     @staticmethod
@@ -191,12 +215,29 @@ class Reasoner(nn.Module):
             new = new + (start.update_noise * noise.normal("update", *new.shape[1:])).to(new.dtype)
         return new
 
-    def forward(self, inputs: Tensor, puzzle_rows: Tensor, state: State, noise: Noise, stage: Variant | None = None) -> Output:
+    def read(self, state: State, prefix: int | None = None) -> Output:
+        """The answer and the halting head's judgement.
+
+        :param prefix: positions before the first cell; None: P, those of a whole state.
+        """
+        cells = state.answer[:, self.size.prefix if prefix is None else prefix :]
+        logits = linear(cells, self.tokens if self.head is None else self.head).float()
+        judged = cells if self.variant.autoregressive else state.answer[:, 0]
+        halt_logits = linear(judged, self.halt_weight).float() + self.halt_bias
+        return Output(logits, halt_logits[..., 0], halt_logits[..., 1], state)
+
+    def forward(
+        self,
+        inputs: Tensor,
+        puzzle_rows: Tensor,
+        state: State,
+        noise: Noise,
+        stage: Variant | None = None,
+        answers: Tensor | None = None,
+    ) -> Output:
         """One supervision step, on from ``state``.
 
         :param stage: the variant with the recursion to use, where a curriculum changes it.
+        :param answers: see :meth:`embed`.
         """
-        state = self.recurse(self.embed(inputs, puzzle_rows), state, stage or self.variant, noise)
-        logits = linear(state.answer[:, self.size.prefix :], self.tokens if self.head is None else self.head).float()
-        halt_logits = linear(state.answer[:, 0], self.halt_weight).float() + self.halt_bias
-        return Output(logits, halt_logits[:, 0], halt_logits[:, 1], state)
+        return self.read(self.recurse(self.embed(inputs, puzzle_rows, answers), state, stage or self.variant, noise))

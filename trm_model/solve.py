@@ -25,7 +25,7 @@ from storage.manifest import CorruptDataError
 from trm_model import authors
 from trm_model import checkpoint as checkpoints
 from trm_model.evaluation import answers
-from trm_model.losses import IGNORE
+from trm_model.generation import most_examples
 from trm_model.noise import Noise
 from trm_model.puzzles.arc import SEPARATOR, Augmentation, Task, parse_name, to_drawing, to_tokens
 from trm_model.puzzles.questions import KINDS, Arc, Puzzle, Question, Tokens, puzzles_of
@@ -258,10 +258,12 @@ def solve_all(
         bool(((ids >= 0) & (ids < rows)).all()), f"puzzle ids {ids.min()}..{ids.max()}: expected 0..{rows - 1}, rows of the puzzle table"
     )
     solutions: list[Solution] = []
-    for start in range(0, len(questions), BATCH):
-        part = slice(start, start + BATCH)
+    size = most_examples(reasoner, steps, BATCH)
+    for start in range(0, len(questions), size):
+        part = slice(start, start + size)
         inputs = torch.from_numpy(questions[part]).to(device).long()
-        batch = Batch(inputs, torch.full_like(inputs, IGNORE), torch.from_numpy(ids[part]).to(device))
+        # Nobody knows the labels: that none is IGNORE says that every cell is to be answered.
+        batch = Batch(inputs, torch.zeros_like(inputs), torch.from_numpy(ids[part]).to(device))
         found = list(answers(reasoner, batch, steps, Noise(seed, torch.arange(start, start + len(inputs), device=device))))
         predictions = torch.stack([prediction for prediction, _ in found], 1).to(torch.uint8).cpu().numpy()
         logits = torch.stack([logit for _, logit in found], 1).cpu().numpy()

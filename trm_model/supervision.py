@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from trm_model.corruption import corrupted_answer, corrupted_share, training_levels
-from trm_model.halting import halts
+from trm_model.halting import example_logits, halts
 from trm_model.losses import IGNORE, Losses, going_on, losses
 from trm_model.noise import Noise
 from trm_model.reasoner import Output, Reasoner, State
@@ -101,12 +101,14 @@ def supervise(
     wide, draws = batch.repeat(starts), noise.repeat(starts)
     rows = reasoner.puzzle_rows[batch.puzzle_ids].requires_grad_(training)
     wide_rows, state = rows.repeat(starts, 1), carry.state
+    target = batch.labels.masked_fill(batch.labels == IGNORE, 0)
     if isinstance(variant.start, NoisyStart):
         levels = training_levels(variant.start.order, carry.steps, max_steps, draws)
-        share, target = corrupted_share(variant.start.schedule, levels), batch.labels.masked_fill(batch.labels == IGNORE, 0)
+        share = corrupted_share(variant.start.schedule, levels)
         latents = state.latents if variant.start.carried_latents else reasoner.start(draws).latents
         state = State(corrupted_answer(reasoner, variant.start, target, share, rows, draws), latents)
-    output = reasoner(wide.inputs, wide_rows, state, draws, stage)
+    # Teacher forcing: each cell reads the right answer of the one before it.
+    output = reasoner(wide.inputs, wide_rows, state, draws, stage, target if variant.autoregressive else None)
     result = losses(output, wide.labels, halting=variant.halting, loss=variant.loss)
     state, steps = output.state.detach(), carry.steps + 1
     if variant.halting == "q_learning" and training and max_steps > 1:
@@ -121,7 +123,7 @@ def supervise(
     if variant.state_noise and training:
         state = state.perturbed(variant.state_noise, draws.at("perturbation"))
     halted = halts(
-        output.halt_logits.detach(),
+        example_logits(output.halt_logits.detach(), batch.labels != IGNORE),
         output.continue_logits.detach(),
         result.solved,
         steps,

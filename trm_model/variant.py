@@ -21,6 +21,7 @@ Schedule = Literal["cosine", "linear", "sigmoid"]
 Corruption = Literal["mask", "uniform", "gaussian"]
 Order = Literal["independent", "annealed", "constant"]
 Remask = Literal["random", "confidence"]
+Generation = Literal["parallel", "autoregressive"]
 _Choice = TypeVar("_Choice")
 
 
@@ -225,6 +226,8 @@ CHOICES: dict[str, dict[str, type[Any]]] = {
 class Variant:
     """One named model. Defaults are TRM with the token MLP (TRM, Table 1, first row).
 
+    :param generation: ``parallel``: all cells are answered together (TRM); ``autoregressive``: one after the other, each attending to
+        those before it alone and reading the answer of the last of them (docs/autoregressive.md).
     :param mixer: how positions exchange information inside a block.
     :param feed_forward: what acts on channels (``gated_norm``: also on positions, with a token MLP).
     :param layers: blocks per network.
@@ -249,6 +252,7 @@ class Variant:
     :raises ConfigurationError: for values that no model can have.
     """
 
+    generation: Generation = "parallel"
     mixer: Attention | TokenMlp = field(default_factory=TokenMlp)
     feed_forward: Dense | GatedNorm | ShortConvolution | Experts = field(default_factory=Dense)
     layers: int = 2
@@ -271,6 +275,7 @@ class Variant:
 
     def __post_init__(self) -> None:
         for name, choices in (
+            ("generation", Generation),
             ("networks", Networks),
             ("halting", Halting),
             ("loss", Loss),
@@ -327,9 +332,44 @@ class Variant:
             self.training_rollouts == 1 or self.halting != "q_learning",
             "halting='q_learning' with several starts: the value of going on is one example's, not one start's; use halting='bce'",
         )
+        if self.autoregressive:
+            self._require_causal()
         if isinstance(self.curriculum, DepthCurriculum):
             for cycles, updates in zip(self.curriculum.cycles, self.curriculum.latent_updates, strict=True):
                 replace(self, curriculum=Constant(), cycles=cycles, latent_updates=updates)
+
+    def _require_causal(self) -> None:
+        """Refuse what lets a position see later ones, or needs more of earlier ones than their keys and values."""
+        remedy = "or generation='parallel'"
+        require(
+            isinstance(self.mixer, Attention),
+            "mixer=TokenMlp with generation='autoregressive': a token MLP mixes later cells into earlier ones; "
+            f"use mixer=Attention() {remedy}",
+        )
+        require(
+            not isinstance(self.feed_forward, ShortConvolution),
+            "feed_forward=ShortConvolution with generation='autoregressive': a convolution needs earlier cells' activations, which are not "
+            f"kept; use feed_forward=Dense() {remedy}",
+        )
+        require(
+            self.solver == "iteration",
+            f"solver={self.solver!r} with generation='autoregressive': its weights depend on all cells; use solver='iteration' {remedy}",
+        )
+        require(
+            isinstance(self.start, FixedStart),
+            f"start={type(self.start).__name__} with generation='autoregressive': noise and choice of starts belong to whole answers; "
+            f"use start=FixedStart() {remedy}",
+        )
+        require(
+            self.halting in ("bce", "solved", "none"),
+            f"halting={self.halting!r} with generation='autoregressive': there is no value of going on for single cells; "
+            f"use halting='bce', 'solved' or 'none' {remedy}",
+        )
+
+    @property
+    def autoregressive(self) -> bool:
+        """Whether cells are answered one after the other."""
+        return self.generation == "autoregressive"
 
     @property
     def calls(self) -> int:
@@ -435,6 +475,7 @@ VARIANTS: dict[str, Variant] = {
     "random_latents": replace(_TRM_MLP, start=RandomStart(damping=0.9, update_noise=0.05)),
     "softmax_loss": replace(_TRM_MLP, loss="softmax"),
     "sprm": replace(_TRM, state_noise=0.1),
+    "autoregressive": replace(_TRM, generation="autoregressive"),
     # DRM's axes: one changed field of its start, or the latent calls of the last cycle that have a gradient (drm: all 4).
     "drm_annealed": replace(_DRM, start=replace(_NOISY, order="annealed")),
     "drm_constant": replace(_DRM, start=replace(_NOISY, order="constant")),

@@ -1,4 +1,4 @@
-"""Named figures, one per line, ``name value unit``: ``python -m tests.benchmarks [load|step|sudoku|maze|arc|disk]``. Run nothing beside it."""
+"""Named figures, one per line, ``name value unit``: ``python -m tests.benchmarks [PART]``, parts as in BENCHMARKS. Run nothing beside it."""
 
 import csv
 import gc
@@ -10,6 +10,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +23,7 @@ from storage.examples import Codec, Source, map_shards, write_examples
 from tests.benchmarks.plain_trm import PlainTrm, plain_step
 from trm_model.ema import Ema
 from trm_model.embedding import sign_sgd_
+from trm_model.generation import Cache
 from trm_model.noise import Noise
 from trm_model.optim import make_optimizers
 from trm_model.puzzles import arc, arc_examples, maze, sudoku
@@ -257,7 +259,45 @@ def bench_disk() -> None:
     show("disk_peak_memory", resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20, "GiB")
 
 
-BENCHMARKS = {"load": bench_load, "step": bench_step, "sudoku": bench_sudoku, "maze": bench_maze, "arc": bench_arc, "disk": bench_disk}
+@torch.no_grad()
+def refine(model: Reasoner, steps: int, cache: Cache | None, first: int, stop: int) -> None:
+    """The supervision steps of the positions ``first`` to ``stop`` of one sequence; those before them are in ``cache``."""
+    noise, inputs = Noise(0, torch.zeros(1, dtype=torch.int64)), torch.ones(1, model.length, dtype=torch.int64)
+    question, state = model.embed(inputs, torch.zeros(1, 0), inputs)[:, first:stop], model.start(noise).part(first, stop)
+    if cache is not None:
+        cache.move(first, stop)
+    for _ in range(steps):
+        if cache is not None:
+            cache.step(torch.zeros(1, dtype=torch.bool))
+        state = model.recurse(question, state, model.variant, noise, cache)
+
+
+def bench_autoregressive() -> None:
+    """One token after a prefix of N cells, four supervision steps of 21 calls: D 64, one sequence, CPU time of one thread."""
+    torch.set_num_threads(1)
+    size, steps = Size(width=WIDTH, heads=4, prefix=0, puzzle_width=0), 4
+    for prefix in (16, 64, 256, 1_024):
+        generator = torch.Generator().manual_seed(0)
+        model = Reasoner(VARIANTS["autoregressive"], size, vocabulary=VOCABULARY, length=prefix + 1, num_puzzles=1, generator=generator)
+        cache = Cache(model, 1, steps)
+        refine(model, steps, cache, 0, prefix)
+        for name, work in (
+            ("cached", partial(refine, model, steps, cache, prefix, prefix + 1)),
+            ("anew", partial(refine, model, steps, None, 0, prefix + 1)),
+        ):
+            work()
+            show(f"ar_token_ms_prefix_{prefix}_{name}", 1e3 / per_second(1, work, rounds=5), "ms")
+
+
+BENCHMARKS = {
+    "load": bench_load,
+    "step": bench_step,
+    "sudoku": bench_sudoku,
+    "maze": bench_maze,
+    "arc": bench_arc,
+    "disk": bench_disk,
+    "autoregressive": bench_autoregressive,
+}
 
 
 def main(arguments: list[str]) -> int:

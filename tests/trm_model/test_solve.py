@@ -98,7 +98,7 @@ def test_from_a_run_and_from_its_checkpoint_as_evaluated_without_the_data(run: P
     assert len(solve(again, examples.inputs[3], steps=7).answers) == 7
 
 
-@pytest.mark.parametrize("variant", ["hrm", "direct", "drm", "winner_takes_all", "single_feature"])
+@pytest.mark.parametrize("variant", ["hrm", "direct", "drm", "winner_takes_all", "single_feature", "autoregressive"])
 def test_every_recursion_answers_as_evaluated(variant: str, examples: Examples) -> None:
     loaded = random_model(variant, examples.header)
     solutions = solve_all(loaded, examples.inputs[:4])

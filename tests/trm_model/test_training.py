@@ -75,7 +75,8 @@ def tensors(run: Path) -> dict[str, torch.Tensor]:
 
 
 @pytest.mark.parametrize(
-    ("variant", "optimizer"), [("trm_mlp", "adamw"), ("trm", "adam_atan2"), ("no_ema", "adamw"), ("multi_scale", "adamw")]
+    ("variant", "optimizer"),
+    [("trm_mlp", "adamw"), ("trm", "adam_atan2"), ("no_ema", "adamw"), ("multi_scale", "adamw"), ("autoregressive", "adamw")],
 )
 def test_stopping_anywhere_and_continuing_changes_no_bit(
     tmp_path: Path, tiny: tuple[object, Path, str], variant: str, optimizer: str

@@ -88,6 +88,7 @@ def test_published_figures_are_of_variants_and_in_range() -> None:
         "winner_takes_all",
         "drm_gradient_1",
         "drm_correlated",
+        "autoregressive",
     ],
 )
 def test_flops_equal_those_that_torch_counts(name: str) -> None:

@@ -11,6 +11,7 @@ from storage.manifest import CorruptDataError
 from storage.reading import reading
 from trm_model.puzzles.arc_examples import ArcExamples
 from trm_model.puzzles.maze import MazeExamples
+from trm_model.puzzles.sequence import AdditionExamples
 from trm_model.puzzles.sudoku_examples import SudokuExamples
 
 
@@ -25,7 +26,12 @@ class PlannedSource(Source, Protocol):
     def from_plan(cls, header: Header, parameters: dict[str, Any], arrays: dict[str, npt.NDArray[Any]]) -> Self: ...
 
 
-KINDS: dict[str, type[PlannedSource]] = {"sudoku": SudokuExamples, "maze": MazeExamples, "arc": ArcExamples}
+KINDS: dict[str, type[PlannedSource]] = {
+    "sudoku": SudokuExamples,
+    "maze": MazeExamples,
+    "arc": ArcExamples,
+    "sequence": AdditionExamples,
+}
 
 
 def plan_of(source: PlannedSource) -> Plan:
