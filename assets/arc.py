@@ -20,6 +20,7 @@ from storage.tables import ArcPuzzles, Puzzles
 from trm_model.puzzles.arc import SIDE, Grid, Pair, Task, check_examples
 from trm_model.puzzles.arc_examples import make_examples
 from trm_model.puzzles.arc_leaks import KNOWN_LEAKS, canonical, leaks
+from trm_model.seeding import numpy_generator
 
 # By token: pad, end of grid, then the colours as the ARC site shows them.
 _COLOURS = ListedColormap(
@@ -70,6 +71,11 @@ def tasks_of(frame: pl.DataFrame) -> tuple[list[Task], list[Task]]:
     return trained, evaluated
 
 
+def demonstrations(evaluated: Sequence[Task]) -> list[Task]:
+    """What of tasks that are evaluated is trained on."""
+    return [Task(task.name, task.train, ()) for task in evaluated]
+
+
 class ArcKind:
     """ARC tasks on frames of one size."""
 
@@ -101,14 +107,18 @@ class ArcKind:
         for name in (*trained, evaluated):
             log(f"reading {name}")
             found = read_arc(name)
-            hashes[name] = found.source_hash
             tasks = [task for task in found.tasks if task.side <= self.side]
             if isinstance(source, benchmarks.ArcTasks) and source.tasks is not None:
                 tasks = tasks[: source.tasks]
             if name == evaluated:
+                # In random order: the first so many are a fair sample.
+                tasks = [tasks[place] for place in numpy_generator(source.seed, "order").permutation(len(tasks))]
                 for task in tasks:
                     if not (task.train and task.test):
                         raise SourceError(f"{name}: task {task.name!r} is evaluated, expected demonstrations and test pairs; remove it")
+            if name in hashes:
+                raise SourceError(f"{name}: given twice, expected each source once; remove one")
+            hashes[name] = found.source_hash
             if tasks:
                 frames.append(rows(tasks, name, evaluated=name == evaluated))
         if not frames or "test" not in frames[-1]["split"]:
@@ -119,12 +129,16 @@ class ArcKind:
         del source
         trained, evaluated = tasks_of(frame)
         grids = [grid for task in (*trained, *evaluated) for pair in task.pairs for grid in pair]
-        found = [leak for leak in leaks(trained, evaluated) if leak.kind != "task"]
+        found = [leak for leak in leaks(trained, evaluated) if leak.kind == "pair"]
+        among = [leak for leak in leaks(demonstrations(evaluated), evaluated) if leak.kind == "pair"]
+        # A task may show its answer itself; that is how the task is.
+        found += [leak for leak in among if leak.train != leak.test]
         new = [leak for leak in found if (leak.train, leak.test) not in KNOWN_LEAKS]
         figures: dict[str, int | float | str] = {
             "checked": len(evaluated),
             "leaks": len({leak.test for leak in new}),
             "known_leaks": len({leak.test for leak in found}) - len({leak.test for leak in new}),
+            "shown_by_the_task_itself": len({leak.test for leak in among if leak.train == leak.test}),
         }
         if new:
             figures["first_leak"] = f"test task {new[0].test} and training task {new[0].train} ({new[0].kind})"
@@ -132,11 +146,8 @@ class ArcKind:
         return {"grid_bounds": all_pass(bounds, "grid"), "no_leakage": Verdict(not new, figures)}
 
     def overlap(self, one: pl.DataFrame, other: pl.DataFrame) -> Overlap:
-        trained, evaluated = tasks_of(one)
-        tested = tasks_of(other)[1]
-        # Of a task that is evaluated only the demonstrations are trained on.
-        demonstrations = [Task(task.name, task.train, ()) for task in evaluated]
-        seen = {leak.test for leak in leaks([*trained, *demonstrations], tested) if leak.kind == "pair"}
+        (trained, evaluated), (_, tested) = tasks_of(one), tasks_of(other)
+        seen = {leak.test for leak in leaks([*trained, *demonstrations(evaluated)], tested) if leak.kind == "pair"}
         return Overlap(len(tested), sorted(seen), len({leak.test for leak in leaks([*trained, *evaluated], tested)}))
 
     def augmented(self, frame: pl.DataFrame, split: str, augmentations: int, seed: int, sources: dict[str, str]) -> Augmented:

@@ -134,7 +134,7 @@ class Benchmark:
 
     :param augmentations: versions of each training puzzle besides itself (of ARC: of every puzzle).
     :param online: compute them while training, in place of storing them; the same examples either way.
-    :param evaluated: evaluate so many test puzzles unless told otherwise (ARC: tasks); None: all.
+    :param evaluated: evaluate so many test puzzles (ARC: tasks) unless told otherwise; None: all.
     :param published_as: benchmark in :mod:`trm_model.papers` whose figures stand beside ours (marked where it is other data).
     :param retrain: (variant, seed) that the weekly schedule trains.
     """

@@ -168,7 +168,8 @@ class EvaluationConfig(dg.Config):
     """How to evaluate.
 
     :param batch_size: examples evaluated together.
-    :param limit: evaluate only the first so many test examples (a fair sample: their order is random); None: as the entry says.
+    :param limit: evaluate only the first so many test puzzles, of ARC tasks with all their augmentations (a fair sample: their order
+        is random); None: as the entry says.
     :param all: evaluate all, whatever the entry says.
     :param device: as in :class:`TrainingConfig`; need not be the one that trained.
     """

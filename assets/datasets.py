@@ -57,14 +57,14 @@ def _described(split: str, augmented: Augmented) -> Iterator[pl.DataFrame]:
         )
 
 
-def describe_examples(folder: Path, split: str, limit: int | None) -> pl.DataFrame:
-    """A row (split, example, puzzle, name, puzzle_id, difficulty) for each of the first ``limit`` (None: all) examples of a split."""
+def describe_examples(folder: Path, split: str, groups: int | None) -> pl.DataFrame:
+    """A row (split, example, puzzle, name, puzzle_id, difficulty) for each example of the first ``groups`` (None: all) of a split."""
     puzzles = pl.scan_parquet(sorted((folder / "puzzles").glob(f"{split}-*.parquet")))
-    if limit is not None:
-        puzzles = puzzles.filter(pl.col("example") < limit)
+    if groups is not None:
+        puzzles = puzzles.filter(pl.col("group") < groups)
     example = pl.int_ranges("example", pl.col("example") + pl.col("examples"))
-    described = puzzles.select("split", example, pl.col("base").alias("puzzle"), "name", "puzzle_id", "difficulty").explode("example")
-    return (described if limit is None else described.head(limit)).collect()
+    described = puzzles.select("split", example, pl.col("base").alias("puzzle"), "name", "puzzle_id", "difficulty")
+    return described.explode("example").collect()
 
 
 def write_dataset(
@@ -122,6 +122,8 @@ def materialize_puzzles(
     started = time.monotonic()
     try:
         found = kind.puzzles(benchmark.source, config, context.log.info)
+        # Examples must be possible before anything is kept: no two tasks of one name, for instance.
+        source = kind.augmented(found.frame, "train", 0, 0, {}).source
     except (SourceError, ConfigurationError) as error:
         raise user_error(error) from error
     made = time.monotonic() - started
@@ -133,7 +135,7 @@ def materialize_puzzles(
     stored = write_file(path, kind.schema, found.frame, metadata={SOURCES: json.dumps(found.sources)})
     context.log.info("wrote %d puzzles to %s", len(stored), path)
     by_split = {split: stored.filter(pl.col("split") == split) for split in SPLITS}
-    sample = kind.augmented(stored, "train", 0, 0, {}).source.rows(np.arange(min(5, len(by_split["train"]))))
+    sample = source.rows(np.arange(min(5, len(by_split["train"]))))
     distributions = {
         column: histogram({split: part[column].to_numpy() for split, part in by_split.items()}, label)
         for column, label in kind.distributions.items()

@@ -2,6 +2,7 @@
 
 import time
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import dagster as dg
@@ -79,29 +80,22 @@ def materialize_predictions(
     with lock(
         layout.lock(str(device)), label=f"evaluating {name} {context.partition_key}", wait_seconds=DEVICE_SECONDS, waiting=context.log.info
     ):
+        run_on = partial(evaluate, reasoner.to(device).eval(), data, max_steps=spec.recipe.max_steps, batch_size=config.batch_size)
         started = time.monotonic()
-        result = evaluate(
-            reasoner.to(device).eval(),
-            data,
-            max_steps=spec.recipe.max_steps,
-            batch_size=config.batch_size,
-            limit=len(described),
-            progress=progress,
-        )
+        result = run_on(index=described["example"].to_numpy(), every_step=False, progress=progress)
         seconds = time.monotonic() - started
+        # The hardest ones the picture can show: those solved late or not at all.
+        late = described["example"].to_numpy()[(-result.solved.sum(axis=1)).argsort(kind="stable")[::-1][:4]]
+        shown = run_on(index=late).predictions
     table = write_file(
         partition_path(layout.tables(), Predictions, name, variant, seed),
         Predictions,
         prediction_table(result, described, newest.relative_to(layout.root).as_posix()),
         stage_in=layout.root,
     )
-    last = result.predictions.shape[1]
+    last = shown.shape[1]
     steps = [*(step for step in (1, 2, 4) if step < last), last]
-    # The hardest ones the picture can show: those solved late or not at all.
-    late = (-result.solved.sum(axis=1)).argsort(kind="stable")[::-1][:4]
-    picture = answer_sheet(
-        kind_of(benchmark.source), *examples.rows(late), result.predictions[late][:, [step - 1 for step in steps]], steps
-    )
+    picture = answer_sheet(kind_of(benchmark.source), *examples.rows(late), shown[:, [step - 1 for step in steps]], steps)
     picture_path = layout.report(name) / f"answers-{variant}-{seed}.png"
     with new_file(picture_path) as temporary:
         temporary.write_bytes(picture)

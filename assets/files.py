@@ -59,6 +59,8 @@ def read_split(config: FileConfig, source: PuzzleFile, read: Reader, log: Callab
         raise SourceError(f"test_share={config.test_share}: expected a share between 0 and 1")
     path, test_path = config.path, config.test_path
     if path is None:
+        if test_path is not None:
+            raise SourceError(f"test_path={test_path} without path: expected both, or neither; give puzzles.path too")
         if source.repository is None:
             raise SourceError("no file: expected the path or URL of the puzzles; give puzzles.path (--set puzzles.path=FILE)")
         path, test_path = (_from_hub(source.repository, f"{split}.csv", log) for split in SPLITS)

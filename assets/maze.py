@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Callable, Mapping
 from functools import partial
+from math import isqrt
 from typing import Any, ClassVar
 
 import numpy as np
@@ -20,9 +21,8 @@ from assets.sources import Choose, SourceError
 from storage.examples import Bytes2d, Codec
 from storage.tables import MazePuzzles, Puzzles
 from trm_model.puzzles import maze
+from trm_model.variant import require
 
-SPARE = 64
-"""Mazes generated beyond those wanted, to take the place of test mazes that share their walls with a training maze."""
 # By token: pad, wall, space, start, goal, path; then a predicted cell that is wrong.
 _COLOURS = ListedColormap(["#888888", "#222222", "#ffffff", "#2da44e", "#0969da", "#ffd33d", "#cf222e"])
 _WRONG = len(maze.VOCABULARY)
@@ -52,15 +52,32 @@ def read_maze(path: str, choose: Choose, side: int) -> FileRows:
     return FileRows(columns(table.inputs, table.labels, table.path_length, table.forms, table.sources), table.file_hash)
 
 
+def _tokens(frame: pl.DataFrame, column: str) -> Bytes2d:
+    """A text column of a puzzle table as tokens [N, side * side]."""
+    return maze.from_characters(np.frombuffer("".join(frame[column]).encode(), np.uint8).reshape(len(frame), -1))
+
+
+def _walls(inputs: Bytes2d, side: int) -> list[bytes]:
+    """Canonical forms of the mazes' walls alone: the same walls with other ends are half a leak."""
+    return [layout.tobytes() for layout in maze.canonical(maze.without_ends(inputs), side)]
+
+
 def generated_mazes(source: GeneratedMaze) -> pl.DataFrame:
     """Rows of :class:`storage.tables.MazePuzzles`; no symmetry class is in both splits."""
     count = source.train + source.test
-    made = maze.generate(count + SPARE, source.side, source.seed, longer_than=source.longer_than, tie=source.tie, unique=source.unique)
+    # To take the place of test mazes that share their walls with a training maze.
+    spare = 64 + count // 10
+    made = maze.generate(count + spare, source.side, source.seed, longer_than=source.longer_than, tie=source.tie, unique=source.unique)
     # The sampler may take several mazes from one layout of walls, one after another: the split must not cut through such a run.
-    walls = [layout.tobytes() for layout in maze.canonical(maze.without_ends(made.inputs), source.side)]
+    walls = _walls(made.inputs, source.side)
     trained = set(walls[: source.train])
     fresh = [index for index in range(source.train, len(walls)) if walls[index] not in trained]
     rows = np.array([*range(source.train), *fresh])[:count]
+    require(
+        len(rows) == count,
+        f"{source}: only {len(rows) - source.train} test mazes whose walls no training maze has, expected {source.test}; "
+        "ask for fewer mazes or larger ones",
+    )
     described = columns(
         made.inputs[rows], made.labels[rows], made.path_length[rows], made.forms[rows], [f"generated, seed {source.seed}"] * count
     )
@@ -79,9 +96,6 @@ class MazeKind:
     def __init__(self, side: int) -> None:
         self.side = side
 
-    def _tokens(self, frame: pl.DataFrame, column: str) -> Bytes2d:
-        return maze.from_characters(np.frombuffer("".join(frame[column]).encode(), np.uint8).reshape(len(frame), self.side**2))
-
     def puzzles(self, source: GeneratedMaze | PuzzleFile, config: FileConfig, log: Callable[[str], None]) -> Imported:
         if isinstance(source, GeneratedMaze):
             return Imported(generated_mazes(source))
@@ -89,20 +103,23 @@ class MazeKind:
 
     def puzzle_checks(self, frame: pl.DataFrame, source: object) -> dict[str, Verdict]:
         del source
-        inputs, labels = self._tokens(frame, "question"), self._tokens(frame, "answer")
-        # By the walls alone: the same walls with other ends are half a leak.
-        forms = [form.tobytes() for form in maze.canonical(maze.without_ends(inputs), self.side)]
+        inputs, labels = _tokens(frame, "question"), _tokens(frame, "answer")
         return {
             **{name: all_pass(good, "maze") for name, good in self.example_checks(inputs, labels).items()},
-            "no_leakage": leaks(frame["split"], forms),
+            "no_leakage": leaks(frame["split"], _walls(inputs, self.side)),
         }
 
     def overlap(self, one: pl.DataFrame, other: pl.DataFrame) -> Overlap:
-        return overlap_of_forms(one, other)
+        def with_walls(frame: pl.DataFrame) -> pl.DataFrame:
+            side = isqrt(len(frame["question"][0]))
+            walls = _walls(_tokens(frame, "question"), side)
+            return frame.with_columns(form=pl.Series([hashlib.sha256(layout).hexdigest() for layout in walls]))
+
+        return overlap_of_forms(with_walls(one), with_walls(other))
 
     def augmented(self, frame: pl.DataFrame, split: str, augmentations: int, seed: int, sources: dict[str, str]) -> Augmented:
         part = frame.filter(pl.col("split") == split)
-        inputs, labels = self._tokens(part, "question"), self._tokens(part, "answer")
+        inputs, labels = _tokens(part, "question"), _tokens(part, "answer")
         return Augmented(maze.MazeExamples(inputs, labels, self.side, augmentations if split == "train" else 0, seed, sources), part)
 
     def example_checks(self, inputs: Bytes2d, labels: Bytes2d) -> dict[str, npt.NDArray[np.bool_]]:

@@ -132,6 +132,10 @@ def main(arguments: Sequence[str]) -> int:
         return 2
     if not partitions and not options.stage:
         print(f"{benchmark}: nothing is trained without --partition VARIANT|SEED")
+    unused = [stage for stage in STAGES if f"{benchmark}__{stage}" in ops and stage not in stages]
+    if unused:
+        print(f"error: --set {unused[0]}.…: that stage is not run; add --stage {unused[0]}, or leave the setting out", file=sys.stderr)
+        return 2
     parts: list[tuple[list[dg.AssetKey], str | None]] = [(keys(DATA_STAGES), None)]
     parts += [(keys(TRAIN_STAGES), partition) for partition in partitions]
     if partitions or options.stage:

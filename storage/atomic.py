@@ -37,7 +37,7 @@ def sweep(folder: Path) -> None:
     for path in folder.glob(f"{mine}*"):
         pid = path.name.removeprefix(mine).split("-")[0]
         if pid.isdigit() and not _alive(int(pid)):
-            _remove(path)
+            remove(path)
 
 
 def _alive(pid: int) -> bool:
@@ -50,7 +50,8 @@ def _alive(pid: int) -> bool:
     return True
 
 
-def _remove(path: Path) -> None:
+def remove(path: Path) -> None:
+    """Remove a file, a link or a folder with all that is in it, if it is there."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path, ignore_errors=True)
     else:
@@ -74,7 +75,7 @@ def new_file(target: Path, stage_in: Path | None = None) -> Generator[Path]:
         temporary.replace(target)
         _sync(target.parent)
     finally:
-        _remove(temporary)
+        remove(temporary)
 
 
 @contextlib.contextmanager
@@ -87,7 +88,7 @@ def staging(parent: Path) -> Generator[Path]:
     try:
         yield temporary
     finally:
-        _remove(temporary)
+        remove(temporary)
 
 
 def publish(temporary: Path, target: Path) -> None:
@@ -101,7 +102,7 @@ def publish(temporary: Path, target: Path) -> None:
         target.rename(aside)
     temporary.rename(target)
     _sync(target.parent)
-    _remove(aside)
+    remove(aside)
 
 
 def point(link: Path, target: Path) -> None:

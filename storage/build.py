@@ -2,11 +2,10 @@
 
 import contextlib
 import json
-import shutil
 from collections.abc import Callable, Generator
 from pathlib import Path
 
-from storage.atomic import publish
+from storage.atomic import publish, remove, write_text
 from storage.lock import lock
 from storage.manifest import CorruptDataError, Listing, list_file, verify_manifest, write_manifest
 
@@ -25,6 +24,11 @@ class Build:
         self._log = folder.with_name(f"{folder.name}.finished")
         self._earlier = self._read()
         self._known: dict[str, Listing] = {}
+        # What an earlier build has not finished may be half a file, or a writer's temporary one.
+        for path in folder.rglob("*"):
+            if path.is_file() and path.relative_to(folder).as_posix() not in self._earlier:
+                path.unlink()
+        write_text(self._log, "".join(f"{json.dumps(entry)}\n" for entry in self._earlier.items()))
 
     def _read(self) -> dict[str, Listing]:
         found: dict[str, Listing] = {}
@@ -65,8 +69,8 @@ class Build:
 
     def discard(self) -> None:
         """Remove what is left of the build."""
-        shutil.rmtree(self.folder, ignore_errors=True)
-        self._log.unlink(missing_ok=True)
+        remove(self.folder)
+        remove(self._log)
 
 
 def _intact(folder: Path) -> bool:
@@ -88,8 +92,8 @@ def building(parent: Path, key: str, waiting: Callable[[str], None] = lambda _: 
     folder = parent / f"{PREFIX}{key}"
     with lock(parent / ".lock", label=f"building {folder}", wait_seconds=WAIT_SECONDS, waiting=waiting):
         for other in parent.glob(f"{PREFIX}*"):
-            if other.is_dir() and other != folder:
-                Build(other).discard()
+            if not other.name.startswith(folder.name):
+                remove(other)
         folder.mkdir(exist_ok=True)
         build = Build(folder)
         yield build

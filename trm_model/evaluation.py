@@ -22,8 +22,8 @@ from trm_model.variant import NoisyStart, RandomStart
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """Per example: ``predictions`` uint8 [N, S, L] after each of the S test steps, ``right_cells`` int64 [N, S],
-    ``labelled_cells`` int64 [N], ``halt_logits`` float32 [N, S]."""
+    """Per example: ``predictions`` uint8 [N, S, L] after each of the S test steps (or [N, 1, L] after the last), ``right_cells`` int64
+    [N, S], ``labelled_cells`` int64 [N], ``halt_logits`` float32 [N, S]."""
 
     predictions: npt.NDArray[np.uint8]
     right_cells: npt.NDArray[np.int64]
@@ -49,25 +49,26 @@ def evaluate(
     *,
     max_steps: int,
     batch_size: int,
-    limit: int | None = None,
+    index: npt.NDArray[np.int64] | None = None,
+    every_step: bool = True,
     seed: int = 0,
     progress: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> Evaluation:
-    """Run the variant's test steps on the first ``limit`` (None: all) examples of ``data`` in order; nothing halts early.
+    """Run the variant's test steps on the examples ``index`` (None: all) of ``data`` in order; nothing halts early.
 
     :param max_steps: supervision steps of variants that do not set their own (:meth:`Variant.test_steps`).
+    :param every_step: keep the predictions after each step, not only after the last (memory: S times as much).
     :param seed: of test-time noise, where a variant has it; an example's noise does not depend on the batch it is in.
     """
     parts: list[list[npt.NDArray[Any]]] = []
-    total = min(len(data), limit) if limit is not None else len(data)
+    chosen = np.arange(len(data)) if index is None else index
     steps = reasoner.variant.test_steps(max_steps)
     batch_size = most_examples(reasoner, steps, batch_size)
-    for start in range(0, total, batch_size):
-        stop = min(start + batch_size, total)
-        batch = data.gather(np.arange(start, stop))
-        noise = Noise(seed, torch.arange(start, stop, device=data.device))
-        parts.append([t.cpu().numpy() for t in _evaluate_batch(reasoner, batch, steps, noise)])
-        progress(stop, total)
+    for start in range(0, len(chosen), batch_size):
+        part = chosen[start : start + batch_size]
+        noise = Noise(seed, torch.from_numpy(part).to(data.device))
+        parts.append([t.cpu().numpy() for t in _evaluate_batch(reasoner, data.gather(part), steps, noise, every_step)])
+        progress(start + len(part), len(chosen))
     return Evaluation(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
 
 
@@ -117,11 +118,12 @@ def _answer(reasoner: Reasoner, output: Output, rollouts: int) -> tuple[Tensor, 
     return predictions.mode(0).values, halt_logits.mean(0)
 
 
-def _evaluate_batch(reasoner: Reasoner, batch: Batch, steps: int, noise: Noise) -> tuple[Tensor, ...]:
+def _evaluate_batch(reasoner: Reasoner, batch: Batch, steps: int, noise: Noise, every_step: bool) -> tuple[Tensor, ...]:
     labelled = batch.labels != IGNORE
     predictions, right, logits = [], [], []
     for prediction, halt_logits in answers(reasoner, batch, steps, noise):
         predictions.append(prediction.to(torch.uint8))
         right.append(((prediction == batch.labels) & labelled).sum(-1))
         logits.append(halt_logits)
-    return torch.stack(predictions, 1), torch.stack(right, 1), labelled.sum(-1), torch.stack(logits, 1)
+    kept = predictions if every_step else predictions[-1:]
+    return torch.stack(kept, 1), torch.stack(right, 1), labelled.sum(-1), torch.stack(logits, 1)

@@ -211,8 +211,9 @@ def test_examples_are_described_one_by_one(tmp_path: Path) -> None:
     sizes = np.diff(source.example_offsets)
     assert sizes.max() > 1
     assert described["puzzle_id"].to_list() == np.repeat(source.puzzle_ids, sizes).tolist()
-    for limit in (1, 7, len(described)):
-        assert datasets.describe_examples(folder, "train", limit).equals(described.head(limit))
+    for groups in (1, 2, 3):
+        count = int(source.example_offsets[source.group_offsets[groups]])
+        assert datasets.describe_examples(folder, "train", groups).equals(described.head(count))
     assert all(verdict.passed for verdict in kind.puzzle_checks(frame, entry).values())
     assert all(verdict.passed for verdict in checks.example_checks(folder, kind).values())
 
@@ -229,3 +230,4 @@ def test_training_on_what_is_reported_is_refused() -> None:
     verdict = kind.puzzle_checks(kind.puzzles(fine, ArcConfig(), print).frame, fine)["no_leakage"]
     assert verdict.passed
     assert verdict.figures["known_leaks"] == 2
+    assert verdict.figures["shown_by_the_task_itself"] == 7

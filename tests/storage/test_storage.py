@@ -112,6 +112,13 @@ def test_an_interrupted_build_continues_from_its_finished_shards(tmp_path: Path)
     flip(tmp_path / ".building-key" / "x.zarr" / "labels" / "c" / "2" / "0")
     log = tmp_path / ".building-key.finished"
     log.write_text(log.read_text()[:-20])
+    # A writer's temporary file, and metadata that were not written whole.
+    cells = tmp_path / ".building-key" / "x.zarr" / "inputs"
+    (cells / "c" / "11" / "0.ab12.partial").parent.mkdir(parents=True, exist_ok=True)
+    (cells / "c" / "11" / "0.ab12.partial").write_bytes(b"half")
+    (cells / "zarr.json").write_text("{")
+    orphan = tmp_path / ".building-other.finished"
+    orphan.touch()
     failing.left = 1000
     calls.clear()
     folder, content_hash = build(failing)

@@ -61,7 +61,11 @@ def examples(tiny: Tiny) -> Examples:
 
 def assert_as_evaluated(loaded: Loaded, examples: Examples, solutions: list[Solution]) -> None:
     result = evaluate(
-        loaded.reasoner, DeviceExamples(examples, torch.device("cpu")), max_steps=loaded.max_steps, batch_size=5, limit=len(solutions)
+        loaded.reasoner,
+        DeviceExamples(examples, torch.device("cpu")),
+        max_steps=loaded.max_steps,
+        batch_size=5,
+        index=np.arange(len(solutions)),
     )
     np.testing.assert_array_equal([solution.answers for solution in solutions], result.predictions)
     torch.testing.assert_close(
