@@ -13,7 +13,7 @@ from assets import benchmarks
 from assets.arc_files import read_arc
 from assets.checks import all_pass
 from assets.common import ArcConfig, ArcFilesConfig, Verdict
-from assets.kinds import Augmented, Imported
+from assets.kinds import Augmented, Imported, Overlap
 from assets.sources import SourceError
 from storage.examples import Bytes2d, Codec
 from storage.tables import ArcPuzzles, Puzzles
@@ -47,6 +47,7 @@ def rows(tasks: Sequence[Task], source: str, *, evaluated: bool) -> pl.DataFrame
             "difficulty": pair.output.size,
             "form": hashlib.sha256(form).hexdigest()[:32],
             "source": source,
+            "colours": len(np.union1d(pair.input, pair.output)),
             "task": task.name,
             "pair": number,
         }
@@ -74,7 +75,7 @@ class ArcKind:
 
     schema: ClassVar[type[Puzzles]] = ArcPuzzles
     codec: ClassVar[Codec] = "plain"
-    distributions: ClassVar[Mapping[str, str]] = {"difficulty": "cells of the output"}
+    distributions: ClassVar[Mapping[str, str]] = {"difficulty": "cells of the output", "colours": "colours of a pair"}
     # Black everywhere, which is half of the cells.
     chance = 0.5
 
@@ -129,6 +130,14 @@ class ArcKind:
             figures["first_leak"] = f"test task {new[0].test} and training task {new[0].train} ({new[0].kind})"
         bounds = np.array([grid.ndim == 2 and 1 <= min(grid.shape) <= max(grid.shape) <= self.side and grid.max() <= 9 for grid in grids])
         return {"grid_bounds": all_pass(bounds, "grid"), "no_leakage": Verdict(not new, figures)}
+
+    def overlap(self, one: pl.DataFrame, other: pl.DataFrame) -> Overlap:
+        trained, evaluated = tasks_of(one)
+        tested = tasks_of(other)[1]
+        # Of a task that is evaluated only the demonstrations are trained on.
+        demonstrations = [Task(task.name, task.train, ()) for task in evaluated]
+        seen = {leak.test for leak in leaks([*trained, *demonstrations], tested) if leak.kind == "pair"}
+        return Overlap(len(tested), sorted(seen), len({leak.test for leak in leaks([*trained, *evaluated], tested)}))
 
     def augmented(self, frame: pl.DataFrame, split: str, augmentations: int, seed: int, sources: dict[str, str]) -> Augmented:
         trained, evaluated = tasks_of(frame)

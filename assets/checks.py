@@ -8,7 +8,7 @@ import numpy.typing as npt
 import polars as pl
 
 from assets.common import Verdict
-from assets.kinds import Kind
+from assets.kinds import Kind, Overlap
 from storage.examples import map_shards, read_plan
 from storage.layout import SPLITS
 from storage.manifest import CorruptDataError, verify_manifest
@@ -33,6 +33,14 @@ def leaks(splits: pl.Series, forms: Sequence[Hashable], known: Collection[Hashab
     return all_pass(
         np.array([form not in in_test for split, form in zip(splits, forms, strict=True) if split == "train"]), "training puzzle"
     )
+
+
+def overlap_of_forms(one: pl.DataFrame, other: pl.DataFrame) -> Overlap:
+    """See :class:`assets.kinds.Kind`, where puzzles of one form are equal."""
+    tested = other.filter(pl.col("split") == "test")
+    trained = one.filter(pl.col("split") == "train")
+    names, shared = (tested.join(frame.unique("form"), on="form", how="semi")["name"].to_list() for frame in (trained, one))
+    return Overlap(len(tested), names, len(shared))
 
 
 SAMPLE = 100_000

@@ -62,19 +62,9 @@ def describe_examples(folder: Path, split: str, limit: int | None) -> pl.DataFra
     puzzles = pl.scan_parquet(sorted((folder / "puzzles").glob(f"{split}-*.parquet")))
     if limit is not None:
         puzzles = puzzles.filter(pl.col("example") < limit)
-    return (
-        puzzles.select(
-            "split",
-            pl.int_ranges("example", pl.col("example") + "examples"),
-            pl.col("base").alias("puzzle"),
-            "name",
-            "puzzle_id",
-            "difficulty",
-        )
-        .explode("example")
-        .head(limit if limit is not None else 2**62)
-        .collect()
-    )
+    example = pl.int_ranges("example", pl.col("example") + pl.col("examples"))
+    described = puzzles.select("split", example, pl.col("base").alias("puzzle"), "name", "puzzle_id", "difficulty").explode("example")
+    return (described if limit is None else described.head(limit)).collect()
 
 
 def write_dataset(

@@ -143,6 +143,25 @@ def build_benchmark(
     return [puzzles, examples, shards, checkpoint, predictions, *votes, scores, ablation]
 
 
+def build_leakage(benchmarks: Sequence[str]) -> dg.AssetsDefinition:
+    """One table over all pairs of benchmarks."""
+
+    @dg.asset(
+        key="leakage",
+        group_name="reports",
+        deps=[dg.AssetKey([name, "puzzles"]) for name in benchmarks],
+        kinds={"polars"},
+        code_version=code_version(CODE),
+        description="Test puzzles that are among the training puzzles of a benchmark, up to symmetry, for all pairs of benchmarks.",
+    )
+    def leakage(store: Store) -> dg.MaterializeResult:
+        from assets.leakage import materialize_leakage
+
+        return materialize_leakage(store.layout)
+
+    return leakage
+
+
 def build_leaderboard(benchmarks: Sequence[str]) -> dg.AssetsDefinition:
     """One table over all benchmarks."""
 

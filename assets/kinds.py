@@ -39,6 +39,16 @@ class Augmented:
     names: Sequence[str] | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Overlap:
+    """Of one benchmark's test puzzles (ARC: tasks) up to symmetry: their number, the names of those whose answers another benchmark
+    trains on, and the number of those that are in the other at all."""
+
+    test_puzzles: int
+    leaks: list[str]
+    shared: int
+
+
 class Kind(Protocol):
     """One family of puzzles, at one size."""
 
@@ -63,6 +73,10 @@ class Kind(Protocol):
 
     def puzzle_checks(self, frame: "pl.DataFrame", source: Any) -> "dict[str, Verdict]":
         """The checks that ``CHECKS`` in common.py names for this kind's puzzles."""
+        ...
+
+    def overlap(self, one: "pl.DataFrame", other: "pl.DataFrame") -> Overlap:
+        """What of the test puzzles of ``other`` is in ``one``, two puzzle tables of the kind."""
         ...
 
     def augmented(self, frame: "pl.DataFrame", split: str, augmentations: int, seed: int, sources: dict[str, str]) -> Augmented:

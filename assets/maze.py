@@ -11,16 +11,18 @@ import polars as pl
 from matplotlib.colors import ListedColormap
 
 from assets.benchmarks import GeneratedMaze, PuzzleFile
-from assets.checks import all_pass, leaks
+from assets.checks import all_pass, leaks, overlap_of_forms
 from assets.common import FileConfig, Verdict
 from assets.files import FileRows, number_splits, read_split
-from assets.kinds import Augmented, Imported
+from assets.kinds import Augmented, Imported, Overlap
 from assets.maze_csv import read_maze_csv
 from assets.sources import Choose, SourceError
 from storage.examples import Bytes2d, Codec
 from storage.tables import MazePuzzles, Puzzles
 from trm_model.puzzles import maze
 
+SPARE = 64
+"""Mazes generated beyond those wanted, to take the place of test mazes that share their walls with a training maze."""
 # By token: pad, wall, space, start, goal, path; then a predicted cell that is wrong.
 _COLOURS = ListedColormap(["#888888", "#222222", "#ffffff", "#2da44e", "#0969da", "#ffd33d", "#cf222e"])
 _WRONG = len(maze.VOCABULARY)
@@ -53,8 +55,15 @@ def read_maze(path: str, choose: Choose, side: int) -> FileRows:
 def generated_mazes(source: GeneratedMaze) -> pl.DataFrame:
     """Rows of :class:`storage.tables.MazePuzzles`; no symmetry class is in both splits."""
     count = source.train + source.test
-    made = maze.generate(count, source.side, source.seed, longer_than=source.longer_than, tie=source.tie, unique=source.unique)
-    described = columns(made.inputs, made.labels, made.path_length, made.forms, [f"generated, seed {source.seed}"] * count)
+    made = maze.generate(count + SPARE, source.side, source.seed, longer_than=source.longer_than, tie=source.tie, unique=source.unique)
+    # The sampler may take several mazes from one layout of walls, one after another: the split must not cut through such a run.
+    walls = [layout.tobytes() for layout in maze.canonical(maze.without_ends(made.inputs), source.side)]
+    trained = set(walls[: source.train])
+    fresh = [index for index in range(source.train, len(walls)) if walls[index] not in trained]
+    rows = np.array([*range(source.train), *fresh])[:count]
+    described = columns(
+        made.inputs[rows], made.labels[rows], made.path_length[rows], made.forms[rows], [f"generated, seed {source.seed}"] * count
+    )
     return number_splits(described, source.train, f"{source.side}x{source.side}")
 
 
@@ -81,11 +90,15 @@ class MazeKind:
     def puzzle_checks(self, frame: pl.DataFrame, source: object) -> dict[str, Verdict]:
         del source
         inputs, labels = self._tokens(frame, "question"), self._tokens(frame, "answer")
-        forms = [form.tobytes() for form in maze.canonical(inputs, self.side)]
+        # By the walls alone: the same walls with other ends are half a leak.
+        forms = [form.tobytes() for form in maze.canonical(maze.without_ends(inputs), self.side)]
         return {
             **{name: all_pass(good, "maze") for name, good in self.example_checks(inputs, labels).items()},
             "no_leakage": leaks(frame["split"], forms),
         }
+
+    def overlap(self, one: pl.DataFrame, other: pl.DataFrame) -> Overlap:
+        return overlap_of_forms(one, other)
 
     def augmented(self, frame: pl.DataFrame, split: str, augmentations: int, seed: int, sources: dict[str, str]) -> Augmented:
         part = frame.filter(pl.col("split") == split)

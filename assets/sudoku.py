@@ -10,10 +10,10 @@ import numpy.typing as npt
 import polars as pl
 
 from assets.benchmarks import GeneratedSudoku, PuzzleFile
-from assets.checks import all_pass, leaks
+from assets.checks import all_pass, leaks, overlap_of_forms
 from assets.common import FileConfig, Verdict
 from assets.files import FileRows, number_splits, read_split
-from assets.kinds import Augmented, Imported
+from assets.kinds import Augmented, Imported, Overlap
 from assets.sources import Choose
 from assets.sudoku_csv import read_sudoku_csv
 from storage.examples import Bytes2d, Codec
@@ -87,6 +87,9 @@ class SudokuKind:
         # Four standard deviations of chance, for small tables, and a margin.
         allowed = BALANCE + 4 * (self.chance * (1 - self.chance) / int(counts.sum())) ** 0.5
         return Verdict(distance <= allowed, {"largest_distance": distance, "allowed": allowed})
+
+    def overlap(self, one: pl.DataFrame, other: pl.DataFrame) -> Overlap:
+        return overlap_of_forms(one, other)
 
     def augmented(self, frame: pl.DataFrame, split: str, augmentations: int, seed: int, sources: dict[str, str]) -> Augmented:
         part = frame.filter(pl.col("split") == split)

@@ -20,6 +20,7 @@ from assets.common import TrainingConfig, check_results, current_examples, folde
 from assets.partitions import variant_and_seed
 from assets.pictures import inline, learning_curves
 from storage.atomic import point
+from storage.examples import open_header
 from storage.layout import Layout
 from storage.manifest import CorruptDataError, read_content_hash
 from storage.tables import Training, partition_path, write_file
@@ -53,6 +54,7 @@ def materialize_checkpoint(
             seed=seed,
             data=str(folder),
             data_version=read_content_hash(folder),
+            header=open_header(folder / "train.zarr"),
             execution=Execution(
                 device=device,
                 log_steps=config.log_steps,

@@ -3,7 +3,7 @@
 import dagster as dg
 
 from assets.benchmarks import BENCHMARKS
-from assets.graph import build_benchmark, build_leaderboard
+from assets.graph import build_benchmark, build_leaderboard, build_leakage
 from assets.partitions import all_variants, variant_seed_partitions
 from pipelines.jobs import build_jobs
 from pipelines.resources import resources
@@ -16,6 +16,7 @@ PARTITIONS = variant_seed_partitions(_VARIANTS)
 defs = dg.Definitions(
     assets=[
         *(asset for name, benchmark in BENCHMARKS.items() for asset in build_benchmark(name, benchmark, _VARIANTS, PARTITIONS)),
+        build_leakage(list(BENCHMARKS)),
         build_leaderboard(list(BENCHMARKS)),
     ],
     jobs=build_jobs(BENCHMARKS),

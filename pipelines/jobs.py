@@ -47,7 +47,7 @@ def build_jobs(benchmarks: Mapping[str, Benchmark]) -> list[Any]:
         ),
         dg.define_asset_job(
             "report",
-            _stages(benchmarks, ("ablation",)) | dg.AssetSelection.assets("leaderboard"),
-            description="Ablation tables and the leaderboard.",
+            _stages(benchmarks, ("ablation",)) | dg.AssetSelection.assets("leaderboard", "leakage"),
+            description="Ablation tables, the leaderboard and the table of leaks between benchmarks.",
         ),
     ]

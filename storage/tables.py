@@ -61,8 +61,9 @@ class MazePuzzles(Puzzles):
 
 class ArcPuzzles(Puzzles):
     """A row per pair of a task; grids as rows of digits joined by ``/``; ``form``: of the whole task, equal for all its pairs;
-    ``difficulty``: cells of the output."""
+    ``difficulty``: cells of the output; ``colours``: of both grids."""
 
+    colours: Series[pl.Int64] = pa.Field(ge=1, le=10)
     task: Series[str]
     pair: Series[pl.Int64] = pa.Field(ge=0)
 
@@ -81,6 +82,17 @@ class AugmentedPuzzles(Table):
     augmentation: Series[pl.Int32] = pa.Field(ge=0)
     difficulty: Series[pl.Int64] = pa.Field(ge=0)
     source: Series[str]
+
+
+class Leakage(Table):
+    """What a benchmark holds of another's (or its own) test puzzles, up to symmetry: ``leaks`` of them in its training data (``first`` is
+    one), ``shared`` at all."""
+
+    trained_on: Series[str]
+    test_puzzles: Series[pl.Int64] = pa.Field(ge=0)
+    leaks: Series[pl.Int64] = pa.Field(ge=0)
+    first: Series[str] = pa.Field(nullable=True)
+    shared: Series[pl.Int64] = pa.Field(ge=0)
 
 
 class Training(Table):

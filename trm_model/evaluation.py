@@ -91,6 +91,12 @@ def rollout(reasoner: Reasoner, batch: Batch, steps: int, noise: Noise) -> Itera
         yield output
 
 
+def answers(reasoner: Reasoner, batch: Batch, steps: int, noise: Noise) -> Iterator[tuple[Tensor, Tensor]]:
+    """The prediction int64 [B, L] and halting logit float32 [B] after each of ``steps`` test steps, from all rollouts of an example."""
+    for output in rollout(reasoner, batch, steps, noise):
+        yield _answer(reasoner, output, reasoner.variant.test_rollouts)
+
+
 def _answer(reasoner: Reasoner, output: Output, rollouts: int) -> tuple[Tensor, Tensor]:
     """One prediction [B, L] and halting logit [B] from those of all rollouts [K * B]."""
     predictions, halt_logits = output.logits.argmax(-1), output.halt_logits
@@ -106,8 +112,7 @@ def _answer(reasoner: Reasoner, output: Output, rollouts: int) -> tuple[Tensor, 
 def _evaluate_batch(reasoner: Reasoner, batch: Batch, steps: int, noise: Noise) -> tuple[Tensor, ...]:
     labelled = batch.labels != IGNORE
     predictions, right, logits = [], [], []
-    for output in rollout(reasoner, batch, steps, noise):
-        prediction, halt_logits = _answer(reasoner, output, reasoner.variant.test_rollouts)
+    for prediction, halt_logits in answers(reasoner, batch, steps, noise):
         predictions.append(prediction.to(torch.uint8))
         right.append(((prediction == batch.labels) & labelled).sum(-1))
         logits.append(halt_logits)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from storage.atomic import write_text
+from storage.examples import Header, header_from_dict
 from storage.reading import reading
 from trm_model.recipe import Recipe, recipe_from_dict, recipe_to_dict
 from trm_model.training import Execution
@@ -21,6 +22,7 @@ class RunSpec:
     """One training.
 
     :param data: folder with the split ``train.zarr`` and a manifest whose content hash is ``data_version``.
+    :param header: of those data, with which the trained model can be used without them; None: to be read there.
     :param execution: how to run; not part of the key.
     :param device_lock: file that every training on the device locks while it runs.
     :param attempt: distinguishes repetitions of the same training; equal attempts continue one another.
@@ -33,6 +35,7 @@ class RunSpec:
     seed: int
     data: str
     data_version: str
+    header: Header | None = None
     code_version: str = field(default_factory=code_version)
     execution: Execution = Execution()
     device_lock: str | None = None
@@ -77,4 +80,6 @@ class RunSpec:
             data["variant"] = variant_from_dict(data["variant"])
             data["recipe"] = recipe_from_dict(data["recipe"])
             data["execution"] = Execution(**data["execution"])
+            if data.get("header") is not None:
+                data["header"] = header_from_dict(data["header"])
             return RunSpec(**data)

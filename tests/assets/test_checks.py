@@ -11,9 +11,10 @@ import pytest
 
 import assets.sudoku
 from assets import checks, datasets
-from assets.benchmarks import Benchmark, GeneratedSudoku
-from assets.common import Store, Verdict
+from assets.benchmarks import ArcTasks, Benchmark, GeneratedSudoku
+from assets.common import ArcConfig, Store, Verdict
 from assets.graph import build_benchmark
+from assets.kinds import kind_of
 from assets.metrics import score_rows, wilson
 from assets.partitions import variant_seed_partitions
 from assets.reports import Cost, ablation_table, comparable, html_page, interval_over_seeds, readable
@@ -196,3 +197,35 @@ def test_ablation_table_puts_ours_beside_the_published() -> None:
             0.9,
             1,
         )
+
+
+def test_examples_are_described_one_by_one(tmp_path: Path) -> None:
+    """Of ARC, where a puzzle has several examples: those of its pairs."""
+    entry = ArcTasks(train=(), test="arc_agi_1/training", side=5, tasks=3)
+    kind = kind_of(entry)
+    frame = kind.puzzles(entry, ArcConfig(), print).frame
+    folder, _ = datasets.write_dataset(Layout(tmp_path), "x", frame, kind, augmentations=4, seed=0)
+    source = open_source(folder / "train.zarr")
+    described = datasets.describe_examples(folder, "train", None)
+    assert described["example"].to_list() == list(range(int(source.example_offsets[-1])))
+    sizes = np.diff(source.example_offsets)
+    assert sizes.max() > 1
+    assert described["puzzle_id"].to_list() == np.repeat(source.puzzle_ids, sizes).tolist()
+    for limit in (1, 7, len(described)):
+        assert datasets.describe_examples(folder, "train", limit).equals(described.head(limit))
+    assert all(verdict.passed for verdict in kind.puzzle_checks(frame, entry).values())
+    assert all(verdict.passed for verdict in checks.example_checks(folder, kind).values())
+
+
+def test_training_on_what_is_reported_is_refused() -> None:
+    """ARC-AGI-2's training tasks hold most of ARC-AGI-1's evaluation tasks."""
+    entry = ArcTasks(train=("arc_agi_2/training",), test="arc_agi_1/evaluation")
+    kind = kind_of(entry)
+    frame = kind.puzzles(entry, ArcConfig(), print).frame
+    verdict = kind.puzzle_checks(frame, entry)["no_leakage"]
+    assert not verdict.passed
+    assert verdict.figures["leaks"] == 376
+    fine = ArcTasks(train=("arc_agi_1/training",), test="arc_agi_1/evaluation")
+    verdict = kind.puzzle_checks(kind.puzzles(fine, ArcConfig(), print).frame, fine)["no_leakage"]
+    assert verdict.passed
+    assert verdict.figures["known_leaks"] == 2

@@ -1,11 +1,13 @@
-"""Named figures, one per line, ``name value unit``: ``python -m tests.benchmarks [load|step|sudoku|maze|arc]``. Run nothing beside it."""
+"""Named figures, one per line, ``name value unit``: ``python -m tests.benchmarks [load|step|sudoku|maze|arc|disk]``. Run nothing beside it."""
 
 import csv
 import gc
 import gzip
+import resource
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +15,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from assets.benchmarks import BENCHMARKS as BENCHMARKS_OF_THE_GRAPH
+from assets.kinds import Kind, kind_of
+from assets.sudoku import SudokuKind
+from storage.examples import Codec, Source, map_shards, write_examples
 from tests.benchmarks.plain_trm import PlainTrm, plain_step
 from trm_model.ema import Ema
 from trm_model.embedding import sign_sgd_
@@ -223,7 +229,35 @@ def bench_maze() -> None:
         show(f"maze_{name}_per_s", 10 * len(index) / (time.process_time() - started), "1/s")
 
 
-BENCHMARKS = {"load": bench_load, "step": bench_step, "sudoku": bench_sudoku, "maze": bench_maze, "arc": bench_arc}
+def bench_disk() -> None:
+    """Examples to disk, compressed, with checksums, and validated as they are read back: one worker, wall time; peak memory of all."""
+    shape = sudoku.SHAPES[9]
+    made = sudoku.generate(1_000, shape, seed=0)
+    train, test = arc.packaged_tasks("arc_agi_1/training"), arc.packaged_tasks("arc_agi_1/evaluation")
+    tasks, _ = arc_examples.make_examples(train, test, augmentations=1_000, seed=0)
+    cases: dict[str, tuple[Source, Codec, Kind]] = {
+        "sudoku": (SudokuExamples(made.puzzles, made.answers, shape, copies=4_000, seed=0), "bitshuffle", SudokuKind(9)),
+        "arc": (tasks, "plain", kind_of(BENCHMARKS_OF_THE_GRAPH["arc_agi_1"].source)),
+    }
+    for name, (source, codec, kind) in cases.items():
+        kind.example_checks(*source.rows(np.arange(1)))
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "split.zarr"
+            started = time.perf_counter()
+            count = write_examples(path, source, codec=codec, workers=1)
+            written = time.perf_counter()
+            checks = map_shards(path, lambda _, inputs, labels, kind=kind: kind.example_checks(inputs, labels), 1)
+            passed = all(good.all() for results in checks for good in results.values())
+            checked = time.perf_counter()
+            assert passed
+            stored = sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
+        show(f"{name}_write_per_s", count / (written - started), "1/s")
+        show(f"{name}_validate_per_s", count / (checked - written), "1/s")
+        show(f"{name}_stored_bytes_per_example", stored / count, "B")
+    show("disk_peak_memory", resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20, "GiB")
+
+
+BENCHMARKS = {"load": bench_load, "step": bench_step, "sudoku": bench_sudoku, "maze": bench_maze, "arc": bench_arc, "disk": bench_disk}
 
 
 def main(arguments: list[str]) -> int:

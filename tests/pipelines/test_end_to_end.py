@@ -13,7 +13,7 @@ import pytest
 
 from storage.layout import Layout
 from storage.manifest import verify_manifest
-from storage.tables import Ablation, Predictions, Scores, Training, scan
+from storage.tables import Ablation, Predictions, Scores, Training, Votes, scan
 from trm_model.version import code_version
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -65,6 +65,24 @@ def test_tables_lead_from_number_to_data_code_and_configuration(workplace: Workp
     assert run["seed"] == 1
     assert verify_manifest(Path(run["data"])) == run["data_version"] == row["data_version"]
     assert json.loads((Path(run["data"]) / "train.zarr" / "zarr.json").read_text())["attributes"]["header"]["sources"]["puzzles"]
+
+
+@pytest.mark.parametrize(("benchmark", "metric"), [("maze_small", "exact_accuracy"), ("arc_demo", "pass_at_k")])
+def test_the_whole_way_for_other_kinds_of_puzzles(tmp_path: Path, benchmark: str, metric: str) -> None:
+    place = Workplace(tmp_path)
+    place.succeed(
+        benchmark, "--partition", "trm|0",
+        "--set", "checkpoint.steps=3", "--set", "checkpoint.batch_size=8", "--set", "predictions.limit=24",
+    )  # fmt: skip
+    scores = scan(place.layout.tables(), Scores).collect()
+    assert metric in scores["metric"].to_list()
+    assert (place.layout.report(benchmark) / "ablation.html").stat().st_size > 10_000
+    assert (place.layout.report(benchmark) / "answers-trm-0.png").stat().st_size > 5_000
+    if benchmark == "arc_demo":
+        votes = scan(place.layout.tables(), Votes).collect()
+        predictions = scan(place.layout.tables(), Predictions).collect()
+        assert votes["votes"].sum() == len(predictions) == 24
+        assert set(votes["task"]) == set(predictions["puzzle"])
 
 
 def test_tables_are_readable_as_readme_shows(workplace: Workplace) -> None:

@@ -266,7 +266,17 @@ def parse_name(name: str) -> Augmentation:
     return Augmentation(task, int(rest[0][1:]), tuple(map(int, rest[1])))
 
 
-# Tokens back to grids
+# Tokens
+
+
+def to_tokens(grid: Grid, side: int) -> npt.NDArray[np.uint8]:
+    """A grid in the corner of its frame, as test inputs stand: tokens [side * side]; it must fit in."""
+    rows, columns = grid.shape
+    frame = np.full((side, side), PAD, np.uint8)
+    frame[:rows, :columns] = grid + np.uint8(FIRST_COLOUR)
+    frame[rows : rows + 1, :columns] = END
+    frame[:rows, columns : columns + 1] = END
+    return frame.reshape(-1)
 
 
 @numba.njit(cache=True, inline="always")

@@ -694,6 +694,11 @@ def num_shortest_paths(inputs: Tokens, side: int) -> Floats:
     return solve(inputs, side).shortest_paths
 
 
+def without_ends(inputs: Tokens) -> Tokens:
+    """Mazes [N, side * side] with spaces in place of start and goal: the layout of their walls."""
+    return np.where(inputs == WALL, np.uint8(WALL), np.uint8(SPACE))
+
+
 def canonical(inputs: Tokens, side: int) -> Tokens:
     """A form that is equal exactly for mazes of one symmetry class: the smallest of the eight images. [N, side * side] -> the same."""
     return smallest_images(inputs, side)
