@@ -9,6 +9,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError
@@ -88,29 +89,32 @@ def saved(run: Path) -> list[Path]:
     return sorted((run / FOLDER).glob("step-*"))
 
 
+def _tensors(path: Path) -> dict[str, Tensor]:
+    with reading(CorruptDataError, path, f"tensors; {REMEDY}", SafetensorError):
+        return load_file(path)
+
+
 def load(folder: Path) -> Checkpoint:
     """Read a checkpoint.
 
     :raises CorruptDataError: a file that is missing or not as written, by name.
     """
     verify_manifest(folder)
-    parts: list[dict[str, Tensor]] = []
-    for path in (folder / f"{part}.safetensors" for part in _PARTS):
-        with reading(CorruptDataError, path, f"tensors; {REMEDY}", SafetensorError):
-            parts.append(load_file(path))
+    weights, average, optimizer, carry = (_tensors(folder / f"{part}.safetensors") for part in _PARTS)
     path = folder / "progress.json"
     with reading(CorruptDataError, path, f"step, position, totals and seconds; {REMEDY}"):
-        found = json.loads(path.read_bytes())
+        found: dict[str, Any] = json.loads(path.read_bytes())
         for given, known in ((found, Progress), (found["position"], Position)):
             if set(given) != {f.name for f in fields(known)}:
                 raise ValueError(f"fields {sorted(given)}")
-        progress = Progress(**{**found, "position": Position(**found["position"]), "totals": tuple(map(float, found["totals"]))})
+        found |= {"position": Position(**found["position"]), "totals": tuple(map(float, found["totals"]))}
+        progress = Progress(**found)
         whole = (progress.step, progress.position.epoch, progress.position.offset)
         if not all(type(number) is int and number >= 0 for number in whole):
             raise ValueError(f"step, epoch and offset are {whole}")
         if not all(isinstance(seconds, int | float) and seconds >= 0 for seconds in (progress.wall_seconds, progress.lap_seconds)):
             raise ValueError(f"wall_seconds and lap_seconds are {progress.wall_seconds!r} and {progress.lap_seconds!r}")
-    return Checkpoint(*parts, progress)
+    return Checkpoint(weights, average, optimizer, carry, progress)
 
 
 def carry_tensors(carry: Carry) -> dict[str, Tensor]:

@@ -29,6 +29,7 @@ from assets.maze_csv import read_maze_csv
 from assets.sources import SourceError
 from assets.sudoku import columns
 from assets.sudoku_csv import read_sudoku_csv
+from storage.build import Build
 from storage.examples import Examples, LazyExamples, map_shards, read_examples, write_examples, write_plan
 from storage.layout import Layout
 from storage.manifest import CorruptDataError, verify_manifest, write_manifest
@@ -44,6 +45,7 @@ from trm_model.puzzles.arc_examples import make_examples
 from trm_model.puzzles.sources import open_source, plan_of
 from trm_model.puzzles.sudoku_examples import SudokuExamples
 from trm_model.run import RunSpec
+from trm_model.training import _keep_rows  # pyright: ignore[reportPrivateUsage]
 from trm_model.variant import ConfigurationError
 
 Damage = Callable[[Path], object]
@@ -991,14 +993,14 @@ def test_each_kind_is_one_line_with_file_expectation_and_remedy(which: str, good
     assert not problems, "\n".join(problems)
 
 
-def describe(result: object) -> object:
+def describe(result: Any) -> object:
     """A comparable value of what a container's ``read`` returned."""
     if isinstance(result, np.ndarray | torch.Tensor):
         return result.tolist()
     if isinstance(result, pl.DataFrame):
         return result.rows()
     if isinstance(result, tuple | list):
-        return [describe(part) for part in result]  # pyright: ignore[reportUnknownVariableType]
+        return [describe(part) for part in result]
     if isinstance(result, Examples):
         return [describe(part) for part in (result.inputs, result.labels, result.puzzle_ids, result.example_offsets, result.group_offsets)]
     return result
@@ -1091,3 +1093,31 @@ def test_an_import_of_a_bad_file_writes_nothing(benchmark: str, which: str, good
         assert str(folder) in description
         assert "\n" not in description
         assert list(layout.root.iterdir()) == []
+
+
+def test_a_pickle_in_a_tar_is_not_run(good_files: Path, tmp_path: Path) -> None:
+    """Its bytes say: make a folder. webdataset's own decoder would."""
+    shutil.copytree(good_files / "tar" / "tar", tmp_path / "tar")
+    made = tmp_path / "made"
+    evil = f"cos\nmkdir\n(V{made}\ntR.".encode()
+
+    def add(members: dict[str, bytes]) -> None:
+        key = list(members)[-1].partition(".")[0]
+        members[f"{key}.pyd"] = evil
+
+    retar(add)(tmp_path)
+    assert describe(read_shards(str(tmp_path / "tar"))) == describe(read_shards(str(good_files / "tar" / "tar")))
+    assert not made.exists()
+
+
+@pytest.mark.parametrize("line", [b"5", b"[1]", b"null", b'{"loss": 1}', b"\xff\xfe", b'[["a"], 1]', b'"ab'])
+def test_what_a_killed_writer_left_is_passed_over(line: bytes, tmp_path: Path) -> None:
+    """Lines of a training's metrics and of a build's finished files after which nothing can be trusted."""
+    metrics = tmp_path / "metrics.jsonl"
+    metrics.write_bytes(b'{"step": 1}\n' + line + b"\n" + b'{"step": 2}\n')
+    _keep_rows(metrics, 5)
+    assert metrics.read_text() == '{"step": 1}\n'
+    (tmp_path / "build.finished").write_bytes(b'["a", {"bytes": 1, "sha256": ""}]\n' + line + b"\n")
+    (tmp_path / "build").mkdir()
+    (tmp_path / "build" / "a").write_text("x")
+    assert not Build(tmp_path / "build").finished(tmp_path / "build" / "a")

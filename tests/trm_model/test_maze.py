@@ -340,5 +340,5 @@ def test_examples_are_images_in_order_and_open_again() -> None:
     np.testing.assert_array_equal(again.group_offsets, examples.group_offsets)
     with pytest.raises(ConfigurationError, match=r"copies=8: expected 0\.\.7"):
         maze.MazeExamples(made.inputs, made.labels, 7, copies=8, seed=0)
-    with pytest.raises(ConfigurationError, match=r"expected \[N, 64\]"):
+    with pytest.raises(ConfigurationError, match=r"expected uint8 \[N, 64\]"):
         maze.MazeExamples(made.inputs, made.labels, 8, copies=0, seed=0)

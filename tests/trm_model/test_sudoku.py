@@ -280,3 +280,14 @@ def test_drawing_rules_off_boxes() -> None:
     assert lines[0] == " 1 2 3 | 4 5 6 "
     assert lines[2] == "-------+-------"
     assert len(lines) == 8
+
+
+def test_an_answer_that_is_no_solved_grid_is_its_own_form() -> None:
+    """The search for the smallest image would write past its arrays."""
+    made = sudoku.generate(3, SHAPES[4], seed=2)
+    answers = made.answers.copy()
+    answers[1] = np.tile([1, 2, 3, 4], 4)
+    answers[2, 0] = 200
+    forms = sudoku.canonical(made.puzzles, answers, SHAPES[4])
+    np.testing.assert_array_equal(forms[0], made.forms[0])
+    np.testing.assert_array_equal(forms[1:], np.concatenate((answers, made.puzzles > 0), axis=1)[1:])

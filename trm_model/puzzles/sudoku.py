@@ -194,9 +194,13 @@ def canonical(puzzles: Grids, answers: Grids, shape: Shape) -> Grids:
 
     The first half is the smallest grid that symmetries make of the answer, read row by row; the second half marks the clues, the
     smallest marking among the symmetries that give that grid. (A puzzle with one solution is its answer and its clues' places.)
+    An answer that is not a solved grid is taken as it is: the search relies on each row holding each digit.
     """
-    result = np.empty((len(puzzles), 2 * shape.cells), np.uint8)
-    canonical_all(np.ascontiguousarray(puzzles), np.ascontiguousarray(answers), shape.box_rows, shape.box_columns, result)
+    result = np.concatenate((answers, puzzles > 0), axis=1, dtype=np.uint8)
+    solved = np.flatnonzero(is_solution(answers, shape))
+    forms = np.empty((len(solved), 2 * shape.cells), np.uint8)
+    canonical_all(puzzles[solved], answers[solved], shape.box_rows, shape.box_columns, forms)
+    result[solved] = forms
     return result
 
 
