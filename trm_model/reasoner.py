@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from functools import partial
 from typing import NamedTuple
 
 import torch
@@ -185,7 +186,9 @@ class Reasoner(nn.Module):
         :param cache: of earlier positions, where question and state are of a part of the sequence.
         """
         answer, latents = state.answer, list(state.latents)
-        update_latent, update_answer = self.networks[0], self.networks[-1]
+        update_latent, update_answer = (
+            network if cache is None else partial(network, cache=cache) for network in (self.networks[0], self.networks[-1])
+        )
         graded, fixed_point = torch.is_grad_enabled(), Anderson()
         for call in range(v.calls):
             position = call % (v.latent_updates + 1)
@@ -193,7 +196,7 @@ class Reasoner(nn.Module):
             with torch.set_grad_enabled(graded and has_gradient):
                 if position < v.latent_updates and latents:
                     which = position % len(latents)
-                    updated = update_latent(sum(latents, start=answer + question), cache)
+                    updated = update_latent(sum(latents, start=answer + question))
                     if v.solver == "anderson" and not has_gradient:
                         fixed_point = fixed_point if position else Anderson()
                         updated = fixed_point.next(latents[which], updated)
@@ -201,9 +204,9 @@ class Reasoner(nn.Module):
                         updated = self._disturb(v.start, latents[which], updated, noise.at("update", call))
                     latents[which] = updated
                 elif position < v.latent_updates or not v.latent_updates:
-                    answer = update_latent(answer + question, cache)
+                    answer = update_latent(answer + question)
                 else:
-                    answer = update_answer(sum(latents, start=answer), cache)
+                    answer = update_answer(sum(latents, start=answer))
         return State(answer, tuple(latents))
 
     @staticmethod
