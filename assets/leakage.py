@@ -8,7 +8,7 @@ from assets.common import user_error
 from assets.kinds import kind_of
 from assets.pictures import markdown_table
 from storage.layout import Layout
-from storage.tables import Leakage, partition_path, write_file
+from storage.tables import Leakage, partition_path, read_file, write_file
 
 
 def leakage_rows(tables: dict[str, pl.DataFrame]) -> dict[str, pl.DataFrame]:
@@ -34,7 +34,9 @@ def leakage_rows(tables: dict[str, pl.DataFrame]) -> dict[str, pl.DataFrame]:
 
 
 def materialize_leakage(layout: Layout) -> dg.MaterializeResult:
-    tables = {name: pl.read_parquet(path) for name in BENCHMARKS if (path := layout.puzzles(name)).exists()}
+    tables = {
+        name: read_file(path, kind_of(BENCHMARKS[name].source).schema) for name in BENCHMARKS if (path := layout.puzzles(name)).exists()
+    }
     if not tables:
         raise user_error(f"{layout.root}: no puzzles yet; materialize the puzzles of some benchmarks first")
     found = leakage_rows(tables)

@@ -8,10 +8,10 @@ import numpy.typing as npt
 import polars as pl
 
 from assets.benchmarks import GeneratedAddition
-from assets.checks import all_pass, leaks
+from assets.checks import all_pass, leaks, overlap_of_forms
 from assets.common import Verdict
 from assets.files import number_splits
-from assets.kinds import Augmented, Imported
+from assets.kinds import Augmented, Imported, Overlap
 from storage.examples import Bytes2d, Codec
 from storage.tables import Puzzles, SequencePuzzles
 from trm_model.puzzles import sequence
@@ -64,6 +64,9 @@ class SequenceKind:
             # Computed again, not read from the table: the check must not trust what it checks.
             "no_leakage": leaks(frame["split"], [tuple(pair) for pair in np.sort(pairs, axis=1).tolist()]),
         }
+
+    def overlap(self, one: pl.DataFrame, other: pl.DataFrame) -> Overlap:
+        return overlap_of_forms(one, other)
 
     def augmented(self, frame: pl.DataFrame, split: str, augmentations: int, seed: int, sources: dict[str, str]) -> Augmented:
         part = frame.filter(pl.col("split") == split)

@@ -161,7 +161,7 @@ def test_what_is_missing_is_said_in_one_line(workplace: Workplace) -> None:
         ([*train, "checkpoint.device=gpu"], "device='gpu': expected cpu"),
         ([*train, "checkpoint.stepz=3"], '"stepz"'),
         (["sudoku_csv", "--stage", "puzzles"], "give puzzles.path (--set puzzles.path=FILE)"),
-            ([*train, "shards.url=memory://x"], "that stage is not run"),
+        ([*train, "shards.url=memory://x"], "that stage is not run"),
     ):
         done = workplace.materialize(*arguments)
         assert done.returncode == 2
