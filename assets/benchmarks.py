@@ -1,5 +1,6 @@
 """The benchmarks: named data sets with their split, augmentation and training recipe. A new one is one entry."""
 
+import hashlib
 from dataclasses import dataclass, replace
 from typing import ClassVar, Literal
 
@@ -147,6 +148,11 @@ class Benchmark:
     evaluated: int | None = None
     published_as: str | None = None
     retrain: tuple[tuple[str, int], ...] = ()
+
+    @property
+    def data_hash(self) -> str:
+        """Hash of what the data depend on in this entry: data with another one are out of date."""
+        return hashlib.sha256(repr((self.source, self.augmentations, self.online)).encode()).hexdigest()[:16]
 
     @property
     def votes(self) -> bool:

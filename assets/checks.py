@@ -1,6 +1,6 @@
 """What data and results must satisfy. Each check is a plain function of what is stored; graph.py declares it beside its asset."""
 
-from collections.abc import Collection, Hashable, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +13,6 @@ from storage.examples import map_shards, read_plan
 from storage.layout import SPLITS
 from storage.manifest import CorruptDataError, verify_manifest
 from trm_model.puzzles.sources import open_source
-from trm_model.seeding import numpy_generator
 
 Bools = npt.NDArray[np.bool_]
 
@@ -27,9 +26,9 @@ def all_pass(good: Bools, what: str) -> Verdict:
     return Verdict(not len(wrong), figures)
 
 
-def leaks(splits: pl.Series, forms: Sequence[Hashable], known: Collection[Hashable] = ()) -> Verdict:
-    """Whether no training puzzle is a test puzzle, up to symmetry: whether no form is in both splits but for the ``known`` ones."""
-    in_test = {form for split, form in zip(splits, forms, strict=True) if split == "test"} - set(known)
+def leaks(splits: pl.Series, forms: Sequence[Hashable]) -> Verdict:
+    """Whether no training puzzle is a test puzzle, up to symmetry: whether no form is in both splits."""
+    in_test = {form for split, form in zip(splits, forms, strict=True) if split == "test"}
     return all_pass(
         np.array([form not in in_test for split, form in zip(splits, forms, strict=True) if split == "train"]), "training puzzle"
     )
@@ -43,27 +42,30 @@ def overlap_of_forms(one: pl.DataFrame, other: pl.DataFrame) -> Overlap:
     return Overlap(len(tested), names, len(shared))
 
 
-SAMPLE = 100_000
-"""Examples that are checked of a split that is computed while training: what they are made from is checked whole."""
+BLOCK = 1 << 17
+"""Examples made at a time of a split that is computed while training."""
+
+
+def _results(path: Path, kind: Kind) -> Iterator[tuple[int, dict[str, Bools]]]:
+    """The kind's checks of all examples of a split, in parts: first example and results."""
+    if read_plan(path) is None:
+        yield from map_shards(path, lambda start, inputs, labels: (start, kind.example_checks(inputs, labels)))
+        return
+    source = open_source(path)
+    total = int(source.example_offsets[-1])
+    for start in range(0, total, BLOCK):
+        yield start, kind.example_checks(*source.rows(np.arange(start, min(start + BLOCK, total))))
 
 
 def example_checks(folder: Path, kind: Kind) -> dict[str, Verdict]:
-    """Checks of a data set, over every stored example, shard by shard."""
+    """Checks of a data set, over every example, a part at a time."""
     try:
         stored = Verdict(True, {"content_hash": verify_manifest(folder)})
     except CorruptDataError as error:
         return {"hash_matches_content": Verdict(False, {"error": str(error)})}
     verdicts = {"hash_matches_content": stored}
     for split in SPLITS:
-        path = folder / f"{split}.zarr"
-        if read_plan(path) is None:
-            parts = list(map_shards(path, lambda start, inputs, labels: (start, kind.example_checks(inputs, labels))))
-        else:
-            source = open_source(path)
-            total = int(source.example_offsets[-1])
-            drawn = np.sort(numpy_generator(source.header.seed, "check").choice(total, min(total, SAMPLE), replace=False))
-            parts = [(0, kind.example_checks(*source.rows(drawn)))]
-        parts.sort(key=lambda part: part[0])
+        parts = sorted(_results(folder / f"{split}.zarr", kind), key=lambda part: part[0])
         for name in parts[0][1]:
             verdict = all_pass(np.concatenate([results[name] for _, results in parts]), f"{split} example")
             if name not in verdicts or verdicts[name].passed:

@@ -20,8 +20,8 @@ from storage.atomic import point, publish, staging
 from storage.build import building
 from storage.examples import LazyExamples, read_plan, write_examples, write_plan
 from storage.layout import SPLITS, Layout
-from storage.manifest import hash_file
-from storage.shards import upload_shards, write_shards
+from storage.manifest import CorruptDataError, hash_file
+from storage.shards import UploadError, upload_shards, write_shards
 from storage.tables import AugmentedPuzzles, TableError, read_file, read_metadata, write_file
 from trm_model.puzzles.sources import open_source, plan_of
 from trm_model.seeding import derive
@@ -166,10 +166,13 @@ def materialize_examples(context: dg.AssetExecutionContext, layout: Layout, name
         raise user_error(f"{path}: no puzzles yet; materialize {name}/puzzles first")
     kind = kind_of(benchmark.source)
     try:
+        file_hash = hash_file(path)
         puzzles = read_file(path, kind.schema)
-        sources = {"puzzles": hash_file(path), **json.loads(read_metadata(path, SOURCES))}
+        sources = {"puzzles": file_hash, "entry": benchmark.data_hash, **json.loads(read_metadata(path, SOURCES))}
     except TableError as error:
         raise user_error(error) from error
+    if hash_file(path) != file_hash:
+        raise user_error(f"{path}: another run wrote it while it was read; materialize {name}/examples again")
     started, told = time.monotonic(), 0.0
 
     def progress(text: str) -> None:
@@ -219,23 +222,26 @@ def materialize_examples(context: dg.AssetExecutionContext, layout: Layout, name
 
 
 def materialize_shards(layout: Layout, name: str, config: ShardsConfig) -> dg.MaterializeResult:
-    folder = current_examples(layout, name)
-    hashes: dict[str, str] = {}
-    for split in SPLITS:
-        path, target = folder / f"{split}.zarr", layout.shards(name, split)
-        source = LazyExamples(path) if read_plan(path) is None else open_source(path)
+    folder, target = current_examples(layout, name), layout.shards(name)
+    try:
+        hashes: dict[str, str] = {}
         with staging(target.parent) as temporary:
-            hashes[split] = write_shards(temporary, source)
+            for split in SPLITS:
+                path = folder / f"{split}.zarr"
+                (temporary / split).mkdir()
+                hashes[split] = write_shards(temporary / split, LazyExamples(path) if read_plan(path) is None else open_source(path))
             publish(temporary, target)
         if config.url is not None:
-            upload_shards(target, f"{config.url}/{split}")
-    parent = layout.shards(name, SPLITS[0]).parent
+            for split in SPLITS:
+                upload_shards(target / split, f"{config.url}/{split}")
+    except (CorruptDataError, UploadError) as error:
+        raise user_error(error) from error
     return dg.MaterializeResult(
         metadata={
-            "path": dg.MetadataValue.path(str(parent)),
+            "path": dg.MetadataValue.path(str(target)),
             **({"url": config.url} if config.url is not None else {}),
-            "bytes": folder_bytes(parent),
-            "shards": len(list(parent.rglob("*.tar"))),
+            "bytes": folder_bytes(target),
+            "shards": len(list(target.rglob("*.tar"))),
             "content_hashes": hashes,
         },
         data_version=dg.DataVersion("-".join(h[:16] for h in hashes.values())),

@@ -40,8 +40,10 @@ def share(metric: str, k: int | None, successes: int, trials: int) -> Metric:
 
 
 def mean(metric: str, k: int | None, values: npt.NDArray[np.float64], least: float = 0.0, most: float = 1.0) -> Metric:
-    """A mean of numbers between ``least`` and ``most``."""
-    low, high = mean_interval(values)
+    """A mean of numbers between ``least`` and ``most``; of few or equal numbers with the wider interval of a share, which holds for any
+    numbers between 0 and 1."""
+    few = most == 1.0 and (len(values) < 30 or not values.std())
+    low, high = wilson(float(values.sum()), len(values)) if few else mean_interval(values)
     return Metric(metric, k, float(values.mean()), max(least, low), min(most, high), len(values))
 
 

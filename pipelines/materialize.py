@@ -118,11 +118,22 @@ def main(arguments: Sequence[str]) -> int:
     assert isinstance(store, Store)
     entry = BENCHMARKS[benchmark]
     stages = options.stage or [stage for stage in stages_of(entry) if stage != "shards"]
-    if options.stage is None and store.layout.current_examples(benchmark).exists() and f"{benchmark}__puzzles" not in ops:
-        print(
-            f"{benchmark}: using the data in {store.layout.current_examples(benchmark)}; --stage puzzles --stage examples makes them again"
-        )
-        stages = [stage for stage in stages if stage not in DATA_STAGES]
+    if options.stage is None and f"{benchmark}__puzzles" not in ops and (current := store.layout.current_examples(benchmark)).exists():
+        from storage.examples import open_header
+        from storage.manifest import CorruptDataError
+
+        try:
+            entry_hash = open_header(current / "test.zarr").sources.get("entry")
+        except CorruptDataError:
+            entry_hash = None
+        if entry_hash == entry.data_hash:
+            print(f"{benchmark}: using the data in {current}; --stage puzzles --stage examples makes them again")
+            stages = [stage for stage in stages if stage not in DATA_STAGES]
+        elif entry.generated:
+            print(f"{benchmark}: making the data again, since the benchmark's entry has changed (or they are damaged)")
+        else:
+            print(f"error: {current}: made from another entry, or damaged; materialize puzzles and examples again", file=sys.stderr)
+            return 2
 
     def keys(group: Sequence[str]) -> list[dg.AssetKey]:
         return asset_keys(benchmark, entry, [stage for stage in group if stage in stages])

@@ -10,8 +10,8 @@ SPLITS = ("train", "test")
 class Layout:
     """Paths below ``root`` (absolute, so that a process started elsewhere finds them).
 
-    ``puzzles/BENCHMARK.parquet`` · ``examples/BENCHMARK/HASH/{train,test}.zarr, puzzles.parquet, manifest.json`` (``current`` links to
-    the latest HASH) · ``shards/BENCHMARK/{train,test}/`` · ``runs/BENCHMARK/VARIANT/SEED/KEY/`` · ``tables/NAME/benchmark=…/`` ·
+    ``puzzles/BENCHMARK.parquet`` · ``examples/BENCHMARK/HASH/{train,test}.zarr, base.parquet, puzzles/, manifest.json`` (``current`` links
+    to the latest HASH) · ``shards/BENCHMARK/{train,test}/`` · ``runs/BENCHMARK/VARIANT/SEED/KEY/`` · ``tables/NAME/benchmark=…/`` ·
     ``reports/`` · ``locks/``.
     """
 
@@ -28,8 +28,9 @@ class Layout:
         """The link to the latest version; resolve it once and keep the result."""
         return self.examples(benchmark) / "current"
 
-    def shards(self, benchmark: str, split: str) -> Path:
-        return self.root / "shards" / benchmark / split
+    def shards(self, benchmark: str) -> Path:
+        """A folder per split."""
+        return self.root / "shards" / benchmark
 
     def run(self, benchmark: str, variant: str, seed: int, key: str) -> Path:
         return self.root / "runs" / benchmark / variant / str(seed) / key

@@ -3,7 +3,7 @@
 import contextlib
 from collections.abc import Generator
 
-MALFORMED = (ArithmeticError, AttributeError, EOFError, LookupError, MemoryError, OSError, RuntimeError, TypeError, ValueError)
+MALFORMED = (ArithmeticError, AttributeError, EOFError, ImportError, LookupError, MemoryError, OSError, RuntimeError, TypeError, ValueError)
 """What Python and its libraries raise on bytes that are not what they should be."""
 
 

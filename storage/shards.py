@@ -81,14 +81,23 @@ def write_shards(
     return write_manifest(folder)
 
 
+class UploadError(Exception):
+    """Shards could not be copied to a URL; the message names it, what happened and the remedy."""
+
+
 def upload_shards(folder: Path, url: str) -> None:
-    """Copy a written folder to ``url``, anything fsspec opens (``s3://…``, ``gs://…``, a path); the manifest last: with it all is there."""
+    """Copy a written folder to ``url``, anything fsspec opens (``s3://…``, ``gs://…``, a path); the manifest last: with it all is there.
+
+    :raises UploadError: the URL's protocol or place cannot be used.
+    """
     import fsspec
 
-    system, root = cast(Any, fsspec).url_to_fs(url)
-    system.makedirs(root, exist_ok=True)
-    for path in [*sorted(folder.glob("*.tar")), folder / MANIFEST]:
-        system.put_file(str(path), f"{root}/{path.name}")
+    remedy = "a URL that fsspec can write to; install what its protocol needs (s3fs for s3://) or mend the URL"
+    with reading(UploadError, url, remedy):
+        system, root = cast(Any, fsspec).url_to_fs(url)
+        system.makedirs(root, exist_ok=True)
+        for path in [*sorted(folder.glob("*.tar")), folder / MANIFEST]:
+            system.put_file(str(path), f"{root}/{path.name}")
 
 
 class _Hashed:

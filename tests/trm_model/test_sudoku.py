@@ -127,7 +127,7 @@ def symmetries(shape: Shape) -> list[tuple[list[int], list[int], bool]]:
         (rows, columns, transposed)
         for rows in orders(shape.box_rows)
         for columns in orders(shape.box_columns)
-        for transposed in ((False, True) if shape.transposable else (False,))
+        for transposed in ((False, True) if shape.box_rows == shape.box_columns else (False,))
     ]
 
 

@@ -57,11 +57,6 @@ class Shape:
         return self.n * self.n
 
     @property
-    def transposable(self) -> bool:
-        """Whether swapping rows and columns keeps boxes boxes."""
-        return self.box_rows == self.box_columns
-
-    @property
     def vocabulary(self) -> tuple[str, ...]:
         """Names of the tokens."""
         return ("pad", "blank", *(str(digit) for digit in range(1, self.n + 1)))
