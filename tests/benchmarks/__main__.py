@@ -1,38 +1,47 @@
-"""Named figures, one per line, ``name value unit``: ``python -m tests.benchmarks [PART]``, parts as in BENCHMARKS. Run nothing beside it."""
+"""Named figures, one per line, ``name value unit``: ``python -m tests.benchmarks [PART]``, parts as in PARTS. Run nothing beside it.
+
+Figures ``…_plain`` are of :mod:`tests.benchmarks.plain_builders`, the same work done plainly: the ratio holds on any machine.
+"""
 
 import csv
 import gc
 import gzip
-import resource
+import json
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from assets.benchmarks import BENCHMARKS as BENCHMARKS_OF_THE_GRAPH
+from assets.benchmarks import BENCHMARKS
 from assets.kinds import Kind, kind_of
 from assets.sudoku import SudokuKind
-from storage.examples import Codec, Source, map_shards, write_examples
+from storage.examples import Ints, map_shards, read_examples
+from tests.benchmarks import plain_builders
 from tests.benchmarks.plain_trm import PlainTrm, plain_step
+from tests.benchmarks.writing import SHARED, WRITERS, Written, arc_tasks, sudoku_examples
+from trm_model.batches import DeviceExamples, Position, Sampler
 from trm_model.ema import Ema
 from trm_model.embedding import sign_sgd_
 from trm_model.generation import Cache
 from trm_model.noise import Noise
 from trm_model.optim import make_optimizers
 from trm_model.puzzles import arc, arc_examples, maze, sudoku
-from trm_model.puzzles.sudoku_examples import SudokuExamples, check_examples
+from trm_model.puzzles.sudoku_examples import check_examples
 from trm_model.reasoner import Reasoner
 from trm_model.recipe import Recipe, Size
+from trm_model.seeding import numpy_generator
 from trm_model.supervision import Batch, Carry, supervise
 from trm_model.variant import VARIANTS
 
+ROOT = Path(__file__).resolve().parents[2]
 BATCH, LENGTH, WIDTH, PREFIX, VOCABULARY = 64, 16, 64, 4, 6
 
 
@@ -138,7 +147,7 @@ def bench_load() -> None:
         seconds: list[float] = []
         for _ in range(3):
             started = time.perf_counter()
-            subprocess.run([sys.executable, "-c", program], check=True, cwd=Path(__file__).resolve().parents[2])
+            subprocess.run([sys.executable, "-c", program], check=True, cwd=ROOT)
             seconds.append(time.perf_counter() - started)
         show(name, min(seconds), "s")
 
@@ -155,7 +164,7 @@ def per_second(count: int, work: Callable[[], object], rounds: int = 3) -> float
 
 def real_sudoku() -> dict[str, sudoku.Grids]:
     """Real puzzles by kind; nothing where the folder is missing."""
-    path = Path(__file__).resolve().parents[3] / "shared" / "data" / "sudoku" / "hard_train.csv.gz"
+    path = SHARED / "sudoku" / "hard_train.csv.gz"
     if not path.exists():
         return {}
     with gzip.open(path, "rt") as file:
@@ -167,96 +176,144 @@ def real_sudoku() -> dict[str, sudoku.Grids]:
     }
 
 
+def bench_writing(name: str, figure: str, kind: Kind, cells: int, augmentations: int) -> float:
+    """A full-size data set made, compressed and stored with checksums by a process of its own, CPU time of one core; then every stored
+    example checked as the graph checks it. Returns the time of checking over that of writing."""
+
+    def check(folder: Path) -> float:
+        started = time.process_time()
+        for path in folder.glob("*.zarr"):
+            for results in map_shards(path, lambda _, inputs, labels: kind.example_checks(inputs, labels), workers=1):
+                assert all(good.all() for good in results.values())
+        return time.process_time() - started
+
+    with tempfile.TemporaryDirectory() as small, tempfile.TemporaryDirectory() as folder:
+        # All is compiled before the process whose memory is measured.
+        WRITERS[name](1)(Path(small))
+        check(Path(small))
+        command = [sys.executable, "-m", "tests.benchmarks.writing", name, folder, str(augmentations)]
+        written = Written(**json.loads(subprocess.run(command, check=True, cwd=ROOT, stdout=subprocess.PIPE).stdout))
+        seconds = check(Path(folder))
+        stored = sum(file.stat().st_size for file in Path(folder).rglob("*") if file.is_file())
+    show(f"{name}_{figure}_examples_per_s", written.examples / written.seconds, "1/s")
+    show(f"{name}_{figure}_peak_mib", written.peak_mib, "MiB")
+    show(f"{name}_bytes_ratio", 2 * cells * written.examples / stored, "raw/stored")
+    return seconds / written.seconds
+
+
+def bench_plain_writing(name: str, write: Callable[[Path], int]) -> None:
+    """A sample of the same as a plain builder writes it, CPU time."""
+    with tempfile.TemporaryDirectory() as folder:
+        started = time.process_time()
+        count = write(Path(folder))
+        show(name, count / (time.process_time() - started), "1/s")
+
+
 def bench_sudoku() -> None:
-    """Generating, solving with proof of uniqueness, canonical forms, shuffled examples and their check; one core."""
+    """Generating, solving with proof of uniqueness, canonical forms, shuffled examples, made and on disk, and their check; one core."""
     shape = sudoku.SHAPES[9]
     for kind, puzzles in real_sudoku().items():
         sudoku.solve(puzzles[:1], shape)
-        show(f"sudoku_solve_{kind}_per_s", per_second(len(puzzles), lambda puzzles=puzzles: sudoku.solve(puzzles, shape)), "1/s")
+        show(f"sudoku_solve_{kind}_per_s", per_second(len(puzzles), partial(sudoku.solve, puzzles, shape)), "1/s")
     sudoku.generate(1, shape, seed=1)
     show("sudoku_generate_9x9_per_s", per_second(2_000, lambda: sudoku.generate(2_000, shape, seed=0)), "1/s")
     made = sudoku.generate(2_000, shape, seed=0)
     show("sudoku_solve_minimal_per_s", per_second(2_000, lambda: sudoku.solve(made.puzzles, shape)), "1/s")
     show("sudoku_difficulty_per_s", per_second(2_000, lambda: sudoku.difficulty(made.puzzles, shape)), "1/s")
     show("sudoku_canonical_per_s", per_second(2_000, lambda: sudoku.canonical(made.puzzles, made.answers, shape)), "1/s")
-    examples = SudokuExamples(made.puzzles, made.answers, shape, copies=1_000, seed=0)
-    index = np.arange(200_000)
+    examples, index = sudoku_examples(1_000), np.arange(200_000)
     inputs, labels = examples.rows(index)
     show("sudoku_rows_per_s", per_second(len(index), lambda: examples.rows(index)), "1/s")
     check_examples(inputs[:1], labels[:1], shape)
     show("sudoku_check_examples_per_s", per_second(len(index), lambda: check_examples(inputs, labels, shape)), "1/s")
+    show("validation_over_writing", bench_writing("sudoku", "shuffle", SudokuKind(9), 81, augmentations=4_000), "checking/writing")
+    generator = numpy_generator(0, "plain")
+    bench_plain_writing(
+        "sudoku_shuffle_examples_per_s_plain",
+        lambda folder: plain_builders.write_sudoku(folder, made.puzzles[:20], made.answers[:20], 1_000, generator),
+    )
+
+
+def bench_maze() -> None:
+    """30 x 30 mazes as maze_hard has them, generated, checked, and examples made from them; CPU time of one core.
+
+    The plain builder draws for seconds until it keeps one: its figure is its draws per second times the share of draws that is kept,
+    which is the mean share of good pairs of start and goal over random layouts (here with a standard error of 2.4 %).
+    """
+    side, longer_than, draws = 30, 110, 2_000
+    maze.generate(1, side, seed=1, longer_than=longer_than)
+    show("maze_hard_per_s", per_second(2_000, partial(maze.generate, 2_000, side, seed=0, longer_than=longer_than), rounds=1), "1/s")
+    generator = numpy_generator(0, "plain")
+
+    def draw_plainly() -> None:
+        for _ in range(draws):
+            plain_builders.draw_maze(side, longer_than, generator)
+
+    drawn = per_second(draws, draw_plainly, rounds=1)
+    kept = float(maze._shares(side, longer_than, 270, 450, 2_000_000, 0).mean())  # pyright: ignore[reportPrivateUsage]
+    show("maze_draws_per_s_plain", drawn, "1/s")
+    show("maze_share_of_draws_kept_plain", kept, "1")
+    show("maze_hard_per_s_plain", drawn * kept, "1/s")
+    made = maze.generate(500, side, seed=0, longer_than=longer_than)
+    examples, index = maze.MazeExamples(made.inputs, made.labels, side, copies=7, seed=0), np.arange(4_000)
+    inputs, labels = examples.rows(index)
+    maze.check_examples(inputs[:1], labels[:1], side)
+    show("maze_check_per_s", per_second(len(index), lambda: maze.check_examples(inputs, labels, side), rounds=9), "1/s")
+    show("maze_rows_per_s", per_second(len(index), lambda: examples.rows(index), rounds=9), "1/s")
 
 
 def bench_arc() -> None:
-    """ARC-AGI-1 with 1,000 augmentations: planning all of it, making examples in random order, checking them; one core."""
-    train, test = arc.packaged_tasks("arc_agi_1/training"), arc.packaged_tasks("arc_agi_1/evaluation")
+    """ARC-AGI-1, and ConceptARC where it is there, with 1,000 augmentations: examples planned, made in random order, checked, and all of
+    them on disk; one core.
+
+    The plain builder gets all tasks, but ten augmentations of each: of a thousand it would draw thousands in vain for tasks of few
+    colours, so that this flatters it.
+    """
+    train, test = arc_tasks()
+    show("arc_tasks", len(train) + len(test), "tasks")
     arc_examples.make_examples(train[:1], test[:1], augmentations=1, seed=0)
     started = time.process_time()
     source, _ = arc_examples.make_examples(train, test, augmentations=1_000, seed=0)
     show("arc_plan_s", time.process_time() - started, "s")
-    index = np.random.Generator(np.random.Philox(0)).integers(0, len(source), 1 << 15)
+    index = numpy_generator(0, "benchmark").integers(0, len(source), 1 << 15)
     inputs, labels = source.rows(index)
+    show("arc_rows_per_s", per_second(len(index), lambda: source.rows(index), rounds=9), "1/s")
     arc.check_examples(inputs[:1], labels[:1])
-    work: dict[str, Callable[[], object]] = {
-        "arc_rows_per_s": lambda: source.rows(index),
-        "arc_check_per_s": lambda: arc.check_examples(inputs, labels),
-    }
-    for name, function in work.items():
-        seconds: list[float] = []
-        for _ in range(9):
-            started = time.process_time()
-            function()
-            seconds.append(time.process_time() - started)
-        show(name, len(index) / statistics.median(seconds), "1/s")
+    show("arc_check_per_s", per_second(len(index), lambda: arc.check_examples(inputs, labels), rounds=9), "1/s")
+    kind = kind_of(BENCHMARKS["arc_agi_1"].source)
+    show("validation_over_writing_arc", bench_writing("arc", "augment", kind, arc.SIDE**2, augmentations=1_000), "checking/writing")
+    generator = numpy_generator(0, "plain")
+    bench_plain_writing("arc_augment_examples_per_s_plain", lambda folder: plain_builders.write_arc(folder, train, test, 10, generator))
 
 
-def bench_maze() -> None:
-    """Generating 30 x 30 mazes as maze_hard has them, checking them, and making examples from them; CPU time of one core."""
-    maze.generate(1, 30, seed=1, longer_than=110)
-    started = time.process_time()
-    made = maze.generate(2_000, 30, seed=0, longer_than=110)
-    show("maze_hard_generate_per_s", 2_000 / (time.process_time() - started), "1/s")
-    index = np.arange(len(made.inputs) * 8)
-    examples = maze.MazeExamples(made.inputs, made.labels, 30, copies=7, seed=0)
-    inputs, labels = examples.rows(index)
-    work: dict[str, Callable[[], object]] = {
-        "check": lambda: maze.check_examples(inputs, labels, 30),
-        "rows": lambda: examples.rows(index),
-    }
-    for name, function in work.items():
-        function()
-        started = time.process_time()
-        for _ in range(10):
-            function()
-        show(f"maze_{name}_per_s", 10 * len(index) / (time.process_time() - started), "1/s")
+@contextmanager
+def one_thread() -> Generator[None]:
+    """PyTorch computes on one thread."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
-def bench_disk() -> None:
-    """Examples to disk, compressed, with checksums, and validated as they are read back: one worker, wall time; peak memory of all."""
-    shape = sudoku.SHAPES[9]
-    made = sudoku.generate(1_000, shape, seed=0)
-    train, test = arc.packaged_tasks("arc_agi_1/training"), arc.packaged_tasks("arc_agi_1/evaluation")
-    tasks, _ = arc_examples.make_examples(train, test, augmentations=1_000, seed=0)
-    cases: dict[str, tuple[Source, Codec, Kind]] = {
-        "sudoku": (SudokuExamples(made.puzzles, made.answers, shape, copies=4_000, seed=0), "bitshuffle", SudokuKind(9)),
-        "arc": (tasks, "plain", kind_of(BENCHMARKS_OF_THE_GRAPH["arc_agi_1"].source)),
-    }
-    for name, (source, codec, kind) in cases.items():
-        kind.example_checks(*source.rows(np.arange(1)))
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / "split.zarr"
-            started = time.perf_counter()
-            count = write_examples(path, source, codec=codec, workers=1)
-            written = time.perf_counter()
-            checks = map_shards(path, lambda _, inputs, labels, kind=kind: kind.example_checks(inputs, labels), 1)
-            passed = all(good.all() for results in checks for good in results.values())
-            checked = time.perf_counter()
-            assert passed
-            stored = sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
-        show(f"{name}_write_per_s", count / (written - started), "1/s")
-        show(f"{name}_validate_per_s", count / (checked - written), "1/s")
-        show(f"{name}_stored_bytes_per_example", stored / count, "B")
-    show("disk_peak_memory", resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20, "GiB")
+@one_thread()
+def bench_loader() -> None:
+    """Batches of 768 on the CPU as training gets them, in its order, from the full-size Sudoku data set: stored (decoded to memory), and
+    computed online; CPU time of one thread."""
+    source = sudoku_examples(1_000)
+    with tempfile.TemporaryDirectory() as folder:
+        WRITERS["sudoku"](1_000)(Path(folder))
+        stored = read_examples(Path(folder) / "train.zarr")
+    for suffix, examples in (("", stored), ("_online", source)):
+        batches = Sampler(examples, 768, seed=0).batches(Position())
+        loader = DeviceExamples(examples, torch.device("cpu"))
+
+        def load(batches: Iterator[tuple[Ints, Position]] = batches, loader: DeviceExamples = loader) -> None:
+            for _ in range(200):
+                loader.gather(next(batches)[0])
+
+        show(f"loader_examples_per_s{suffix}", per_second(200 * 768, load), "1/s")
 
 
 @torch.no_grad()
@@ -272,9 +329,9 @@ def refine(model: Reasoner, steps: int, cache: Cache | None, first: int, stop: i
         state = model.recurse(question, state, model.variant, noise, cache)
 
 
+@one_thread()
 def bench_autoregressive() -> None:
     """One token after a prefix of N cells, four supervision steps of 21 calls: D 64, one sequence, CPU time of one thread."""
-    torch.set_num_threads(1)
     size, steps = Size(width=WIDTH, heads=4, prefix=0, puzzle_width=0), 4
     for prefix in (16, 64, 256, 1_024):
         generator = torch.Generator().manual_seed(0)
@@ -289,25 +346,25 @@ def bench_autoregressive() -> None:
             show(f"ar_token_ms_prefix_{prefix}_{name}", 1e3 / per_second(1, work, rounds=5), "ms")
 
 
-BENCHMARKS = {
+PARTS = {
     "load": bench_load,
     "step": bench_step,
     "sudoku": bench_sudoku,
     "maze": bench_maze,
     "arc": bench_arc,
-    "disk": bench_disk,
+    "loader": bench_loader,
     "autoregressive": bench_autoregressive,
 }
 
 
 def main(arguments: list[str]) -> int:
     """Run the named parts, or all."""
-    unknown = [name for name in arguments if name not in BENCHMARKS]
+    unknown = [name for name in arguments if name not in PARTS]
     if unknown:
-        print(f"error: no benchmark {unknown[0]!r}: expected {', '.join(BENCHMARKS)}", file=sys.stderr)
+        print(f"error: no benchmark {unknown[0]!r}: expected {', '.join(PARTS)}", file=sys.stderr)
         return 2
-    for name in arguments or BENCHMARKS:
-        BENCHMARKS[name]()
+    for name in arguments or PARTS:
+        PARTS[name]()
     return 0
 
 
