@@ -102,7 +102,7 @@ class DeviceExamples:
         """The examples at ``index`` [B] as a batch."""
         if self._cells is not None:
             where = torch.from_numpy(index).to(self.device)
-            inputs, labels = (cells[where] for cells in self._cells)
+            inputs, labels = (cells.index_select(0, where) for cells in self._cells)
         else:
             inputs, labels = (torch.from_numpy(cells).to(self.device) for cells in self._source.rows(index))
         puzzle = np.searchsorted(self._example_offsets, index, side="right") - 1

@@ -95,7 +95,7 @@ def test_damaged_examples(start: Start, new_run: NewRun, tmp_path: Path) -> None
         assert child.wait() == 2
     finally:
         shard.write_bytes(intact)
-    line = f"{shard}: its bytes changed since they were written (SHA-256 differs); write the folder again\n"
+    line = f"{shard}: its bytes changed since they were written (SHA-256 differs), expected the same; write the folder again\n"
     assert child.stderr == f"error: {line}"
     assert saved(run) == []
     assert not (run / METRICS).exists()
