@@ -138,7 +138,7 @@ def build_benchmark(
     def ablation(store: Store) -> dg.MaterializeResult:
         from assets.reports import materialize_ablation
 
-        return materialize_ablation(store.layout, name, benchmark)
+        return materialize_ablation(store.layout, name, benchmark, variants)
 
     return [puzzles, examples, shards, checkpoint, predictions, *votes, scores, ablation]
 

@@ -12,16 +12,18 @@ import polars as pl
 
 from assets import pictures
 from assets.benchmarks import Benchmark
-from assets.common import user_error
+from assets.common import current_examples, user_error
 from assets.pictures import markdown_table
 from storage.atomic import write_text
-from storage.examples import open_header
+from storage.examples import Header, open_header
 from storage.layout import Layout
 from storage.tables import Ablation, Scores, Training, partition_path, scan, write_file
+from trm_model.cost import cost
 from trm_model.papers import PUBLISHED
+from trm_model.recipe import Recipe
 from trm_model.run import RunSpec
 from trm_model.training import build
-from trm_model.variant import ConfigurationError
+from trm_model.variant import ConfigurationError, Variant
 
 OURS = (
     "Ours: share of test puzzles solved exactly (ARC: of test inputs whose answer is among two attempts), mean over seeds with its 95 % "
@@ -32,6 +34,8 @@ PUBLISHED_NOTE = (
     "Published figures are the papers', on the benchmark named beside them, with 5 to 27 million parameters: where that is not the "
     "benchmark of the row they show the papers' order, not a target, and no difference is given."
 )
+
+EVERY = "Every variant at this benchmark's size"
 
 # Two-sided 95 % quantiles of Student's t by degrees of freedom.
 _T_95 = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262)
@@ -134,23 +138,58 @@ table{border-collapse:collapse}td,th{border:1px solid #d0d7de;padding:.3em .6em;
 td:first-child,th:first-child{text-align:left}img{max-width:100%}p{max-width:50em}"""
 
 
-def html_page(title: str, paragraphs: Sequence[str], rows: Sequence[Mapping[str, str]], pictures: Mapping[str, str]) -> str:
-    """One self-contained page: ``pictures`` maps captions to data URIs."""
-    names = list(rows[0])
-    head = "".join(f"<th>{html.escape(name)}</th>" for name in names)
-    body = "".join("<tr>" + "".join(f"<td>{html.escape(row[name])}</td>" for name in names) + "</tr>" for row in rows)
+def html_page(title: str, paragraphs: Sequence[str], tables: Mapping[str, Sequence[Mapping[str, str]]], pictures: Mapping[str, str]) -> str:
+    """One self-contained page: ``tables`` and ``pictures`` (data URIs) by caption."""
+
+    def table(rows: Sequence[Mapping[str, str]]) -> str:
+        head = "".join(f"<th>{html.escape(name)}</th>" for name in rows[0])
+        body = "".join("<tr>" + "".join(f"<td>{html.escape(value)}</td>" for value in row.values()) + "</tr>" for row in rows)
+        return f"<table><tr>{head}</tr>{body}</table>"
+
+    shown = "".join(f"<h2>{html.escape(name)}</h2>{table(rows)}" for name, rows in tables.items())
     figures = "".join(f'<h2>{html.escape(name)}</h2><img alt="{html.escape(name)}" src="{uri}">' for name, uri in pictures.items())
     text = "".join(f"<p>{html.escape(paragraph)}</p>" for paragraph in paragraphs)
     return (
         f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{html.escape(title)}</title><style>{_STYLE}</style>'
-        f"<h1>{html.escape(title)}</h1>{text}<table><tr>{head}</tr>{body}</table>{figures}</html>\n"
+        f"<h1>{html.escape(title)}</h1>{text}{shown}{figures}</html>\n"
     )
+
+
+def cost_rows(variants: Mapping[str, Variant], recipe: Recipe, header: Header) -> list[dict[str, str]]:
+    """What each variant costs at a benchmark's size, trained or not, as text for people."""
+    rows: list[dict[str, str]] = []
+    for name, variant in variants.items():
+        try:
+            found = cost(
+                variant,
+                recipe.size,
+                vocabulary=len(header.vocabulary),
+                length=header.length,
+                num_puzzles=header.num_puzzle_ids,
+                batch_size=recipe.batch_size,
+                max_steps=recipe.max_steps,
+            )
+        except ConfigurationError as error:
+            rows.append({"variant": name, **dict.fromkeys(_COST_COLUMNS, ""), "parameters": " ".join(str(error).split())})
+            continue
+        figures = (
+            f"{found.parameters:,}",
+            str(found.depth),
+            str(found.forward_passes),
+            f"{found.training_flops / 1e9:,.1f}",
+            f"{found.test_flops / 1e9:,.3f}",
+        )
+        rows.append({"variant": name, **dict(zip(_COST_COLUMNS, figures, strict=True))})
+    return rows
+
+
+_COST_COLUMNS = ("parameters", "depth", "forward passes per step", "GFLOP per optimizer step", "GFLOP per test example")
 
 
 # Asset bodies
 
 
-def materialize_ablation(layout: Layout, name: str, benchmark: Benchmark) -> dg.MaterializeResult:
+def materialize_ablation(layout: Layout, name: str, benchmark: Benchmark, variants: Mapping[str, Variant]) -> dg.MaterializeResult:
     try:
         scores = scan(layout.tables(), Scores).filter(pl.col("benchmark") == name).collect()
     except FileNotFoundError as error:
@@ -190,16 +229,20 @@ def materialize_ablation(layout: Layout, name: str, benchmark: Benchmark) -> dg.
         "Accuracy after each supervision step": pictures.depth_curves(scores),
     }
     notes = [f"{benchmark.title}.", OURS, PUBLISHED_NOTE]
+    every = cost_rows(variants, benchmark.recipe, open_header(current_examples(layout, name) / "test.zarr"))
     page = layout.report(name) / "ablation.html"
     write_text(
         page,
-        html_page(f"Ablation: {name}", notes, rows, {title: pictures.data_uri(png) for title, png in images.items()}),
+        html_page(
+            f"Ablation: {name}", notes, {"Results": rows, EVERY: every}, {title: pictures.data_uri(png) for title, png in images.items()}
+        ),
     )
     return dg.MaterializeResult(
         metadata={
             "dagster/row_count": len(table),
             "trained_variants": len(costs),
             "table": dg.MetadataValue.md("\n\n".join([*notes, markdown_table(rows)])),
+            "variants": dg.MetadataValue.md(markdown_table(every)),
             **{title.lower().replace(" ", "_"): dg.MetadataValue.md(pictures.inline(png, title)) for title, png in images.items()},
             "html": dg.MetadataValue.path(str(page)),
         }
@@ -215,7 +258,7 @@ def materialize_leaderboard(layout: Layout) -> dg.MaterializeResult:
     rows = readable(table, leading=["benchmark"])
     notes = ["Every variant trained here, best first for each benchmark.", OURS, PUBLISHED_NOTE]
     page = layout.report("leaderboard.html")
-    write_text(page, html_page("Leaderboard", notes, rows, {}))
+    write_text(page, html_page("Leaderboard", notes, {"Results": rows}, {}))
     return dg.MaterializeResult(
         metadata={
             "dagster/row_count": len(table),

@@ -17,9 +17,9 @@ from assets.graph import build_benchmark
 from assets.kinds import kind_of
 from assets.metrics import score_rows, wilson
 from assets.partitions import variant_seed_partitions
-from assets.reports import Cost, ablation_table, comparable, html_page, interval_over_seeds, readable
+from assets.reports import Cost, ablation_table, comparable, cost_rows, html_page, interval_over_seeds, readable
 from assets.sudoku import SudokuKind, generated_puzzles, grids
-from storage.examples import read_examples, write_examples
+from storage.examples import Header, read_examples, write_examples
 from storage.layout import Layout
 from storage.manifest import write_manifest
 from tests.trm_model.recipes import TINY
@@ -183,7 +183,7 @@ def test_ablation_table_puts_ours_beside_the_published() -> None:
     assert (first["low"], first["high"]) == pytest.approx((0.85 - 12.706 * 0.05, 1.0))
     assert table.filter(pl.col("name") == "mine")["published"].to_list() == [None]
     assert table.filter(pl.col("name") == "hrm").select("ours", "published").row(0) == (None, 0.55)
-    page = html_page("<title>", ["a & b"], readable(table), {"picture": "data:image/png;base64,AA"})
+    page = html_page("<title>", ["a & b"], {"Results": readable(table)}, {"picture": "data:image/png;base64,AA"})
     assert "&lt;title&gt;" in page
     assert "130,000" in page
     assert interval_over_seeds([0.5], 0.4, 0.6) == (0.4, 0.6)
@@ -231,3 +231,11 @@ def test_training_on_what_is_reported_is_refused() -> None:
     assert verdict.passed
     assert verdict.figures["known_leaks"] == 2
     assert verdict.figures["shown_by_the_task_itself"] == 7
+
+
+def test_the_report_lists_every_variant_with_its_cost() -> None:
+    header = Header(vocabulary=("pad", "blank", "1", "2", "3", "4"), grid=(4, 4))
+    rows = {row["variant"]: row for row in cost_rows(VARIANTS, TINY, header)}
+    assert list(rows) == list(VARIANTS)
+    assert (rows["trm_mlp"]["depth"], rows["hrm"]["depth"], rows["hrm"]["forward passes per step"]) == ("42", "24", "2")
+    assert all(float(row["GFLOP per optimizer step"]) > 0 for row in rows.values())
