@@ -64,6 +64,10 @@ _ALL_KINDS: dict[str, dict[str, Check]] = {
 }
 
 
+CODE = ("assets", "trm_model", "storage")
+"""Packages whose sources an asset's code version covers."""
+
+
 def stages_of(benchmark: Benchmark) -> tuple[str, ...]:
     """The stages that a benchmark has."""
     return tuple(stage for stage in STAGES if stage != "votes" or benchmark.votes)

@@ -12,7 +12,7 @@ import polars as pl
 
 from assets.benchmarks import Benchmark
 from assets.checks import example_checks
-from assets.common import ShardsConfig, blocks, check_results, current_examples, folder_bytes, user_error
+from assets.common import CODE, ShardsConfig, blocks, check_results, current_examples, folder_bytes, user_error
 from assets.kinds import Augmented, Kind, kind_of
 from assets.pictures import histogram, inline, markdown_frame, question_sheet
 from assets.sources import SourceError
@@ -88,7 +88,7 @@ def write_dataset(
     :param online: store what the training examples are computed from in place of the examples.
     """
     sources = sources or {}
-    settings = json.dumps([augmentations, online, seed, sources, code_version(("assets", "trm_model", "storage"))], sort_keys=True)
+    settings = json.dumps([augmentations, online, seed, sources, code_version(CODE)], sort_keys=True)
     key = hashlib.sha256(puzzles.hash_rows(seed=0).to_numpy().tobytes() + settings.encode()).hexdigest()[:16]
     with building(layout.examples(benchmark), key, progress) as build:
         for split in SPLITS:

@@ -12,7 +12,7 @@ import torch
 
 from assets.benchmarks import Benchmark
 from assets.checks import above_chance
-from assets.common import EvaluationConfig, check_results, current_run, user_error
+from assets.common import CODE, EvaluationConfig, check_results, current_run, user_error
 from assets.datasets import describe_examples
 from assets.kinds import kind_of
 from assets.metrics import Metric, score_rows
@@ -31,6 +31,7 @@ from trm_model.run import RunSpec
 from trm_model.train import DEVICE_SECONDS
 from trm_model.training import build, resolve_device
 from trm_model.variant import ConfigurationError
+from trm_model.version import code_version
 
 
 def prediction_table(evaluation: Evaluation, described: pl.DataFrame, checkpoint: str) -> pl.DataFrame:
@@ -43,6 +44,7 @@ def prediction_table(evaluation: Evaluation, described: pl.DataFrame, checkpoint
         solved_after=pl.Series(evaluation.solved.tolist(), dtype=pl.List(pl.Boolean)),
         prediction=pl.Series([row.tobytes() for row in evaluation.predictions[:, -1]], dtype=pl.Binary),
         checkpoint=pl.lit(checkpoint),
+        evaluation_code=pl.lit(code_version(CODE)),
     )
 
 
@@ -137,6 +139,7 @@ def materialize_scores(context: dg.AssetExecutionContext, layout: Layout, name: 
         checkpoint=pl.lit(checkpoint),
         data_version=pl.lit(spec.data_version),
         code_version=pl.lit(spec.code_version),
+        evaluation_code=pl.lit(predictions["evaluation_code"][0]),
         config_hash=pl.lit(spec.config_hash),
         run_id=pl.lit(context.run_id),
         created_at=pl.lit(datetime.now(UTC).isoformat(timespec="seconds")),

@@ -9,12 +9,11 @@ from typing import Any
 import dagster as dg
 
 from assets.benchmarks import Benchmark
-from assets.common import CONFIGS, EvaluationConfig, ShardsConfig, Store, TrainingConfig, check_specs
+from assets.common import CODE, CONFIGS, EvaluationConfig, ShardsConfig, Store, TrainingConfig, check_specs
 from trm_model.variant import Variant
 from trm_model.version import code_version
 
 ACCELERATOR_POOL = "accelerator"
-CODE = ("assets", "trm_model", "storage")
 
 
 def build_benchmark(

@@ -122,7 +122,7 @@ class Predictions(Table):
 
     ``puzzle``, ``name``: base and augmented puzzle; ``steps``: the supervision step at which the halting head would first have stopped;
     ``solved_after``: whether the example is solved after each step; ``prediction``: tokens after the last; ``checkpoint``: the weights'
-    folder, below the root of all data.
+    folder, below the root of all data; ``evaluation_code``: version of the code that evaluated.
     """
 
     split: Series[str] = pa.Field(isin=["train", "test"])
@@ -137,6 +137,7 @@ class Predictions(Table):
     prediction: Series[pl.Binary]
     difficulty: Series[pl.Int64] = pa.Field(ge=0)
     checkpoint: Series[str]
+    evaluation_code: Series[str]
 
 
 class Votes(Table):
@@ -156,7 +157,10 @@ class Votes(Table):
 
 
 class Scores(Table):
-    """Metrics with their 95 % interval, and what they came from. ``k``: pass@k, or the supervision step of a depth curve."""
+    """Metrics with their 95 % interval, and what they came from. ``k``: pass@k, or the supervision step of a depth curve.
+
+    ``code_version`` is that of the code that trained, ``evaluation_code`` of the code that evaluated.
+    """
 
     split: Series[str] = pa.Field(isin=["train", "test"])
     metric: Series[str] = pa.Field(isin=["exact_accuracy", "cell_accuracy", "exact_accuracy_after_step", "mean_steps", "pass_at_k"])
@@ -169,6 +173,7 @@ class Scores(Table):
     checkpoint: Series[str]
     data_version: Series[str]
     code_version: Series[str]
+    evaluation_code: Series[str]
     config_hash: Series[str]
     run_id: Series[str]
     created_at: Series[str]

@@ -11,6 +11,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from assets.common import CODE
 from storage.layout import Layout
 from storage.manifest import verify_manifest
 from storage.tables import Ablation, Predictions, Scores, Training, Votes, scan
@@ -59,6 +60,7 @@ def test_tables_lead_from_number_to_data_code_and_configuration(workplace: Workp
     assert row["n"] == 50
     assert row["low"] <= row["value"] <= row["high"]
     assert row["code_version"] == code_version()
+    assert row["evaluation_code"] == code_version(CODE)
     checkpoint = workplace.layout.root / row["checkpoint"]
     verify_manifest(checkpoint)
     run = json.loads((checkpoint.parent.parent / "run.json").read_text())
