@@ -199,8 +199,8 @@ _MIDDLE = replace(_SMALL, steps=4_000, warmup_steps=200, ema_decay=0.995)
 _ARC_DEMO = replace(_SMALL, size=Size(width=32, heads=2, prefix=1, puzzle_width=32), batch_size=8, steps=100, puzzle_learning_rate=1e-2)
 
 # The papers' (PAPERS.md, Settings): an epoch visits each group once; steps = epochs x groups x examples per puzzle / batch.
-_PAPER = Recipe(precision="bfloat16")
-_PAPER_ARC = replace(_PAPER, weight_decay=0.1, puzzle_weight_decay=0.1, puzzle_learning_rate=1e-2)
+_PAPER = Recipe(steps=60_000 * 1_000 // 768, precision="bfloat16")
+_PAPER_ARC = replace(_PAPER, steps=100_000 * 3_988 // 768, weight_decay=0.1, puzzle_weight_decay=0.1, puzzle_learning_rate=1e-2)
 
 BENCHMARKS: dict[str, Benchmark] = {
     "sudoku_4x4": Benchmark(
@@ -235,7 +235,7 @@ BENCHMARKS: dict[str, Benchmark] = {
     "sudoku_extreme": Benchmark(
         title="Sudoku-Extreme, the papers' benchmark: 1,000 of sapientinc/sudoku-extreme's training puzzles, its whole test file",
         source=PuzzleFile(kind="sudoku", side=9, repository="sapientinc/sudoku-extreme", train_puzzles=1_000),
-        recipe=replace(_PAPER, steps=60_000 * 1_000 // 768),
+        recipe=_PAPER,
         augmentations=1_000,
         # 423 k puzzles for 16 steps cost half a training.
         evaluated=10_000,
@@ -258,7 +258,7 @@ BENCHMARKS: dict[str, Benchmark] = {
     "maze_hard": Benchmark(
         title="30 x 30 mazes, generated after Lehnert et al. (2024), shortest path longer than 110",
         source=GeneratedMaze(side=30, longer_than=110, train=1_000, test=1_000),
-        recipe=replace(_PAPER, steps=60_000 * 1_000 // 768),
+        recipe=_PAPER,
         augmentations=7,
         published_as="maze_hard",
     ),
@@ -273,7 +273,7 @@ BENCHMARKS: dict[str, Benchmark] = {
     "maze_csv": Benchmark(
         title="Mazes from files in the format of sapientinc/maze-30x30-hard-1k, by default those",
         source=PuzzleFile(kind="maze", side=30, repository="sapientinc/maze-30x30-hard-1k"),
-        recipe=replace(_PAPER, steps=60_000 * 1_000 // 768),
+        recipe=_PAPER,
         augmentations=7,
         published_as="maze_hard",
     ),
@@ -292,21 +292,21 @@ BENCHMARKS: dict[str, Benchmark] = {
     "arc_agi_1": Benchmark(
         title="ARC-AGI-1: training and evaluation demonstrations and ConceptARC; tested on evaluation",
         source=ArcTasks(train=("arc_agi_1/training",), test="arc_agi_1/evaluation", files=True),
-        recipe=replace(_PAPER_ARC, steps=520_000),
+        recipe=_PAPER_ARC,
         augmentations=1_000,
         published_as="arc_agi_1",
     ),
     "arc_agi_2": Benchmark(
         title="ARC-AGI-2 (2025): training and evaluation demonstrations and ConceptARC; tested on evaluation (167 inputs)",
         source=ArcTasks(train=("arc_agi_2/training",), test="arc_agi_2/evaluation", files=True),
-        recipe=replace(_PAPER_ARC, steps=730_000),
+        recipe=replace(_PAPER_ARC, steps=100_000 * 5_574 // 768),
         augmentations=1_000,
         published_as="arc_agi_2",
     ),
     "arc_agi_2_april": Benchmark(
         title="ARC-AGI-2 as of April 2025, which the TRM authors evaluated on (172 inputs)",
         source=ArcTasks(train=("arc_agi_2/training",), test="arc_agi_2_april/evaluation", files=True),
-        recipe=replace(_PAPER_ARC, steps=730_000),
+        recipe=replace(_PAPER_ARC, steps=100_000 * 5_574 // 768),
         augmentations=1_000,
         published_as="arc_agi_2",
     ),

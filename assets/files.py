@@ -27,13 +27,9 @@ Reader = Callable[[str, Choose], FileRows]
 
 
 def _from_hub(repository: str, name: str, log: Callable[[str], None]) -> str:
-    try:
-        from huggingface_hub import hf_hub_download
-        from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
-    except ImportError as error:
-        raise SourceError(
-            f"{repository}/{name}: fetching it needs the package huggingface_hub; pip install huggingface_hub, or give path and test_path"
-        ) from error
+    from huggingface_hub import hf_hub_download
+    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+
     log(f"fetching {name} of {repository} (or finding it in the local cache)")
     try:
         return hf_hub_download(repository, name, repo_type="dataset")
