@@ -27,7 +27,7 @@ from storage.tables import Training, partition_path, write_file
 from trm_model.checkpoint import saved
 from trm_model.lifeline import PARENT_VARIABLE
 from trm_model.run import RunSpec
-from trm_model.train import FAILURE_VARIABLE, KEEP_MEMORY
+from trm_model.train import FAILURE_VARIABLE
 from trm_model.training import METRICS, Execution, resolve_device
 from trm_model.variant import ConfigurationError, Variant
 
@@ -81,7 +81,7 @@ def materialize_checkpoint(
             pipes.run(
                 context=context,
                 command=[sys.executable, "-m", "trm_model.train", str(run)],
-                env={**os.environ, **KEEP_MEMORY, PARENT_VARIABLE: str(os.getpid()), FAILURE_VARIABLE: failure.name},
+                env={**os.environ, PARENT_VARIABLE: str(os.getpid()), FAILURE_VARIABLE: failure.name},
             )
         except DagsterPipesExecutionError:
             if message := failure.read():

@@ -19,9 +19,6 @@ from storage.lock import LockedError, lock
 from trm_model.lifeline import die_with_parent
 
 FAILURE_VARIABLE = "TRM_FAILURE_FILE"
-# For the environment of the process: the C library (glibc) keeps the memory that a step frees, up to 4 GiB and in pieces of up to
-# 256 MiB, since the next step needs the same again. Fetching it anew from the kernel took up to a quarter of a step.
-KEEP_MEMORY = {"MALLOC_TRIM_THRESHOLD_": str(1 << 32), "MALLOC_MMAP_THRESHOLD_": str(1 << 28), "MALLOC_TOP_PAD_": str(1 << 26)}
 INTERRUPTED = 143
 ORPHAN_SECONDS = 60.0
 DEVICE_SECONDS = 7 * 24 * 3600.0

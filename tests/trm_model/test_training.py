@@ -1,10 +1,6 @@
 """Sampling, training, exact resumption, evaluation."""
 
-import os
-import platform
 import re
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,7 +17,6 @@ from trm_model.evaluation import Evaluation, evaluate
 from trm_model.noise import Noise
 from trm_model.run import RunSpec
 from trm_model.supervision import Carry, supervise
-from trm_model.train import KEEP_MEMORY
 from trm_model.training import TOTALS, Execution, Trainer, TrainingError, build, train
 from trm_model.variant import VARIANTS, ConfigurationError
 
@@ -110,18 +105,6 @@ def test_stopping_anywhere_and_continuing_changes_no_bit(
     columns = [[line.split('"learning_rate"')[0] for line in (run / "metrics.jsonl").read_text().splitlines()] for run in (whole, parts)]
     assert columns[0] == columns[1]
     assert len(columns[0]) == 3
-
-
-@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc reads these variables")
-def test_the_training_process_keeps_the_memory_it_frees() -> None:
-    program = "import resource\nfor _ in range(20): [bytearray(1 << 24) for _ in range(4)]\nprint(resource.getrusage(resource.RUSAGE_SELF).ru_minflt)"
-    plain = {name: value for name, value in os.environ.items() if not name.startswith("MALLOC_")}
-    faults = [
-        int(subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, check=True).stdout)
-        for environment in (plain | KEEP_MEMORY, plain)
-    ]
-    # Pages of 4 KiB, 16,384 at a time: fetched once for all against each time.
-    assert faults[0] < 2 * 16_384 < 10 * 16_384 < faults[1]
 
 
 def test_another_seed_gives_other_weights(tmp_path: Path, tiny: tuple[object, Path, str]) -> None:
