@@ -10,12 +10,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from trm_model import onednn
+from trm_model import fused
 from trm_model.recipe import Size
 from trm_model.variant import Attention, Experts, GatedNorm, ShortConvolution, TokenMlp, Variant
 
 NORM_EPSILON = 1e-5
 ROPE_BASE = 10_000.0
+HAS_ONEDNN = torch.backends.mkldnn.is_available()
 
 
 def truncated_normal(shape: tuple[int, ...], std: float, generator: torch.Generator) -> Tensor:
@@ -34,16 +35,16 @@ def truncated_normal(shape: tuple[int, ...], std: float, generator: torch.Genera
 def linear(x: Tensor, weight: Tensor) -> Tensor:
     """``x @ weight.T`` in the dtype of ``x``. x [..., in], weight [out, in] -> [..., out]."""
     weight = weight.to(x.dtype)
-    if onednn.serves(x):
-        pixels = onednn.as_pixels(x.reshape(-1, x.shape[-1]))
+    if x.device.type == "cpu" and x.dtype == torch.float32 and HAS_ONEDNN:
+        # As a 1x1 convolution over one channels-last image of all rows: torch sends convolutions to oneDNN and products to MKL,
+        # which leaves AVX-512 unused on AMD processors (docs/log.md).
+        pixels = x.reshape(1, -1, 1, x.shape[-1]).permute(0, 3, 1, 2)
         return F.conv2d(pixels, weight[:, :, None, None]).permute(0, 2, 3, 1).reshape(*x.shape[:-1], len(weight))
     return F.linear(x, weight)
 
 
 def swiglu(x: Tensor, gate_up: Tensor, down: Tensor) -> Tensor:
     """``(silu(x @ gate.T) * (x @ up.T)) @ down.T`` (Shazeer 2020). x [..., W], gate_up [2 I, W], down [W, I] -> [..., W]."""
-    if onednn.serves(x):
-        return onednn.swiglu(x, gate_up, down)
     gate, up = linear(x, gate_up).chunk(2, dim=-1)
     return linear(F.silu(gate) * up, down)
 
@@ -58,8 +59,16 @@ def inner_width(width: int, expansion: float) -> int:
     return -(-round(expansion * width * 2 / 3) // 256) * 256
 
 
-class SwiGlu(nn.Module):
-    """:func:`swiglu` over the last axis, with its weights."""
+class Sublayer(nn.Module):
+    """What mixes the last axis in a block. [..., W] -> [..., W]."""
+
+    def post_norm(self, x: Tensor) -> Tensor:
+        """``rms_norm(x + self(x))``."""
+        return rms_norm(x + self(x))
+
+
+class Gated(Sublayer):
+    """A sublayer with the weights of SwiGLU."""
 
     def __init__(self, width: int, expansion: float, generator: torch.Generator) -> None:
         super().__init__()
@@ -67,11 +76,20 @@ class SwiGlu(nn.Module):
         self.gate_up = nn.Parameter(truncated_normal((2 * inner, width), width**-0.5, generator))
         self.down = nn.Parameter(truncated_normal((width, inner), inner**-0.5, generator))
 
+
+class SwiGlu(Gated):
+    """:func:`swiglu`."""
+
     def forward(self, x: Tensor) -> Tensor:
         return swiglu(x, self.gate_up, self.down)
 
+    def post_norm(self, x: Tensor) -> Tensor:
+        if fused.serves(x):
+            return fused.post_norm_swiglu(x, self.gate_up, self.down, NORM_EPSILON)
+        return super().post_norm(x)
 
-class GatedNormSwiGlu(SwiGlu):
+
+class GatedNormSwiGlu(Gated):
     """SwiGLU whose up product is RMS-normalised: ``(silu(x @ gate.T) * rms_norm(x @ up.T)) @ down.T``."""
 
     def forward(self, x: Tensor) -> Tensor:
@@ -79,7 +97,7 @@ class GatedNormSwiGlu(SwiGlu):
         return linear(F.silu(gate) * rms_norm(up), self.down)
 
 
-class ConvolvedSwiGlu(SwiGlu):
+class ConvolvedSwiGlu(Gated):
     """SwiGLU over channels with ``silu`` of a depthwise convolution over positions before the last product (URM). [B, S, D] -> same.
 
     Position i sees the ``taps`` positions up to i; ``kernel`` [I, 1, taps].
@@ -96,7 +114,7 @@ class ConvolvedSwiGlu(SwiGlu):
         return linear(F.silu(inner).transpose(1, 2), self.down)
 
 
-class MixtureOfExperts(nn.Module):
+class MixtureOfExperts(Sublayer):
     """SwiGLU experts over channels; each position goes to the ``active`` ones with the highest router score, weighted by its softmax."""
 
     def __init__(self, width: int, expansion: float, kind: Experts, generator: torch.Generator) -> None:
@@ -117,7 +135,7 @@ class MixtureOfExperts(nn.Module):
         return result.view(x.shape)
 
 
-def channel_mixer(variant: Variant, size: Size, generator: torch.Generator) -> nn.Module:
+def channel_mixer(variant: Variant, size: Size, generator: torch.Generator) -> Sublayer:
     """What acts on channels in a block of the variant."""
     kind = variant.feed_forward
     if isinstance(kind, Experts):
@@ -187,7 +205,6 @@ class Block(nn.Module):
 
     def __init__(self, variant: Variant, size: Size, length: int, generator: torch.Generator) -> None:
         super().__init__()
-        self.mixes_tokens = isinstance(variant.mixer, TokenMlp)
         token_mixer = GatedNormSwiGlu if isinstance(variant.feed_forward, GatedNorm) else SwiGlu
         self.mixer = (
             token_mixer(length, size.expansion, generator)
@@ -197,13 +214,12 @@ class Block(nn.Module):
         self.channels = channel_mixer(variant, size, generator)
 
     def forward(self, x: Tensor, cache: KeysAndValues | None = None) -> Tensor:
-        if self.mixes_tokens:
+        if isinstance(self.mixer, Sublayer):
             # The authors normalise over positions here, not over channels.
-            x = x.transpose(1, 2)
-            x = rms_norm(x + self.mixer(x)).transpose(1, 2)
+            x = self.mixer.post_norm(x.transpose(1, 2)).transpose(1, 2)
         else:
             x = rms_norm(x + self.mixer(x, cache))
-        return rms_norm(x + self.channels(x))
+        return self.channels.post_norm(x)
 
 
 class Network(nn.ModuleList):

@@ -9,7 +9,6 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from trm_model import onednn
 from trm_model.anderson import MEMORY, RIDGE, Anderson
 from trm_model.ema import Ema
 from trm_model.embedding import sign_sgd_
@@ -17,13 +16,12 @@ from trm_model.evaluation import rollout
 from trm_model.halting import earliest_halts, halts
 from trm_model.layers import (
     ConvolvedSwiGlu,
+    Gated,
     GatedNormSwiGlu,
     MixtureOfExperts,
-    SwiGlu,
     inner_width,
     linear,
     rms_norm,
-    swiglu,
     truncated_normal,
 )
 from trm_model.losses import IGNORE, going_on, log_stablemax, losses
@@ -51,24 +49,6 @@ def batch(seed: int = 1) -> Batch:
     labels = torch.randint(1, 6, (5, 9), generator=g)
     labels[0, :4] = IGNORE
     return Batch(torch.randint(1, 6, (5, 9), generator=g), labels, torch.randint(0, 4, (5,), generator=g))
-
-
-@pytest.mark.parametrize("width", [20, 64])
-def test_onednn_swiglu_equals_the_formula_forward_and_backward(width: int) -> None:
-    g = generator()
-    x = torch.randn(7, 5, width, generator=g, dtype=torch.float64)
-    gate_up = truncated_normal((512, width), width**-0.5, g).double()
-    down = truncated_normal((width, 256), 256**-0.5, g).double()
-    results = []
-    for dtype in (torch.float32, torch.float64):
-        tensors = [t.to(dtype).requires_grad_() for t in (x, gate_up, down)]
-        assert onednn.serves(tensors[0]) == (dtype == torch.float32)
-        out = swiglu(*tensors)
-        with torch.no_grad():
-            torch.testing.assert_close(swiglu(*tensors), out.detach(), rtol=1e-5, atol=1e-5)
-        results.append([out.detach(), *torch.autograd.grad(out.square().sum(), tensors)])
-    for ours, reference in zip(*results, strict=True):
-        torch.testing.assert_close(ours.double(), reference, rtol=1e-4, atol=1e-4)
 
 
 def test_linear_equals_the_product() -> None:
@@ -382,8 +362,8 @@ def test_gated_norm_short_convolution_and_experts_equal_their_formulas() -> None
 
 def test_token_mlp_alone_takes_the_gated_norm() -> None:
     model = make(VARIANTS["gated_norm"])
-    assert {type(m) for m in model.modules() if isinstance(m, SwiGlu)} == {GatedNormSwiGlu}
-    assert {type(m) for m in make(VARIANTS["short_convolution"]).modules() if isinstance(m, SwiGlu)} == {ConvolvedSwiGlu}
+    assert {type(m) for m in model.modules() if isinstance(m, Gated)} == {GatedNormSwiGlu}
+    assert {type(m) for m in make(VARIANTS["short_convolution"]).modules() if isinstance(m, Gated)} == {ConvolvedSwiGlu}
 
 
 def contraction(width: int) -> torch.Tensor:
