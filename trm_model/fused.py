@@ -495,8 +495,9 @@ class _PostNormSwiGlu(torch.autograd.Function):
 
 
 def serves(x: Tensor) -> bool:
-    """Whether :func:`post_norm_swiglu` takes ``x``: float32, on a CPU, where torch's threads can be reached and it is not compiling."""
-    return x.device.type == "cpu" and x.dtype == torch.float32 and not torch.compiler.is_compiling() and _parallel() is not None
+    """Whether :func:`post_norm_swiglu` takes ``x``: float32, not empty, on a CPU; torch is not compiling and its threads can be reached."""
+    served = x.device.type == "cpu" and x.dtype == torch.float32 and x.numel() > 0
+    return served and not torch.compiler.is_compiling() and _parallel() is not None
 
 
 def post_norm_swiglu(x: Tensor, gate_up: Tensor, down: Tensor, epsilon: float) -> Tensor:

@@ -98,6 +98,7 @@ def test_other_types_and_compiled_networks_take_the_formula_of_torch() -> None:
     x, gate_up, _ = tensors(2, 5, 16)
     assert not fused.serves(x.double())
     assert not fused.serves(x.bfloat16())
+    assert not fused.serves(x[:0])
     sublayer = SwiGlu(16, 4.0, torch.Generator().manual_seed(0))
     assert sublayer.gate_up.shape == gate_up.shape
     compiled = torch.compile(sublayer.post_norm, backend="eager", fullgraph=True)
