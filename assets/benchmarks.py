@@ -1,18 +1,20 @@
-"""The benchmarks: named data sets with their split, augmentation and training recipe. A new one is one entry."""
+"""The benchmarks: named data sets with their split, augmentation and training recipe. A new one is
+one entry."""
 
 import hashlib
 from dataclasses import dataclass, replace
 from typing import ClassVar, Literal
 
-from trm_model.recipe import Recipe, Size
-from trm_model.variant import require
+from trm_model.errors import require
+from trm_model.model.size import Size
+from trm_model.training.recipe import Recipe
 
 KindName = Literal["sudoku", "maze", "arc", "sequence"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GeneratedSudoku:
-    """Puzzles made by :func:`trm_model.puzzles.sudoku.generate`.
+    """Puzzles made by :func:`trm_model.puzzles.sudoku.grids.generate`.
 
     :param digits: 4, 6 or 9.
     :param extra_clues: clues put back into the minimal puzzle, from .. to.
@@ -29,7 +31,10 @@ class GeneratedSudoku:
 
     def __post_init__(self) -> None:
         require(self.digits in (4, 6, 9), f"digits={self.digits}: expected 4, 6 or 9")
-        require(self.train >= 1 and self.test >= 1, f"train={self.train}, test={self.test}: expected at least 1 each")
+        require(
+            self.train >= 1 and self.test >= 1,
+            f"train={self.train}, test={self.test}: expected at least 1 each",
+        )
 
     @property
     def side(self) -> int:
@@ -39,7 +44,7 @@ class GeneratedSudoku:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GeneratedMaze:
-    """Mazes made by :func:`trm_model.puzzles.maze.generate`.
+    """Mazes made by :func:`trm_model.puzzles.maze.grids.generate`.
 
     :param side: rows and columns.
     :param longer_than: a shortest path has more steps than this.
@@ -57,12 +62,15 @@ class GeneratedMaze:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        require(self.train >= 1 and self.test >= 1, f"train={self.train}, test={self.test}: expected at least 1 each")
+        require(
+            self.train >= 1 and self.test >= 1,
+            f"train={self.train}, test={self.test}: expected at least 1 each",
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GeneratedAddition:
-    """Sums made by :func:`trm_model.puzzles.sequence.generate`.
+    """Sums made by :func:`trm_model.puzzles.sequence.sums.generate`.
 
     :param digits: of each number.
     """
@@ -74,17 +82,23 @@ class GeneratedAddition:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        require(self.train >= 1 and self.test >= 1, f"train={self.train}, test={self.test}: expected at least 1 each")
+        require(
+            self.train >= 1 and self.test >= 1,
+            f"train={self.train}, test={self.test}: expected at least 1 each",
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PuzzleFile:
-    """Sudoku or mazes from files in the format of sapientinc's data sets (``source,question,answer,rating``).
+    """Sudoku or mazes from files in the format of sapientinc's data sets
+    (``source,question,answer,rating``).
 
-    The paths are given when the asset is materialized; without them the files are taken from a repository.
+    The paths are given when the asset is materialized; without them the files are taken from a
+    repository.
 
     :param side: rows and columns of the grids.
-    :param repository: data set on the Hugging Face hub with ``train.csv`` and ``test.csv``; None: paths must be given.
+    :param repository: data set on the Hugging Face hub with ``train.csv`` and ``test.csv``; None:
+        paths must be given.
     :param train_puzzles: draw so many training puzzles; None: all.
     """
 
@@ -100,11 +114,12 @@ class PuzzleFile:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ArcTasks:
-    """ARC tasks by the names of their sets (:data:`trm_model.puzzles.arc.PACKAGED`).
+    """ARC tasks by the names of their sets (:data:`trm_model.puzzles.arc.tasks.PACKAGED`).
 
     :param train: sets whose tasks are trained on whole.
     :param test: the set that is evaluated; its demonstration pairs are trained on too.
-    :param files: whether training wants further tasks from files (ConceptARC), given when the asset is materialized.
+    :param files: whether training wants further tasks from files (ConceptARC), given when the asset
+        is materialized.
     :param side: of the frame; tasks with larger grids are left out.
     :param tasks: take only the first so many of each set; None: all.
     """
@@ -120,13 +135,16 @@ class ArcTasks:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ArcFiles:
-    """ARC tasks from files, given when the asset is materialized: Kaggle's challenges beside their solutions, or JSON with whole tasks."""
+    """ARC tasks from files, given when the asset is materialized: Kaggle's challenges beside their
+    solutions, or JSON with whole tasks."""
 
     kind: ClassVar[KindName] = "arc"
     seed: int = 0
 
 
-PuzzleSource = GeneratedSudoku | GeneratedMaze | GeneratedAddition | PuzzleFile | ArcTasks | ArcFiles
+PuzzleSource = (
+    GeneratedSudoku | GeneratedMaze | GeneratedAddition | PuzzleFile | ArcTasks | ArcFiles
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,9 +152,11 @@ class Benchmark:
     """One benchmark.
 
     :param augmentations: versions of each training puzzle besides itself (of ARC: of every puzzle).
-    :param online: compute them while training, in place of storing them; the same examples either way.
+    :param online: compute them while training, in place of storing them; the same examples either
+        way.
     :param evaluated: evaluate so many test puzzles (ARC: tasks) unless told otherwise; None: all.
-    :param published_as: benchmark in :mod:`trm_model.papers` whose figures stand beside ours (marked where it is other data).
+    :param published_as: benchmark in :mod:`trm_model.authors.published` whose figures stand beside
+        ours (marked where it is other data).
     :param retrain: (variant, seed) that the weekly schedule trains.
     """
 
@@ -152,7 +172,9 @@ class Benchmark:
     @property
     def data_hash(self) -> str:
         """Hash of what the data depend on in this entry: data with another one are out of date."""
-        return hashlib.sha256(repr((self.source, self.augmentations, self.online)).encode()).hexdigest()[:16]
+        return hashlib.sha256(
+            repr((self.source, self.augmentations, self.online)).encode()
+        ).hexdigest()[:16]
 
     @property
     def votes(self) -> bool:
@@ -196,11 +218,24 @@ _LARGE = Recipe(
     ema_decay=0.998,
 )
 _MIDDLE = replace(_SMALL, steps=4_000, warmup_steps=200, ema_decay=0.995)
-_ARC_DEMO = replace(_SMALL, size=Size(width=32, heads=2, prefix=1, puzzle_width=32), batch_size=8, steps=100, puzzle_learning_rate=1e-2)
+_ARC_DEMO = replace(
+    _SMALL,
+    size=Size(width=32, heads=2, prefix=1, puzzle_width=32),
+    batch_size=8,
+    steps=100,
+    puzzle_learning_rate=1e-2,
+)
 
-# The papers' (PAPERS.md, Settings): an epoch visits each group once; steps = epochs x groups x examples per puzzle / batch.
+# The papers' (PAPERS.md, Settings): an epoch visits each group once; steps = epochs x groups x
+# examples per puzzle / batch.
 _PAPER = Recipe(steps=60_000 * 1_000 // 768, precision="bfloat16")
-_PAPER_ARC = replace(_PAPER, steps=100_000 * 3_988 // 768, weight_decay=0.1, puzzle_weight_decay=0.1, puzzle_learning_rate=1e-2)
+_PAPER_ARC = replace(
+    _PAPER,
+    steps=100_000 * 3_988 // 768,
+    weight_decay=0.1,
+    puzzle_weight_decay=0.1,
+    puzzle_learning_rate=1e-2,
+)
 
 BENCHMARKS: dict[str, Benchmark] = {
     "sudoku_4x4": Benchmark(
@@ -233,8 +268,13 @@ BENCHMARKS: dict[str, Benchmark] = {
         published_as="sudoku_extreme",
     ),
     "sudoku_extreme": Benchmark(
-        title="Sudoku-Extreme, the papers' benchmark: 1,000 of sapientinc/sudoku-extreme's training puzzles, its whole test file",
-        source=PuzzleFile(kind="sudoku", side=9, repository="sapientinc/sudoku-extreme", train_puzzles=1_000),
+        title=(
+            "Sudoku-Extreme, the papers' benchmark: 1,000 of sapientinc/sudoku-extreme's training "
+            "puzzles, its whole test file"
+        ),
+        source=PuzzleFile(
+            kind="sudoku", side=9, repository="sapientinc/sudoku-extreme", train_puzzles=1_000
+        ),
         recipe=_PAPER,
         augmentations=1_000,
         # 423 k puzzles for 16 steps cost half a training.
@@ -262,7 +302,8 @@ BENCHMARKS: dict[str, Benchmark] = {
         augmentations=7,
         published_as="maze_hard",
     ),
-    # At 30 x 30 with paths longer than 110 every maze has millions of shortest paths: one path alone is a matter of small mazes.
+    # At 30 x 30 with paths longer than 110 every maze has millions of shortest paths: one path
+    # alone is a matter of small mazes.
     "maze_unique": Benchmark(
         title="14 x 14 mazes, generated, each with one shortest path",
         source=GeneratedMaze(side=14, longer_than=28, train=1_000, test=1_000, unique=True),
@@ -275,12 +316,20 @@ BENCHMARKS: dict[str, Benchmark] = {
         source=PuzzleFile(kind="maze", side=30, repository="sapientinc/maze-30x30-hard-1k"),
         recipe=_PAPER,
         augmentations=7,
-        published_as="maze_hard",
+        published_as=("maze_hard"),
     ),
     "addition": Benchmark(
-        title="Sums of two numbers of two digits, the answer's least significant digit first: for autoregressive variants",
+        title=(
+            "Sums of two numbers of two digits, the answer's least significant digit first: for "
+            "autoregressive variants"
+        ),
         source=GeneratedAddition(digits=2, train=2_000, test=500),
-        recipe=replace(_SMALL, size=Size(width=64, heads=4, prefix=1, puzzle_width=64), steps=2_000, max_steps=4),
+        recipe=replace(
+            _SMALL,
+            size=Size(width=64, heads=4, prefix=1, puzzle_width=64),
+            steps=2_000,
+            max_steps=4,
+        ),
         augmentations=1,
     ),
     "arc_demo": Benchmark(
@@ -294,7 +343,7 @@ BENCHMARKS: dict[str, Benchmark] = {
         source=ArcTasks(train=("arc_agi_1/training",), test="arc_agi_1/evaluation", files=True),
         recipe=_PAPER_ARC,
         augmentations=1_000,
-        published_as="arc_agi_1",
+        published_as=("arc_agi_1"),
     ),
     "arc_agi_2": Benchmark(
         title="ARC-AGI-2 (2025): training and evaluation demonstrations and ConceptARC; tested on evaluation (167 inputs)",
@@ -305,7 +354,9 @@ BENCHMARKS: dict[str, Benchmark] = {
     ),
     "arc_agi_2_april": Benchmark(
         title="ARC-AGI-2 as of April 2025, which the TRM authors evaluated on (172 inputs)",
-        source=ArcTasks(train=("arc_agi_2/training",), test="arc_agi_2_april/evaluation", files=True),
+        source=ArcTasks(
+            train=("arc_agi_2/training",), test="arc_agi_2_april/evaluation", files=True
+        ),
         recipe=replace(_PAPER_ARC, steps=100_000 * 5_574 // 768),
         augmentations=1_000,
         published_as="arc_agi_2",

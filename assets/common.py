@@ -11,7 +11,16 @@ from pydantic import Field
 from assets.benchmarks import ArcFiles, ArcTasks, Benchmark, KindName, PuzzleFile, PuzzleSource
 from storage.layout import Layout
 
-STAGES = ("puzzles", "examples", "shards", "checkpoint", "predictions", "votes", "scores", "ablation")
+STAGES = (
+    "puzzles",
+    "examples",
+    "shards",
+    "checkpoint",
+    "predictions",
+    "votes",
+    "scores",
+    "ablation",
+)
 """All stages in order; ``votes`` is ARC's alone."""
 
 
@@ -34,7 +43,11 @@ _MAZE = {
     "shortest_path": Check("Every marked path leads from start to goal, and none is shorter."),
 }
 _SEQUENCE = {"label_solves_input": Check("Every answer is the sum of its question's numbers.")}
-_ARC = {"grid_bounds": Check("Every grid is a rectangle of colours with its end marks, and padding around it.")}
+_ARC = {
+    "grid_bounds": Check(
+        "Every grid is a rectangle of colours with its end marks, and padding around it."
+    )
+}
 
 CHECKS: dict[KindName, dict[str, dict[str, Check]]] = {
     "sudoku": {
@@ -42,7 +55,9 @@ CHECKS: dict[KindName, dict[str, dict[str, Check]]] = {
             "unique_solution": Check("Every puzzle has exactly one solution."),
             **_SUDOKU,
             **_LEAKAGE,
-            "class_balance": Check("Digits are about equally frequent among the clues.", blocking=False),
+            "class_balance": Check(
+                "Digits are about equally frequent among the clues.", blocking=False
+            ),
         },
         "examples": {**_HASH, **_SUDOKU},
     },
@@ -52,7 +67,8 @@ CHECKS: dict[KindName, dict[str, dict[str, Check]]] = {
         "puzzles": {
             "grid_bounds": Check("Every grid has 1 to 30 rows and columns of colours 0 to 9."),
             "no_leakage": Check(
-                "No test pair or task is among the training tasks, up to symmetry, but for those known of the published benchmark."
+                "No test pair or task is among the training tasks, up to symmetry, but for those "
+                "known of the published benchmark."
             ),
         },
         "examples": {**_HASH, **_ARC},
@@ -60,7 +76,11 @@ CHECKS: dict[KindName, dict[str, dict[str, Check]]] = {
 }
 _ALL_KINDS: dict[str, dict[str, Check]] = {
     "checkpoint": {"finite_loss": Check("Every logged loss is a finite number.")},
-    "scores": {"above_chance": Check("The cell accuracy, clues included, is above that of a trivial answer.", blocking=False)},
+    "scores": {
+        "above_chance": Check(
+            "The cell accuracy, clues included, is above that of a trivial answer.", blocking=False
+        )
+    },
 }
 
 
@@ -102,10 +122,12 @@ class Store(dg.ConfigurableResource):
 class FileConfig(dg.Config):
     """Which files the puzzles come from and how they are split.
 
-    :param path: local path or URL of the puzzles; None: the repository that the benchmark's entry names.
+    :param path: local path or URL of the puzzles; None: the repository that the benchmark's entry
+        names.
     :param test_path: file with the test puzzles; None: a share of ``path``.
     :param test_share: share of ``path`` kept for testing when there is no ``test_path``.
-    :param train_puzzles, test_puzzles: draw at most so many for each split; None: as the entry says, or all.
+    :param train_puzzles, test_puzzles: draw at most so many for each split; None: as the entry
+        says, or all.
     :param seed: of the split and the draw.
     """
 
@@ -129,7 +151,8 @@ class ArcConfig(dg.Config):
 
 
 class ArcFilesConfig(dg.Config):
-    """One's own ARC tasks (:func:`assets.arc_files.read_arc`): local paths or URLs of JSON with whole tasks, or of Kaggle's challenges.
+    """One's own ARC tasks (:func:`assets.families.arc_files.read_arc`): local paths or URLs of JSON
+    with whole tasks, or of Kaggle's challenges.
 
     :param train: files with tasks to train on whole.
     :param test: file with the tasks that are evaluated; their demonstrations are trained on.
@@ -139,8 +162,13 @@ class ArcFilesConfig(dg.Config):
     test: str
 
 
-CONFIGS: dict[type[PuzzleSource], type[dg.Config]] = {PuzzleFile: FileConfig, ArcTasks: ArcConfig, ArcFiles: ArcFilesConfig}
-"""What a materialization of puzzles may be told; generated ones need nothing beside the benchmark's entry."""
+CONFIGS: dict[type[PuzzleSource], type[dg.Config]] = {
+    PuzzleFile: FileConfig,
+    ArcTasks: ArcConfig,
+    ArcFiles: ArcFilesConfig,
+}
+"""What a materialization of puzzles may be told; generated ones need nothing beside the benchmark's
+entry."""
 
 
 class ShardsConfig(dg.Config):
@@ -156,7 +184,8 @@ class TrainingConfig(dg.Config):
     """Changes to the benchmark's recipe for one materialization, and how to run.
 
     :param steps, batch_size: in place of the recipe's.
-    :param fresh: train again although the same training (configuration, data, code) is finished; a retry continues it.
+    :param fresh: train again although the same training (configuration, data, code) is finished; a
+        retry continues it.
     :param device: ``auto``: the first GPU, else the CPU.
     """
 
@@ -172,8 +201,8 @@ class EvaluationConfig(dg.Config):
     """How to evaluate.
 
     :param batch_size: examples evaluated together.
-    :param limit: evaluate only the first so many test puzzles, of ARC tasks with all their augmentations (a fair sample: their order
-        is random); None: as the entry says.
+    :param limit: evaluate only the first so many test puzzles, of ARC tasks with all their
+        augmentations (a fair sample: their order is random); None: as the entry says.
     :param all: evaluate all, whatever the entry says.
     :param device: as in :class:`TrainingConfig`; need not be the one that trained.
     """
@@ -192,13 +221,21 @@ def user_error(message: object) -> dg.Failure:
 def check_specs(name: str, benchmark: Benchmark, stage: str) -> list[dg.AssetCheckSpec]:
     """The stage's checks, declared beside its asset."""
     return [
-        dg.AssetCheckSpec(check_name, asset=dg.AssetKey([name, stage]), blocking=check.blocking, description=check.description)
+        dg.AssetCheckSpec(
+            check_name,
+            asset=dg.AssetKey([name, stage]),
+            blocking=check.blocking,
+            description=check.description,
+        )
         for check_name, check in checks_of(benchmark, stage).items()
     ]
 
 
-def check_results(name: str, benchmark: Benchmark, stage: str, verdicts: Mapping[str, Verdict]) -> list[dg.AssetCheckResult]:
-    """Verdicts as results of the checks that :func:`check_specs` declares; a check without a verdict could not be made."""
+def check_results(
+    name: str, benchmark: Benchmark, stage: str, verdicts: Mapping[str, Verdict]
+) -> list[dg.AssetCheckResult]:
+    """Verdicts as results of the checks that :func:`check_specs` declares; a check without a
+    verdict could not be made."""
     return [
         dg.AssetCheckResult(
             asset_key=dg.AssetKey([name, stage]),
@@ -208,13 +245,20 @@ def check_results(name: str, benchmark: Benchmark, stage: str, verdicts: Mapping
             severity=dg.AssetCheckSeverity.ERROR if check.blocking else dg.AssetCheckSeverity.WARN,
         )
         for check_name, check in checks_of(benchmark, stage).items()
-        for verdict in (verdicts.get(check_name, Verdict(False, {"error": "not made: an earlier check failed"})),)
+        for verdict in (
+            verdicts.get(
+                check_name, Verdict(False, {"error": "not made: an earlier check failed"})
+            ),
+        )
     ]
 
 
 def blocks(benchmark: Benchmark, stage: str, verdicts: Mapping[str, Verdict]) -> bool:
     """Whether a blocking check has failed: then the stage must not hand on what it made."""
-    return any(checks_of(benchmark, stage)[name].blocking and not verdict.passed for name, verdict in verdicts.items())
+    return any(
+        checks_of(benchmark, stage)[name].blocking and not verdict.passed
+        for name, verdict in verdicts.items()
+    )
 
 
 def folder_bytes(folder: Path) -> int:
@@ -234,5 +278,8 @@ def current_run(layout: Layout, name: str, variant: str, seed: int) -> Path:
     """The run trained last; a failure that says what to do where there is none."""
     link = layout.run(name, variant, seed, "current")
     if not link.exists():
-        raise user_error(f"{link}: nothing trained yet; materialize {name}/checkpoint, partition {variant}|{seed}, first")
+        raise user_error(
+            f"{link}: nothing trained yet; materialize {name}/checkpoint, partition "
+            f"{variant}|{seed}, first"
+        )
     return link.resolve()

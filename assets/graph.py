@@ -1,4 +1,5 @@
-"""The assets of one benchmark, from puzzles to ablation table, and the leaderboard over all. One factory for every benchmark.
+"""The assets of one benchmark, from puzzles to ablation table, and the leaderboard over all. One
+factory for every benchmark.
 
 Bodies import torch, polars, matplotlib and numba themselves: loading the definitions stays fast.
 """
@@ -9,15 +10,26 @@ from typing import Any
 import dagster as dg
 
 from assets.benchmarks import Benchmark
-from assets.common import CODE, CONFIGS, EvaluationConfig, ShardsConfig, Store, TrainingConfig, check_specs
-from trm_model.variant import Variant
+from assets.common import (
+    CODE,
+    CONFIGS,
+    EvaluationConfig,
+    ShardsConfig,
+    Store,
+    TrainingConfig,
+    check_specs,
+)
+from trm_model.model.variant import Variant
 from trm_model.version import code_version
 
 ACCELERATOR_POOL = "accelerator"
 
 
 def build_benchmark(
-    name: str, benchmark: Benchmark, variants: Mapping[str, Variant], partitions: dg.MultiPartitionsDefinition
+    name: str,
+    benchmark: Benchmark,
+    variants: Mapping[str, Variant],
+    partitions: dg.MultiPartitionsDefinition,
 ) -> list[dg.AssetsDefinition]:
     """All assets of one benchmark; keys are ``[name, stage]``.
 
@@ -42,19 +54,26 @@ def build_benchmark(
         description=f"{benchmark.title}. Base puzzles and their answers, each checked.",
     )
     def puzzles(context: dg.AssetExecutionContext, store: Store) -> dg.MaterializeResult:
-        from assets.datasets import materialize_puzzles
+        from assets.data.datasets import materialize_puzzles
 
-        config = config_type(**context.op_execution_context.op_config) if config_type is not None else None
+        config = (
+            config_type(**context.op_execution_context.op_config)
+            if config_type is not None
+            else None
+        )
         return materialize_puzzles(context, store.layout, name, benchmark, config)
 
     @asset(
         "examples",
         kinds={"zarr"},
         deps=[puzzles],
-        description="Puzzles with their stored augmentations as token grids in sharded, checksummed zarr; versions are kept by hash.",
+        description=(
+            "Puzzles with their stored augmentations as token grids in sharded, checksummed zarr; "
+            "versions are kept by hash."
+        ),
     )
     def examples(context: dg.AssetExecutionContext, store: Store) -> dg.MaterializeResult:
-        from assets.datasets import materialize_examples
+        from assets.data.datasets import materialize_examples
 
         return materialize_examples(context, store.layout, name, benchmark)
 
@@ -65,7 +84,7 @@ def build_benchmark(
         description="The same examples as webdataset tar shards, for streaming from a bucket.",
     )
     def shards(config: ShardsConfig, store: Store) -> dg.MaterializeResult:
-        from assets.datasets import materialize_shards
+        from assets.data.datasets import materialize_shards
 
         return materialize_shards(store.layout, name, config)
 
@@ -76,14 +95,21 @@ def build_benchmark(
         partitions_def=partitions,
         pool=ACCELERATOR_POOL,
         retry_policy=dg.RetryPolicy(max_retries=1),
-        description="Trained weights. Training is a process of its own; a retry continues where it stopped.",
+        description=(
+            "Trained weights. Training is a process of its own; a retry continues where it stopped."
+        ),
     )
     def checkpoint(
-        context: dg.AssetExecutionContext, config: TrainingConfig, store: Store, pipes: dg.PipesSubprocessClient
+        context: dg.AssetExecutionContext,
+        config: TrainingConfig,
+        store: Store,
+        pipes: dg.PipesSubprocessClient,
     ) -> dg.MaterializeResult:
-        from assets.training import materialize_checkpoint
+        from assets.training.checkpoint import materialize_checkpoint
 
-        return materialize_checkpoint(context, config, store.layout, pipes, name, benchmark, variants)
+        return materialize_checkpoint(
+            context, config, store.layout, pipes, name, benchmark, variants
+        )
 
     @asset(
         "predictions",
@@ -93,8 +119,10 @@ def build_benchmark(
         pool=ACCELERATOR_POOL,
         description="Answers of the averaged weights to every test puzzle, after all supervision steps.",
     )
-    def predictions(context: dg.AssetExecutionContext, config: EvaluationConfig, store: Store) -> dg.MaterializeResult:
-        from assets.evaluation import materialize_predictions
+    def predictions(
+        context: dg.AssetExecutionContext, config: EvaluationConfig, store: Store
+    ) -> dg.MaterializeResult:
+        from assets.evaluation.predictions import materialize_predictions
 
         return materialize_predictions(context, config, store.layout, name, benchmark)
 
@@ -109,7 +137,7 @@ def build_benchmark(
             description="Candidate answers to each test input, by votes over all augmentations of its task.",
         )
         def count_votes(context: dg.AssetExecutionContext, store: Store) -> dg.MaterializeResult:
-            from assets.votes import materialize_votes
+            from assets.evaluation.votes import materialize_votes
 
             return materialize_votes(context, store.layout, name)
 
@@ -123,7 +151,7 @@ def build_benchmark(
         description="Accuracies with 95 % intervals and what they came from: checkpoint, data, code, configuration, run.",
     )
     def scores(context: dg.AssetExecutionContext, store: Store) -> dg.MaterializeResult:
-        from assets.evaluation import materialize_scores
+        from assets.evaluation.predictions import materialize_scores
 
         return materialize_scores(context, store.layout, name, benchmark)
 
@@ -131,11 +159,13 @@ def build_benchmark(
         "ablation",
         kinds={"polars"},
         deps=[scores],
-        automation_condition=dg.AutomationCondition.eager().without(~dg.AutomationCondition.any_deps_missing()),
+        automation_condition=dg.AutomationCondition.eager().without(
+            ~dg.AutomationCondition.any_deps_missing()
+        ),
         description="Every variant trained so far beside the published figures, with learning curves; also as one HTML file.",
     )
     def ablation(store: Store) -> dg.MaterializeResult:
-        from assets.reports import materialize_ablation
+        from assets.reports.ablation import materialize_ablation
 
         return materialize_ablation(store.layout, name, benchmark, variants)
 
@@ -154,7 +184,7 @@ def build_leakage(benchmarks: Sequence[str]) -> dg.AssetsDefinition:
         description="Test puzzles that are among the training puzzles of a benchmark, up to symmetry, for all pairs of benchmarks.",
     )
     def leakage(store: Store) -> dg.MaterializeResult:
-        from assets.leakage import materialize_leakage
+        from assets.reports.leakage import materialize_leakage
 
         return materialize_leakage(store.layout)
 
@@ -170,11 +200,13 @@ def build_leaderboard(benchmarks: Sequence[str]) -> dg.AssetsDefinition:
         deps=[dg.AssetKey([name, "ablation"]) for name in benchmarks],
         kinds={"polars"},
         code_version=code_version(CODE),
-        automation_condition=dg.AutomationCondition.eager().without(~dg.AutomationCondition.any_deps_missing()),
+        automation_condition=dg.AutomationCondition.eager().without(
+            ~dg.AutomationCondition.any_deps_missing()
+        ),
         description="Best results over all benchmarks, beside the published figures.",
     )
     def leaderboard(store: Store) -> dg.MaterializeResult:
-        from assets.reports import materialize_leaderboard
+        from assets.reports.ablation import materialize_leaderboard
 
         return materialize_leaderboard(store.layout)
 

@@ -5,14 +5,15 @@ from pathlib import Path
 
 import dagster as dg
 
-from trm_model.variant import VARIANTS, Variant, load_variants
+from trm_model.model.variant import VARIANTS, Variant, load_variants
 
 SEEDS = 10
 VARIANTS_VARIABLE = "TRM_VARIANTS"
 
 
 def all_variants() -> dict[str, Variant]:
-    """Built-in variants and the user's own, from YAML files in the folder that ``TRM_VARIANTS`` names (default ``variants``).
+    """Built-in variants and the user's own, from YAML files in the folder that ``TRM_VARIANTS``
+    names (default ``variants``).
 
     :raises ConfigurationError: a YAML file that is wrong, by name.
     """
@@ -20,7 +21,8 @@ def all_variants() -> dict[str, Variant]:
 
 
 def variant_seed_partitions(variants: dict[str, Variant]) -> dg.MultiPartitionsDefinition:
-    """Keys ``VARIANT|SEED``. Dagster sorts dimensions by name: hence ``weights_seed``, not ``seed``, which would come first."""
+    """Keys ``VARIANT|SEED``. Dagster sorts dimensions by name: hence ``weights_seed``, not
+    ``seed``, which would come first."""
     return dg.MultiPartitionsDefinition(
         {
             "variant": dg.StaticPartitionsDefinition(list(variants)),

@@ -15,7 +15,11 @@ PARTITIONS = variant_seed_partitions(_VARIANTS)
 
 defs = dg.Definitions(
     assets=[
-        *(asset for name, benchmark in BENCHMARKS.items() for asset in build_benchmark(name, benchmark, _VARIANTS, PARTITIONS)),
+        *(
+            asset
+            for name, benchmark in BENCHMARKS.items()
+            for asset in build_benchmark(name, benchmark, _VARIANTS, PARTITIONS)
+        ),
         build_leakage(list(BENCHMARKS)),
         build_leaderboard(list(BENCHMARKS)),
     ],
@@ -23,6 +27,7 @@ defs = dg.Definitions(
     schedules=[build_weekly_retraining(BENCHMARKS)],
     sensors=[REPORTS_FOLLOW],
     resources=resources(),
-    # Steps share one process: a step of its own costs seconds, and training has its own process anyway (DAGSTER.md).
+    # Steps share one process: a step of its own costs seconds, and training has its own process
+    # anyway (DAGSTER.md).
     executor=dg.in_process_executor,
 )

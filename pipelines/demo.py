@@ -1,14 +1,16 @@
-"""The demonstration: 4 x 4 Sudoku from puzzles to the report, in minutes on two cores. ``make demo`` runs it."""
+"""The demonstration: 4 x 4 Sudoku from puzzles to the report, in minutes on two cores. ``make
+demo`` runs it."""
 
 import sys
 import time
 
 import polars as pl
 
+from assets.tables import Scores
 from pipelines import materialize
 from pipelines.definitions import defs
 from pipelines.jobs import DEMO
-from storage.tables import Scores, scan
+from storage.tables import scan
 
 PARTITIONS = ("trm_mlp|0", "trm|0")
 
@@ -23,15 +25,27 @@ def main() -> int:
     shown = ["variant", "seed", "metric", "value", "low", "high", "n"]
     scores = (
         scan(layout.tables(), Scores)
-        .filter((pl.col("benchmark") == DEMO) & pl.col("metric").is_in(["exact_accuracy", "cell_accuracy", "mean_steps"]))
+        .filter(
+            (pl.col("benchmark") == DEMO)
+            & pl.col("metric").is_in(["exact_accuracy", "cell_accuracy", "mean_steps"])
+        )
         .sort("metric", "value", descending=[True, True])
         .select(shown)
         .collect()
     )
     with pl.Config(tbl_rows=-1, tbl_hide_dataframe_shape=True, float_precision=4):
-        print(f"\nScores on unseen puzzles (pl.scan_parquet over {layout.tables() / 'scores'}):\n{scores}")
-    print(f"\nPuzzles and the answer after each supervision step: {layout.report(DEMO) / 'answers-trm_mlp-0.png'}")
-    print(f"Ablation report:                                     {layout.report(DEMO) / 'ablation.html'}")
+        print(
+            "\nScores on unseen puzzles (pl.scan_parquet over "
+            f"{layout.tables() / 'scores'}):\n{scores}"
+        )
+    print(
+        "\nPuzzles and the answer after each supervision step: "
+        f"{layout.report(DEMO) / 'answers-trm_mlp-0.png'}"
+    )
+    print(
+        "Ablation report:                                     "
+        f"{layout.report(DEMO) / 'ablation.html'}"
+    )
     print("The graph in your browser:                           make ui")
     print(f"({time.monotonic() - started:.0f} s)")
     return 0

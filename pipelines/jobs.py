@@ -20,7 +20,9 @@ def asset_keys(name: str, benchmark: Benchmark, stages: Iterable[str]) -> list[d
 
 def _stages(benchmarks: Mapping[str, Benchmark], stages: Iterable[str]) -> dg.AssetSelection:
     stages = tuple(stages)
-    return dg.AssetSelection.assets(*(key for name, entry in benchmarks.items() for key in asset_keys(name, entry, stages)))
+    return dg.AssetSelection.assets(
+        *(key for name, entry in benchmarks.items() for key in asset_keys(name, entry, stages))
+    )
 
 
 def build_jobs(benchmarks: Mapping[str, Benchmark]) -> list[Any]:
@@ -33,12 +35,17 @@ def build_jobs(benchmarks: Mapping[str, Benchmark]) -> list[Any]:
             description="The whole way of sudoku_4x4 for one variant and seed.",
         ),
         dg.define_asset_job(
-            "data", _stages(generated, DATA_STAGES), description="Every generated data set, validated, in zarr and webdataset."
+            "data",
+            _stages(generated, DATA_STAGES),
+            description="Every generated data set, validated, in zarr and webdataset.",
         ),
         dg.define_asset_job(
             "train",
             _stages(benchmarks, TRAIN_STAGES),
-            description="Train, evaluate and score one variant and seed; the data must be there. Choose the assets of one benchmark.",
+            description=(
+                "Train, evaluate and score one variant and seed; the data must be there. Choose "
+                "the assets of one benchmark."
+            ),
         ),
         dg.define_asset_job(
             "evaluate",
@@ -48,6 +55,8 @@ def build_jobs(benchmarks: Mapping[str, Benchmark]) -> list[Any]:
         dg.define_asset_job(
             "report",
             _stages(benchmarks, ("ablation",)) | dg.AssetSelection.assets("leaderboard", "leakage"),
-            description="Ablation tables, the leaderboard and the table of leaks between benchmarks.",
+            description=(
+                "Ablation tables, the leaderboard and the table of leaks between benchmarks."
+            ),
         ),
     ]

@@ -1,9 +1,11 @@
-"""Materialize a benchmark from the command line, several partitions one after another, without a server or daemon.
+"""Materialize a benchmark from the command line, several partitions one after another, without a
+server or daemon.
 
 ``python -m pipelines.materialize sudoku_4x4 --partition 'trm_mlp|0' --partition 'trm|0'``
 
-Data are made if they are missing or asked for; then each partition is trained, evaluated and scored, and the reports are written.
-Runs appear in the Dagster UI. Exit code 2, with one line that says why, when something is wrong; what was finished stays.
+Data are made if they are missing or asked for; then each partition is trained, evaluated and
+scored, and the reports are written. Runs appear in the Dagster UI. Exit code 2, with one line that
+says why, when something is wrong; what was finished stays.
 """
 
 import argparse
@@ -21,7 +23,8 @@ from pipelines.jobs import DATA_STAGES, TRAIN_STAGES, asset_keys
 
 
 def parse_partitions(given: Sequence[str], known: Sequence[str]) -> list[str]:
-    """Partition keys from keys and ranges ``FIRST...LAST`` (in the order of the partitions), without repetitions.
+    """Partition keys from keys and ranges ``FIRST...LAST`` (in the order of the partitions),
+    without repetitions.
 
     :raises ValueError: a key that does not exist.
     """
@@ -31,7 +34,10 @@ def parse_partitions(given: Sequence[str], known: Sequence[str]) -> list[str]:
         for key in (first, last) if dots else (first,):
             if key not in known:
                 variants = ", ".join(dict.fromkeys(name.rpartition("|")[0] for name in known))
-                raise ValueError(f"partition {key!r} does not exist: expected VARIANT|SEED such as {known[0]!r}; variants: {variants}")
+                raise ValueError(
+                    f"partition {key!r} does not exist: expected VARIANT|SEED such as "
+                    f"{known[0]!r}; variants: {variants}"
+                )
         start, stop = known.index(first), known.index(last if dots else first)
         if start > stop:
             raise ValueError(f"range {text!r} runs backwards: expected {last}...{first}")
@@ -40,10 +46,23 @@ def parse_partitions(given: Sequence[str], known: Sequence[str]) -> list[str]:
 
 
 def _arguments(arguments: Sequence[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m pipelines.materialize", description=(__doc__ or "").split("\n")[0])
+    parser = argparse.ArgumentParser(
+        prog="python -m pipelines.materialize", description=(__doc__ or "").split("\n")[0]
+    )
     parser.add_argument("benchmark", choices=list(BENCHMARKS))
-    parser.add_argument("--partition", action="append", default=[], metavar="VARIANT|SEED", help="repeat, or give a range FIRST...LAST")
-    parser.add_argument("--stage", action="append", choices=STAGES, help="only these stages (repeat); default: all that is needed")
+    parser.add_argument(
+        "--partition",
+        action="append",
+        default=[],
+        metavar="VARIANT|SEED",
+        help="repeat, or give a range FIRST...LAST",
+    )
+    parser.add_argument(
+        "--stage",
+        action="append",
+        choices=STAGES,
+        help="only these stages (repeat); default: all that is needed",
+    )
     parser.add_argument(
         "--set",
         action="append",
@@ -60,7 +79,9 @@ def _config(benchmark: str, settings: Sequence[str]) -> dict[str, dict[str, Any]
         target, equals, value = setting.partition("=")
         stage, dot, field = target.partition(".")
         if not equals or not dot or stage not in STAGES:
-            raise ValueError(f"--set {setting!r}: expected STAGE.FIELD=VALUE with a stage of {', '.join(STAGES)}")
+            raise ValueError(
+                f"--set {setting!r}: expected STAGE.FIELD=VALUE with a stage of {', '.join(STAGES)}"
+            )
         config.setdefault(stage, {})[field] = yaml.safe_load(value)
     return {f"{benchmark}__{stage}": {"config": fields} for stage, fields in config.items()}
 
@@ -70,12 +91,18 @@ def _message(event: dg.DagsterEvent) -> str:
     if data.user_failure_data is not None and data.user_failure_data.description:
         return data.user_failure_data.description
     # The outermost error is Dagster's own, "error occurred while executing"; its cause is ours.
-    error = data.error.cause if data.error is not None and data.error.cause is not None else data.error
+    error = (
+        data.error.cause if data.error is not None and data.error.cause is not None else data.error
+    )
     return " ".join(error.message.split()) if error is not None else "failed"
 
 
 def run(
-    defs: dg.Definitions, keys: Sequence[dg.AssetKey], partition: str | None, ops: dict[str, dict[str, Any]], instance: dg.DagsterInstance
+    defs: dg.Definitions,
+    keys: Sequence[dg.AssetKey],
+    partition: str | None,
+    ops: dict[str, dict[str, Any]],
+    instance: dg.DagsterInstance,
 ) -> list[str]:
     """Materialize assets in one run, and return what went wrong, a line each."""
     names = {"__".join(key.path) for key in keys}
@@ -97,7 +124,11 @@ def run(
         for event in result.get_asset_check_evaluations()
         if not event.passed and event.severity == dg.AssetCheckSeverity.ERROR
     ]
-    problems += [f"{(event.step_key or '').replace('__', '/')}: {_message(event)}" for event in result.all_events if event.is_step_failure]
+    problems += [
+        f"{(event.step_key or '').replace('__', '/')}: {_message(event)}"
+        for event in result.all_events
+        if event.is_step_failure
+    ]
     return problems if problems or result.success else ["the run failed; see its log above"]
 
 
@@ -118,7 +149,11 @@ def main(arguments: Sequence[str]) -> int:
     assert isinstance(store, Store)
     entry = BENCHMARKS[benchmark]
     stages = options.stage or [stage for stage in stages_of(entry) if stage != "shards"]
-    if options.stage is None and f"{benchmark}__puzzles" not in ops and (current := store.layout.current_examples(benchmark)).exists():
+    if (
+        options.stage is None
+        and f"{benchmark}__puzzles" not in ops
+        and (current := store.layout.current_examples(benchmark)).exists()
+    ):
         from storage.examples import open_header
         from storage.manifest import CorruptDataError
 
@@ -127,12 +162,22 @@ def main(arguments: Sequence[str]) -> int:
         except CorruptDataError:
             entry_hash = None
         if entry_hash == entry.data_hash:
-            print(f"{benchmark}: using the data in {current}; --stage puzzles --stage examples makes them again")
+            print(
+                f"{benchmark}: using the data in {current}; --stage puzzles --stage examples "
+                "makes them again"
+            )
             stages = [stage for stage in stages if stage not in DATA_STAGES]
         elif entry.generated:
-            print(f"{benchmark}: making the data again, since the benchmark's entry has changed (or they are damaged)")
+            print(
+                f"{benchmark}: making the data again, since the benchmark's entry has changed (or "
+                "they are damaged)"
+            )
         else:
-            print(f"error: {current}: made from another entry, or damaged; materialize puzzles and examples again", file=sys.stderr)
+            print(
+                f"error: {current}: made from another entry, or damaged; materialize puzzles and "
+                "examples again",
+                file=sys.stderr,
+            )
             return 2
 
     def keys(group: Sequence[str]) -> list[dg.AssetKey]:
@@ -145,7 +190,11 @@ def main(arguments: Sequence[str]) -> int:
         print(f"{benchmark}: nothing is trained without --partition VARIANT|SEED")
     unused = [stage for stage in STAGES if f"{benchmark}__{stage}" in ops and stage not in stages]
     if unused:
-        print(f"error: --set {unused[0]}.…: that stage is not run; add --stage {unused[0]}, or leave the setting out", file=sys.stderr)
+        print(
+            f"error: --set {unused[0]}.…: that stage is not run; add --stage {unused[0]}, or "
+            "leave the setting out",
+            file=sys.stderr,
+        )
         return 2
     parts: list[tuple[list[dg.AssetKey], str | None]] = [(keys(DATA_STAGES), None)]
     parts += [(keys(TRAIN_STAGES), partition) for partition in partitions]
@@ -163,8 +212,14 @@ def main(arguments: Sequence[str]) -> int:
             try:
                 problems = run(defs, selection, partition, ops, instance)
             except dg.DagsterInvalidConfigError as error:
-                problems = ["configuration: " + "; ".join(" ".join(problem.message.split()) for problem in error.errors)]
-                problems[0] += "; these are the fields of the stage's configuration: give them with --set STAGE.FIELD=VALUE"
+                problems = [
+                    "configuration: "
+                    + "; ".join(" ".join(problem.message.split()) for problem in error.errors)
+                ]
+                problems[0] += (
+                    "; these are the fields of the stage's configuration: give them with --set "
+                    "STAGE.FIELD=VALUE"
+                )
             for problem in problems:
                 print(f"error: {problem}", file=sys.stderr, flush=True)
             failures += bool(problems)

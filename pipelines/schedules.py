@@ -9,7 +9,8 @@ from pipelines.jobs import TRAIN_STAGES, asset_keys
 
 
 def build_weekly_retraining(benchmarks: Mapping[str, Benchmark]) -> dg.ScheduleDefinition:
-    """``weekly_retraining``: Sundays at 03:00, every (variant, seed) that a benchmark's entry names in ``retrain``, from scratch."""
+    """``weekly_retraining``: Sundays at 03:00, every (variant, seed) that a benchmark's entry names
+    in ``retrain``, from scratch."""
 
     @dg.schedule(
         name="weekly_retraining",
@@ -22,8 +23,12 @@ def build_weekly_retraining(benchmarks: Mapping[str, Benchmark]) -> dg.ScheduleD
         for name, benchmark in benchmarks.items():
             for variant, seed in benchmark.retrain:
                 yield dg.RunRequest(
-                    run_key=f"{context.scheduled_execution_time.isoformat()} {name} {variant} {seed}",
-                    partition_key=dg.MultiPartitionKey({"variant": variant, "weights_seed": str(seed)}),
+                    run_key=(
+                        f"{context.scheduled_execution_time.isoformat()} {name} {variant} {seed}"
+                    ),
+                    partition_key=dg.MultiPartitionKey(
+                        {"variant": variant, "weights_seed": str(seed)}
+                    ),
                     asset_selection=asset_keys(name, benchmark, TRAIN_STAGES),
                     run_config={"ops": {f"{name}__checkpoint": {"config": {"fresh": True}}}},
                 )

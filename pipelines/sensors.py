@@ -1,4 +1,5 @@
-"""Reports follow results: the assets with an automation condition are materialized when what they show has changed."""
+"""Reports follow results: the assets with an automation condition are materialized when what they
+show has changed."""
 
 import dagster as dg
 

@@ -12,7 +12,10 @@ _PREFIX = ".tmp-"
 
 
 def _temporary(target: Path) -> Path:
-    return target.parent / f"{_PREFIX}{socket.gethostname()}-{os.getpid()}-{uuid4().hex[:8]}-{target.name}"
+    return (
+        target.parent
+        / f"{_PREFIX}{socket.gethostname()}-{os.getpid()}-{uuid4().hex[:8]}-{target.name}"
+    )
 
 
 def _sync(path: Path) -> None:
@@ -60,7 +63,8 @@ def remove(path: Path) -> None:
 
 @contextlib.contextmanager
 def new_file(target: Path, stage_in: Path | None = None) -> Generator[Path]:
-    """A temporary path to write to; on success it is synced and replaces ``target``, on failure removed.
+    """A temporary path to write to; on success it is synced and replaces ``target``, on failure
+    removed.
 
     :param stage_in: folder for the temporary file, on the same disk; default: beside ``target``.
     """
@@ -80,7 +84,8 @@ def new_file(target: Path, stage_in: Path | None = None) -> Generator[Path]:
 
 @contextlib.contextmanager
 def staging(parent: Path) -> Generator[Path]:
-    """A temporary folder in ``parent``, removed at the end unless :func:`publish` has renamed it."""
+    """A temporary folder in ``parent``, removed at the end unless :func:`publish` has renamed
+    it."""
     parent.mkdir(parents=True, exist_ok=True)
     sweep(parent)
     temporary = _temporary(parent / "folder")
@@ -92,9 +97,11 @@ def staging(parent: Path) -> Generator[Path]:
 
 
 def publish(temporary: Path, target: Path) -> None:
-    """Sync the folder ``temporary`` and rename it to ``target``; an older ``target`` is moved aside first and then removed.
+    """Sync the folder ``temporary`` and rename it to ``target``; an older ``target`` is moved aside
+    first and then removed.
 
-    Between the two renames there is no ``target``; where readers may come at that moment, use a fresh name and :func:`point`.
+    Between the two renames there is no ``target``; where readers may come at that moment, use a
+    fresh name and :func:`point`.
     """
     sync_tree(temporary)
     aside = _temporary(target)
@@ -106,7 +113,8 @@ def publish(temporary: Path, target: Path) -> None:
 
 
 def point(link: Path, target: Path) -> None:
-    """Make the symbolic link ``link`` refer to its sibling ``target``, replacing an older link in one step."""
+    """Make the symbolic link ``link`` refer to its sibling ``target``, replacing an older link in
+    one step."""
     temporary = _temporary(link)
     temporary.symlink_to(target.name)
     temporary.replace(link)

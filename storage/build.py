@@ -1,4 +1,5 @@
-"""Data sets built shard by shard: a build that was interrupted continues from the shards it had finished."""
+"""Data sets built shard by shard: a build that was interrupted continues from the shards it had
+finished."""
 
 import contextlib
 import json
@@ -32,7 +33,11 @@ class Build:
 
     def _read(self) -> dict[str, Listing]:
         found: dict[str, Listing] = {}
-        for line in self._log.read_text("utf-8", errors="replace").splitlines() if self._log.exists() else []:
+        for line in (
+            self._log.read_text("utf-8", errors="replace").splitlines()
+            if self._log.exists()
+            else []
+        ):
             try:
                 name, listing = json.loads(line)
                 found[name] = listing
@@ -57,9 +62,11 @@ class Build:
             log.write(json.dumps([name, listing]) + "\n")
 
     def publish(self) -> tuple[Path, str]:
-        """Write the manifest and move the folder to its name, the start of its content hash; returns that folder and the hash.
+        """Write the manifest and move the folder to its name, the start of its content hash;
+        returns that folder and the hash.
 
-        An equal, undamaged data set that is there already is left alone: somebody may be reading it.
+        An equal, undamaged data set that is there already is left alone: somebody may be reading
+        it.
         """
         content_hash = write_manifest(self.folder, self._known)
         target = self.folder.parent / content_hash[:16]
@@ -81,16 +88,22 @@ def _intact(folder: Path) -> bool:
 
 
 @contextlib.contextmanager
-def building(parent: Path, key: str, waiting: Callable[[str], None] = lambda _: None) -> Generator[Build]:
-    """Build below ``parent`` what ``key`` determines to the byte. An error leaves the finished shards for the next attempt.
+def building(
+    parent: Path, key: str, waiting: Callable[[str], None] = lambda _: None
+) -> Generator[Build]:
+    """Build below ``parent`` what ``key`` determines to the byte. An error leaves the finished
+    shards for the next attempt.
 
-    Builds below one ``parent`` run one after the other. Remains of builds of other keys, which nobody will continue, are removed.
+    Builds below one ``parent`` run one after the other. Remains of builds of other keys, which
+    nobody will continue, are removed.
 
     :param key: hash of everything the bytes depend on: source files, plan, seed, code.
     :param waiting: told if another process is building there.
     """
     folder = parent / f"{PREFIX}{key}"
-    with lock(parent / ".lock", label=f"building {folder}", wait_seconds=WAIT_SECONDS, waiting=waiting):
+    with lock(
+        parent / ".lock", label=f"building {folder}", wait_seconds=WAIT_SECONDS, waiting=waiting
+    ):
         for other in parent.glob(f"{PREFIX}*"):
             if not other.name.startswith(folder.name):
                 remove(other)

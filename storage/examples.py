@@ -1,11 +1,13 @@
 """Examples in zarr v3: sharded, compressed, checksummed (crc32c per chunk), written shard by shard.
 
-One group per split holds ``inputs`` and ``labels`` uint8 [N, L], ``puzzle_ids`` int32 [M], ``example_offsets`` int64 [M + 1]
-(examples of each puzzle) and ``group_offsets`` int64 [G + 1] (puzzles of each group). A group is a puzzle and its augmentations.
+One group per split holds ``inputs`` and ``labels`` uint8 [N, L], ``puzzle_ids`` int32 [M],
+``example_offsets`` int64 [M + 1] (examples of each puzzle) and ``group_offsets`` int64 [G + 1]
+(puzzles of each group). A group is a puzzle and its augmentations.
 
-Examples come from a :class:`Source`, which computes any of them from its index. So each shard can be written alone, in any order, by
-any worker, with the same bytes; and a training may read the source itself in place of stored copies: a split that holds a
-:class:`Plan` in place of ``inputs`` and ``labels`` (online augmentation).
+Examples come from a :class:`Source`, which computes any of them from its index. So each shard can
+be written alone, in any order, by any worker, with the same bytes; and a training may read the
+source itself in place of stored copies: a split that holds a :class:`Plan` in place of ``inputs``
+and ``labels`` (online augmentation).
 """
 
 import contextlib
@@ -38,8 +40,8 @@ _T = TypeVar("_T")
 Bytes2d = npt.NDArray[np.uint8]
 Ints = npt.NDArray[np.int64]
 Codec = Literal["bitshuffle", "plain"]
-"""zstd level 1, chosen by trial (DESIGN.md). Sudoku tokens use four bits of eight: with Blosc's bit shuffle 2.2 times smaller and four
-times faster. ARC grids are long runs: without."""
+"""zstd level 1, chosen by trial (DESIGN.md). Sudoku tokens use four bits of eight: with Blosc's bit
+shuffle 2.2 times smaller and four times faster. ARC grids are long runs: without."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,11 +77,17 @@ def header_from_dict(data: Mapping[str, Any]) -> Header:
     :raises TypeError: missing or unknown fields.
     :raises ValueError: a field that cannot be.
     """
-    values: dict[str, Any] = {**data, "vocabulary": tuple(data["vocabulary"]), "grid": tuple(data["grid"])}
+    values: dict[str, Any] = {
+        **data,
+        "vocabulary": tuple(data["vocabulary"]),
+        "grid": tuple(data["grid"]),
+    }
     header = Header(**values)
     sources = cast("dict[object, object]", header.sources)
     good = {
-        "vocabulary": isinstance(data["vocabulary"], list) and 1 <= len(header.vocabulary) <= 256 and _all(str, header.vocabulary),
+        "vocabulary": isinstance(data["vocabulary"], list)
+        and 1 <= len(header.vocabulary) <= 256
+        and _all(str, header.vocabulary),
         "grid": len(header.grid) == 2 and _all(int, header.grid) and min(header.grid) >= 1,
         "ignore_id": _all(int, [header.ignore_id]) and header.ignore_id >= 0,
         "num_puzzle_ids": _all(int, [header.num_puzzle_ids]) and header.num_puzzle_ids >= 1,
@@ -98,7 +106,8 @@ def _all(kind: type, values: Iterable[object]) -> bool:
 
 
 class Source(Protocol):
-    """Examples as a function of their index. ``puzzle_ids``, ``example_offsets``, ``group_offsets``: see the module's docstring."""
+    """Examples as a function of their index. ``puzzle_ids``, ``example_offsets``,
+    ``group_offsets``: see the module's docstring."""
 
     @property
     def header(self) -> Header: ...
@@ -110,13 +119,15 @@ class Source(Protocol):
     def group_offsets(self) -> Ints: ...
 
     def rows(self, index: Ints) -> tuple[Bytes2d, Bytes2d]:
-        """Inputs and labels, each uint8 [K, L], of the examples ``index`` [K], in any order; safe in several threads at once."""
+        """Inputs and labels, each uint8 [K, L], of the examples ``index`` [K], in any order; safe
+        in several threads at once."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a source can be made from again: its kind, JSON values and arrays (base puzzles, tables of augmentations)."""
+    """What a source can be made from again: its kind, JSON values and arrays (base puzzles, tables
+    of augmentations)."""
 
     kind: str
     parameters: dict[str, Any]
@@ -138,27 +149,46 @@ class Examples:
         return self.inputs[index], self.labels[index]
 
 
-def check_index(header: Header, puzzle_ids: npt.NDArray[np.int32], example_offsets: Ints, group_offsets: Ints) -> None:
+def check_index(
+    header: Header, puzzle_ids: npt.NDArray[np.int32], example_offsets: Ints, group_offsets: Ints
+) -> None:
     """Whether the index of a split adds up.
 
     :raises ValueError: what does not.
     """
-    for name, values, dtype in zip(INDEX, (puzzle_ids, example_offsets, group_offsets), (np.int32, np.int64, np.int64), strict=True):
+    for name, values, dtype in zip(
+        INDEX,
+        (puzzle_ids, example_offsets, group_offsets),
+        (np.int32, np.int64, np.int64),
+        strict=True,
+    ):
         if values.dtype != dtype or values.ndim != 1:
-            raise ValueError(f"{name} is {values.dtype} {list(values.shape)}, not {np.dtype(dtype)} [n]")
+            raise ValueError(
+                f"{name} is {values.dtype} {list(values.shape)}, not {np.dtype(dtype)} [n]"
+            )
     for name, values in (("example_offsets", example_offsets), ("group_offsets", group_offsets)):
         if len(values) < 2 or values[0] != 0:
-            raise ValueError(f"{name} starts with {values[:2].tolist()}, not with 0 and the end of the first part")
+            raise ValueError(
+                f"{name} starts with {values[:2].tolist()}, not with 0 and the end of the first "
+                "part"
+            )
         falls = np.flatnonzero(values[1:] <= values[:-1])
         if len(falls):
-            raise ValueError(f"{name} goes from {values[falls[0]]} to {values[falls[0] + 1]} at {falls[0] + 1}, not upwards")
+            raise ValueError(
+                f"{name} goes from {values[falls[0]]} to {values[falls[0] + 1]} at "
+                f"{falls[0] + 1}, not upwards"
+            )
     if not len(puzzle_ids) == len(example_offsets) - 1 == group_offsets[-1]:
         raise ValueError(
-            f"{len(puzzle_ids)} puzzle_ids, example_offsets of {len(example_offsets) - 1} puzzles and groups of {group_offsets[-1]}, "
+            f"{len(puzzle_ids)} puzzle_ids, example_offsets of {len(example_offsets) - 1} puzzles "
+            f"and groups of {group_offsets[-1]}, "
             "not equal numbers of puzzles"
         )
     if puzzle_ids.min() < 0 or puzzle_ids.max() >= header.num_puzzle_ids:
-        raise ValueError(f"puzzle_ids of {puzzle_ids.min()}..{puzzle_ids.max()}, not within 0..{header.num_puzzle_ids - 1}")
+        raise ValueError(
+            f"puzzle_ids of {puzzle_ids.min()}..{puzzle_ids.max()}, not within "
+            f"0..{header.num_puzzle_ids - 1}"
+        )
 
 
 def check_cells(header: Header, inputs: npt.NDArray[Any], labels: npt.NDArray[Any]) -> None:
@@ -168,9 +198,14 @@ def check_cells(header: Header, inputs: npt.NDArray[Any], labels: npt.NDArray[An
     """
     for name, values in zip(CELLS, (inputs, labels), strict=True):
         if values.dtype != np.uint8 or values.shape != (len(inputs), header.length):
-            raise ValueError(f"{name} is {values.dtype} {list(values.shape)}, not uint8 [n, {header.length}] as the other")
+            raise ValueError(
+                f"{name} is {values.dtype} {list(values.shape)}, not uint8 [n, {header.length}] "
+                "as the other"
+            )
         if values.max(initial=0) >= len(header.vocabulary):
-            raise ValueError(f"{name} has token {values.max()}, not within 0..{len(header.vocabulary) - 1}")
+            raise ValueError(
+                f"{name} has token {values.max()}, not within 0..{len(header.vocabulary) - 1}"
+            )
 
 
 def _create(path: Path, source: Source, plan: Plan | None) -> zarr.Group:
@@ -208,9 +243,10 @@ def write_examples(
 ) -> int:
     """Write all examples of ``source`` as one zarr group at ``path``; returns their number.
 
-    Shards are computed, compressed and written by ``workers`` threads (default: one per core; what takes time releases the
-    interpreter's lock); the bytes do not depend on their number. Memory: about five shards (32 MiB of cells each) per worker.
-    The caller writes into a folder that no reader knows (:mod:`storage.build`).
+    Shards are computed, compressed and written by ``workers`` threads (default: one per core; what
+    takes time releases the interpreter's lock); the bytes do not depend on their number. Memory:
+    about five shards (32 MiB of cells each) per worker. The caller writes into a folder that no
+    reader knows (:mod:`storage.build`).
 
     :param finished: whether a shard's file from an earlier, interrupted call is there and whole.
     :param on_file: told the size and SHA-256 of each shard's file when it is written.
@@ -220,7 +256,11 @@ def write_examples(
     group = _create(path, source, None)
     rows = max(1, CHUNK_BYTES // header.length)
     shard_rows = rows * SHARD_CHUNKS
-    compressor = ZstdCodec(level=1) if codec == "plain" else BloscCodec(cname="zstd", clevel=1, shuffle=codec, typesize=1)
+    compressor = (
+        ZstdCodec(level=1)
+        if codec == "plain"
+        else BloscCodec(cname="zstd", clevel=1, shuffle=codec, typesize=1)
+    )
     arrays = {
         name: group.require_array(
             name,
@@ -239,7 +279,9 @@ def write_examples(
         start, stop = shard * shard_rows, min((shard + 1) * shard_rows, total)
         files = {name: path / name / "c" / str(shard) / "0" for name in CELLS}
         if not all(finished(file) for file in files.values()):
-            for (name, file), values in zip(files.items(), source.rows(np.arange(start, stop)), strict=True):
+            for (name, file), values in zip(
+                files.items(), source.rows(np.arange(start, stop)), strict=True
+            ):
                 arrays[name][start:stop] = values
                 on_file(file, list_file(file))
         return stop - start
@@ -251,7 +293,8 @@ def write_examples(
 
 
 def in_threads(work: Callable[[int], _T], count: int, workers: int | None) -> Iterator[_T]:
-    """Results of ``work(0..count - 1)`` in the order they are ready; the first error ends the rest."""
+    """Results of ``work(0..count - 1)`` in the order they are ready; the first error ends the
+    rest."""
     pool = ThreadPoolExecutor(workers or len(os.sched_getaffinity(0)))
     try:
         for future in as_completed([pool.submit(work, number) for number in range(count)]):
@@ -267,7 +310,10 @@ def _write_small(group: zarr.Group, name: str, values: npt.NDArray[Any]) -> None
         shape=values.shape,
         dtype=values.dtype,
         chunks=(rows, *values.shape[1:]),
-        compressors=[BloscCodec(cname="zstd", clevel=1, shuffle="shuffle", typesize=values.dtype.itemsize), Crc32cCodec()],
+        compressors=[
+            BloscCodec(cname="zstd", clevel=1, shuffle="shuffle", typesize=values.dtype.itemsize),
+            Crc32cCodec(),
+        ],
         overwrite=True,
         config=_CONFIG,
     )
@@ -284,7 +330,9 @@ def _attributes(path: Path) -> tuple[Header, Mapping[str, Any] | None]:
         if values["writer_version"] != WRITER_VERSION:
             raise ValueError(f"writer version {values['writer_version']}, not {WRITER_VERSION}")
         plan = values["plan"]
-        if plan is not None and not (set(plan) == {"kind", "parameters"} and isinstance(plan["parameters"], dict)):
+        if plan is not None and not (
+            set(plan) == {"kind", "parameters"} and isinstance(plan["parameters"], dict)
+        ):
             raise ValueError(f"plan is {str(plan)[:100]!r}, not a kind and its parameters")
         return header_from_dict(values["header"]), plan
 
@@ -298,7 +346,8 @@ def open_header(path: Path) -> Header:
 
 
 def _open(path: Path, name: str) -> zarr.Array[Any]:
-    """An array all of whose chunks are there; whether they are whole is known when they are read. In :func:`_reading`."""
+    """An array all of whose chunks are there; whether they are whole is known when they are read.
+    In :func:`_reading`."""
     array = zarr.open_array(path / name, mode="r")
     # zarr counts all chunks of every shard, of the last one too, which may need fewer.
     if array.nchunks_initialized < array.nchunks:
@@ -324,7 +373,8 @@ def read_index(path: Path) -> tuple[npt.NDArray[np.int32], Ints, Ints]:
 
 
 class _Cells:
-    """``inputs`` and ``labels`` of the split at ``path``, ``total`` (None: as many as there are) examples."""
+    """``inputs`` and ``labels`` of the split at ``path``, ``total`` (None: as many as there are)
+    examples."""
 
     def __init__(self, path: Path, total: int | None) -> None:
         self.path, self.header = path, open_header(path)
@@ -333,8 +383,15 @@ class _Cells:
             with _reading(path / name):
                 array = _open(path, name)
                 self.total = total = array.shape[0] if total is None else total
-                if array.dtype != np.uint8 or array.shape != (total, self.header.length) or array.shards is None:
-                    raise ValueError(f"{array.dtype} {list(array.shape)}, not sharded uint8 [{total}, {self.header.length}]")
+                if (
+                    array.dtype != np.uint8
+                    or array.shape != (total, self.header.length)
+                    or array.shards is None
+                ):
+                    raise ValueError(
+                        f"{array.dtype} {list(array.shape)}, not sharded uint8 [{total}, "
+                        f"{self.header.length}]"
+                    )
                 self.shard_rows = array.shards[0]
             self._arrays.append(array)
 
@@ -360,13 +417,16 @@ def read_plan(path: Path) -> tuple[Header, Plan] | None:
         return None
     with _reading(path / "plan"):
         names = sorted(folder.name for folder in (path / "plan").iterdir() if folder.is_dir())
-    return header, Plan(plan["kind"], plan["parameters"], {name: _read(path, f"plan/{name}") for name in names})
+    return header, Plan(
+        plan["kind"], plan["parameters"], {name: _read(path, f"plan/{name}") for name in names}
+    )
 
 
 def read_examples(path: Path) -> Examples:
     """Decode the split at ``path`` to memory.
 
-    :raises CorruptDataError: bytes that do not decode (each chunk carries a checksum), or arrays that do not fit one another.
+    :raises CorruptDataError: bytes that do not decode (each chunk carries a checksum), or arrays
+        that do not fit one another.
     """
     index = read_index(path)
     cells = _Cells(path, int(index[1][-1]))
@@ -374,7 +434,8 @@ def read_examples(path: Path) -> Examples:
 
 
 class LazyExamples:
-    """The split at ``path``, read as it is asked for: a source for those who go through it in order.
+    """The split at ``path``, read as it is asked for: a source for those who go through it in
+    order.
 
     :raises CorruptDataError: not a readable split; also from :meth:`rows`.
     """
@@ -388,12 +449,17 @@ class LazyExamples:
         """The examples ``index`` [K], which must be consecutive."""
         start, stop = int(index[0]), int(index[-1]) + 1
         if stop - start != len(index):
-            raise ValueError(f"{len(index)} indices from {start} to {stop - 1}: expected consecutive ones")
+            raise ValueError(
+                f"{len(index)} indices from {start} to {stop - 1}: expected consecutive ones"
+            )
         return self._cells.read(slice(start, stop))
 
 
-def map_shards(path: Path, work: Callable[[int, Bytes2d, Bytes2d], _T], workers: int | None = None) -> Iterator[_T]:
-    """``work(first row, inputs [k, L], labels [k, L])`` of every shard of the split at ``path``, in threads, in no fixed order.
+def map_shards(
+    path: Path, work: Callable[[int, Bytes2d, Bytes2d], _T], workers: int | None = None
+) -> Iterator[_T]:
+    """``work(first row, inputs [k, L], labels [k, L])`` of every shard of the split at ``path``, in
+    threads, in no fixed order.
 
     :raises CorruptDataError: bytes that do not decode.
     """

@@ -10,9 +10,10 @@ SPLITS = ("train", "test")
 class Layout:
     """Paths below ``root`` (absolute, so that a process started elsewhere finds them).
 
-    ``puzzles/BENCHMARK.parquet`` · ``examples/BENCHMARK/HASH/{train,test}.zarr, base.parquet, puzzles/, manifest.json`` (``current`` links
-    to the latest HASH) · ``shards/BENCHMARK/{train,test}/`` · ``runs/BENCHMARK/VARIANT/SEED/KEY/`` · ``tables/NAME/benchmark=…/`` ·
-    ``reports/`` · ``locks/``.
+    ``puzzles/BENCHMARK.parquet`` · ``examples/BENCHMARK/HASH/{train,test}.zarr, base.parquet,
+    puzzles/, manifest.json`` (``current`` links to the latest HASH) ·
+    ``shards/BENCHMARK/{train,test}/`` · ``runs/BENCHMARK/VARIANT/SEED/KEY/`` ·
+    ``tables/NAME/benchmark=…/`` · ``reports/`` · ``locks/``.
     """
 
     root: Path

@@ -9,13 +9,20 @@ from typing import IO
 
 
 class LockedError(RuntimeError):
-    """Somebody else holds a lock for longer than we wait; the message names the file and the holder."""
+    """Somebody else holds a lock for longer than we wait; the message names the file and the
+    holder."""
 
 
 def lock(
-    path: Path, *, label: str, wait_seconds: float, waiting: Callable[[str], None], stop: Callable[[], bool] = lambda: False
+    path: Path,
+    *,
+    label: str,
+    wait_seconds: float,
+    waiting: Callable[[str], None],
+    stop: Callable[[], bool] = lambda: False,
 ) -> IO[str]:
-    """Hold an exclusive ``flock`` on ``path`` until the returned file is closed or the process ends, however it ends.
+    """Hold an exclusive ``flock`` on ``path`` until the returned file is closed or the process
+    ends, however it ends.
 
     :param label: what holds the lock, for those who wait.
     :param waiting: told once, with the holder, if the lock is taken.
@@ -36,7 +43,10 @@ def lock(
                 told = True
             if time.monotonic() > deadline or stop():
                 file.close()
-                raise LockedError(f"{holder}, after {wait_seconds:.0f} s of waiting; end that process or wait for it") from None
+                raise LockedError(
+                    f"{holder}, after {wait_seconds:.0f} s of waiting; end that process or wait "
+                    "for it"
+                ) from None
             time.sleep(0.2)
         else:
             file.truncate(0)

@@ -1,7 +1,7 @@
 """A folder's checksums: what was written, and proof that it still is.
 
-``manifest.json`` lists every file of the folder with its size and SHA-256. The hash of that list is the folder's content hash: the
-data version in Dagster, and what a score refers back to.
+``manifest.json`` lists every file of the folder with its size and SHA-256. The hash of that list is
+the folder's content hash: the data version in Dagster, and what a score refers back to.
 """
 
 import hashlib
@@ -19,7 +19,8 @@ Listing = dict[str, int | str]
 
 
 class CorruptDataError(Exception):
-    """Stored bytes are not the ones that were written; the message names the file and the remedy."""
+    """Stored bytes are not the ones that were written; the message names the file and the
+    remedy."""
 
 
 def hash_file(path: Path) -> str:
@@ -29,7 +30,11 @@ def hash_file(path: Path) -> str:
 
 
 def _files(folder: Path) -> dict[str, Path]:
-    return {path.relative_to(folder).as_posix(): path for path in sorted(folder.rglob("*")) if path.is_file() and path.name != MANIFEST}
+    return {
+        path.relative_to(folder).as_posix(): path
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and path.name != MANIFEST
+    }
 
 
 def _content_hash(listing: dict[str, Listing]) -> str:
@@ -47,9 +52,14 @@ def write_manifest(folder: Path, known: Mapping[str, Listing] | None = None) -> 
     :param known: of files that need not be read again, by name relative to ``folder``.
     """
     known = known or {}
-    listing = {name: known[name] if name in known else list_file(path) for name, path in _files(folder).items()}
+    listing = {
+        name: known[name] if name in known else list_file(path)
+        for name, path in _files(folder).items()
+    }
     content_hash = _content_hash(listing)
-    write_text(folder / MANIFEST, json.dumps({"content_hash": content_hash, "files": listing}, indent=1))
+    write_text(
+        folder / MANIFEST, json.dumps({"content_hash": content_hash, "files": listing}, indent=1)
+    )
     return content_hash
 
 
@@ -70,7 +80,9 @@ def parse_manifest(where: object, data: bytes) -> tuple[dict[str, Listing], str]
 
 
 def _read(folder: Path) -> tuple[dict[str, Listing], str]:
-    with reading(CorruptDataError, folder / MANIFEST, "a readable manifest; write the folder again"):
+    with reading(
+        CorruptDataError, folder / MANIFEST, "a readable manifest; write the folder again"
+    ):
         data = (folder / MANIFEST).read_bytes()
     return parse_manifest(folder / MANIFEST, data)
 
@@ -93,14 +105,22 @@ def verify_manifest(folder: Path) -> str:
     for name in sorted(set(found) | set(listing)):
         path = folder / name
         if name not in found:
-            raise CorruptDataError(f"{path}: missing, expected it as {MANIFEST} lists it; write the folder again")
+            raise CorruptDataError(
+                f"{path}: missing, expected it as {MANIFEST} lists it; write the folder again"
+            )
         if name not in listing:
-            raise CorruptDataError(f"{path}: not listed in {MANIFEST}, expected only what it lists; remove it or write the folder again")
+            raise CorruptDataError(
+                f"{path}: not listed in {MANIFEST}, expected only what it lists; remove it or "
+                "write the folder again"
+            )
         size = path.stat().st_size
         if size != listing[name]["bytes"]:
-            raise CorruptDataError(f"{path}: {size} bytes, expected {listing[name]['bytes']}; write the folder again")
+            raise CorruptDataError(
+                f"{path}: {size} bytes, expected {listing[name]['bytes']}; write the folder again"
+            )
         if hash_file(path) != listing[name]["sha256"]:
             raise CorruptDataError(
-                f"{path}: its bytes changed since they were written (SHA-256 differs), expected the same; write the folder again"
+                f"{path}: its bytes changed since they were written (SHA-256 differs), expected "
+                "the same; write the folder again"
             )
     return recorded

@@ -3,7 +3,18 @@
 import contextlib
 from collections.abc import Generator
 
-MALFORMED = (ArithmeticError, AttributeError, EOFError, ImportError, LookupError, MemoryError, OSError, RuntimeError, TypeError, ValueError)
+MALFORMED = (
+    ArithmeticError,
+    AttributeError,
+    EOFError,
+    ImportError,
+    LookupError,
+    MemoryError,
+    OSError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
 """What Python and its libraries raise on bytes that are not what they should be."""
 
 
@@ -14,8 +25,11 @@ def one_line(error: BaseException) -> str:
 
 
 @contextlib.contextmanager
-def reading(raising: type[Exception], where: object, expected: str, *further: type[Exception]) -> Generator[None]:
-    """Turn whatever goes wrong while ``where`` is read into ``raising``: "where: what; expected ...; remedy".
+def reading(
+    raising: type[Exception], where: object, expected: str, *further: type[Exception]
+) -> Generator[None]:
+    """Turn whatever goes wrong while ``where`` is read into ``raising``: "where: what; expected
+    ...; remedy".
 
     :param expected: what should be there, and the remedy.
     :param further: libraries' own errors that are none of :data:`MALFORMED`.

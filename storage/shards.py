@@ -1,8 +1,9 @@
 """The same examples as webdataset tar shards: readable from a bucket at streaming speed.
 
-A sample is a run of consecutive puzzles, about a mebibyte: ``KEY.inputs.npy``, ``KEY.labels.npy`` uint8 [n, L], ``KEY.puzzles.npy``
-int64 [m, 3] (group, puzzle id, number of examples) and ``KEY.json`` (header and number of the first example). The folder's manifest is
-the index with checksums. Example for example this is what the zarr split holds.
+A sample is a run of consecutive puzzles, about a mebibyte: ``KEY.inputs.npy``, ``KEY.labels.npy``
+uint8 [n, L], ``KEY.puzzles.npy`` int64 [m, 3] (group, puzzle id, number of examples) and
+``KEY.json`` (header and number of the first example). The folder's manifest is the index with
+checksums. Example for example this is what the zarr split holds.
 """
 
 import hashlib
@@ -20,7 +21,15 @@ from typing import IO, Any, NamedTuple, cast
 import numpy as np
 import numpy.typing as npt
 
-from storage.examples import Examples, Header, Source, check_cells, check_index, header_from_dict, in_threads
+from storage.examples import (
+    Examples,
+    Header,
+    Source,
+    check_cells,
+    check_index,
+    header_from_dict,
+    in_threads,
+)
 from storage.manifest import MANIFEST, CorruptDataError, parse_manifest, write_manifest
 from storage.reading import reading
 
@@ -41,38 +50,56 @@ def _samples(source: Source, sample_bytes: int) -> list[_Sample]:
     cuts = [0]
     while cuts[-1] < len(ends):
         begin = int(source.example_offsets[cuts[-1]]) * 2 * source.header.length
-        cuts.append(max(cuts[-1] + 1, int(np.searchsorted(ends, begin + sample_bytes, side="right"))))
+        cuts.append(
+            max(cuts[-1] + 1, int(np.searchsorted(ends, begin + sample_bytes, side="right")))
+        )
     return [_Sample(first, last) for first, last in itertools.pairwise(cuts)]
 
 
 def write_shards(
-    folder: Path, source: Source, *, shard_bytes: int = SHARD_BYTES, sample_bytes: int = SAMPLE_BYTES, workers: int | None = None
+    folder: Path,
+    source: Source,
+    *,
+    shard_bytes: int = SHARD_BYTES,
+    sample_bytes: int = SAMPLE_BYTES,
+    workers: int | None = None,
 ) -> str:
-    """Write ``source`` as ``shard-000000.tar``, … into the empty ``folder``; returns the content hash.
+    """Write ``source`` as ``shard-000000.tar``, … into the empty ``folder``; returns the content
+    hash.
 
-    A shard holds as many samples as fit into ``shard_bytes`` of cells, at least one. The bytes do not depend on ``workers`` (threads).
+    A shard holds as many samples as fit into ``shard_bytes`` of cells, at least one. The bytes do
+    not depend on ``workers`` (threads).
     """
     from webdataset.writer import TarWriter
 
     samples = _samples(source, sample_bytes)
     per_shard = max(1, shard_bytes // sample_bytes)
     header = asdict(source.header)
-    group_of_puzzle = np.repeat(np.arange(len(source.group_offsets) - 1), np.diff(source.group_offsets))
+    group_of_puzzle = np.repeat(
+        np.arange(len(source.group_offsets) - 1), np.diff(source.group_offsets)
+    )
 
     def write(shard: int) -> None:
         # A fixed time and owner: same examples, same bytes.
-        with TarWriter(str(folder / f"shard-{shard:06d}.tar"), mtime=0, user="trm", group="trm") as writer:
+        with TarWriter(
+            str(folder / f"shard-{shard:06d}.tar"), mtime=0, user="trm", group="trm"
+        ) as writer:
             for first, last in samples[shard * per_shard : (shard + 1) * per_shard]:
                 offsets = source.example_offsets[first : last + 1]
                 inputs, labels = source.rows(np.arange(offsets[0], offsets[-1]))
-                puzzles = np.stack((group_of_puzzle[first:last], source.puzzle_ids[first:last], np.diff(offsets)), axis=1)
+                puzzles = np.stack(
+                    (group_of_puzzle[first:last], source.puzzle_ids[first:last], np.diff(offsets)),
+                    axis=1,
+                )
                 writer.write(
                     {
                         "__key__": f"example-{offsets[0]:012d}",
                         "inputs.npy": inputs,
                         "labels.npy": labels,
                         "puzzles.npy": puzzles.astype(np.int64),
-                        "json": json.dumps({"header": header, "first_example": int(offsets[0])}, sort_keys=True).encode(),
+                        "json": json.dumps(
+                            {"header": header, "first_example": int(offsets[0])}, sort_keys=True
+                        ).encode(),
                     }
                 )
 
@@ -86,13 +113,17 @@ class UploadError(Exception):
 
 
 def upload_shards(folder: Path, url: str) -> None:
-    """Copy a written folder to ``url``, anything fsspec opens (``s3://…``, ``gs://…``, a path); the manifest last: with it all is there.
+    """Copy a written folder to ``url``, anything fsspec opens (``s3://…``, ``gs://…``, a path); the
+    manifest last: with it all is there.
 
     :raises UploadError: the URL's protocol or place cannot be used.
     """
     import fsspec
 
-    remedy = "a URL that fsspec can write to; install what its protocol needs (s3fs for s3://) or mend the URL"
+    remedy = (
+        "a URL that fsspec can write to; install what its protocol needs (s3fs for s3://) or mend "
+        "the URL"
+    )
     with reading(UploadError, url, remedy):
         system, root = cast(Any, fsspec).url_to_fs(url)
         system.makedirs(root, exist_ok=True)
@@ -119,14 +150,18 @@ class _Hashed:
 
 
 def shard_hashes(url: str) -> dict[str, str]:
-    """The shards below ``url`` (a path or anything fsspec opens) in order, each with its SHA-256, as the manifest there lists them.
+    """The shards below ``url`` (a path or anything fsspec opens) in order, each with its SHA-256,
+    as the manifest there lists them.
 
     :raises CorruptDataError: no readable manifest there.
     """
     import fsspec
 
     where = f"{url}/{MANIFEST}"
-    with reading(CorruptDataError, where, "a manifest; write the shards again", ImportError), fsspec.open(where, "rb") as file:
+    with (
+        reading(CorruptDataError, where, "a manifest; write the shards again", ImportError),
+        fsspec.open(where, "rb") as file,
+    ):
         data = cast(IO[bytes], file).read()
     listing, _ = parse_manifest(where, data)
     return {f"{url}/{name}": str(listing[name]["sha256"]) for name in sorted(listing)}
@@ -140,34 +175,53 @@ def _array(data: bytes) -> npt.NDArray[Any]:
 
 _MALFORMED = (ImportError, SyntaxError, tarfile.TarError, tokenize.TokenError)
 """What fsspec, numpy and tarfile raise on bad shards, beside the usual."""
-_MEMBERS: dict[str, Callable[[bytes], Any]] = {"inputs.npy": _array, "labels.npy": _array, "puzzles.npy": _array, "json": json.loads}
+_MEMBERS: dict[str, Callable[[bytes], Any]] = {
+    "inputs.npy": _array,
+    "labels.npy": _array,
+    "puzzles.npy": _array,
+    "json": json.loads,
+}
 
 
 def _samples_of(shard: str, stream: IO[bytes]) -> Iterator[dict[str, Any]]:
-    """The decoded samples of one shard. Only the members that we write are decoded: webdataset's own decoder would run a pickle that
-    somebody put there."""
+    """The decoded samples of one shard. Only the members that we write are decoded: webdataset's
+    own decoder would run a pickle that somebody put there."""
     with tarfile.open(fileobj=stream, mode="r|") as tar:
-        files = ((member.name, cast(IO[bytes], tar.extractfile(member)).read()) for member in tar if member.isreg())
+        files = (
+            (member.name, cast(IO[bytes], tar.extractfile(member)).read())
+            for member in tar
+            if member.isreg()
+        )
         for key, group in itertools.groupby(files, lambda file: file[0].partition(".")[0]):
             found = {name.partition(".")[2]: data for name, data in group}
             missing = [name for name in _MEMBERS if name not in found]
             if missing:
                 raise ValueError(f"no {key}.{missing[0]}")
-            yield {"__key__": key, "__url__": shard, **{name: decode(found[name]) for name, decode in _MEMBERS.items()}}
+            yield {
+                "__key__": key,
+                "__url__": shard,
+                **{name: decode(found[name]) for name, decode in _MEMBERS.items()},
+            }
 
 
 def read_samples(url: str) -> Iterator[dict[str, Any]]:
-    """The decoded samples below ``url``, in order, streamed: ``inputs.npy``, ``labels.npy``, ``puzzles.npy`` as arrays, ``json`` as a dict.
+    """The decoded samples below ``url``, in order, streamed: ``inputs.npy``, ``labels.npy``,
+    ``puzzles.npy`` as arrays, ``json`` as a dict.
 
-    The shards are plain webdataset: ``webdataset.WebDataset(list(shard_hashes(url))).decode()`` reads them too, without the checksums.
+    The shards are plain webdataset: ``webdataset.WebDataset(list(shard_hashes(url))).decode()``
+    reads them too, without the checksums.
 
-    :raises CorruptDataError: a shard that cannot be read or is not as written (known at its end), by name.
+    :raises CorruptDataError: a shard that cannot be read or is not as written (known at its end),
+        by name.
     """
     import fsspec
 
     for shard, expected in shard_hashes(url).items():
         remedy = "a tar shard as written here; write the shards again"
-        with reading(CorruptDataError, shard, remedy, *_MALFORMED), fsspec.open(shard, "rb") as file:
+        with (
+            reading(CorruptDataError, shard, remedy, *_MALFORMED),
+            fsspec.open(shard, "rb") as file,
+        ):
             stream = _Hashed(cast(IO[bytes], file))
             yield from _samples_of(shard, cast(IO[bytes], stream))
             if stream.hexdigest() != expected:
@@ -189,15 +243,29 @@ def read_shards(url: str) -> Examples:
             header = header_from_dict(sample["json"]["header"])
             check_cells(header, sample["inputs.npy"], sample["labels.npy"])
             table = sample["puzzles.npy"]
-            if table.dtype != np.int64 or table.ndim != 2 or table.shape[1] != 3 or table[:, 2].sum() != len(sample["inputs.npy"]):
-                raise ValueError(f"puzzles.npy is {table.dtype} {list(table.shape)} of {table[..., -1].sum()} examples")
-            for parts, name in ((inputs, "inputs.npy"), (labels, "labels.npy"), (puzzles, "puzzles.npy")):
+            if (
+                table.dtype != np.int64
+                or table.ndim != 2
+                or table.shape[1] != 3
+                or table[:, 2].sum() != len(sample["inputs.npy"])
+            ):
+                raise ValueError(
+                    f"puzzles.npy is {table.dtype} {list(table.shape)} of {table[..., -1].sum()} "
+                    "examples"
+                )
+            for parts, name in (
+                (inputs, "inputs.npy"),
+                (labels, "labels.npy"),
+                (puzzles, "puzzles.npy"),
+            ):
                 parts.append(sample[name])
     if header is None:
         raise CorruptDataError(f"{url}: no samples; expected at least one; write the shards again")
     with reading(CorruptDataError, url, "puzzles in the order written; write the shards again"):
         table = np.concatenate(puzzles)
-        if (np.diff(table[:, 0], prepend=0) > 1).any() or (np.diff(table[:, 0], prepend=0) < 0).any():
+        if (np.diff(table[:, 0], prepend=0) > 1).any() or (
+            np.diff(table[:, 0], prepend=0) < 0
+        ).any():
             raise ValueError("groups that do not follow one another")
         zero = np.zeros(1, np.int64)
         index = (

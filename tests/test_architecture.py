@@ -18,8 +18,9 @@ SOURCES = [path for package in ORDER for path in sorted((ROOT / package).rglob("
 def parsed(path: Path) -> ast.Module:
     """A file's syntax tree.
 
-    Without garbage collection meanwhile: Python 3.11 raises SystemError ("AST constructor recursion depth mismatch") when a collection
-    runs Python code in the middle, as hypothesis's callback does (cpython issue 106905).
+    Without garbage collection meanwhile: Python 3.11 raises SystemError ("AST constructor recursion
+    depth mismatch") when a collection runs Python code in the middle, as hypothesis's callback does
+    (cpython issue 106905).
     """
     gc.disable()
     try:
@@ -53,13 +54,34 @@ def test_no_global_randomness_and_no_pickle(path: Path) -> None:
     text = path.read_text("utf-8")
     tree = parsed(path)
     calls = {ast.unparse(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
-    global_numpy = {name for name in calls if name.startswith("np.random.") and name not in ("np.random.Generator", "np.random.Philox")}
+    global_numpy = {
+        name
+        for name in calls
+        if name.startswith("np.random.") and name not in ("np.random.Generator", "np.random.Philox")
+    }
     assert not global_numpy
-    assert not calls & {"torch.manual_seed", "torch.seed", "random.seed", "random.random", "pickle.load", "pickle.loads"}
+    assert not calls & {
+        "torch.manual_seed",
+        "torch.seed",
+        "random.seed",
+        "random.random",
+        "pickle.load",
+        "pickle.loads",
+    }
     # State dicts of other projects are read as tensors alone.
-    loads = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and ast.unparse(node.func) == "torch.load"]
-    assert all({ast.unparse(word) for word in node.keywords} >= {"weights_only=True"} for node in loads)
-    from_pickle = {ast.unparse(node) for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.module == "pickle"}
+    loads = [
+        node
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "torch.load"
+    ]
+    assert all(
+        {ast.unparse(word) for word in node.keywords} >= {"weights_only=True"} for node in loads
+    )
+    from_pickle = {
+        ast.unparse(node)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and node.module == "pickle"
+    }
     assert from_pickle <= {"from pickle import UnpicklingError"}
     assert "random" not in imported(path)
     assert "import pickle" not in text.replace("from pickle import", "")
@@ -76,16 +98,24 @@ sys.meta_path.insert(0, Refuse())
 import pkgutil, importlib, trm_model
 for module in pkgutil.walk_packages(trm_model.__path__, "trm_model."):
     importlib.import_module(module.name)
-from trm_model import train
+from trm_model.training import process as train
 sys.exit(train.main([sys.argv[1]]))
 """
 
 
-def test_trains_where_only_torch_numpy_numba_safetensors_and_zarr_are(tmp_path: Path, tiny: tuple[object, Path, str]) -> None:
-    from tests.trm_model.recipes import tiny_spec
+def test_trains_where_only_torch_numpy_numba_safetensors_and_zarr_are(
+    tmp_path: Path, tiny: tuple[object, Path, str]
+) -> None:
+    from tests.trm_model.training.recipes import tiny_spec
 
     _, folder, content_hash = tiny
     tiny_spec(folder, content_hash, steps=6).write(tmp_path)
-    done = subprocess.run([sys.executable, "-c", BARE, str(tmp_path)], capture_output=True, text=True, cwd=ROOT, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", BARE, str(tmp_path)],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "checkpoints" / "step-00000006").is_dir()

@@ -1,5 +1,6 @@
-"""Random numbers for the examples of a batch: what an example draws depends on the seed, its number and the purpose alone, so that
-results do not depend on the batch it is in, on the device, or on what was drawn before.
+"""Random numbers for the examples of a batch: what an example draws depends on the seed, its number
+and the purpose alone, so that results do not depend on the batch it is in, on the device, or on
+what was drawn before.
 """
 
 import math
@@ -36,7 +37,8 @@ class Noise:
         return Noise(derive(self.seed, *purpose), self.items)
 
     def repeat(self, count: int) -> "Noise":
-        """``count`` rollouts of each example with numbers of their own, [count * B], the first rollout of all examples first."""
+        """``count`` rollouts of each example with numbers of their own, [count * B], the first
+        rollout of all examples first."""
         return Noise(self.seed, torch.cat([self.items * count + number for number in range(count)]))
 
     def _bits(self, purpose: str, shape: tuple[int, ...]) -> Tensor:

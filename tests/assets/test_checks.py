@@ -9,23 +9,31 @@ import numpy as np
 import polars as pl
 import pytest
 
-import assets.sudoku
-from assets import checks, datasets
+import assets.families.sudoku
 from assets.benchmarks import ArcTasks, Benchmark, GeneratedSudoku
 from assets.common import ArcConfig, Store, Verdict
+from assets.data import checks, datasets
+from assets.evaluation.metrics import score_rows, wilson
+from assets.families.family import kind_of
+from assets.families.sudoku import SudokuKind, generated_puzzles, grids
 from assets.graph import build_benchmark
-from assets.kinds import kind_of
-from assets.metrics import score_rows, wilson
 from assets.partitions import variant_seed_partitions
-from assets.reports import Cost, ablation_table, comparable, cost_rows, html_page, interval_over_seeds, readable
-from assets.sudoku import SudokuKind, generated_puzzles, grids
+from assets.reports.ablation import (
+    Cost,
+    ablation_table,
+    comparable,
+    cost_rows,
+    html_page,
+    interval_over_seeds,
+    readable,
+)
 from storage.examples import Header, read_examples, write_examples
 from storage.layout import Layout
 from storage.manifest import write_manifest
-from tests.trm_model.recipes import TINY
-from trm_model.puzzles import sudoku
-from trm_model.puzzles.sources import open_source
-from trm_model.variant import VARIANTS
+from tests.trm_model.training.recipes import TINY
+from trm_model.model.variant import VARIANTS
+from trm_model.puzzles.plans import open_source
+from trm_model.puzzles.sudoku import grids as sudoku
 
 SOURCE = GeneratedSudoku(digits=4, train=30, test=10, extra_clues=(1, 4))
 
@@ -46,7 +54,12 @@ def test_good_puzzles_pass() -> None:
 
 
 def change(frame: pl.DataFrame, row: int, column: str, value: str) -> pl.DataFrame:
-    return frame.with_columns(pl.when(pl.int_range(pl.len()) == row).then(pl.lit(value)).otherwise(pl.col(column)).alias(column))
+    return frame.with_columns(
+        pl.when(pl.int_range(pl.len()) == row)
+        .then(pl.lit(value))
+        .otherwise(pl.col(column))
+        .alias(column)
+    )
 
 
 @pytest.mark.parametrize(
@@ -72,7 +85,12 @@ def test_leakage_up_to_symmetry_is_found() -> None:
     frame = puzzles()
     question, answer = (grids(frame, column, KIND.shape)[7:8] for column in ("question", "answer"))
     image = sudoku.shuffle(question, answer, np.array([5], np.uint64), KIND.shape)
-    leaked = change(change(frame, 35, "question", sudoku.to_text(image[0][0])), 35, "answer", sudoku.to_text(image[1][0]))
+    leaked = change(
+        change(frame, 35, "question", sudoku.to_text(image[0][0])),
+        35,
+        "answer",
+        sudoku.to_text(image[1][0]),
+    )
     verdict = verdicts(leaked)["no_leakage"]
     assert not verdict.passed
     assert verdict.figures["first_failed"] == "training puzzle 7"
@@ -80,7 +98,9 @@ def test_leakage_up_to_symmetry_is_found() -> None:
 
 @pytest.mark.parametrize("online", [False, True])
 def test_example_checks(tmp_path: Path, online: bool) -> None:
-    folder, _ = datasets.write_dataset(Layout(tmp_path), "x", puzzles(), KIND, augmentations=3, seed=0, online=online)
+    folder, _ = datasets.write_dataset(
+        Layout(tmp_path), "x", puzzles(), KIND, augmentations=3, seed=0, online=online
+    )
     assert all(verdict.passed for verdict in checks.example_checks(folder, KIND).values())
     path = folder / "test.zarr"
     whole = read_examples(path)
@@ -88,7 +108,9 @@ def test_example_checks(tmp_path: Path, online: bool) -> None:
     shutil.rmtree(path)
     write_examples(path, whole)
     found = checks.example_checks(folder, KIND)
-    assert {name for name, verdict in found.items() if not verdict.passed} == {"hash_matches_content"}
+    assert {name for name, verdict in found.items() if not verdict.passed} == {
+        "hash_matches_content"
+    }
     write_manifest(folder)
     found = checks.example_checks(folder, KIND)
     assert {name for name, verdict in found.items() if not verdict.passed} >= {"label_solves_input"}
@@ -98,7 +120,15 @@ def test_example_checks(tmp_path: Path, online: bool) -> None:
 def test_online_examples_are_the_stored_ones(tmp_path: Path) -> None:
     sources = []
     for online in (False, True):
-        folder, _ = datasets.write_dataset(Layout(tmp_path / str(online)), "x", puzzles(), KIND, augmentations=3, seed=0, online=online)
+        folder, _ = datasets.write_dataset(
+            Layout(tmp_path / str(online)),
+            "x",
+            puzzles(),
+            KIND,
+            augmentations=3,
+            seed=0,
+            online=online,
+        )
         sources.append(open_source(folder / "train.zarr"))
     index = np.arange(sources[0].example_offsets[-1])[::-1]
     for stored, computed in zip(*(source.rows(index) for source in sources), strict=True):
@@ -111,32 +141,52 @@ def test_loss_and_chance() -> None:
     assert not checks.finite_loss(pl.DataFrame({"loss": [1.0, float("nan")]})).passed
     assert not checks.finite_loss(pl.DataFrame({"loss": []}, schema={"loss": pl.Float64})).passed
     for low, passed in ((0.3, True), (0.2, False)):
-        assert checks.above_chance(pl.DataFrame({"metric": ["cell_accuracy"], "low": [low]}), 0.25).passed == passed
+        assert (
+            checks.above_chance(
+                pl.DataFrame({"metric": ["cell_accuracy"], "low": [low]}), 0.25
+            ).passed
+            == passed
+        )
 
 
 @pytest.mark.filterwarnings("ignore::dagster.PreviewWarning", "ignore::dagster.BetaWarning")
-def test_a_failing_blocking_check_stops_what_is_downstream(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failing_blocking_check_stops_what_is_downstream(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     entry = Benchmark(title="leaky", source=SOURCE, recipe=TINY)
     graph = build_benchmark("leaky", entry, VARIANTS, variant_seed_partitions(VARIANTS))
     good_table = puzzles()
     bad_table = change(good_table, 3, "question", "." * 16)
 
     def run(frame: pl.DataFrame) -> dg.ExecuteInProcessResult:
-        monkeypatch.setattr(assets.sudoku, "generated_puzzles", lambda _: frame)
-        resources: dict[str, Any] = {"store": Store(root=str(tmp_path)), "pipes": dg.PipesSubprocessClient()}
+        monkeypatch.setattr(assets.families.sudoku, "generated_puzzles", lambda _: frame)
+        resources: dict[str, Any] = {
+            "store": Store(root=str(tmp_path)),
+            "pipes": dg.PipesSubprocessClient(),
+        }
         keys = [dg.AssetKey(["leaky", stage]) for stage in ("puzzles", "examples")]
         with dg.DagsterInstance.ephemeral() as instance:
-            return dg.materialize(graph, selection=keys, resources=resources, instance=instance, raise_on_error=False)
+            return dg.materialize(
+                graph, selection=keys, resources=resources, instance=instance, raise_on_error=False
+            )
 
     failed = run(bad_table)
     assert not failed.success
-    assert [event.asset_key.path[-1] for event in failed.get_asset_materialization_events() if event.asset_key] == ["puzzles"]
+    assert [
+        event.asset_key.path[-1]
+        for event in failed.get_asset_materialization_events()
+        if event.asset_key
+    ] == ["puzzles"]
     assert not (tmp_path / "examples").exists()
     # Nor does a later run find the refused puzzles.
     assert [path.name for path in (tmp_path / "puzzles").iterdir()] == ["leaky.refused.parquet"]
     good = run(good_table)
     assert good.success
-    assert {evaluation.check_name for evaluation in good.get_asset_check_evaluations() if evaluation.passed} >= {
+    assert {
+        evaluation.check_name
+        for evaluation in good.get_asset_check_evaluations()
+        if evaluation.passed
+    } >= {
         "unique_solution",
         "class_balance",
     }
@@ -150,7 +200,12 @@ def test_wilson_interval() -> None:
 
 def test_score_rows() -> None:
     predictions = pl.DataFrame(
-        {"solved": [True, False], "cell_accuracy": [1.0, 0.5], "steps": [1, 3], "solved_after": [[False, True], [False, False]]}
+        {
+            "solved": [True, False],
+            "cell_accuracy": [1.0, 0.5],
+            "steps": [1, 3],
+            "solved_after": [[False, True], [False, False]],
+        }
     )
     rows = {(row.metric, row.k): row.value for row in score_rows(predictions)}
     assert rows == {
@@ -175,25 +230,40 @@ def test_ablation_table_puts_ours_beside_the_published() -> None:
             "created_at": ["2026"] * 3,
         }
     )
-    table = ablation_table(scores, {"trm_mlp": Cost(130_000, 42, 1, 60.0, 1e5)}, "sudoku_extreme", "sudoku_extreme")
+    table = ablation_table(
+        scores, {"trm_mlp": Cost(130_000, 42, 1, 60.0, 1e5)}, "sudoku_extreme", "sudoku_extreme"
+    )
     first = table.row(0, named=True)
-    assert (first["name"], first["seeds"], first["published"], first["parameters"]) == ("trm_mlp", 2, 0.874, 130_000)
+    assert (first["name"], first["seeds"], first["published"], first["parameters"]) == (
+        "trm_mlp",
+        2,
+        0.874,
+        130_000,
+    )
     assert first["ours"] == pytest.approx(0.85)
     assert first["difference"] == pytest.approx(0.85 - 0.874)
     assert (first["low"], first["high"]) == pytest.approx((0.85 - 12.706 * 0.05, 1.0))
     assert table.filter(pl.col("name") == "mine")["published"].to_list() == [None]
     assert table.filter(pl.col("name") == "hrm").select("ours", "published").row(0) == (None, 0.55)
-    page = html_page("<title>", ["a & b"], {"Results": readable(table)}, {"picture": "data:image/png;base64,AA"})
+    page = html_page(
+        "<title>", ["a & b"], {"Results": readable(table)}, {"picture": "data:image/png;base64,AA"}
+    )
     assert "&lt;title&gt;" in page
     assert "130,000" in page
     assert interval_over_seeds([0.5], 0.4, 0.6) == (0.4, 0.6)
     elsewhere = ablation_table(scores, {}, "sudoku_extreme", "sudoku_4x4")
     assert elsewhere["difference"].null_count() == len(elsewhere)
     assert elsewhere.row(0, named=True)["published_source"].endswith("on sudoku_extreme")
-    # A seed with another configuration, or another number of puzzles, is not averaged with the latest.
+    # A seed with another configuration, or another number of puzzles, is not averaged with the
+    # latest.
     for column, value in (("config_hash", "other"), ("data_version", "other"), ("n", 3)):
-        older = scores.with_columns(pl.Series(column, [value, *scores[column][1:]]), pl.Series("created_at", ["2025", "2026", "2026"]))
-        assert ablation_table(comparable(older), {}, None, "x").filter(pl.col("name") == "trm_mlp").select("ours", "seeds").row(0) == (
+        older = scores.with_columns(
+            pl.Series(column, [value, *scores[column][1:]]),
+            pl.Series("created_at", ["2025", "2026", "2026"]),
+        )
+        assert ablation_table(comparable(older), {}, None, "x").filter(
+            pl.col("name") == "trm_mlp"
+        ).select("ours", "seeds").row(0) == (
             0.9,
             1,
         )
@@ -237,5 +307,9 @@ def test_the_report_lists_every_variant_with_its_cost() -> None:
     header = Header(vocabulary=("pad", "blank", "1", "2", "3", "4"), grid=(4, 4))
     rows = {row["variant"]: row for row in cost_rows(VARIANTS, TINY, header)}
     assert list(rows) == list(VARIANTS)
-    assert (rows["trm_mlp"]["depth"], rows["hrm"]["depth"], rows["hrm"]["forward passes per step"]) == ("42", "24", "2")
+    assert (
+        rows["trm_mlp"]["depth"],
+        rows["hrm"]["depth"],
+        rows["hrm"]["forward passes per step"],
+    ) == ("42", "24", "2")
     assert all(float(row["GFLOP per optimizer step"]) > 0 for row in rows.values())

@@ -6,11 +6,12 @@ import polars as pl
 
 from assets.benchmarks import BENCHMARKS, ArcTasks
 from assets.common import ArcConfig
-from assets.kinds import kind_of
-from assets.leakage import leakage_rows, materialize_leakage
-from assets.sudoku import generated_puzzles
+from assets.families.family import kind_of
+from assets.families.sudoku import SudokuPuzzles, generated_puzzles
+from assets.reports.leakage import leakage_rows, materialize_leakage
+from assets.tables import Leakage
 from storage.layout import Layout
-from storage.tables import Leakage, SudokuPuzzles, scan, write_file
+from storage.tables import scan, write_file
 from tests.assets.test_checks import SOURCE
 
 
@@ -21,9 +22,14 @@ def arc_table(name: str) -> pl.DataFrame:
 
 
 def test_the_leaks_of_the_public_data_are_found() -> None:
-    """As the README of the shared data lists them; and 7 evaluation tasks whose test pair is among their own demonstrations."""
+    """As the README of the shared data lists them; and 7 evaluation tasks whose test pair is among
+    their own demonstrations."""
     found = leakage_rows({name: arc_table(name) for name in ("arc_agi_1", "arc_agi_2")})
-    rows = {(tested, row["trained_on"]): row for tested, frame in found.items() for row in frame.iter_rows(named=True)}
+    rows = {
+        (tested, row["trained_on"]): row
+        for tested, frame in found.items()
+        for row in frame.iter_rows(named=True)
+    }
     assert rows["arc_agi_1", "arc_agi_2"]["leaks"] == 376
     assert rows["arc_agi_1", "arc_agi_1"]["leaks"] == 2 + 7
     assert rows["arc_agi_2", "arc_agi_1"]["leaks"] == 0
@@ -42,5 +48,12 @@ def test_leaks_between_benchmarks_are_a_table(tmp_path: Path) -> None:
     metadata = materialize_leakage(layout).metadata
     assert metadata is not None
     assert metadata["leaking_pairs"] == 1
-    [row] = scan(layout.tables(), Leakage).filter(pl.col("leaks") > 0).collect().iter_rows(named=True)
-    assert (row["benchmark"], row["trained_on"], row["leaks"], row["first"]) == ("sudoku_6x6", "sudoku_4x4", 1, frame["name"][0])
+    [row] = (
+        scan(layout.tables(), Leakage).filter(pl.col("leaks") > 0).collect().iter_rows(named=True)
+    )
+    assert (row["benchmark"], row["trained_on"], row["leaks"], row["first"]) == (
+        "sudoku_6x6",
+        "sudoku_4x4",
+        1,
+        frame["name"][0],
+    )

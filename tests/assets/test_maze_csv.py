@@ -9,15 +9,18 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from assets.maze_csv import read_maze_csv
-from assets.sources import SourceError
-from trm_model.puzzles import maze
+from assets.data.puzzle_files import SourceError
+from assets.families.maze_csv import read_maze_csv
+from trm_model.puzzles.maze import grids as maze
 from trm_model.puzzles.symmetry import dihedral
 
 SIDE = 7
 MADE = maze.generate(6, SIDE, 1, longer_than=10)
 HEADER = "source,question,answer,rating"
-ROWS = [f"made,{maze.to_text(q)},{maze.to_text(a)},{n}" for q, a, n in zip(MADE.inputs, MADE.labels, MADE.path_length, strict=True)]
+ROWS = [
+    f"made,{maze.to_text(q)},{maze.to_text(a)},{n}"
+    for q, a, n in zip(MADE.inputs, MADE.labels, MADE.path_length, strict=True)
+]
 GOOD = "\n".join([HEADER, *ROWS]) + "\n"
 
 
@@ -38,28 +41,58 @@ def both(row: int, question: str, answer: str) -> bytes:
 
 
 def image(row: int, which: int) -> str:
-    q, a = (maze.to_text(dihedral(grids[row].reshape(SIDE, SIDE), which).ravel()) for grids in (MADE.inputs, MADE.labels))
+    q, a = (
+        maze.to_text(dihedral(grids[row].reshape(SIDE, SIDE), which).ravel())
+        for grids in (MADE.inputs, MADE.labels)
+    )
     return f"again,{q},{a},0"
 
 
 WALLED = "S#" + " " * 4 + "G" + "#" + " " * 41
 BAD: dict[str, tuple[bytes, str]] = {
     "missing column": (GOOD.replace("answer", "reply").encode(), "has no column 'answer'"),
-    "not square": (change(0, 1, lambda q: q[:-1]), "row 1 (line 2): question has 48 characters, expected a square grid of 2 to 63"),
-    "short question": (change(3, 1, lambda q: q[:-1]), "row 4 (line 5): question has 48 characters, expected 49"),
-    "long answer": (change(3, 2, lambda a: a + "#"), "row 4 (line 5): answer has 50 characters, expected 49"),
+    "not square": (
+        change(0, 1, lambda q: q[:-1]),
+        "row 1 (line 2): question has 48 characters, expected a square grid of 2 to 63",
+    ),
+    "short question": (
+        change(3, 1, lambda q: q[:-1]),
+        "row 4 (line 5): question has 48 characters, expected 49",
+    ),
+    "long answer": (
+        change(3, 2, lambda a: a + "#"),
+        "row 4 (line 5): answer has 50 characters, expected 49",
+    ),
     "empty field": (change(2, 2, lambda _: ""), "row 3 (line 4): answer has 0 characters"),
     "letter": (change(1, 1, lambda q: "x" + q[1:]), "row 2 (line 3): question has 'x' at cell 1"),
     "path in the question": (change(1, 1, put(" ", "o")), "row 2 (line 3): question has 'o'"),
-    "two starts": (change(4, 1, put(" ", "S")), "row 5 (line 6): question has not exactly one start S"),
+    "two starts": (
+        change(4, 1, put(" ", "S")),
+        "row 5 (line 6): question has not exactly one start S",
+    ),
     "no goal": (change(4, 2, put("G", "o")), "row 5 (line 6): answer has not exactly one goal G"),
-    "other walls": (change(2, 2, put("#", " ")), "row 3 (line 4): answer differs from the question"),
-    "not connected": (change(2, 2, put("o", " ")), "row 3 (line 4): answer's o are not the inner cells of a shortest path"),
-    "too many marks": (change(5, 2, put(" ", "o")), "row 6 (line 7): answer's o are not the inner cells of a shortest path"),
+    "other walls": (
+        change(2, 2, put("#", " ")),
+        "row 3 (line 4): answer differs from the question",
+    ),
+    "not connected": (
+        change(2, 2, put("o", " ")),
+        "row 3 (line 4): answer's o are not the inner cells of a shortest path",
+    ),
+    "too many marks": (
+        change(5, 2, put(" ", "o")),
+        "row 6 (line 7): answer's o are not the inner cells of a shortest path",
+    ),
     "no way": (both(3, WALLED, WALLED), "row 4 (line 5): question has no way from S to G"),
     "duplicate": ((GOOD + ROWS[1]).encode(), "row 7 (line 8): the same maze as row 2 (line 3)"),
-    "rotated duplicate": ((GOOD + image(4, 1)).encode(), "row 7 (line 8): the same maze as row 5 (line 6)"),
-    "mirrored duplicate": ((GOOD + image(0, 7)).encode(), "row 7 (line 8): the same maze as row 1 (line 2)"),
+    "rotated duplicate": (
+        (GOOD + image(4, 1)).encode(),
+        "row 7 (line 8): the same maze as row 5 (line 6)",
+    ),
+    "mirrored duplicate": (
+        (GOOD + image(0, 7)).encode(),
+        "row 7 (line 8): the same maze as row 1 (line 2)",
+    ),
     "too few fields": ((GOOD + "made,S").encode(), "row 7 (line 8)"),
     "empty file": (b"", "the file is empty"),
     "header only": (HEADER.encode() + b"\n", "a header but no rows"),
@@ -89,7 +122,11 @@ def test_good_files(tmp_path: Path, packed: bool, line_end: str) -> None:
     table = read_maze_csv(str(path))
     assert table.side == SIDE
     assert table.sources == ["made"] * 6
-    for ours, made in ((table.inputs, MADE.inputs), (table.labels, MADE.labels), (table.path_length, MADE.path_length)):
+    for ours, made in (
+        (table.inputs, MADE.inputs),
+        (table.labels, MADE.labels),
+        (table.path_length, MADE.path_length),
+    ):
         np.testing.assert_array_equal(ours, made)
     np.testing.assert_array_equal(table.forms, MADE.forms)
 
@@ -104,9 +141,13 @@ def test_free_cells_at_the_ends_of_a_row_are_kept(tmp_path: Path) -> None:
     assert table.path_length.tolist() == [2]
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(position=st.integers(0, len(GOOD) - 1), byte=st.integers(0, 255), remove=st.booleans())
-def test_any_single_change_is_accepted_only_if_harmless(tmp_path: Path, position: int, byte: int, remove: bool) -> None:
+def test_any_single_change_is_accepted_only_if_harmless(
+    tmp_path: Path, position: int, byte: int, remove: bool
+) -> None:
     data = bytearray(GOOD.encode())
     if remove:
         del data[position]

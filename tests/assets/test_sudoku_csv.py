@@ -15,16 +15,19 @@ from hypothesis import strategies as st
 
 from assets.benchmarks import PuzzleFile
 from assets.common import FileConfig
-from assets.kinds import Imported
-from assets.sources import SourceError
-from assets.sudoku import SudokuKind
-from assets.sudoku_csv import read_sudoku_csv
-from trm_model.puzzles import sudoku
-from trm_model.puzzles.sudoku import SHAPES
+from assets.data.puzzle_files import SourceError
+from assets.families.family import Imported
+from assets.families.sudoku import SudokuKind
+from assets.families.sudoku_csv import read_sudoku_csv
+from trm_model.puzzles.sudoku import grids as sudoku
+from trm_model.puzzles.sudoku.grids import SHAPES
 
 MADE = sudoku.generate(6, SHAPES[9], seed=1)
 HEADER = "source,question,answer,rating"
-ROWS = [f"made,{sudoku.to_text(p)},{sudoku.to_text(a)},0" for p, a in zip(MADE.puzzles, MADE.answers, strict=True)]
+ROWS = [
+    f"made,{sudoku.to_text(p)},{sudoku.to_text(a)},0"
+    for p, a in zip(MADE.puzzles, MADE.answers, strict=True)
+]
 GOOD = "\n".join([HEADER, *ROWS]) + "\n"
 
 
@@ -44,7 +47,12 @@ def contradict(_: str) -> str:
 
 
 def shuffled(row: int) -> str:
-    p, a = sudoku.shuffle(MADE.puzzles[row : row + 1], MADE.answers[row : row + 1], np.array([9], np.uint64), SHAPES[9])
+    p, a = sudoku.shuffle(
+        MADE.puzzles[row : row + 1],
+        MADE.answers[row : row + 1],
+        np.array([9], np.uint64),
+        SHAPES[9],
+    )
     return f"again,{sudoku.to_text(p[0])},{sudoku.to_text(a[0])},0"
 
 
@@ -56,27 +64,68 @@ def without_clue(question: str) -> str:
 
 BAD: dict[str, tuple[bytes, str]] = {
     "missing column": (GOOD.replace("answer", "reply").encode(), "has no column 'answer'"),
-    "missing rating": ("\n".join(line.rpartition(",")[0] for line in GOOD.splitlines()).encode(), "has no column 'rating'"),
-    "80 characters": (replace_field(3, 1, lambda q: q[:-1]).encode(), "row 4 (line 5): question has 80 characters, expected 81"),
-    "82 characters": (replace_field(3, 2, lambda a: a + "1").encode(), "row 4 (line 5): answer has 82 characters, expected 81"),
-    "empty field": (replace_field(2, 1, lambda _: "").encode(), "row 3 (line 4): question has 0 characters"),
-    "letter": (replace_field(1, 1, lambda q: "x" + q[1:]).encode(), "row 2 (line 3): question has 'x' at cell 1"),
-    "zero in answer": (replace_field(4, 2, lambda a: a[:10] + "0" + a[11:]).encode(), "row 5 (line 6): answer has '0' at cell 11"),
-    "blank in answer": (replace_field(4, 2, lambda a: "." + a[1:]).encode(), "row 5 (line 6): answer has '.' at cell 1"),
-    "not solved": (replace_field(0, 2, lambda a: a[1] + a[1:]).encode(), "row 1 (line 2): answer repeats a digit"),
-    "contradiction": (replace_field(2, 2, contradict).encode(), "row 3 (line 4): answer contradicts a clue"),
-    "two solutions": (replace_field(5, 1, without_clue).encode(), "row 6 (line 7): the question has more than one solution"),
+    "missing rating": (
+        "\n".join(line.rpartition(",")[0] for line in GOOD.splitlines()).encode(),
+        "has no column 'rating'",
+    ),
+    "80 characters": (
+        replace_field(3, 1, lambda q: q[:-1]).encode(),
+        "row 4 (line 5): question has 80 characters, expected 81",
+    ),
+    "82 characters": (
+        replace_field(3, 2, lambda a: a + "1").encode(),
+        "row 4 (line 5): answer has 82 characters, expected 81",
+    ),
+    "empty field": (
+        replace_field(2, 1, lambda _: "").encode(),
+        "row 3 (line 4): question has 0 characters",
+    ),
+    "letter": (
+        replace_field(1, 1, lambda q: "x" + q[1:]).encode(),
+        "row 2 (line 3): question has 'x' at cell 1",
+    ),
+    "zero in answer": (
+        replace_field(4, 2, lambda a: a[:10] + "0" + a[11:]).encode(),
+        "row 5 (line 6): answer has '0' at cell 11",
+    ),
+    "blank in answer": (
+        replace_field(4, 2, lambda a: "." + a[1:]).encode(),
+        "row 5 (line 6): answer has '.' at cell 1",
+    ),
+    "not solved": (
+        replace_field(0, 2, lambda a: a[1] + a[1:]).encode(),
+        "row 1 (line 2): answer repeats a digit",
+    ),
+    "contradiction": (
+        replace_field(2, 2, contradict).encode(),
+        "row 3 (line 4): answer contradicts a clue",
+    ),
+    "two solutions": (
+        replace_field(5, 1, without_clue).encode(),
+        "row 6 (line 7): the question has more than one solution",
+    ),
     "duplicate": ((GOOD + ROWS[1]).encode(), "row 7 (line 8): the same puzzle as row 2 (line 3)"),
-    "duplicate up to symmetry": ((GOOD + shuffled(4)).encode(), "row 7 (line 8): the same puzzle as row 5 (line 6)"),
+    "duplicate up to symmetry": (
+        (GOOD + shuffled(4)).encode(),
+        "row 7 (line 8): the same puzzle as row 5 (line 6)",
+    ),
     "too few fields": ((GOOD + "made,123").encode(), "row 7 (line 8)"),
     "too many fields": ((GOOD + ROWS[0] + ",7").encode(), "row 7 (line 8): 5 fields, expected 4"),
     "empty file": (b"", "the file is empty"),
     "only blanks": (b"\n\n  \n", "the file is empty"),
     "header only": (HEADER.encode() + b"\n", "a header but no rows"),
     "binary file": (bytes(range(256)) * 20, "not a text file (byte 0x80 at 128)"),
-    "zero bytes": (GOOD.encode()[:50] + b"\0" + GOOD.encode()[50:], "not a text file (a zero byte at 50)"),
+    "zero bytes": (
+        GOOD.encode()[:50] + b"\0" + GOOD.encode()[50:],
+        "not a text file (a zero byte at 50)",
+    ),
     "cut gzip": (gzip.compress(GOOD.encode())[:-20], "broken gzip"),
-    "damaged gzip": (gzip.compress(GOOD.encode(), mtime=0)[:200] + b"????" + gzip.compress(GOOD.encode(), mtime=0)[204:], "broken gzip"),
+    "damaged gzip": (
+        gzip.compress(GOOD.encode(), mtime=0)[:200]
+        + b"????"
+        + gzip.compress(GOOD.encode(), mtime=0)[204:],
+        "broken gzip",
+    ),
     "json": (b'[{"question": 1}]', "has no column 'source'"),
 }
 
@@ -102,10 +151,15 @@ def test_not_gzip_and_not_there(tmp_path: Path) -> None:
             read_sudoku_csv(path)
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(position=st.integers(0, len(GOOD) - 1), byte=st.integers(0, 255), remove=st.booleans())
-def test_any_single_change_is_accepted_only_if_harmless(tmp_path: Path, position: int, byte: int, remove: bool) -> None:
-    """One byte changed or removed anywhere: either a one-line error naming the file, or puzzles that are still valid."""
+def test_any_single_change_is_accepted_only_if_harmless(
+    tmp_path: Path, position: int, byte: int, remove: bool
+) -> None:
+    """One byte changed or removed anywhere: either a one-line error naming the file, or puzzles
+    that are still valid."""
     data = bytearray(GOOD.encode())
     if remove:
         del data[position]
@@ -145,7 +199,9 @@ def test_from_a_url(tmp_path: Path) -> None:
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002
             pass
 
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(tmp_path))) as server:
+    with http.server.ThreadingHTTPServer(
+        ("127.0.0.1", 0), partial(Quiet, directory=str(tmp_path))
+    ) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         try:
@@ -169,7 +225,10 @@ def test_splits(tmp_path: Path) -> None:
     assert found.frame["split"].value_counts().sort("split").rows() == [("test", 2), ("train", 4)]
     assert found.frame["form"].n_unique() == 6
     assert set(found.sources) == {"file", "split"}
-    assert imported(path=str(path), seed=1).frame["question"].to_list() != found.frame["question"].to_list()
+    assert (
+        imported(path=str(path), seed=1).frame["question"].to_list()
+        != found.frame["question"].to_list()
+    )
     assert len(imported(path=str(path), train_puzzles=2, test_puzzles=1).frame) == 3
     other.write_text("\n".join([HEADER, shuffled(2)]))
     with pytest.raises(SourceError, match="is also in"):
@@ -184,10 +243,13 @@ def test_splits(tmp_path: Path) -> None:
 
 
 def test_from_the_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without a network: huggingface_hub's download is replaced, the rest is what a user's machine runs."""
+    """Without a network: huggingface_hub's download is replaced, the rest is what a user's machine
+    runs."""
     (tmp_path / "train.csv").write_text("\n".join([HEADER, *ROWS[:4]]))
     (tmp_path / "test.csv").write_text("\n".join([HEADER, *ROWS[4:]]))
-    entry = PuzzleFile(kind="sudoku", side=9, repository="sapientinc/sudoku-extreme", train_puzzles=3)
+    entry = PuzzleFile(
+        kind="sudoku", side=9, repository="sapientinc/sudoku-extreme", train_puzzles=3
+    )
     fetched: list[tuple[str, str, str]] = []
 
     def download(repository: str, name: str, *, repo_type: str) -> str:
@@ -203,11 +265,19 @@ def test_from_the_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         raise OSError("no route to host")
 
     monkeypatch.setattr("huggingface_hub.hf_hub_download", fail)
-    with pytest.raises(SourceError, match=r"sapientinc/sudoku-extreme/train\.csv: cannot be fetched \(no route to host\); give path"):
+    with pytest.raises(
+        SourceError,
+        match=r"sapientinc/sudoku-extreme/train\.csv: cannot be fetched \(no route to host\); give path",
+    ):
         SudokuKind(9).puzzles(entry, FileConfig(), print)
 
 
 def test_real_files(real_sudoku: Path) -> None:
-    frame = imported(path=str(real_sudoku / "hard_test.csv.gz"), test_share=0.2, train_puzzles=1000, test_puzzles=200).frame
+    frame = imported(
+        path=str(real_sudoku / "hard_test.csv.gz"),
+        test_share=0.2,
+        train_puzzles=1000,
+        test_puzzles=200,
+    ).frame
     assert len(frame) == 1200
     assert set(frame["source"]) >= {"puzzles2_17_clue"}

@@ -1,6 +1,8 @@
-"""Named figures, one per line, ``name value unit``: ``python -m tests.benchmarks [PART]``, parts as in PARTS. Run nothing beside it.
+"""Named figures, one per line, ``name value unit``: ``python -m tests.benchmarks [PART]``, parts as
+in PARTS. Run nothing beside it.
 
-Figures ``…_plain`` are of :mod:`tests.benchmarks.plain_builders`, the same work done plainly: the ratio holds on any machine.
+Figures ``…_plain`` are of :mod:`tests.benchmarks.plain_builders`, the same work done plainly: the
+ratio holds on any machine.
 """
 
 import csv
@@ -21,25 +23,30 @@ import numpy as np
 import torch
 
 from assets.benchmarks import BENCHMARKS
-from assets.kinds import Kind, kind_of
-from assets.sudoku import SudokuKind
+from assets.families.family import Kind, kind_of
+from assets.families.sudoku import SudokuKind
 from storage.examples import Ints, map_shards, read_examples
 from tests.benchmarks import plain_builders
 from tests.benchmarks.plain_trm import PlainTrm, plain_step
 from tests.benchmarks.writing import SHARED, WRITERS, Written, arc_tasks, sudoku_examples
-from trm_model.batches import DeviceExamples, Position, Sampler
-from trm_model.ema import Ema
-from trm_model.embedding import sign_sgd_
-from trm_model.generation import Cache
+from trm_model.model.batch import Batch, DeviceExamples
+from trm_model.model.generation import Cache
+from trm_model.model.reasoner import Reasoner
+from trm_model.model.size import Size
+from trm_model.model.variant import VARIANTS
 from trm_model.noise import Noise
-from trm_model.optim import make_optimizers
-from trm_model.puzzles import arc, arc_examples, maze, sudoku
-from trm_model.puzzles.sudoku_examples import check_examples
-from trm_model.reasoner import Reasoner
-from trm_model.recipe import Recipe, Size
+from trm_model.puzzles.arc import examples as arc_examples
+from trm_model.puzzles.arc import tasks as arc
+from trm_model.puzzles.maze import grids as maze
+from trm_model.puzzles.sudoku import grids as sudoku
+from trm_model.puzzles.sudoku.examples import check_examples
 from trm_model.seeding import numpy_generator
-from trm_model.supervision import Batch, Carry, supervise
-from trm_model.variant import VARIANTS
+from trm_model.training.ema import Ema
+from trm_model.training.optimizers import make_optimizers
+from trm_model.training.puzzle_rows import sign_sgd_
+from trm_model.training.recipe import Recipe
+from trm_model.training.sampler import Position, Sampler
+from trm_model.training.supervision import Carry, supervise
 
 ROOT = Path(__file__).resolve().parents[2]
 BATCH, LENGTH, WIDTH, PREFIX, VOCABULARY = 64, 16, 64, 4, 6
@@ -51,7 +58,9 @@ def show(name: str, value: float, unit: str) -> None:
 
 def random_batch() -> Batch:
     generator = torch.Generator().manual_seed(0)
-    inputs, labels = (torch.randint(1, VOCABULARY, (BATCH, LENGTH), generator=generator) for _ in range(2))
+    inputs, labels = (
+        torch.randint(1, VOCABULARY, (BATCH, LENGTH), generator=generator) for _ in range(2)
+    )
     return Batch(inputs, labels, torch.zeros(BATCH, dtype=torch.int64))
 
 
@@ -59,9 +68,18 @@ def ours(name: str) -> tuple[Reasoner, Callable[[], torch.Tensor]]:
     """Our model and a function that makes one training step and returns its loss."""
     recipe = Recipe(size=Size(width=WIDTH, heads=4, prefix=PREFIX, puzzle_width=WIDTH))
     model = Reasoner(
-        VARIANTS[name], recipe.size, vocabulary=VOCABULARY, length=LENGTH, num_puzzles=1, generator=torch.Generator().manual_seed(0)
+        VARIANTS[name],
+        recipe.size,
+        vocabulary=VOCABULARY,
+        length=LENGTH,
+        num_puzzles=1,
+        generator=torch.Generator().manual_seed(0),
     )
-    (optimizer,), ema, batch = make_optimizers(model, recipe), Ema(model, recipe.ema_decay), random_batch()
+    (optimizer,), ema, batch = (
+        make_optimizers(model, recipe),
+        Ema(model, recipe.ema_decay),
+        random_batch(),
+    )
     for group in optimizer.param_groups:
         group["lr"] = recipe.learning_rate
     noise = Noise(0, torch.arange(BATCH))
@@ -76,7 +94,13 @@ def ours(name: str) -> tuple[Reasoner, Callable[[], torch.Tensor]]:
         optimizer.step()
         ema.update(model)
         assert result.rows.grad is not None
-        sign_sgd_(model.puzzle_rows, batch.puzzle_ids, result.rows.grad, learning_rate=1e-4, weight_decay=1.0)
+        sign_sgd_(
+            model.puzzle_rows,
+            batch.puzzle_ids,
+            result.rows.grad,
+            learning_rate=1e-4,
+            weight_decay=1.0,
+        )
         carry = Carry(batch, result.carry.state, result.carry.steps, result.carry.halted)
         return loss.detach()
 
@@ -85,7 +109,9 @@ def ours(name: str) -> tuple[Reasoner, Callable[[], torch.Tensor]]:
 
 def plain(source: Reasoner) -> Callable[[], torch.Tensor]:
     """The plain transcription with the same weights as ``source``, and the same step."""
-    model = PlainTrm(vocabulary=VOCABULARY, length=LENGTH, width=WIDTH, prefix=PREFIX, updates=6, cycles=3)
+    model = PlainTrm(
+        vocabulary=VOCABULARY, length=LENGTH, width=WIDTH, prefix=PREFIX, updates=6, cycles=3
+    )
     state = source.state_dict()
     renamed = {
         "tokens.weight": "tokens",
@@ -100,7 +126,12 @@ def plain(source: Reasoner) -> Callable[[], torch.Tensor]:
         for theirs, mine in (("tokens", "mixer"), ("channels", "channels"))
         for part in ("gate_up", "down")
     }
-    model.load_state_dict({"z0": state["latent_starts"][0], **{theirs: state[mine] for theirs, mine in renamed.items()}})
+    model.load_state_dict(
+        {
+            "z0": state["latent_starts"][0],
+            **{theirs: state[mine] for theirs, mine in renamed.items()},
+        }
+    )
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4, betas=(0.9, 0.95), weight_decay=1.0)
     average = {name: p.detach().clone() for name, p in model.named_parameters()}
     table, batch = torch.zeros(1, WIDTH), random_batch()
@@ -109,13 +140,17 @@ def plain(source: Reasoner) -> Callable[[], torch.Tensor]:
 
     def step() -> torch.Tensor:
         nonlocal carry
-        loss, carry = plain_step(model, optimizer, average, table, carry, batch.inputs, batch.labels, batch.puzzle_ids)
+        loss, carry = plain_step(
+            model, optimizer, average, table, carry, batch.inputs, batch.labels, batch.puzzle_ids
+        )
         return loss
 
     return step
 
 
-def milliseconds(steps: dict[str, Callable[[], object]], rounds: int = 9, repeats: int = 8) -> dict[str, list[float]]:
+def milliseconds(
+    steps: dict[str, Callable[[], object]], rounds: int = 9, repeats: int = 8
+) -> dict[str, list[float]]:
     """Times per call, taken in turns so that a busy moment of the machine meets all alike."""
     for step in steps.values():
         for _ in range(4):
@@ -142,8 +177,12 @@ def bench_step() -> None:
 
 
 def bench_load() -> None:
-    """Seconds to import bare Dagster, and to import it and build our definitions, in fresh processes."""
-    for name, program in (("import_dagster", "import dagster"), ("load_definitions", "import pipelines.definitions")):
+    """Seconds to import bare Dagster, and to import it and build our definitions, in fresh
+    processes."""
+    for name, program in (
+        ("import_dagster", "import dagster"),
+        ("load_definitions", "import pipelines.definitions"),
+    ):
         seconds: list[float] = []
         for _ in range(3):
             started = time.perf_counter()
@@ -171,19 +210,28 @@ def real_sudoku() -> dict[str, sudoku.Grids]:
         rows = list(csv.DictReader(file))
     kinds = {"hard": "puzzles5_forum_hardest_1905_11+", "17_clue": "puzzles2_17_clue"}
     return {
-        kind: np.stack([sudoku.from_text(row["question"], sudoku.SHAPES[9]) for row in rows if row["source"] == source])
+        kind: np.stack(
+            [
+                sudoku.from_text(row["question"], sudoku.SHAPES[9])
+                for row in rows
+                if row["source"] == source
+            ]
+        )
         for kind, source in kinds.items()
     }
 
 
 def bench_writing(name: str, figure: str, kind: Kind, cells: int, augmentations: int) -> float:
-    """A full-size data set made, compressed and stored with checksums by a process of its own, CPU time of one core; then every stored
-    example checked as the graph checks it. Returns the time of checking over that of writing."""
+    """A full-size data set made, compressed and stored with checksums by a process of its own, CPU
+    time of one core; then every stored example checked as the graph checks it. Returns the time of
+    checking over that of writing."""
 
     def check(folder: Path) -> float:
         started = time.process_time()
         for path in folder.glob("*.zarr"):
-            for results in map_shards(path, lambda _, inputs, labels: kind.example_checks(inputs, labels), workers=1):
+            for results in map_shards(
+                path, lambda _, inputs, labels: kind.example_checks(inputs, labels), workers=1
+            ):
                 assert all(good.all() for good in results.values())
         return time.process_time() - started
 
@@ -191,8 +239,19 @@ def bench_writing(name: str, figure: str, kind: Kind, cells: int, augmentations:
         # All is compiled before the process whose memory is measured.
         WRITERS[name](1)(Path(small))
         check(Path(small))
-        command = [sys.executable, "-m", "tests.benchmarks.writing", name, folder, str(augmentations)]
-        written = Written(**json.loads(subprocess.run(command, check=True, cwd=ROOT, stdout=subprocess.PIPE).stdout))
+        command = [
+            sys.executable,
+            "-m",
+            "tests.benchmarks.writing",
+            name,
+            folder,
+            str(augmentations),
+        ]
+        written = Written(
+            **json.loads(
+                subprocess.run(command, check=True, cwd=ROOT, stdout=subprocess.PIPE).stdout
+            )
+        )
         seconds = check(Path(folder))
         stored = sum(file.stat().st_size for file in Path(folder).rglob("*") if file.is_file())
     show(f"{name}_{figure}_examples_per_s", written.examples / written.seconds, "1/s")
@@ -210,39 +269,78 @@ def bench_plain_writing(name: str, write: Callable[[Path], int]) -> None:
 
 
 def bench_sudoku() -> None:
-    """Generating, solving with proof of uniqueness, canonical forms, shuffled examples, made and on disk, and their check; one core."""
+    """Generating, solving with proof of uniqueness, canonical forms, shuffled examples, made and on
+    disk, and their check; one core."""
     shape = sudoku.SHAPES[9]
     for kind, puzzles in real_sudoku().items():
         sudoku.solve(puzzles[:1], shape)
-        show(f"sudoku_solve_{kind}_per_s", per_second(len(puzzles), partial(sudoku.solve, puzzles, shape)), "1/s")
+        show(
+            f"sudoku_solve_{kind}_per_s",
+            per_second(len(puzzles), partial(sudoku.solve, puzzles, shape)),
+            "1/s",
+        )
     sudoku.generate(1, shape, seed=1)
-    show("sudoku_generate_9x9_per_s", per_second(2_000, lambda: sudoku.generate(2_000, shape, seed=0)), "1/s")
+    show(
+        "sudoku_generate_9x9_per_s",
+        per_second(2_000, lambda: sudoku.generate(2_000, shape, seed=0)),
+        "1/s",
+    )
     made = sudoku.generate(2_000, shape, seed=0)
-    show("sudoku_solve_minimal_per_s", per_second(2_000, lambda: sudoku.solve(made.puzzles, shape)), "1/s")
-    show("sudoku_difficulty_per_s", per_second(2_000, lambda: sudoku.difficulty(made.puzzles, shape)), "1/s")
-    show("sudoku_canonical_per_s", per_second(2_000, lambda: sudoku.canonical(made.puzzles, made.answers, shape)), "1/s")
+    show(
+        "sudoku_solve_minimal_per_s",
+        per_second(2_000, lambda: sudoku.solve(made.puzzles, shape)),
+        "1/s",
+    )
+    show(
+        "sudoku_difficulty_per_s",
+        per_second(2_000, lambda: sudoku.difficulty(made.puzzles, shape)),
+        "1/s",
+    )
+    show(
+        "sudoku_canonical_per_s",
+        per_second(2_000, lambda: sudoku.canonical(made.puzzles, made.answers, shape)),
+        "1/s",
+    )
     examples, index = sudoku_examples(1_000), np.arange(200_000)
     inputs, labels = examples.rows(index)
     show("sudoku_rows_per_s", per_second(len(index), lambda: examples.rows(index)), "1/s")
     check_examples(inputs[:1], labels[:1], shape)
-    show("sudoku_check_examples_per_s", per_second(len(index), lambda: check_examples(inputs, labels, shape)), "1/s")
-    show("validation_over_writing", bench_writing("sudoku", "shuffle", SudokuKind(9), 81, augmentations=4_000), "checking/writing")
+    show(
+        "sudoku_check_examples_per_s",
+        per_second(len(index), lambda: check_examples(inputs, labels, shape)),
+        "1/s",
+    )
+    show(
+        "validation_over_writing",
+        bench_writing("sudoku", "shuffle", SudokuKind(9), 81, augmentations=4_000),
+        "checking/writing",
+    )
     generator = numpy_generator(0, "plain")
     bench_plain_writing(
         "sudoku_shuffle_examples_per_s_plain",
-        lambda folder: plain_builders.write_sudoku(folder, made.puzzles[:20], made.answers[:20], 1_000, generator),
+        lambda folder: plain_builders.write_sudoku(
+            folder, made.puzzles[:20], made.answers[:20], 1_000, generator
+        ),
     )
 
 
 def bench_maze() -> None:
-    """30 x 30 mazes as maze_hard has them, generated, checked, and examples made from them; CPU time of one core.
+    """30 x 30 mazes as maze_hard has them, generated, checked, and examples made from them; CPU
+    time of one core.
 
-    The plain builder draws for seconds until it keeps one: its figure is its draws per second times the share of draws that is kept,
-    which is the mean share of good pairs of start and goal over random layouts (here with a standard error of 2.4 %).
+    The plain builder draws for seconds until it keeps one: its figure is its draws per second times
+    the share of draws that is kept, which is the mean share of good pairs of start and goal over
+    random layouts (here with a standard error of 2.4 %).
     """
     side, longer_than, draws = 30, 110, 2_000
     maze.generate(1, side, seed=1, longer_than=longer_than)
-    show("maze_hard_per_s", per_second(2_000, partial(maze.generate, 2_000, side, seed=0, longer_than=longer_than), rounds=1), "1/s")
+    show(
+        "maze_hard_per_s",
+        per_second(
+            2_000, partial(maze.generate, 2_000, side, seed=0, longer_than=longer_than), rounds=1
+        ),
+        "1/s",
+    )
     generator = numpy_generator(0, "plain")
 
     def draw_plainly() -> None:
@@ -255,19 +353,26 @@ def bench_maze() -> None:
     show("maze_share_of_draws_kept_plain", kept, "1")
     show("maze_hard_per_s_plain", drawn * kept, "1/s")
     made = maze.generate(500, side, seed=0, longer_than=longer_than)
-    examples, index = maze.MazeExamples(made.inputs, made.labels, side, copies=7, seed=0), np.arange(4_000)
+    examples, index = (
+        maze.MazeExamples(made.inputs, made.labels, side, copies=7, seed=0),
+        np.arange(4_000),
+    )
     inputs, labels = examples.rows(index)
     maze.check_examples(inputs[:1], labels[:1], side)
-    show("maze_check_per_s", per_second(len(index), lambda: maze.check_examples(inputs, labels, side), rounds=9), "1/s")
+    show(
+        "maze_check_per_s",
+        per_second(len(index), lambda: maze.check_examples(inputs, labels, side), rounds=9),
+        "1/s",
+    )
     show("maze_rows_per_s", per_second(len(index), lambda: examples.rows(index), rounds=9), "1/s")
 
 
 def bench_arc() -> None:
-    """ARC-AGI-1, and ConceptARC where it is there, with 1,000 augmentations: examples planned, made in random order, checked, and all of
-    them on disk; one core.
+    """ARC-AGI-1, and ConceptARC where it is there, with 1,000 augmentations: examples planned, made
+    in random order, checked, and all of them on disk; one core.
 
-    The plain builder gets all tasks, but ten augmentations of each: of a thousand it would draw thousands in vain for tasks of few
-    colours, so that this flatters it.
+    The plain builder gets all tasks, but ten augmentations of each: of a thousand it would draw
+    thousands in vain for tasks of few colours, so that this flatters it.
     """
     train, test = arc_tasks()
     show("arc_tasks", len(train) + len(test), "tasks")
@@ -279,11 +384,22 @@ def bench_arc() -> None:
     inputs, labels = source.rows(index)
     show("arc_rows_per_s", per_second(len(index), lambda: source.rows(index), rounds=9), "1/s")
     arc.check_examples(inputs[:1], labels[:1])
-    show("arc_check_per_s", per_second(len(index), lambda: arc.check_examples(inputs, labels), rounds=9), "1/s")
+    show(
+        "arc_check_per_s",
+        per_second(len(index), lambda: arc.check_examples(inputs, labels), rounds=9),
+        "1/s",
+    )
     kind = kind_of(BENCHMARKS["arc_agi_1"].source)
-    show("validation_over_writing_arc", bench_writing("arc", "augment", kind, arc.SIDE**2, augmentations=1_000), "checking/writing")
+    show(
+        "validation_over_writing_arc",
+        bench_writing("arc", "augment", kind, arc.SIDE**2, augmentations=1_000),
+        "checking/writing",
+    )
     generator = numpy_generator(0, "plain")
-    bench_plain_writing("arc_augment_examples_per_s_plain", lambda folder: plain_builders.write_arc(folder, train, test, 10, generator))
+    bench_plain_writing(
+        "arc_augment_examples_per_s_plain",
+        lambda folder: plain_builders.write_arc(folder, train, test, 10, generator),
+    )
 
 
 @contextmanager
@@ -299,8 +415,8 @@ def one_thread() -> Generator[None]:
 
 @one_thread()
 def bench_loader() -> None:
-    """Batches of 768 on the CPU as training gets them, in its order, from the full-size Sudoku data set: stored (decoded to memory), and
-    computed online; CPU time of one thread."""
+    """Batches of 768 on the CPU as training gets them, in its order, from the full-size Sudoku data
+    set: stored (decoded to memory), and computed online; CPU time of one thread."""
     source = sudoku_examples(1_000)
     with tempfile.TemporaryDirectory() as folder:
         WRITERS["sudoku"](1_000)(Path(folder))
@@ -309,7 +425,9 @@ def bench_loader() -> None:
         batches = Sampler(examples, 768, seed=0).batches(Position())
         loader = DeviceExamples(examples, torch.device("cpu"))
 
-        def load(batches: Iterator[tuple[Ints, Position]] = batches, loader: DeviceExamples = loader) -> None:
+        def load(
+            batches: Iterator[tuple[Ints, Position]] = batches, loader: DeviceExamples = loader
+        ) -> None:
             for _ in range(200):
                 loader.gather(next(batches)[0])
 
@@ -318,9 +436,16 @@ def bench_loader() -> None:
 
 @torch.no_grad()
 def refine(model: Reasoner, steps: int, cache: Cache | None, first: int, stop: int) -> None:
-    """The supervision steps of the positions ``first`` to ``stop`` of one sequence; those before them are in ``cache``."""
-    noise, inputs = Noise(0, torch.zeros(1, dtype=torch.int64)), torch.ones(1, model.length, dtype=torch.int64)
-    question, state = model.embed(inputs, torch.zeros(1, 0), inputs)[:, first:stop], model.start(noise).part(first, stop)
+    """The supervision steps of the positions ``first`` to ``stop`` of one sequence; those before
+    them are in ``cache``."""
+    noise, inputs = (
+        Noise(0, torch.zeros(1, dtype=torch.int64)),
+        torch.ones(1, model.length, dtype=torch.int64),
+    )
+    question, state = (
+        model.embed(inputs, torch.zeros(1, 0), inputs)[:, first:stop],
+        model.start(noise).part(first, stop),
+    )
     if cache is not None:
         cache.move(first, stop)
     for _ in range(steps):
@@ -331,11 +456,19 @@ def refine(model: Reasoner, steps: int, cache: Cache | None, first: int, stop: i
 
 @one_thread()
 def bench_autoregressive() -> None:
-    """One token after a prefix of N cells, four supervision steps of 21 calls: D 64, one sequence, CPU time of one thread."""
+    """One token after a prefix of N cells, four supervision steps of 21 calls: D 64, one sequence,
+    CPU time of one thread."""
     size, steps = Size(width=WIDTH, heads=4, prefix=0, puzzle_width=0), 4
     for prefix in (16, 64, 256, 1_024):
         generator = torch.Generator().manual_seed(0)
-        model = Reasoner(VARIANTS["autoregressive"], size, vocabulary=VOCABULARY, length=prefix + 1, num_puzzles=1, generator=generator)
+        model = Reasoner(
+            VARIANTS["autoregressive"],
+            size,
+            vocabulary=VOCABULARY,
+            length=prefix + 1,
+            num_puzzles=1,
+            generator=generator,
+        )
         cache = Cache(model, 1, steps)
         refine(model, steps, cache, 0, prefix)
         for name, work in (

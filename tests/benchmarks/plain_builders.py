@@ -1,8 +1,10 @@
-"""Plain transcriptions of how the published data sets are made, in NumPy and Python, one example after the other: what ours is timed
-against. Only benchmarks and their test use them; they share no code with ``trm_model`` but the type of ARC's tasks.
+"""Plain transcriptions of how the published data sets are made, in NumPy and Python, one example
+after the other: what ours is timed against. Only benchmarks and their test use them; they share no
+code with ``trm_model`` but the type of ARC's tasks.
 
-Sudoku and ARC: ``dataset/build_sudoku_dataset.py`` and ``dataset/build_arc_dataset.py`` of the authors of HRM and TRM, with the reading
-of source files and the names of options left out, and explicit generators in place of NumPy's global one. Mazes: Lehnert et al. (2024).
+Sudoku and ARC: ``dataset/build_sudoku_dataset.py`` and ``dataset/build_arc_dataset.py`` of the
+authors of HRM and TRM, with the reading of source files and the names of options left out, and
+explicit generators in place of NumPy's global one. Mazes: Lehnert et al. (2024).
 """
 
 import hashlib
@@ -16,7 +18,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from trm_model.puzzles.arc import Task
+from trm_model.puzzles.arc.tasks import Task
 
 Grid = npt.NDArray[Any]
 Pairs = list[tuple[Grid, Grid]]
@@ -46,7 +48,10 @@ class Split:
         """Write ``NAME.npy``, the cells with ``add`` added; returns the number of examples."""
         folder.mkdir(parents=True)
         for name, grids in (("inputs", self.inputs), ("labels", self.labels)):
-            np.save(folder / f"{name}.npy", np.concatenate(grids).reshape(len(grids), -1) + np.uint8(add))
+            np.save(
+                folder / f"{name}.npy",
+                np.concatenate(grids).reshape(len(grids), -1) + np.uint8(add),
+            )
         for name in ("puzzle_identifiers", "puzzle_indices", "group_indices"):
             np.save(folder / f"{name}.npy", np.array(getattr(self, name), np.int32))
         return len(self.inputs)
@@ -56,10 +61,14 @@ class Split:
 
 
 def shuffle_sudoku(puzzle: Grid, answer: Grid, generator: np.random.Generator) -> tuple[Grid, Grid]:
-    """A random version of a puzzle and its answer, [9, 9] with 0 for blanks. As published, cell by cell and with digits of 64 bits."""
+    """A random version of a puzzle and its answer, [9, 9] with 0 for blanks. As published, cell by
+    cell and with digits of 64 bits."""
     digits = np.concatenate([[0], generator.permutation(9) + 1])
     transposed = generator.random() < 0.5
-    rows, columns = (np.concatenate([3 * band + generator.permutation(3) for band in generator.permutation(3)]) for _ in range(2))
+    rows, columns = (
+        np.concatenate([3 * band + generator.permutation(3) for band in generator.permutation(3)])
+        for _ in range(2)
+    )
     source = np.array([rows[cell // 9] * 9 + columns[cell % 9] for cell in range(81)])
 
     def image(grid: Grid) -> Grid:
@@ -68,8 +77,11 @@ def shuffle_sudoku(puzzle: Grid, answer: Grid, generator: np.random.Generator) -
     return image(puzzle), image(answer)
 
 
-def write_sudoku(folder: Path, puzzles: Grid, answers: Grid, augmentations: int, generator: np.random.Generator) -> int:
-    """Write puzzles [N, 81], each followed by random versions, to ``folder/train``; returns the number of examples."""
+def write_sudoku(
+    folder: Path, puzzles: Grid, answers: Grid, augmentations: int, generator: np.random.Generator
+) -> int:
+    """Write puzzles [N, 81], each followed by random versions, to ``folder/train``; returns the
+    number of examples."""
     split = Split()
     for puzzle, answer in zip(puzzles.reshape(-1, 9, 9), answers.reshape(-1, 9, 9), strict=True):
         split.add_puzzle(0, [(puzzle, answer)])
@@ -82,9 +94,12 @@ def write_sudoku(folder: Path, puzzles: Grid, answers: Grid, augmentations: int,
 # Mazes
 
 
-def draw_maze(side: int, longer_than: int, generator: np.random.Generator) -> tuple[Grid, Grid] | None:
-    """One draw: 30 to 50 % walls, two free cells, breadth-first search; tokens [side * side] of the maze and of the maze with a shortest
-    path, None if that has no more than ``longer_than`` moves. (Published: A*, and 100 pairs of cells per layout, each searched.)"""
+def draw_maze(
+    side: int, longer_than: int, generator: np.random.Generator
+) -> tuple[Grid, Grid] | None:
+    """One draw: 30 to 50 % walls, two free cells, breadth-first search; tokens [side * side] of the
+    maze and of the maze with a shortest path, None if that has no more than ``longer_than`` moves.
+    (Published: A*, and 100 pairs of cells per layout, each searched.)"""
     cells = side * side
     order = generator.permutation(cells)
     walls = generator.integers(cells * 3 // 10, cells * 5 // 10, endpoint=True)
@@ -135,17 +150,27 @@ def grid_hash(grid: Grid) -> str:
 
 
 def task_hash(pairs: Pairs) -> str:
-    return hashlib.sha256("|".join(sorted(f"{grid_hash(given)}|{grid_hash(asked)}" for given, asked in pairs)).encode()).hexdigest()
+    return hashlib.sha256(
+        "|".join(
+            sorted(f"{grid_hash(given)}|{grid_hash(asked)}" for given, asked in pairs)
+        ).encode()
+    ).hexdigest()
 
 
-def versions(task: Task, augmentations: int, generator: np.random.Generator) -> list[tuple[str, Pairs]]:
-    """Names and pairs (in the task's order) of a task and of different versions of it, from at most five draws for each wanted."""
+def versions(
+    task: Task, augmentations: int, generator: np.random.Generator
+) -> list[tuple[str, Pairs]]:
+    """Names and pairs (in the task's order) of a task and of different versions of it, from at most
+    five draws for each wanted."""
     pairs = [(given, asked) for given, asked in task.pairs]
     found, seen = [(task.name, pairs)], {task_hash(pairs)}
     for _ in range(5 * augmentations):
         which = int(generator.integers(8))
         colours = np.concatenate([[0], generator.permutation(9) + 1]).astype(np.uint8)
-        version = [(dihedral(colours[given], which), dihedral(colours[asked], which)) for given, asked in pairs]
+        version = [
+            (dihedral(colours[given], which), dihedral(colours[asked], which))
+            for given, asked in pairs
+        ]
         key = task_hash(version)
         if key not in seen:
             seen.add(key)
@@ -176,16 +201,28 @@ def translated(pairs: Pairs, generator: np.random.Generator) -> Pairs:
     for number, pair in enumerate(pairs):
         places = [0, 0]
         if number != corner:
-            places = [int(generator.integers(31 - max(sides))) for sides in zip(*(grid.shape for grid in pair), strict=True)]
+            places = [
+                int(generator.integers(31 - max(sides)))
+                for sides in zip(*(grid.shape for grid in pair), strict=True)
+            ]
         result.append(frame(pair, *places))
     return result
 
 
-def write_arc(folder: Path, train: Sequence[Task], test: Sequence[Task], augmentations: int, generator: np.random.Generator) -> int:
-    """Write both splits of ARC to ``folder/train`` and ``folder/test``; returns the number of examples of both."""
+def write_arc(
+    folder: Path,
+    train: Sequence[Task],
+    test: Sequence[Task],
+    augmentations: int,
+    generator: np.random.Generator,
+) -> int:
+    """Write both splits of ARC to ``folder/train`` and ``folder/test``; returns the number of
+    examples of both."""
     identifiers: dict[str, int] = {}
     # All versions of all tasks first, then all examples: as published.
-    groups = [(task, task in test, versions(task, augmentations, generator)) for task in (*train, *test)]
+    groups = [
+        (task, task in test, versions(task, augmentations, generator)) for task in (*train, *test)
+    ]
     splits = {"train": Split(), "test": Split()}
     for task, evaluated, group in groups:
         for name, pairs in group:
@@ -193,7 +230,9 @@ def write_arc(folder: Path, train: Sequence[Task], test: Sequence[Task], augment
             demonstrations = len(task.train) if evaluated else len(pairs)
             splits["train"].add_puzzle(identifier, translated(pairs[:demonstrations], generator))
             if evaluated:
-                splits["test"].add_puzzle(identifier, [frame(pair, 0, 0) for pair in pairs[demonstrations:]])
+                splits["test"].add_puzzle(
+                    identifier, [frame(pair, 0, 0) for pair in pairs[demonstrations:]]
+                )
         splits["train"].end_group()
         if evaluated:
             splits["test"].end_group()

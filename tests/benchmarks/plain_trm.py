@@ -1,7 +1,8 @@
-"""A plain transcription of TRM's training step (token MLP), eager and with stock torch operations: what ours is timed against.
+"""A plain transcription of TRM's training step (token MLP), eager and with stock torch operations:
+what ours is timed against.
 
-Only benchmarks and their test use it. It follows the pseudocode of TRM's Figure 3 with the facts of DESIGN.md, in the order the
-paper gives them, and shares no code with ``trm_model``.
+Only benchmarks and their test use it. It follows the pseudocode of TRM's Figure 3 with the facts of
+DESIGN.md, in the order the paper gives them, and shares no code with ``trm_model``.
 """
 
 import torch
@@ -42,7 +43,9 @@ class PlainBlock(nn.Module):
 class PlainTrm(nn.Module):
     """Two blocks, n latent updates and T cycles; gradient through the last cycle."""
 
-    def __init__(self, *, vocabulary: int, length: int, width: int, prefix: int, updates: int, cycles: int) -> None:
+    def __init__(
+        self, *, vocabulary: int, length: int, width: int, prefix: int, updates: int, cycles: int
+    ) -> None:
         super().__init__()
         self.updates, self.cycles, self.prefix, self.width = updates, cycles, prefix, width
         self.tokens = nn.Embedding(vocabulary, width)
@@ -62,8 +65,12 @@ class PlainTrm(nn.Module):
             z = self.network(x + y + z)
         return self.network(y + z), z
 
-    def forward(self, inputs: Tensor, rows: Tensor, y: Tensor, z: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        prefix = F.pad(rows, (0, self.prefix * self.width - rows.shape[1])).view(-1, self.prefix, self.width)
+    def forward(
+        self, inputs: Tensor, rows: Tensor, y: Tensor, z: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        prefix = F.pad(rows, (0, self.prefix * self.width - rows.shape[1])).view(
+            -1, self.prefix, self.width
+        )
         x = self.width**0.5 * torch.cat((prefix, self.tokens(inputs)), dim=1)
         with torch.no_grad():
             for _ in range(self.cycles - 1):
@@ -73,13 +80,16 @@ class PlainTrm(nn.Module):
 
 
 def plain_loss(logits: Tensor, halt: Tensor, labels: Tensor) -> Tensor:
-    """Stablemax cross-entropy and half the halting loss, per example of the batch; every cell is labelled."""
+    """Stablemax cross-entropy and half the halting loss, per example of the batch; every cell is
+    labelled."""
     x = logits.to(torch.float64)
     scores = torch.where(x < 0, 1 / (1 - x + 1e-30), x + 1)
     log_p = torch.log(scores / scores.sum(-1, keepdim=True))
     answer = -log_p.gather(-1, labels.unsqueeze(-1)).squeeze(-1).mean(-1).sum()
     solved = (logits.argmax(-1) == labels).all(-1).float()
-    return (answer + 0.5 * F.binary_cross_entropy_with_logits(halt, solved, reduction="sum")) / len(labels)
+    return (answer + 0.5 * F.binary_cross_entropy_with_logits(halt, solved, reduction="sum")) / len(
+        labels
+    )
 
 
 def plain_step(
@@ -92,7 +102,8 @@ def plain_step(
     labels: Tensor,
     ids: Tensor,
 ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
-    """One optimizer step: forward, loss, backward, AdamW, sign-SGD on the puzzle rows, EMA. Returns the loss and the new carry."""
+    """One optimizer step: forward, loss, backward, AdamW, sign-SGD on the puzzle rows, EMA. Returns
+    the loss and the new carry."""
     rows = table[ids].requires_grad_()
     logits, halt, y, z = model(inputs, rows, *carry)
     loss = plain_loss(logits, halt, labels)

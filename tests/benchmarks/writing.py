@@ -1,5 +1,6 @@
-"""The full-size data sets, and a process that does nothing but write one, for its speed and its peak memory:
-``python -m tests.benchmarks.writing NAME FOLDER AUGMENTATIONS`` prints :class:`Written` as JSON.
+"""The full-size data sets, and a process that does nothing but write one, for its speed and its
+peak memory: ``python -m tests.benchmarks.writing NAME FOLDER AUGMENTATIONS`` prints
+:class:`Written` as JSON.
 
 Imports no more than writing needs.
 """
@@ -15,9 +16,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from storage.examples import write_examples
-from trm_model.puzzles import arc, sudoku
-from trm_model.puzzles.arc_examples import make_examples
-from trm_model.puzzles.sudoku_examples import SudokuExamples
+from trm_model.puzzles.arc import tasks as arc
+from trm_model.puzzles.arc.examples import make_examples
+from trm_model.puzzles.sudoku import grids as sudoku
+from trm_model.puzzles.sudoku.examples import SudokuExamples
 
 SHARED = Path(__file__).resolve().parents[3] / "shared" / "data"
 """Real puzzles, where they are there."""
@@ -25,7 +27,8 @@ SHARED = Path(__file__).resolve().parents[3] / "shared" / "data"
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """``seconds``: CPU time of all threads, which is time on one core; ``peak_mib``: memory of the process since it started."""
+    """``seconds``: CPU time of all threads, which is time on one core; ``peak_mib``: memory of the
+    process since it started."""
 
     examples: int
     seconds: float
@@ -40,7 +43,8 @@ def sudoku_examples(copies: int) -> SudokuExamples:
 
 
 def arc_tasks() -> tuple[list[arc.Task], list[arc.Task]]:
-    """ARC-AGI-1 and, where it is there, ConceptARC: the tasks that are only trained on, and those that are evaluated."""
+    """ARC-AGI-1 and, where it is there, ConceptARC: the tasks that are only trained on, and those
+    that are evaluated."""
     train = [*arc.packaged_tasks("arc_agi_1/training")]
     path = SHARED / "arc" / "conceptarc.json.gz"
     if path.exists():
@@ -49,13 +53,17 @@ def arc_tasks() -> tuple[list[arc.Task], list[arc.Task]]:
 
 
 def sudoku_writer(augmentations: int) -> Callable[[Path], int]:
-    """A function that shuffles the puzzles and writes the examples into a folder; returns their number."""
+    """A function that shuffles the puzzles and writes the examples into a folder; returns their
+    number."""
     source = sudoku_examples(augmentations)
-    return lambda folder: write_examples(folder / "train.zarr", source, codec="bitshuffle", workers=1)
+    return lambda folder: write_examples(
+        folder / "train.zarr", source, codec="bitshuffle", workers=1
+    )
 
 
 def arc_writer(augmentations: int) -> Callable[[Path], int]:
-    """A function that plans the versions of all tasks and writes the examples of both splits into a folder; returns their number."""
+    """A function that plans the versions of all tasks and writes the examples of both splits into a
+    folder; returns their number."""
     train, test = arc_tasks()
 
     def write(folder: Path) -> int:
@@ -79,7 +87,15 @@ def main(name: str, folder: str, augmentations: str) -> None:
     started = time.process_time()
     examples = write(Path(folder))
     seconds = time.process_time() - started
-    print(json.dumps(asdict(Written(examples, seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024))))
+    print(
+        json.dumps(
+            asdict(
+                Written(
+                    examples, seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+                )
+            )
+        )
+    )
 
 
 if __name__ == "__main__":

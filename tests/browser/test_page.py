@@ -28,10 +28,20 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parents[2]
 HOST, BENCHMARK = "127.0.0.1", "sudoku_4x4"
 SWITCHES = (
-    *("headless=new", "no-sandbox", "disable-gpu", "disable-quic", "no-first-run", "disable-background-networking"),
+    *(
+        "headless=new",
+        "no-sandbox",
+        "disable-gpu",
+        "disable-quic",
+        "no-first-run",
+        "disable-background-networking",
+    ),
     *("disable-component-update", "disable-sync", "window-size=1500,1200"),
 )
-LOCATIONS = "{workspaceOrError {... on Workspace {locationEntries {locationOrLoadError {__typename ... on PythonError {message}}}}}}"
+LOCATIONS = (
+    "{workspaceOrError {... on Workspace {locationEntries {locationOrLoadError {__typename ... on "
+    "PythonError {message}}}}}}"
+)
 RUNS = "{runsOrError {... on Runs {results {runId status}}}}"
 T = TypeVar("T")
 
@@ -48,7 +58,12 @@ def _ask(port: int, query: str) -> dict[str, Any]:
     """The answer to a GraphQL query; empty where the server does not answer yet."""
     with closing(http.client.HTTPConnection(HOST, port, timeout=30)) as connection:
         try:
-            connection.request("POST", "/graphql", json.dumps({"query": query}), {"Content-Type": "application/json"})
+            connection.request(
+                "POST",
+                "/graphql",
+                json.dumps({"query": query}),
+                {"Content-Type": "application/json"},
+            )
             return json.loads(connection.getresponse().read())["data"]
         except ConnectionError:
             return {}
@@ -69,7 +84,8 @@ def _members(session: int) -> list[int]:
 
 @contextmanager
 def _server(home: Path) -> Generator[int]:
-    """``make ui`` on a free port with its own folders, once the code location is loaded; ended whatever happens."""
+    """``make ui`` on a free port with its own folders, once the code location is loaded; ended
+    whatever happens."""
     with socket.socket() as probe:
         probe.bind((HOST, 0))
         port: int = probe.getsockname()[1]
@@ -77,13 +93,17 @@ def _server(home: Path) -> Generator[int]:
     environment = {**os.environ, VARIABLE: str(home / "dagster"), DATA_VARIABLE: str(home / "data")}
     command = [sys.executable, "-m", "pipelines.ui", "--port", str(port)]
     with log.open("wb") as output:
-        server = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=output, stderr=output, start_new_session=True)
+        server = subprocess.Popen(
+            command, cwd=ROOT, env=environment, stdout=output, stderr=output, start_new_session=True
+        )
 
     def loaded() -> bool:
         assert server.poll() is None, f"the server ended at once:\n{log.read_text()}"
         entries = _ask(port, LOCATIONS).get("workspaceOrError", {}).get("locationEntries", [])
         state = [entry["locationOrLoadError"] or {} for entry in entries]
-        assert not any("message" in found for found in state), f"the code location does not load: {state}"
+        assert not any("message" in found for found in state), (
+            f"the code location does not load: {state}"
+        )
         return bool(state) and all(state)
 
     try:
@@ -94,7 +114,11 @@ def _server(home: Path) -> Generator[int]:
             os.killpg(server.pid, signal.SIGINT)
         try:
             server.wait(60)
-            _until(lambda: not _members(server.pid), f"every process of the server has ended; see {log}", 30)
+            _until(
+                lambda: not _members(server.pid),
+                f"every process of the server has ended; see {log}",
+                30,
+            )
         finally:
             for left in _members(server.pid):
                 with suppress(ProcessLookupError):
@@ -119,15 +143,22 @@ def _browser(home: Path) -> Generator["Chrome"]:
         except (AssertionError, WebDriverException) as error:
             picture = home / "failure.png"
             browser.save_screenshot(str(picture))
-            raise AssertionError(f"{getattr(error, 'msg', error)}; on {browser.current_url}, screenshot: {picture}") from error
+            raise AssertionError(
+                f"{getattr(error, 'msg', error)}; on {browser.current_url}, screenshot: {picture}"
+            ) from error
 
 
 @pytest.mark.browser
 def test_materialize_puzzles(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    missing = [name for name in ("selenium", "dagster_webserver") if importlib.util.find_spec(name) is None]
+    missing = [
+        name for name in ("selenium", "dagster_webserver") if importlib.util.find_spec(name) is None
+    ]
     missing += [name for name in ("chromium", "chromedriver") if shutil.which(name) is None]
     if missing:
-        pytest.skip(f"not installed: {', '.join(missing)} (pip install -e '.[ui,dev]'; apt install chromium chromium-driver)")
+        pytest.skip(
+            f"not installed: {', '.join(missing)} (pip install -e '.[ui,dev]'; apt install "
+            "chromium chromium-driver)"
+        )
     from selenium.webdriver.support.expected_conditions import visibility_of_element_located
     from selenium.webdriver.support.wait import WebDriverWait
 
@@ -139,11 +170,15 @@ def test_materialize_puzzles(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         url = f"http://{HOST}:{port}/assets/{BENCHMARK}/puzzles"
 
         def shown(xpath: str, what: str) -> Any:
-            return WebDriverWait(page, 120).until(visibility_of_element_located(("xpath", xpath)), f"not shown: {what}")
+            return WebDriverWait(page, 120).until(
+                visibility_of_element_located(("xpath", xpath)), f"not shown: {what}"
+            )
 
         page.get(url)
         shown("//*[text()='Never materialized']", "that nothing is there yet")
-        shown("//button[normalize-space()='Materialize' and not(@disabled)]", "the button Materialize").click()
+        shown(
+            "//button[normalize-space()='Materialize' and not(@disabled)]", "the button Materialize"
+        ).click()
 
         def finished() -> list[dict[str, str]]:
             runs = _ask(port, RUNS).get("runsOrError", {}).get("results", [])
@@ -152,16 +187,29 @@ def test_materialize_puzzles(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         run = _until(finished, f"the run has finished; see {tmp_path / 'server.log'}")[0]
         assert run["status"] == "SUCCESS", f"the run failed; see {tmp_path / 'server.log'}"
         # The page notices by itself ...
-        shown(f"//a[contains(@href, '/runs/{run['runId']}') and contains(., 'ago')]", "the materialization")
+        shown(
+            f"//a[contains(@href, '/runs/{run['runId']}') and contains(., 'ago')]",
+            "the materialization",
+        )
 
-        # ... but not the metadata of a first materialization: Dagster's page asks for those when it is opened.
+        # ... but not the metadata of a first materialization: Dagster's page asks for those when it
+        # is opened.
         page.get(url)
         for split, count in (("train", source.train), ("test", source.test)):
-            shown(f"//tr[td[1][normalize-space()='{split}']]/td[last()][normalize-space()='{count}']", f"{split} {count}")
-        shown("//tr[td[1][normalize-space()='sample']]//a[contains(., 'Show Markdown')]", "the link to the picture").click()
+            shown(
+                f"//tr[td[1][normalize-space()='{split}']]/td[last()][normalize-space()='{count}']",
+                f"{split} {count}",
+            )
+        shown(
+            "//tr[td[1][normalize-space()='sample']]//a[contains(., 'Show Markdown')]",
+            "the link to the picture",
+        ).click()
         picture = shown("//img[@alt='puzzles and answers']", "the picture of puzzles")
         assert picture.get_property("naturalWidth") > 300, "the browser could not read the picture"
 
         page.get(f"{url}?view=checks")
         for check in checks_of(BENCHMARKS["sudoku_4x4"], "puzzles"):
-            shown(f"//*[@title='{check}']/following-sibling::*[normalize-space()='Succeeded']", f"check {check}, passed")
+            shown(
+                f"//*[@title='{check}']/following-sibling::*[normalize-space()='Succeeded']",
+                f"check {check}, passed",
+            )

@@ -9,15 +9,16 @@ import polars as pl
 import pytest
 
 from assets.benchmarks import GeneratedSudoku
-from assets.datasets import write_dataset
-from assets.kinds import Kind, kind_of
-from assets.sudoku import generated_puzzles
+from assets.data.datasets import write_dataset
+from assets.families.family import Kind, kind_of
+from assets.families.sudoku import generated_puzzles
 from storage.layout import Layout
 from tests.faults.helpers import Child
-from trm_model.recipe import Recipe, Size
-from trm_model.run import RunSpec
-from trm_model.training import Execution
-from trm_model.variant import Variant
+from trm_model.model.size import Size
+from trm_model.model.variant import Variant
+from trm_model.training.execution import Execution
+from trm_model.training.recipe import Recipe
+from trm_model.training.run import RunSpec
 
 STEPS = 600
 ENTRY = GeneratedSudoku(digits=4, train=60, test=10, extra_clues=(1, 5))
@@ -43,7 +44,13 @@ def new_run(puzzles: pl.DataFrame, kind: Kind, tmp_path_factory: pytest.TempPath
     """Makes a given folder one of a training that takes seconds; always the same training."""
     layout = Layout(tmp_path_factory.mktemp("store"))
     data, version = write_dataset(layout, "tiny", puzzles, kind, augmentations=3, seed=0)
-    recipe = Recipe(size=Size(width=16, heads=2, prefix=2, puzzle_width=16), steps=STEPS, batch_size=8, learning_rate=1e-3, warmup_steps=50)
+    recipe = Recipe(
+        size=Size(width=16, heads=2, prefix=2, puzzle_width=16),
+        steps=STEPS,
+        batch_size=8,
+        learning_rate=1e-3,
+        warmup_steps=50,
+    )
     spec = RunSpec(
         benchmark="tiny",
         variant_name="tiny",
@@ -68,7 +75,7 @@ def reference(new_run: NewRun, tmp_path_factory: pytest.TempPathFactory) -> Path
     """The run folder of that training, undisturbed."""
     folder = tmp_path_factory.mktemp("reference")
     run = new_run(folder / "run")
-    child = Child(["-m", "trm_model.train", str(run)], folder / "output", {})
+    child = Child(["-m", "trm_model.training.process", str(run)], folder / "output", {})
     try:
         assert child.wait() == 0, child.stderr
     finally:
@@ -95,7 +102,11 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of 4 MB."""
     disk = tmp_path / "disk"
     disk.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(disk)], capture_output=True, text=True)
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(disk)],
+        capture_output=True,
+        text=True,
+    )
     if mounted.returncode:
         pytest.skip(f"cannot mount a small file system: {mounted.stderr.strip()}")
     yield disk

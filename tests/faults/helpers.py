@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from storage.manifest import verify_manifest
-from trm_model.checkpoint import FOLDER, saved
-from trm_model.run import RunSpec
-from trm_model.training import METRICS
+from trm_model.training.checkpoint import FOLDER, saved
+from trm_model.training.loop import METRICS
+from trm_model.training.run import RunSpec
 
 REPOSITORY = Path(__file__).parents[2]
 TIMINGS = ("wall_seconds", "examples_per_second")
@@ -29,7 +29,8 @@ def until(condition: Callable[[], object], what: str, seconds: float = 60.0) -> 
 
 
 class Child:
-    """``python ARGUMENTS`` in a session of its own, one thread for torch; standard output and error go to files in ``folder``."""
+    """``python ARGUMENTS`` in a session of its own, one thread for torch; standard output and error
+    go to files in ``folder``."""
 
     def __init__(self, arguments: Sequence[str], folder: Path, env: Mapping[str, str]) -> None:
         folder.mkdir()
@@ -61,7 +62,10 @@ class Child:
 
     def kill(self) -> None:
         """SIGKILL this process alone."""
-        assert self.running, f"ended with {self.process.returncode} before it could be killed:\n{self.stdout}\n{self.stderr}"
+        assert self.running, (
+            f"ended with {self.process.returncode} before it could be "
+            f"killed:\n{self.stdout}\n{self.stderr}"
+        )
         self.process.kill()
         assert self.wait() == -signal.SIGKILL
 
@@ -98,9 +102,19 @@ def assert_same_training(run: Path, reference: Path) -> None:
     assert ours.name == theirs.name == f"step-{RunSpec.read(reference).recipe.steps:08d}"
     verify_manifest(ours)
     parts = sorted(path.name for path in theirs.glob("*.safetensors"))
-    assert parts == ["average.safetensors", "carry.safetensors", "optimizer.safetensors", "weights.safetensors"]
-    assert [part for part in parts if (ours / part).read_bytes() != (theirs / part).read_bytes()] == []
-    untimed = [[{name: row[name] for name in row if name not in TIMINGS} for row in rows(path)] for path in (run, reference)]
+    assert parts == [
+        "average.safetensors",
+        "carry.safetensors",
+        "optimizer.safetensors",
+        "weights.safetensors",
+    ]
+    assert [
+        part for part in parts if (ours / part).read_bytes() != (theirs / part).read_bytes()
+    ] == []
+    untimed = [
+        [{name: row[name] for name in row if name not in TIMINGS} for row in rows(path)]
+        for path in (run, reference)
+    ]
     assert untimed[0] == untimed[1]
     assert temporary(run / FOLDER) == []
 
@@ -114,6 +128,6 @@ def trainers(text: str) -> list[int]:
                 command = (folder / "cmdline").read_bytes().decode().split("\0")
             except OSError:  # it has ended meanwhile
                 continue
-            if "trm_model.train" in command and any(text in word for word in command):
+            if "trm_model.training.process" in command and any(text in word for word in command):
                 found.append(int(folder.name))
     return found

@@ -1,4 +1,5 @@
-"""Every kind of bad input we know, one table: each is refused in one line that names the file, what was expected and the remedy."""
+"""Every kind of bad input we know, one table: each is refused in one line that names the file, what
+was expected and the remedy."""
 
 import copy
 import gzip
@@ -21,42 +22,53 @@ import zarr
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from assets.arc_files import read_arc
 from assets.benchmarks import BENCHMARKS
 from assets.common import ArcFilesConfig, FileConfig
-from assets.datasets import materialize_puzzles
-from assets.maze_csv import read_maze_csv
-from assets.sources import SourceError
-from assets.sudoku import columns
-from assets.sudoku_csv import read_sudoku_csv
+from assets.data.datasets import materialize_puzzles
+from assets.data.puzzle_files import SourceError
+from assets.families.arc_files import read_arc
+from assets.families.maze_csv import read_maze_csv
+from assets.families.sudoku import SudokuPuzzles, columns
+from assets.families.sudoku_csv import read_sudoku_csv
 from storage.build import Build
-from storage.examples import Examples, LazyExamples, map_shards, read_examples, write_examples, write_plan
+from storage.examples import (
+    Examples,
+    LazyExamples,
+    map_shards,
+    read_examples,
+    write_examples,
+    write_plan,
+)
 from storage.layout import Layout
 from storage.manifest import CorruptDataError, verify_manifest, write_manifest
 from storage.shards import read_shards, write_shards
-from storage.tables import SudokuPuzzles, TableError, read_file, read_metadata, write_file
-from tests.trm_model.recipes import tiny_spec
-from tests.trm_model.test_arc import random_task
-from trm_model import checkpoint as checkpoints
-from trm_model.checkpoint import Checkpoint, Progress
-from trm_model.puzzles import maze, sudoku
-from trm_model.puzzles.arc import from_task
-from trm_model.puzzles.arc_examples import make_examples
-from trm_model.puzzles.sources import open_source, plan_of
-from trm_model.puzzles.sudoku_examples import SudokuExamples
-from trm_model.run import RunSpec
-from trm_model.training import _keep_rows  # pyright: ignore[reportPrivateUsage]
-from trm_model.variant import ConfigurationError
+from storage.tables import TableError, read_file, read_metadata, write_file
+from tests.trm_model.puzzles.test_arc import random_task
+from tests.trm_model.training.recipes import tiny_spec
+from trm_model.errors import ConfigurationError
+from trm_model.puzzles.arc.examples import make_examples
+from trm_model.puzzles.arc.tasks import from_task
+from trm_model.puzzles.maze import grids as maze
+from trm_model.puzzles.plans import open_source, plan_of
+from trm_model.puzzles.sudoku import grids as sudoku
+from trm_model.puzzles.sudoku.examples import SudokuExamples
+from trm_model.training import checkpoint as checkpoints
+from trm_model.training.checkpoint import Checkpoint, Progress
+from trm_model.training.loop import _keep_rows
+from trm_model.training.run import RunSpec
 
 Damage = Callable[[Path], object]
-REMEDY = re.compile(r"[;)] ?(or )?(mend|remove|give|fetch|write|rename|add|save|materialize|compress)\b")
+REMEDY = re.compile(
+    r"[;)] ?(or )?(mend|remove|give|fetch|write|rename|add|save|materialize|compress)\b"
+)
 
 
 @dataclass(frozen=True)
 class Container:
     """A kind of file or folder.
 
-    :param read: reads the good one that ``make`` writes into a folder; raises ``error`` for a bad one.
+    :param read: reads the good one that ``make`` writes into a folder; raises ``error`` for a bad
+        one.
     """
 
     error: type[Exception]
@@ -77,13 +89,26 @@ def csv_text(rows: list[list[str]]) -> str:
     return "\n".join([HEADER, *(",".join(row) for row in rows)]) + "\n"
 
 
-SUDOKU_ROWS = [["made", sudoku.to_text(p), sudoku.to_text(a), "0"] for p, a in zip(MADE.puzzles, MADE.answers, strict=True)]
-MAZE_ROWS = [["made", maze.to_text(q), maze.to_text(a), "0"] for q, a in zip(MAZES.inputs, MAZES.labels, strict=True)]
+SUDOKU_ROWS = [
+    ["made", sudoku.to_text(p), sudoku.to_text(a), "0"]
+    for p, a in zip(MADE.puzzles, MADE.answers, strict=True)
+]
+MAZE_ROWS = [
+    ["made", maze.to_text(q), maze.to_text(a), "0"]
+    for q, a in zip(MAZES.inputs, MAZES.labels, strict=True)
+]
 
 
-def kaggle(folder: Path, change: Callable[[dict[str, Any], dict[str, Any]], object] = lambda _challenges, _solutions: None) -> None:
+def kaggle(
+    folder: Path,
+    change: Callable[[dict[str, Any], dict[str, Any]], object] = lambda _challenges, _solutions: (
+        None
+    ),
+) -> None:
     challenges = copy.deepcopy(GOOD_ARC)
-    solutions = {name: [pair.pop("output") for pair in task["test"]] for name, task in challenges.items()}
+    solutions = {
+        name: [pair.pop("output") for pair in task["test"]] for name, task in challenges.items()
+    }
     change(challenges, solutions)
     for name, value in (("challenges", challenges), ("solutions", solutions)):
         (folder / f"a_{name}.json").write_text(json.dumps(value))
@@ -127,7 +152,9 @@ def write_tar(folder: Path) -> None:
 def write_puzzles(folder: Path) -> None:
     forms = ["made"] * len(MADE.puzzles)
     frame = columns(MADE.puzzles, MADE.answers, MADE.difficulty, MADE.forms, forms).with_columns(
-        split=pl.lit("train"), puzzle=pl.int_range(pl.len()), name=pl.int_range(pl.len()).cast(pl.String)
+        split=pl.lit("train"),
+        puzzle=pl.int_range(pl.len()),
+        name=pl.int_range(pl.len()).cast(pl.String),
     )
     write_file(folder / "x.parquet", SudokuPuzzles, frame, metadata={"sources": "{}"})
 
@@ -141,46 +168,84 @@ def write_files(folder: Path) -> None:
 
 def write_checkpoint(folder: Path) -> None:
     tensors = {"w": torch.arange(6.0).reshape(2, 3)}
-    checkpoints.save(folder, Checkpoint(tensors, tensors, tensors, tensors, Progress(3, totals=(1.0, 2.0), wall_seconds=2.0)))
+    checkpoints.save(
+        folder,
+        Checkpoint(
+            tensors, tensors, tensors, tensors, Progress(3, totals=(1.0, 2.0), wall_seconds=2.0)
+        ),
+    )
 
 
 CONTAINERS = {
     "sudoku csv": Container(
-        SourceError, lambda f: (f / "x.csv").write_text(csv_text(SUDOKU_ROWS)), lambda f: read_sudoku_csv(str(f / "x.csv"), 4)
+        SourceError,
+        lambda f: (f / "x.csv").write_text(csv_text(SUDOKU_ROWS)),
+        lambda f: read_sudoku_csv(str(f / "x.csv"), 4),
     ),
-    "maze csv": Container(SourceError, lambda f: (f / "x.csv").write_text(csv_text(MAZE_ROWS)), lambda f: read_maze_csv(str(f / "x.csv"))),
-    "arc json": Container(SourceError, lambda f: (f / "x.json").write_text(json.dumps(GOOD_ARC)), lambda f: read_arc(str(f / "x.json"))),
+    "maze csv": Container(
+        SourceError,
+        lambda f: (f / "x.csv").write_text(csv_text(MAZE_ROWS)),
+        lambda f: read_maze_csv(str(f / "x.csv")),
+    ),
+    "arc json": Container(
+        SourceError,
+        lambda f: (f / "x.json").write_text(json.dumps(GOOD_ARC)),
+        lambda f: read_arc(str(f / "x.json")),
+    ),
     "arc task": Container(
-        SourceError, lambda f: (f / "x.json").write_text(json.dumps(GOOD_ARC["one"])), lambda f: read_arc(str(f / "x.json"))
+        SourceError,
+        lambda f: (f / "x.json").write_text(json.dumps(GOOD_ARC["one"])),
+        lambda f: read_arc(str(f / "x.json")),
     ),
     "arc kaggle": Container(SourceError, kaggle, lambda f: read_arc(str(f / "a_challenges.json"))),
     "arc folder": Container(SourceError, task_folder, lambda f: read_arc(str(f / "tasks"))),
     "sudoku csv gzip": Container(
         SourceError,
-        lambda f: (f / "x.csv.gz").write_bytes(gzip.compress(csv_text(SUDOKU_ROWS).encode(), mtime=0)),
+        lambda f: (f / "x.csv.gz").write_bytes(
+            gzip.compress(csv_text(SUDOKU_ROWS).encode(), mtime=0)
+        ),
         lambda f: read_sudoku_csv(str(f / "x.csv.gz"), 4),
     ),
     "maze csv gzip": Container(
         SourceError,
-        lambda f: (f / "x.csv.gz").write_bytes(gzip.compress(csv_text(MAZE_ROWS).encode(), mtime=0)),
+        lambda f: (f / "x.csv.gz").write_bytes(
+            gzip.compress(csv_text(MAZE_ROWS).encode(), mtime=0)
+        ),
         lambda f: read_maze_csv(str(f / "x.csv.gz")),
     ),
     "arc json gzip": Container(
         SourceError,
-        lambda f: (f / "x.json.gz").write_bytes(gzip.compress(json.dumps(GOOD_ARC).encode(), mtime=0)),
+        lambda f: (f / "x.json.gz").write_bytes(
+            gzip.compress(json.dumps(GOOD_ARC).encode(), mtime=0)
+        ),
         lambda f: read_arc(str(f / "x.json.gz")),
     ),
     "zarr": Container(CorruptDataError, write_stored, read_all),
-    "zarr sudoku plan": Container(CorruptDataError, lambda f: write_plan(f / "x.zarr", SUDOKU, plan_of(SUDOKU)), read_planned),
-    "zarr maze plan": Container(CorruptDataError, lambda f: write_plan(f / "x.zarr", MAZE, plan_of(MAZE)), read_planned),
-    "zarr arc plan": Container(CorruptDataError, lambda f: write_plan(f / "x.zarr", ARC, plan_of(ARC)), read_planned),
+    "zarr sudoku plan": Container(
+        CorruptDataError, lambda f: write_plan(f / "x.zarr", SUDOKU, plan_of(SUDOKU)), read_planned
+    ),
+    "zarr maze plan": Container(
+        CorruptDataError, lambda f: write_plan(f / "x.zarr", MAZE, plan_of(MAZE)), read_planned
+    ),
+    "zarr arc plan": Container(
+        CorruptDataError, lambda f: write_plan(f / "x.zarr", ARC, plan_of(ARC)), read_planned
+    ),
     "tar": Container(CorruptDataError, write_tar, lambda f: read_shards(str(f / "tar"))),
     "manifest": Container(CorruptDataError, write_files, lambda f: verify_manifest(f / "files")),
     "parquet": Container(
-        TableError, write_puzzles, lambda f: (read_file(f / "x.parquet", SudokuPuzzles), read_metadata(f / "x.parquet", "sources"))
+        TableError,
+        write_puzzles,
+        lambda f: (
+            read_file(f / "x.parquet", SudokuPuzzles),
+            read_metadata(f / "x.parquet", "sources"),
+        ),
     ),
     "run": Container(ConfigurationError, lambda f: tiny_spec(f, "0" * 64).write(f), RunSpec.read),
-    "checkpoint": Container(CorruptDataError, write_checkpoint, lambda f: checkpoints.load(f / "checkpoints" / "step-00000003")),
+    "checkpoint": Container(
+        CorruptDataError,
+        write_checkpoint,
+        lambda f: checkpoints.load(f / "checkpoints" / "step-00000003"),
+    ),
 }
 
 
@@ -293,67 +358,219 @@ def one_clue_less(question: str) -> str:
 
 
 def other_sudoku(row: int) -> str:
-    p, a = sudoku.shuffle(MADE.puzzles[row : row + 1], MADE.answers[row : row + 1], np.array([9], np.uint64), sudoku.SHAPES[4])
+    p, a = sudoku.shuffle(
+        MADE.puzzles[row : row + 1],
+        MADE.answers[row : row + 1],
+        np.array([9], np.uint64),
+        sudoku.SHAPES[4],
+    )
     return f"again,{sudoku.to_text(p[0])},{sudoku.to_text(a[0])},0\n"
 
 
-for which, rows, more in (("sudoku csv", SUDOKU_ROWS, other_sudoku(4)), ("maze csv", MAZE_ROWS, ",".join(MAZE_ROWS[4]) + "\n")):
+for which, rows, more in (
+    ("sudoku csv", SUDOKU_ROWS, other_sudoku(4)),
+    ("maze csv", MAZE_ROWS, ",".join(MAZE_ROWS[4]) + "\n"),
+):
     good = csv_text(rows)
     binary = good.encode()
     for column in HEADER.split(","):
-        kind(which, f"no column {column}", to_bytes("x.csv", good.replace(column, "other", 1).encode()), f"no column {column!r}")
-        kind(which, f"column {column} twice", to_bytes("x.csv", good.replace("\n", f",{column}\n").encode()), f"column {column!r} twice")
-    kind(which, "no header", to_bytes("x.csv", good.partition("\n")[2].encode()), "no column 'source'")
-    kind(which, "other delimiter", to_bytes("x.csv", good.replace(",", ";").encode()), "no column 'source'")
-    kind(which, "line ends of the old Mac", to_bytes("x.csv", good.replace("\n", "\r").encode()), "no column 'rating'")
+        kind(
+            which,
+            f"no column {column}",
+            to_bytes("x.csv", good.replace(column, "other", 1).encode()),
+            f"no column {column!r}",
+        )
+        kind(
+            which,
+            f"column {column} twice",
+            to_bytes("x.csv", good.replace("\n", f",{column}\n").encode()),
+            f"column {column!r} twice",
+        )
+    kind(
+        which,
+        "no header",
+        to_bytes("x.csv", good.partition("\n")[2].encode()),
+        "no column 'source'",
+    )
+    kind(
+        which,
+        "other delimiter",
+        to_bytes("x.csv", good.replace(",", ";").encode()),
+        "no column 'source'",
+    )
+    kind(
+        which,
+        "line ends of the old Mac",
+        to_bytes("x.csv", good.replace("\n", "\r").encode()),
+        "no column 'rating'",
+    )
     kind(which, "empty", to_bytes("x.csv", b""), "the file is empty")
     kind(which, "blank lines only", to_bytes("x.csv", b"\n \n\n"), "the file is empty")
     kind(which, "header only", to_bytes("x.csv", f"{HEADER}\n".encode()), "a header but no rows")
-    kind(which, "binary", to_bytes("x.csv", bytes(range(256))), "not a text file (byte 0x80 at 128)")
-    kind(which, "a zero byte", to_bytes("x.csv", binary[:50] + b"\0" + binary[51:]), "a zero byte at 50")
-    kind(which, "Latin-1", to_bytes("x.csv", good.replace("made", "mäde", 1).encode("latin-1")), "not a text file (byte 0xe4")
+    kind(
+        which, "binary", to_bytes("x.csv", bytes(range(256))), "not a text file (byte 0x80 at 128)"
+    )
+    kind(
+        which,
+        "a zero byte",
+        to_bytes("x.csv", binary[:50] + b"\0" + binary[51:]),
+        "a zero byte at 50",
+    )
+    kind(
+        which,
+        "Latin-1",
+        to_bytes("x.csv", good.replace("made", "mäde", 1).encode("latin-1")),
+        "not a text file (byte 0xe4",
+    )
     kind(which, "UTF-16", to_bytes("x.csv", good.encode("utf-16")), "not a text file")
     kind(which, "an image", to_bytes("x.csv", b"\x89PNG\r\n\x1a\n" + bytes(64)), "not a text file")
-    kind(which, "a web page", to_bytes("x.csv", b"<!DOCTYPE html>\n<html></html>\n"), "no column 'source'")
+    kind(
+        which,
+        "a web page",
+        to_bytes("x.csv", b"<!DOCTYPE html>\n<html></html>\n"),
+        "no column 'source'",
+    )
     kind(which, "JSON", to_bytes("x.csv", json.dumps(GOOD_ARC).encode()), "no column 'source'")
     kind(which, "too few fields", to_bytes("x.csv", f"{good}made,12\n".encode()), "row 7 (line 8)")
-    kind(which, "too many fields", to_bytes("x.csv", f"{good}{','.join(rows[0])},5\n".encode()), "row 7 (line 8): 5 fields, expected 4")
-    kind(which, "an open quote", to_bytes("x.csv", good.replace("made", '"made', 1).encode()), "x.csv: ")
-    kind(which, "blank line between", to_bytes("x.csv", good.replace("\n", "\n\n", 2).encode()), "row 1 (line 2)")
-    kind(which, "the same row twice", to_bytes("x.csv", f"{good}{','.join(rows[1])}\n".encode()), "row 7 (line 8): the same")
-    kind(which, "equal up to symmetry", to_bytes("x.csv", (good + more).encode()), "row 7 (line 8): the same")
+    kind(
+        which,
+        "too many fields",
+        to_bytes("x.csv", f"{good}{','.join(rows[0])},5\n".encode()),
+        "row 7 (line 8): 5 fields, expected 4",
+    )
+    kind(
+        which,
+        "an open quote",
+        to_bytes("x.csv", good.replace("made", '"made', 1).encode()),
+        "x.csv: ",
+    )
+    kind(
+        which,
+        "blank line between",
+        to_bytes("x.csv", good.replace("\n", "\n\n", 2).encode()),
+        "row 1 (line 2)",
+    )
+    kind(
+        which,
+        "the same row twice",
+        to_bytes("x.csv", f"{good}{','.join(rows[1])}\n".encode()),
+        "row 7 (line 8): the same",
+    )
+    kind(
+        which,
+        "equal up to symmetry",
+        to_bytes("x.csv", (good + more).encode()),
+        "row 7 (line 8): the same",
+    )
     kind(which, "cut in a row", to_bytes("x.csv", binary[:-20]), "row 6 (line 7)")
     kind(which, "not there", remove("x.csv"), "cannot be read")
     kind(which, "a folder", into_folder("x.csv"), "cannot be read")
 
 for name, row, field, change, says in (
-    ("short question", 3, 1, lambda q: q[:-1], "row 4 (line 5): question has 15 characters, expected 16"),
+    (
+        "short question",
+        3,
+        1,
+        lambda q: q[:-1],
+        "row 4 (line 5): question has 15 characters, expected 16",
+    ),
     ("long question", 2, 1, lambda q: q + ".", "row 3 (line 4): question has 17 characters"),
     ("short answer", 0, 2, lambda a: a[1:], "row 1 (line 2): answer has 15 characters"),
     ("long answer", 5, 2, lambda a: a + "1", "row 6 (line 7): answer has 17 characters"),
     ("empty question", 1, 1, lambda _: "", "row 2 (line 3): question has 0 characters"),
     ("empty answer", 1, 2, lambda _: "", "row 2 (line 3): answer has 0 characters"),
-    ("letter in the question", 1, 1, lambda q: "x" + q[1:], "row 2 (line 3): question has 'x' at cell 1"),
-    ("digit too large", 1, 1, lambda q: q[:2] + "5" + q[3:], "row 2 (line 3): question has '5' at cell 3"),
+    (
+        "letter in the question",
+        1,
+        1,
+        lambda q: "x" + q[1:],
+        "row 2 (line 3): question has 'x' at cell 1",
+    ),
+    (
+        "digit too large",
+        1,
+        1,
+        lambda q: q[:2] + "5" + q[3:],
+        "row 2 (line 3): question has '5' at cell 3",
+    ),
     ("not ASCII", 1, 1, lambda q: "é" + q[2:], "row 2 (line 3): question has"),
     ("fullwidth digit", 1, 1, lambda q: "１" + q[3:], "row 2 (line 3): question has"),
-    ("blank inside", 2, 2, lambda a: a[:3] + " " + a[4:], "row 3 (line 4): answer has ' ' at cell 4"),
-    ("zero in the answer", 4, 2, lambda a: a[:10] + "0" + a[11:], "row 5 (line 6): answer has '0' at cell 11"),
-    ("blank in the answer", 4, 2, lambda a: "." + a[1:], "row 5 (line 6): answer has '.' at cell 1"),
+    (
+        "blank inside",
+        2,
+        2,
+        lambda a: a[:3] + " " + a[4:],
+        "row 3 (line 4): answer has ' ' at cell 4",
+    ),
+    (
+        "zero in the answer",
+        4,
+        2,
+        lambda a: a[:10] + "0" + a[11:],
+        "row 5 (line 6): answer has '0' at cell 11",
+    ),
+    (
+        "blank in the answer",
+        4,
+        2,
+        lambda a: "." + a[1:],
+        "row 5 (line 6): answer has '.' at cell 1",
+    ),
     ("not solved", 0, 2, lambda a: a[1] + a[1:], "row 1 (line 2): answer repeats a digit"),
-    ("another's answer", 2, 2, lambda _: SUDOKU_ROWS[0][2], "row 3 (line 4): answer contradicts a clue"),
-    ("several solutions", 5, 1, one_clue_less, "row 6 (line 7): the question has more than one solution"),
-    ("no clues", 3, 1, lambda _: "." * 16, "row 4 (line 5): the question has more than one solution"),
-    ("a quoted line break", 3, 1, lambda q: f'"{q[:4]}\n{q[4:]}"', "row 4 (line 5): question has 17 characters"),
+    (
+        "another's answer",
+        2,
+        2,
+        lambda _: SUDOKU_ROWS[0][2],
+        "row 3 (line 4): answer contradicts a clue",
+    ),
+    (
+        "several solutions",
+        5,
+        1,
+        one_clue_less,
+        "row 6 (line 7): the question has more than one solution",
+    ),
+    (
+        "no clues",
+        3,
+        1,
+        lambda _: "." * 16,
+        "row 4 (line 5): the question has more than one solution",
+    ),
+    (
+        "a quoted line break",
+        3,
+        1,
+        lambda q: f'"{q[:4]}\n{q[4:]}"',
+        "row 4 (line 5): question has 17 characters",
+    ),
 ):
     kind("sudoku csv", name, sudoku_row(row, field, change), says)
-kind("sudoku csv", "9 x 9 in place of 4 x 4", to_bytes("x.csv", csv_text([["a", "1" * 81, "1" * 81, "0"]]).encode()), "has 81 characters")
+kind(
+    "sudoku csv",
+    "9 x 9 in place of 4 x 4",
+    to_bytes("x.csv", csv_text([["a", "1" * 81, "1" * 81, "0"]]).encode()),
+    "has 81 characters",
+)
 
 for name, row, field, change, says in (
-    ("not square", 0, 1, lambda q: q[:-1], "row 1 (line 2): question has 35 characters, expected a square"),
+    (
+        "not square",
+        0,
+        1,
+        lambda q: q[:-1],
+        "row 1 (line 2): question has 35 characters, expected a square",
+    ),
     ("one cell", 0, 1, lambda _: "S", "row 1 (line 2): question has 1 characters"),
     ("too large", 0, 1, lambda _: "#" * 64 * 64, "row 1 (line 2): question has 4096 characters"),
-    ("another size", 3, 1, lambda q: q[:25], "row 4 (line 5): question has 25 characters, expected 36"),
+    (
+        "another size",
+        3,
+        1,
+        lambda q: q[:25],
+        "row 4 (line 5): question has 25 characters, expected 36",
+    ),
     ("long answer", 3, 2, lambda a: a + "#", "row 4 (line 5): answer has 37 characters"),
     ("empty question", 2, 1, lambda _: "", "row 3 (line 4): question has 0 characters"),
     ("empty answer", 2, 2, lambda _: "", "row 3 (line 4): answer has 0 characters"),
@@ -361,15 +578,69 @@ for name, row, field, change, says in (
     ("letter", 1, 1, lambda q: "x" + q[1:], "row 2 (line 3): question has 'x' at cell 1"),
     ("tab", 1, 1, lambda q: "\t" + q[1:], "row 2 (line 3): question has '\\t' at cell 1"),
     ("small letters", 1, 1, str.lower, "row 2 (line 3): question has 's'"),
-    ("path in the question", 1, 1, lambda q: swapped(q, " ", "o"), "row 2 (line 3): question has 'o'"),
-    ("two starts", 4, 1, lambda q: swapped(q, " ", "S"), "row 5 (line 6): question has not exactly one start S"),
-    ("two goals", 4, 1, lambda q: swapped(q, " ", "G"), "row 5 (line 6): question has not exactly one goal G"),
-    ("no start", 4, 1, lambda q: swapped(q, "S", "#"), "row 5 (line 6): question has not exactly one start S"),
-    ("no goal", 4, 1, lambda q: swapped(q, "G", "#"), "row 5 (line 6): question has not exactly one goal G"),
-    ("no goal in the answer", 4, 2, lambda a: swapped(a, "G", "o"), "row 5 (line 6): answer has not exactly one goal G"),
-    ("no start in the answer", 4, 2, lambda a: swapped(a, "S", "o"), "row 5 (line 6): answer has not exactly one start S"),
-    ("other walls", 2, 2, lambda a: swapped(a, "#", " "), "row 3 (line 4): answer differs from the question"),
-    ("path through a wall", 2, 2, lambda a: swapped(a, "#", "o"), "row 3 (line 4): answer differs from the question"),
+    (
+        "path in the question",
+        1,
+        1,
+        lambda q: swapped(q, " ", "o"),
+        "row 2 (line 3): question has 'o'",
+    ),
+    (
+        "two starts",
+        4,
+        1,
+        lambda q: swapped(q, " ", "S"),
+        "row 5 (line 6): question has not exactly one start S",
+    ),
+    (
+        "two goals",
+        4,
+        1,
+        lambda q: swapped(q, " ", "G"),
+        "row 5 (line 6): question has not exactly one goal G",
+    ),
+    (
+        "no start",
+        4,
+        1,
+        lambda q: swapped(q, "S", "#"),
+        "row 5 (line 6): question has not exactly one start S",
+    ),
+    (
+        "no goal",
+        4,
+        1,
+        lambda q: swapped(q, "G", "#"),
+        "row 5 (line 6): question has not exactly one goal G",
+    ),
+    (
+        "no goal in the answer",
+        4,
+        2,
+        lambda a: swapped(a, "G", "o"),
+        "row 5 (line 6): answer has not exactly one goal G",
+    ),
+    (
+        "no start in the answer",
+        4,
+        2,
+        lambda a: swapped(a, "S", "o"),
+        "row 5 (line 6): answer has not exactly one start S",
+    ),
+    (
+        "other walls",
+        2,
+        2,
+        lambda a: swapped(a, "#", " "),
+        "row 3 (line 4): answer differs from the question",
+    ),
+    (
+        "path through a wall",
+        2,
+        2,
+        lambda a: swapped(a, "#", "o"),
+        "row 3 (line 4): answer differs from the question",
+    ),
     ("gap in the path", 2, 2, lambda a: swapped(a, "o", " "), "row 3 (line 4): answer's o are not"),
     ("too many marks", 5, 2, lambda a: swapped(a, " ", "o"), "row 6 (line 7): answer's o are not"),
     ("no path", 5, 2, lambda a: a.replace("o", " "), "row 6 (line 7): answer's o are not"),
@@ -453,44 +724,128 @@ for name, change, says in (
     ("train empty", put("train", []), "task 'x': 'train' is an empty list"),
     ("test empty", put("test", []), "task 'x': 'test' is an empty list"),
     ("no output", without("test", 1, "output"), "task 'x': test pair 2 has no 'output'"),
-    ("bad colour", put("train", 0, "input", [[11]]), "task 'x': train pair 1: input: row 1, column 1 is 11"),
+    (
+        "bad colour",
+        put("train", 0, "input", [[11]]),
+        "task 'x': train pair 1: input: row 1, column 1 is 11",
+    ),
     ("test missing", without("test"), "task 'train' is a list of 3"),
 ):
     kind("arc task", name, on_json("x.json", change), says)
 for name, change, says in (
-    ("task without solutions", lambda _, s: s.pop("two"), "a_solutions.json: no list of solutions for task 'two'"),
-    ("solutions null", lambda _, s: s.update(two=None), "a_solutions.json: no list of solutions for task 'two'"),
+    (
+        "task without solutions",
+        lambda _, s: s.pop("two"),
+        "a_solutions.json: no list of solutions for task 'two'",
+    ),
+    (
+        "solutions null",
+        lambda _, s: s.update(two=None),
+        "a_solutions.json: no list of solutions for task 'two'",
+    ),
     ("too few", lambda _, s: s["two"].pop(), "a_solutions.json: task 'two' has 1 solutions"),
-    ("too many", lambda _, s: s["two"].append([[1]]), "a_solutions.json: task 'two' has 3 solutions"),
+    (
+        "too many",
+        lambda _, s: s["two"].append([[1]]),
+        "a_solutions.json: task 'two' has 3 solutions",
+    ),
     ("of another set", lambda c, _: c.pop("one"), "a_solutions.json: task 'one' is not in"),
-    ("bad grid", lambda _, s: s.update(one=[[[11]], [[1]]]), "task 'one': test pair 1: output: row 1, column 1 is 11"),
-    ("grid missing", lambda _, s: s.update(one=[None, [[1]]]), "task 'one': test pair 1: output: null"),
+    (
+        "bad grid",
+        lambda _, s: s.update(one=[[[11]], [[1]]]),
+        "task 'one': test pair 1: output: row 1, column 1 is 11",
+    ),
+    (
+        "grid missing",
+        lambda _, s: s.update(one=[None, [[1]]]),
+        "task 'one': test pair 1: output: null",
+    ),
     ("challenge without tests", lambda c, _: c["one"].pop("test"), "task 'one': 'test' is null"),
     ("challenge a list", lambda c, _: c.update(one=[]), "task 'one' is an empty list"),
-    ("challenge's pair a list", lambda c, _: c["one"].update(test=[[], []]), "task 'one': test pair 1 is an empty list"),
+    (
+        "challenge's pair a list",
+        lambda c, _: c["one"].update(test=[[], []]),
+        "task 'one': test pair 1 is an empty list",
+    ),
 ):
     kind("arc kaggle", name, lambda folder, change=change: kaggle(folder, change), says)
 kind("arc kaggle", "no solutions", remove("a_solutions.json"), "a_solutions.json: cannot be read")
-kind("arc kaggle", "solutions cut", on_bytes("a_solutions.json", lambda d: d[:40]), "a_solutions.json: not JSON")
-kind("arc kaggle", "solutions a list", to_bytes("a_solutions.json", b"[1]"), "a_solutions.json: a list at the top")
-kind("arc folder", "one file cut", on_bytes("tasks/two.json", lambda d: d[:40]), "two.json: not JSON")
-kind("arc folder", "one task bad", on_json("tasks/two.json", put("train", 0, "input", [[11]])), "two.json: task 'two': train pair 1")
-kind("arc folder", "task in two files", on_json("tasks/two.json", lambda v: (v.clear(), v.update(GOOD_ARC))), "task 'one' is in two files")
-kind("arc folder", "no tasks", lambda f: [path.unlink() for path in (f / "tasks").iterdir()], "no .json file")
-kind("arc folder", "a folder among the files", lambda f: (f / "tasks" / "three.json").mkdir(), "three.json: cannot be read")
+kind(
+    "arc kaggle",
+    "solutions cut",
+    on_bytes("a_solutions.json", lambda d: d[:40]),
+    "a_solutions.json: not JSON",
+)
+kind(
+    "arc kaggle",
+    "solutions a list",
+    to_bytes("a_solutions.json", b"[1]"),
+    "a_solutions.json: a list at the top",
+)
+kind(
+    "arc folder", "one file cut", on_bytes("tasks/two.json", lambda d: d[:40]), "two.json: not JSON"
+)
+kind(
+    "arc folder",
+    "one task bad",
+    on_json("tasks/two.json", put("train", 0, "input", [[11]])),
+    "two.json: task 'two': train pair 1",
+)
+kind(
+    "arc folder",
+    "task in two files",
+    on_json("tasks/two.json", lambda v: (v.clear(), v.update(GOOD_ARC))),
+    "task 'one' is in two files",
+)
+kind(
+    "arc folder",
+    "no tasks",
+    lambda f: [path.unlink() for path in (f / "tasks").iterdir()],
+    "no .json file",
+)
+kind(
+    "arc folder",
+    "a folder among the files",
+    lambda f: (f / "tasks" / "three.json").mkdir(),
+    "three.json: cannot be read",
+)
 
 # gzip
 
-for which, file in (("sudoku csv gzip", "x.csv.gz"), ("maze csv gzip", "x.csv.gz"), ("arc json gzip", "x.json.gz")):
+for which, file in (
+    ("sudoku csv gzip", "x.csv.gz"),
+    ("maze csv gzip", "x.csv.gz"),
+    ("arc json gzip", "x.json.gz"),
+):
     kind(which, "not gzip", to_bytes(file, b"source"), f"{file}: named .gz but not gzip")
     kind(which, "empty file", to_bytes(file, b""), f"{file}: named .gz but not gzip")
     kind(which, "header only", on_bytes(file, lambda d: d[:10]), f"{file}: broken gzip")
     kind(which, "cut", on_bytes(file, lambda d: d[:-20]), f"{file}: broken gzip")
     kind(which, "without its checksum", on_bytes(file, lambda d: d[:-8]), f"{file}: broken gzip")
-    kind(which, "other checksum", on_bytes(file, lambda d: flipped(d, -7)), f"{file}: broken gzip (CRC check failed")
-    kind(which, "other length", on_bytes(file, lambda d: flipped(d, -2)), f"{file}: broken gzip (Incorrect length")
-    kind(which, "damaged", on_bytes(file, lambda d: d[:60] + b"????" + d[64:]), f"{file}: broken gzip")
-    kind(which, "unknown method", on_bytes(file, lambda d: d[:2] + b"\x07" + d[3:]), f"{file}: broken gzip (Unknown compression")
+    kind(
+        which,
+        "other checksum",
+        on_bytes(file, lambda d: flipped(d, -7)),
+        f"{file}: broken gzip (CRC check failed",
+    )
+    kind(
+        which,
+        "other length",
+        on_bytes(file, lambda d: flipped(d, -2)),
+        f"{file}: broken gzip (Incorrect length",
+    )
+    kind(
+        which,
+        "damaged",
+        on_bytes(file, lambda d: d[:60] + b"????" + d[64:]),
+        f"{file}: broken gzip",
+    )
+    kind(
+        which,
+        "unknown method",
+        on_bytes(file, lambda d: d[:2] + b"\x07" + d[3:]),
+        f"{file}: broken gzip (Unknown compression",
+    )
     kind(which, "rest behind", on_bytes(file, lambda d: d + b"rest"), f"{file}: broken gzip")
     kind(which, "packed twice", on_bytes(file, gzip.compress), file)
     kind(which, "nothing packed", to_bytes(file, gzip.compress(b"")), file)
@@ -508,7 +863,12 @@ def overwrite(name: str, change: Callable[[Any], Any]) -> Damage:
         group = zarr.open_group(folder / "x.zarr", mode="a")
         values = np.asarray(change(np.asarray(group[name][...])))  # type: ignore[index]
         array = group.create_array(
-            name, shape=values.shape, dtype=values.dtype, chunks=values.shape, overwrite=True, config={"write_empty_chunks": True}
+            name,
+            shape=values.shape,
+            dtype=values.dtype,
+            chunks=values.shape,
+            overwrite=True,
+            config={"write_empty_chunks": True},
         )
         array[...] = values
 
@@ -527,7 +887,9 @@ def attribute(*path: Any) -> Damage:
 
 for which in (STORED, PLANS[0]):
     kind(which, "not there", remove("x.zarr"), "x.zarr: ")
-    kind(which, "a file", lambda f: (remove("x.zarr")(f), (f / "x.zarr").write_text("x")), "x.zarr: ")
+    kind(
+        which, "a file", lambda f: (remove("x.zarr")(f), (f / "x.zarr").write_text("x")), "x.zarr: "
+    )
     kind(which, "no metadata", remove(META), "x.zarr: ")
     kind(which, "metadata empty", to_bytes(META, b""), "x.zarr: ")
     kind(which, "metadata cut", on_bytes(META, lambda d: d[:100]), "x.zarr: ")
@@ -536,7 +898,12 @@ for which in (STORED, PLANS[0]):
     kind(which, "metadata an empty object", to_bytes(META, b"{}"), "x.zarr: ")
     kind(which, "metadata too deep", to_bytes(META, b"[" * 100_000), "x.zarr: ")
     kind(which, "metadata a folder", into_folder(META), "x.zarr: ")
-    kind(which, "an array's metadata", lambda f: shutil.copy(f / "x.zarr/puzzle_ids/zarr.json", f / META), "x.zarr: ")
+    kind(
+        which,
+        "an array's metadata",
+        lambda f: shutil.copy(f / "x.zarr/puzzle_ids/zarr.json", f / META),
+        "x.zarr: ",
+    )
     kind(which, "no attributes", on_json(META, without("attributes")), "no 'writer_version'")
     kind(which, "attributes a list", on_json(META, put("attributes", [])), "x.zarr: ")
     kind(which, "zarr version unknown", on_json(META, put("zarr_format", "x")), "x.zarr: ")
@@ -545,7 +912,12 @@ for which in (STORED, PLANS[0]):
     kind(which, "no plan entry", on_json(META, without("attributes", "plan")), "no 'plan'")
     kind(which, "header a list", attribute("header", []), "x.zarr: ")
     kind(which, "header null", attribute("header", None), "x.zarr: ")
-    kind(which, "header without grid", on_json(META, without("attributes", "header", "grid")), "no 'grid'")
+    kind(
+        which,
+        "header without grid",
+        on_json(META, without("attributes", "header", "grid")),
+        "no 'grid'",
+    )
     kind(which, "header with more", attribute("header", "colour", 1), "'colour'")
     for field, value in (
         ("vocabulary", "abc"), ("vocabulary", []), ("vocabulary", [1, 2]), ("vocabulary", ["x"] * 300), ("grid", [4]), ("grid", [4, 4, 4]),
@@ -553,7 +925,12 @@ for which in (STORED, PLANS[0]):
         ("num_puzzle_ids", True), ("seed", "0"), ("seed", None), ("augmentations", -1), ("augmentations", 1.5), ("sources", []),
         ("sources", {"a": 1}),
     ):  # fmt: skip
-        kind(which, f"{field} {str(value)[:20]}", attribute("header", field, value), f"header's {field} is")
+        kind(
+            which,
+            f"{field} {str(value)[:20]}",
+            attribute("header", field, value),
+            f"header's {field} is",
+        )
     kind(which, "vocabulary a number", attribute("header", "vocabulary", 5), "x.zarr: ")
     kind(which, "another grid", attribute("header", "grid", [3, 3]), "x.zarr")
     for name, text in (
@@ -568,79 +945,305 @@ for which in (STORED, PLANS[0]):
         kind(which, f"no {name}", remove(where), f"{where}: ")
         kind(which, f"{name} without metadata", remove(f"{where}/zarr.json"), f"{where}: ")
         kind(which, f"{name} with bad metadata", to_bytes(f"{where}/zarr.json", b"{"), f"{where}: ")
-        kind(which, f"{name} without its chunk", remove(f"{where}/c/0"), f"{where}: only 0 of 1 chunks are there")
-        kind(which, f"{name} with a cut chunk", on_bytes(f"{where}/c/0", lambda d: d[:-3]), f"{where}: ")
+        kind(
+            which,
+            f"{name} without its chunk",
+            remove(f"{where}/c/0"),
+            f"{where}: only 0 of 1 chunks are there",
+        )
+        kind(
+            which,
+            f"{name} with a cut chunk",
+            on_bytes(f"{where}/c/0", lambda d: d[:-3]),
+            f"{where}: ",
+        )
         kind(which, f"{name} with an empty chunk", to_bytes(f"{where}/c/0", b""), f"{where}: ")
-        kind(which, f"{name} with a flipped byte", on_bytes(f"{where}/c/0", lambda d: flipped(d, 20)), f"{where}: ")
-        kind(which, f"{name} of floats", overwrite(name, lambda v: v.astype(float)), f"{name} is float64")
-        kind(which, f"{name} with two axes", overwrite(name, lambda v: v[:, None]), f"{name} is int", ", 1], not")
-        kind(which, f"{name} too long", overwrite(name, lambda v: np.r_[v, v[-1] + 1].astype(v.dtype)), "x.zarr")
-        kind(which, f"{name} of huge shape", on_json(f"{where}/zarr.json", put("shape", [10**15])), f"{where}: ")
-        kind(which, f"{name} of negative shape", on_json(f"{where}/zarr.json", put("shape", [-1])), f"{where}: ")
-        kind(which, f"{name} of unknown type", on_json(f"{where}/zarr.json", put("data_type", "int7")), f"{where}: ")
-        kind(which, f"{name} with unknown codec", on_json(f"{where}/zarr.json", put("codecs", [{"name": "zip"}])), f"{where}: ")
+        kind(
+            which,
+            f"{name} with a flipped byte",
+            on_bytes(f"{where}/c/0", lambda d: flipped(d, 20)),
+            f"{where}: ",
+        )
+        kind(
+            which,
+            f"{name} of floats",
+            overwrite(name, lambda v: v.astype(float)),
+            f"{name} is float64",
+        )
+        kind(
+            which,
+            f"{name} with two axes",
+            overwrite(name, lambda v: v[:, None]),
+            f"{name} is int",
+            ", 1], not",
+        )
+        kind(
+            which,
+            f"{name} too long",
+            overwrite(name, lambda v: np.r_[v, v[-1] + 1].astype(v.dtype)),
+            "x.zarr",
+        )
+        kind(
+            which,
+            f"{name} of huge shape",
+            on_json(f"{where}/zarr.json", put("shape", [10**15])),
+            f"{where}: ",
+        )
+        kind(
+            which,
+            f"{name} of negative shape",
+            on_json(f"{where}/zarr.json", put("shape", [-1])),
+            f"{where}: ",
+        )
+        kind(
+            which,
+            f"{name} of unknown type",
+            on_json(f"{where}/zarr.json", put("data_type", "int7")),
+            f"{where}: ",
+        )
+        kind(
+            which,
+            f"{name} with unknown codec",
+            on_json(f"{where}/zarr.json", put("codecs", [{"name": "zip"}])),
+            f"{where}: ",
+        )
     for name in ("example_offsets", "group_offsets"):
         kind(which, f"{name} from 1", overwrite(name, lambda v: v + 1), f"{name} starts with [1")
-        kind(which, f"{name} falling", overwrite(name, lambda v: changed(v, 2, 0)), f"{name} goes from")
+        kind(
+            which,
+            f"{name} falling",
+            overwrite(name, lambda v: changed(v, 2, 0)),
+            f"{name} goes from",
+        )
         kind(which, f"{name} negative", overwrite(name, lambda v: -v), f"{name} goes from")
         kind(which, f"{name} empty", overwrite(name, lambda v: v[:0]), f"{name} starts with []")
-        kind(which, f"{name} with an empty part", overwrite(name, lambda v: changed(v, 2, v[1])), f"{name} goes from")
-    kind(which, "puzzle id too large", overwrite("puzzle_ids", lambda v: changed(v, 0, 7)), "puzzle_ids of 0..7, not within 0..0")
-    kind(which, "puzzle id negative", overwrite("puzzle_ids", lambda v: changed(v, 0, -1)), "puzzle_ids of -1..0")
-    kind(which, "puzzle ids of 64 bits", overwrite("puzzle_ids", lambda v: v.astype(np.int64)), "puzzle_ids is int64")
-    kind(which, "groups of more puzzles", overwrite("group_offsets", lambda v: changed(v, -1, v[-1] + 5)), "not equal numbers of puzzles")
+        kind(
+            which,
+            f"{name} with an empty part",
+            overwrite(name, lambda v: changed(v, 2, v[1])),
+            f"{name} goes from",
+        )
+    kind(
+        which,
+        "puzzle id too large",
+        overwrite("puzzle_ids", lambda v: changed(v, 0, 7)),
+        "puzzle_ids of 0..7, not within 0..0",
+    )
+    kind(
+        which,
+        "puzzle id negative",
+        overwrite("puzzle_ids", lambda v: changed(v, 0, -1)),
+        "puzzle_ids of -1..0",
+    )
+    kind(
+        which,
+        "puzzle ids of 64 bits",
+        overwrite("puzzle_ids", lambda v: v.astype(np.int64)),
+        "puzzle_ids is int64",
+    )
+    kind(
+        which,
+        "groups of more puzzles",
+        overwrite("group_offsets", lambda v: changed(v, -1, v[-1] + 5)),
+        "not equal numbers of puzzles",
+    )
 
 for name in ("inputs", "labels"):
     where = f"x.zarr/{name}"
     kind(STORED, f"no {name}", remove(where), f"{where}: ")
     kind(STORED, f"{name} without metadata", remove(f"{where}/zarr.json"), f"{where}: ")
-    kind(STORED, f"{name} with cut metadata", on_bytes(f"{where}/zarr.json", lambda d: d[:99]), f"{where}: ")
-    kind(STORED, f"{name} without a shard", remove(f"{where}/c/0/0"), f"{where}: only 0 of 1 chunks are there")
+    kind(
+        STORED,
+        f"{name} with cut metadata",
+        on_bytes(f"{where}/zarr.json", lambda d: d[:99]),
+        f"{where}: ",
+    )
+    kind(
+        STORED,
+        f"{name} without a shard",
+        remove(f"{where}/c/0/0"),
+        f"{where}: only 0 of 1 chunks are there",
+    )
     kind(STORED, f"{name} with an empty shard", to_bytes(f"{where}/c/0/0", b""), f"{where}: ")
-    kind(STORED, f"{name} with a cut shard", on_bytes(f"{where}/c/0/0", lambda d: d[:-10]), f"{where}: ")
-    kind(STORED, f"{name} with half a shard", on_bytes(f"{where}/c/0/0", lambda d: d[: len(d) // 2]), f"{where}: ")
-    kind(STORED, f"{name} with a flipped byte", on_bytes(f"{where}/c/0/0", lambda d: flipped(d, 30)), f"{where}: ")
-    kind(STORED, f"{name} with a damaged index", on_bytes(f"{where}/c/0/0", lambda d: flipped(d, -6)), f"{where}: ")
-    kind(STORED, f"{name} with zeros", on_bytes(f"{where}/c/0/0", lambda d: bytes(len(d))), f"{where}: ")
-    kind(STORED, f"{name} not sharded", overwrite(name, lambda v: v), f"{where}: uint8", "not sharded")
-    kind(STORED, f"{name} of 32 bits", overwrite(name, lambda v: v.astype(np.int32)), f"{where}: int32")
-    kind(STORED, f"{name} of fewer examples", on_json(f"{where}/zarr.json", put("shape", [5, 16])), "x.zarr/")
-    kind(STORED, f"{name} of longer examples", on_json(f"{where}/zarr.json", put("shape", [24, 17])), f"{where}: ")
-    kind(STORED, f"{name} as text", on_json(f"{where}/zarr.json", put("shape", "many")), f"{where}: ")
-kind(STORED, "a token past the vocabulary", attribute("header", "vocabulary", ["pad", "a"]), "x.zarr: inputs has token")
-kind(STORED, "fewer examples than offsets", overwrite("example_offsets", lambda v: changed(v, -1, v[-1] + 9)), "x.zarr/inputs: uint8")
+    kind(
+        STORED,
+        f"{name} with a cut shard",
+        on_bytes(f"{where}/c/0/0", lambda d: d[:-10]),
+        f"{where}: ",
+    )
+    kind(
+        STORED,
+        f"{name} with half a shard",
+        on_bytes(f"{where}/c/0/0", lambda d: d[: len(d) // 2]),
+        f"{where}: ",
+    )
+    kind(
+        STORED,
+        f"{name} with a flipped byte",
+        on_bytes(f"{where}/c/0/0", lambda d: flipped(d, 30)),
+        f"{where}: ",
+    )
+    kind(
+        STORED,
+        f"{name} with a damaged index",
+        on_bytes(f"{where}/c/0/0", lambda d: flipped(d, -6)),
+        f"{where}: ",
+    )
+    kind(
+        STORED,
+        f"{name} with zeros",
+        on_bytes(f"{where}/c/0/0", lambda d: bytes(len(d))),
+        f"{where}: ",
+    )
+    kind(
+        STORED,
+        f"{name} not sharded",
+        overwrite(name, lambda v: v),
+        f"{where}: uint8",
+        "not sharded",
+    )
+    kind(
+        STORED,
+        f"{name} of 32 bits",
+        overwrite(name, lambda v: v.astype(np.int32)),
+        f"{where}: int32",
+    )
+    kind(
+        STORED,
+        f"{name} of fewer examples",
+        on_json(f"{where}/zarr.json", put("shape", [5, 16])),
+        "x.zarr/",
+    )
+    kind(
+        STORED,
+        f"{name} of longer examples",
+        on_json(f"{where}/zarr.json", put("shape", [24, 17])),
+        f"{where}: ",
+    )
+    kind(
+        STORED, f"{name} as text", on_json(f"{where}/zarr.json", put("shape", "many")), f"{where}: "
+    )
+kind(
+    STORED,
+    "a token past the vocabulary",
+    attribute("header", "vocabulary", ["pad", "a"]),
+    "x.zarr: inputs has token",
+)
+kind(
+    STORED,
+    "fewer examples than offsets",
+    overwrite("example_offsets", lambda v: changed(v, -1, v[-1] + 9)),
+    "x.zarr/inputs: uint8",
+)
 
 # Plans
 
 for which, own in zip(PLANS, ("sudoku", "maze", "arc"), strict=True):
     kind(which, "of an unknown kind", attribute("plan", "kind", "chess"), "x.zarr: kind 'chess'")
     kind(which, "kind a list", attribute("plan", "kind", []), "x.zarr: ")
-    kind(which, "of another kind", attribute("plan", "kind", "maze" if own == "sudoku" else "sudoku"), "x.zarr: ")
+    kind(
+        which,
+        "of another kind",
+        attribute("plan", "kind", "maze" if own == "sudoku" else "sudoku"),
+        "x.zarr: ",
+    )
     kind(which, "no plan folder", remove("x.zarr/plan"), "x.zarr/plan: ")
     kind(which, "another seed type", attribute("header", "seed", 1.5), "header's seed")
-    kind(which, "more augmentations than planned", attribute("header", "augmentations", 7), "x.zarr: ") if own != "arc" else None
-    kind(which, "fewer groups", overwrite("group_offsets", lambda v: np.array([0, v[-1]])), "group_offsets is not that of the planned")
+    kind(
+        which,
+        "more augmentations than planned",
+        attribute("header", "augmentations", 7),
+        "x.zarr: ",
+    ) if own != "arc" else None
+    kind(
+        which,
+        "fewer groups",
+        overwrite("group_offsets", lambda v: np.array([0, v[-1]])),
+        "group_offsets is not that of the planned",
+    )
 for which, names in ((PLANS[0], ("puzzles", "answers")), (PLANS[1], ("inputs", "labels"))):
     for name in names:
         kind(which, f"no {name}", remove(f"x.zarr/plan/{name}"), f"x.zarr: no {name!r}")
-        kind(which, f"{name} without chunk", remove(f"x.zarr/plan/{name}/c"), f"plan/{name}: only 0")
-        kind(which, f"{name} flipped", on_bytes(f"x.zarr/plan/{name}/c/0/0", lambda d: flipped(d, 20)), f"plan/{name}: ")
-        kind(which, f"{name} of floats", overwrite(f"plan/{name}", lambda v: v.astype(float)), "float64")
+        kind(
+            which, f"{name} without chunk", remove(f"x.zarr/plan/{name}/c"), f"plan/{name}: only 0"
+        )
+        kind(
+            which,
+            f"{name} flipped",
+            on_bytes(f"x.zarr/plan/{name}/c/0/0", lambda d: flipped(d, 20)),
+            f"plan/{name}: ",
+        )
+        kind(
+            which,
+            f"{name} of floats",
+            overwrite(f"plan/{name}", lambda v: v.astype(float)),
+            "float64",
+        )
         kind(which, f"{name} of fewer", overwrite(f"plan/{name}", lambda v: v[1:]), "x.zarr: ")
         kind(which, f"{name} narrower", overwrite(f"plan/{name}", lambda v: v[:, 1:]), "x.zarr: ")
         kind(which, f"{name} flat", overwrite(f"plan/{name}", lambda v: v.ravel()), "x.zarr: ")
-        kind(which, f"{name} out of range", overwrite(f"plan/{name}", lambda v: changed(v, 0, 77)), "x.zarr: ")
-kind(PLANS[0], "parameters", attribute("plan", "parameters", {"copies": 1}), "parameters ['copies']")
-kind(PLANS[2], "no tasks", on_json(META, without("attributes", "plan", "parameters", "tasks")), "no 'tasks'")
-kind(PLANS[2], "tasks text", attribute("plan", "parameters", "tasks", "ab"), "tasks: expected a list of names")
-kind(PLANS[2], "tasks numbers", attribute("plan", "parameters", "tasks", [1, 2]), "tasks: expected a list of names")
-kind(PLANS[2], "one task less", attribute("plan", "parameters", "tasks", ["one"]), "pair_offsets is int64 [3]")
-kind(PLANS[2], "translate text", attribute("plan", "parameters", "translate", "yes"), "translate='yes'")
-for name in ("cells", "shapes", "pair_offsets", "group_offsets", "puzzle_ids", "dihedrals", "colours"):
+        kind(
+            which,
+            f"{name} out of range",
+            overwrite(f"plan/{name}", lambda v: changed(v, 0, 77)),
+            "x.zarr: ",
+        )
+kind(
+    PLANS[0], "parameters", attribute("plan", "parameters", {"copies": 1}), "parameters ['copies']"
+)
+kind(
+    PLANS[2],
+    "no tasks",
+    on_json(META, without("attributes", "plan", "parameters", "tasks")),
+    "no 'tasks'",
+)
+kind(
+    PLANS[2],
+    "tasks text",
+    attribute("plan", "parameters", "tasks", "ab"),
+    "tasks: expected a list of names",
+)
+kind(
+    PLANS[2],
+    "tasks numbers",
+    attribute("plan", "parameters", "tasks", [1, 2]),
+    "tasks: expected a list of names",
+)
+kind(
+    PLANS[2],
+    "one task less",
+    attribute("plan", "parameters", "tasks", ["one"]),
+    "pair_offsets is int64 [3]",
+)
+kind(
+    PLANS[2],
+    "translate text",
+    attribute("plan", "parameters", "translate", "yes"),
+    "translate='yes'",
+)
+for name in (
+    "cells",
+    "shapes",
+    "pair_offsets",
+    "group_offsets",
+    "puzzle_ids",
+    "dihedrals",
+    "colours",
+):
     kind(PLANS[2], f"no {name}", remove(f"x.zarr/plan/{name}"), f"x.zarr: no {name!r}")
-    kind(PLANS[2], f"{name} of floats", overwrite(f"plan/{name}", lambda v: v.astype(float)), f"{name} is float64")
+    kind(
+        PLANS[2],
+        f"{name} of floats",
+        overwrite(f"plan/{name}", lambda v: v.astype(float)),
+        f"{name} is float64",
+    )
     kind(PLANS[2], f"{name} one less", overwrite(f"plan/{name}", lambda v: v[:-1]), "x.zarr: ")
-    kind(PLANS[2], f"{name} with another axis", overwrite(f"plan/{name}", lambda v: v[..., None]), "x.zarr: ")
+    kind(
+        PLANS[2],
+        f"{name} with another axis",
+        overwrite(f"plan/{name}", lambda v: v[..., None]),
+        "x.zarr: ",
+    )
 for name, array, value, says in (
     ("shape 0", "shapes", 0, "shapes: expected sides of 1..8"), ("shape 9", "shapes", 9, "shapes: expected sides of 1..8"),
     ("colour 12 in a grid", "cells", 12, "colour 12"), ("symmetry 8", "dihedrals", 8, "symmetry 8"),
@@ -648,14 +1251,21 @@ for name, array, value, says in (
     ("pairs falling", "pair_offsets", 10**9, "pair_offsets: expected to rise"), ("groups falling", "group_offsets", -5, "group_offsets: ex"),
     ("other ids", "puzzle_ids", 99, "puzzle_ids is not that of the planned"),
 ):  # fmt: skip
-    kind(PLANS[2], name, overwrite(f"plan/{array}", lambda v, value=value: changed(v, 1, value)), says)
+    kind(
+        PLANS[2],
+        name,
+        overwrite(f"plan/{array}", lambda v, value=value: changed(v, 1, value)),
+        says,
+    )
 
 # webdataset
 
 SHARD = "tar/shard-000001.tar"
 
 
-def retar(change: Callable[[dict[str, bytes]], object], *, name: Callable[[str], str] = lambda name: name) -> Damage:
+def retar(
+    change: Callable[[dict[str, bytes]], object], *, name: Callable[[str], str] = lambda name: name
+) -> Damage:
     """Alter the members of a shard, and list it in the manifest as if it had been written so."""
 
     def damage(folder: Path) -> None:
@@ -726,10 +1336,19 @@ for name, damage in (
     ("no array", retar(on_member("inputs.npy", lambda _: b"array"))),
     ("array cut", retar(on_member("inputs.npy", lambda d: d[:-5]))),
     ("array's header cut", retar(on_member("inputs.npy", lambda d: d[:20]))),
-    ("array's header damaged", retar(on_member("labels.npy", lambda d: d.replace(b"descr", b"des'r")))),
-    ("array of an unknown version", retar(on_member("labels.npy", lambda d: d[:6] + b"\x09" + d[7:]))),
+    (
+        "array's header damaged",
+        retar(on_member("labels.npy", lambda d: d.replace(b"descr", b"des'r"))),
+    ),
+    (
+        "array of an unknown version",
+        retar(on_member("labels.npy", lambda d: d[:6] + b"\x09" + d[7:])),
+    ),
     ("array of objects", retar(on_member("labels.npy", lambda d: d.replace(b"|u1", b"|O ")))),
-    ("array of huge shape", retar(on_member("labels.npy", lambda d: d.replace(b"16)", b"9" * 18 + b")")))),
+    (
+        "array of huge shape",
+        retar(on_member("labels.npy", lambda d: d.replace(b"16)", b"9" * 18 + b")"))),
+    ),
     ("json no JSON", retar(on_member("json", lambda _: b"{"))),
     ("json binary", retar(on_member("json", lambda _: b"\xff\xfe"))),
 ):
@@ -747,15 +1366,34 @@ for name, change, says in (
     ("fewer labels", on_npy("labels.npy", lambda v: v[1:]), "labels is uint8"),
     ("inputs a number", on_npy("inputs.npy", lambda _: np.uint8(3)), "example-"),
     ("tokens too large", on_npy("labels.npy", lambda v: changed(v, 0, 99)), "labels has token 99"),
-    ("puzzles of floats", on_npy("puzzles.npy", lambda v: v.astype(float)), "puzzles.npy is float64"),
+    (
+        "puzzles of floats",
+        on_npy("puzzles.npy", lambda v: v.astype(float)),
+        "puzzles.npy is float64",
+    ),
     ("puzzles narrower", on_npy("puzzles.npy", lambda v: v[:, :2]), "puzzles.npy is int64"),
     ("puzzles flat", on_npy("puzzles.npy", lambda v: v.ravel()), "puzzles.npy is int64"),
     ("too few puzzles", on_npy("puzzles.npy", lambda v: v[1:]), "puzzles.npy is int64"),
 ):
     kind("tar", name, retar(change), f"{SHARD}: ", says)
-kind("tar", "groups out of order", retar(on_npy("puzzles.npy", lambda v: changed(v, (0, 0), 99))), "groups that do not follow")
-kind("tar", "negative group", retar(on_npy("puzzles.npy", lambda v: changed(v, (0, 0), -3))), "groups that do not follow")
-kind("tar", "puzzle id too large", retar(on_npy("puzzles.npy", lambda v: changed(v, (0, 1), 9))), "puzzle_ids of 0..9")
+kind(
+    "tar",
+    "groups out of order",
+    retar(on_npy("puzzles.npy", lambda v: changed(v, (0, 0), 99))),
+    "groups that do not follow",
+)
+kind(
+    "tar",
+    "negative group",
+    retar(on_npy("puzzles.npy", lambda v: changed(v, (0, 0), -3))),
+    "groups that do not follow",
+)
+kind(
+    "tar",
+    "puzzle id too large",
+    retar(on_npy("puzzles.npy", lambda v: changed(v, (0, 1), 9))),
+    "puzzle_ids of 0..9",
+)
 kind(
     "tar",
     "a negative number of examples",
@@ -764,9 +1402,19 @@ kind(
 )
 kind("tar", "no manifest", remove("tar/manifest.json"), "tar/manifest.json: ")
 kind("tar", "manifest cut", on_bytes("tar/manifest.json", lambda d: d[:50]), "tar/manifest.json: ")
-kind("tar", "manifest without a shard", on_json("tar/manifest.json", without("files", "shard-000001.tar")), "list of files was changed")
+kind(
+    "tar",
+    "manifest without a shard",
+    on_json("tar/manifest.json", without("files", "shard-000001.tar")),
+    "list of files was changed",
+)
 kind("tar", "no folder", remove("tar"), "tar/manifest.json: ")
-kind("tar", "no shards", lambda f: ([p.unlink() for p in (f / "tar").glob("*.tar")], write_manifest(f / "tar")), "tar: no samples")
+kind(
+    "tar",
+    "no shards",
+    lambda f: ([p.unlink() for p in (f / "tar").glob("*.tar")], write_manifest(f / "tar")),
+    "tar: no samples",
+)
 
 # Manifest
 
@@ -780,9 +1428,21 @@ for name, damage, says in (
     ("a folder", into_folder("files/manifest.json"), "files/manifest.json: "),
     ("no files", on_json("files/manifest.json", without("files")), "no 'files'"),
     ("no hash", on_json("files/manifest.json", without("content_hash")), "no 'content_hash'"),
-    ("another hash", on_json("files/manifest.json", put("content_hash", "0" * 64)), "list of files was changed"),
-    ("another size listed", on_json("files/manifest.json", put("files", "a", "bytes", 3)), "list of files was changed"),
-    ("a file unlisted", on_json("files/manifest.json", without("files", "b")), "list of files was changed"),
+    (
+        "another hash",
+        on_json("files/manifest.json", put("content_hash", "0" * 64)),
+        "list of files was changed",
+    ),
+    (
+        "another size listed",
+        on_json("files/manifest.json", put("files", "a", "bytes", 3)),
+        "list of files was changed",
+    ),
+    (
+        "a file unlisted",
+        on_json("files/manifest.json", without("files", "b")),
+        "list of files was changed",
+    ),
     ("a file missing", remove("files/a"), "files/a: missing"),
     ("a file below missing", remove("files/sub/c"), "files/sub/c: missing"),
     ("a folder missing", remove("files/sub"), "files/sub/c: missing"),
@@ -812,15 +1472,24 @@ def relisted(change: Callable[[Any], Any]) -> Damage:
 kind("manifest", "files a list", relisted(list), "files/manifest.json: ")
 kind("manifest", "entry a text", relisted(lambda v: {**v, "a": "x"}), "files/manifest.json: ")
 kind("manifest", "entry without hash", relisted(lambda v: {**v, "a": {"bytes": 12}}), "no 'sha256'")
-kind("manifest", "size a text", relisted(lambda v: {**v, "a": {**v["a"], "bytes": "12"}}), "'a' is listed as")
+kind(
+    "manifest",
+    "size a text",
+    relisted(lambda v: {**v, "a": {**v["a"], "bytes": "12"}}),
+    "'a' is listed as",
+)
 
 # Tables
 
 
-def reframed(change: Callable[[pl.DataFrame], pl.DataFrame], metadata: dict[str, str] | None = None) -> Damage:
+def reframed(
+    change: Callable[[pl.DataFrame], pl.DataFrame], metadata: dict[str, str] | None = None
+) -> Damage:
     def damage(folder: Path) -> None:
         path = folder / "x.parquet"
-        change(pl.read_parquet(path)).write_parquet(path, metadata=metadata if metadata is not None else {"sources": "{}"})
+        change(pl.read_parquet(path)).write_parquet(
+            path, metadata=metadata if metadata is not None else {"sources": "{}"}
+        )
 
     return damage
 
@@ -841,10 +1510,22 @@ for name, damage, says in (
     ("an unknown split", reframed(lambda v: v.with_columns(split=pl.lit("dev"))), "column split"),
     ("names twice", reframed(lambda v: v.with_columns(name=pl.lit("a"))), "column name"),
     ("forms twice", reframed(lambda v: v.with_columns(form=pl.lit("a"))), "column form"),
-    ("no answers", reframed(lambda v: v.with_columns(answer=pl.lit(None, pl.String))), "column answer"),
-    ("negative numbers", reframed(lambda v: v.with_columns(puzzle=-1 - pl.col("puzzle"))), "column puzzle"),
+    (
+        "no answers",
+        reframed(lambda v: v.with_columns(answer=pl.lit(None, pl.String))),
+        "column answer",
+    ),
+    (
+        "negative numbers",
+        reframed(lambda v: v.with_columns(puzzle=-1 - pl.col("puzzle"))),
+        "column puzzle",
+    ),
     ("no clues", reframed(lambda v: v.with_columns(clues=0)), "column clues"),
-    ("text for numbers", reframed(lambda v: v.with_columns(difficulty=pl.lit("hard"))), "column difficulty"),
+    (
+        "text for numbers",
+        reframed(lambda v: v.with_columns(difficulty=pl.lit("hard"))),
+        "column difficulty",
+    ),
 ):
     kind("parquet", name, damage, "x.parquet: ", says)
 
@@ -859,7 +1540,10 @@ for name, damage, says in (
     ("a list", to_bytes("run.json", b"[]"), ""),
     ("a number", to_bytes("run.json", b"5"), ""),
     ("a folder", into_folder("run.json"), ""),
-    *((f"no {field}", on_json("run.json", without(field)), field) for field in ("variant", "recipe", "execution", "seed", "data")),
+    *(
+        (f"no {field}", on_json("run.json", without(field)), field)
+        for field in ("variant", "recipe", "execution", "seed", "data")
+    ),
     ("an unknown field", on_json("run.json", put("colour", 1)), "'colour'"),
     ("seed text", on_json("run.json", put("seed", "x")), "seed='x'"),
     ("seed a fraction", on_json("run.json", put("seed", 1.5)), "seed=1.5"),
@@ -868,24 +1552,48 @@ for name, damage, says in (
     ("lock a number", on_json("run.json", put("device_lock", 5)), "device_lock=5"),
     ("variant a list", on_json("run.json", put("variant", [1])), ""),
     ("variant a text", on_json("run.json", put("variant", "trm")), ""),
-    ("unknown variant field", on_json("run.json", put("variant", "colour", 1)), "unknown variant field 'colour'"),
+    (
+        "unknown variant field",
+        on_json("run.json", put("variant", "colour", 1)),
+        "unknown variant field 'colour'",
+    ),
     ("unknown mixer", on_json("run.json", put("variant", "mixer", {"kind": "magic"})), "mixer="),
-    ("unknown mixer option", on_json("run.json", put("variant", "mixer", {"kind": "attention", "x": 1})), "no option 'x'"),
+    (
+        "unknown mixer option",
+        on_json("run.json", put("variant", "mixer", {"kind": "attention", "x": 1})),
+        "no option 'x'",
+    ),
     ("layers 0", on_json("run.json", put("variant", "layers", 0)), "layers=0"),
     ("layers text", on_json("run.json", put("variant", "layers", "2")), "layers="),
     ("noise text", on_json("run.json", put("variant", "state_noise", "much")), ""),
     ("ema a number", on_json("run.json", put("variant", "ema", 1)), "ema=1"),
     ("recipe a list", on_json("run.json", put("recipe", [1])), ""),
-    ("unknown recipe field", on_json("run.json", put("recipe", "colour", 1)), "unknown recipe field 'colour'"),
+    (
+        "unknown recipe field",
+        on_json("run.json", put("recipe", "colour", 1)),
+        "unknown recipe field 'colour'",
+    ),
     ("steps 0", on_json("run.json", put("recipe", "steps", 0)), "steps=0"),
     ("steps text", on_json("run.json", put("recipe", "steps", "9")), "steps='9'"),
-    ("rate negative", on_json("run.json", put("recipe", "learning_rate", -1.0)), "learning_rate=-1.0"),
+    (
+        "rate negative",
+        on_json("run.json", put("recipe", "learning_rate", -1.0)),
+        "learning_rate=-1.0",
+    ),
     ("rate null", on_json("run.json", put("recipe", "learning_rate", None)), ""),
-    ("optimizer unknown", on_json("run.json", put("recipe", "optimizer", "sgd")), "optimizer='sgd'"),
+    (
+        "optimizer unknown",
+        on_json("run.json", put("recipe", "optimizer", "sgd")),
+        "optimizer='sgd'",
+    ),
     ("betas a number", on_json("run.json", put("recipe", "betas", 1)), ""),
     ("size a number", on_json("run.json", put("recipe", "size", 5)), ""),
     ("no heads", on_json("run.json", put("recipe", "size", "heads", 0)), "heads=0"),
-    ("unknown size field", on_json("run.json", put("recipe", "size", "depth", 3)), "unknown size field 'depth'"),
+    (
+        "unknown size field",
+        on_json("run.json", put("recipe", "size", "depth", 3)),
+        "unknown size field 'depth'",
+    ),
     ("device unknown", on_json("run.json", put("execution", "device", "tpu")), "device='tpu'"),
     ("device a number", on_json("run.json", put("execution", "device", 5)), ""),
     ("unknown execution field", on_json("run.json", put("execution", "x", 5)), "'x'"),
@@ -912,10 +1620,25 @@ for part in ("weights", "optimizer"):
     file = f"{STEP}/{part}.safetensors"
     kind("checkpoint", f"no {part}", remove(file), f"{file}: missing")
     kind("checkpoint", f"{part} cut", on_bytes(file, lambda d: d[:-4]), f"{file}: ")
-    kind("checkpoint", f"{part} flipped", on_bytes(file, lambda d: flipped(d, -4)), f"{file}: its bytes changed")
+    kind(
+        "checkpoint",
+        f"{part} flipped",
+        on_bytes(file, lambda d: flipped(d, -4)),
+        f"{file}: its bytes changed",
+    )
     kind("checkpoint", f"{part} written empty", rewritten(to_bytes(file, b"")), f"{file}: ")
-    kind("checkpoint", f"{part} written short", rewritten(on_bytes(file, lambda d: d[:-4])), f"{file}: ")
-    kind("checkpoint", f"{part} written as text", rewritten(to_bytes(file, b"not tensors" * 9)), f"{file}: ")
+    kind(
+        "checkpoint",
+        f"{part} written short",
+        rewritten(on_bytes(file, lambda d: d[:-4])),
+        f"{file}: ",
+    )
+    kind(
+        "checkpoint",
+        f"{part} written as text",
+        rewritten(to_bytes(file, b"not tensors" * 9)),
+        f"{file}: ",
+    )
     kind("checkpoint", f"{part} never written", rewritten(remove(file)), f"{file}: ")
 PROGRESS = f"{STEP}/progress.json"
 kind("checkpoint", "progress changed", on_json(PROGRESS, put("step", 9)), f"{PROGRESS}: ")
@@ -931,7 +1654,11 @@ for name, damage, says in (
     ("without position", on_json(PROGRESS, without("position")), "no 'position'"),
     ("step text", on_json(PROGRESS, put("step", "3")), "step, epoch and offset are ('3', 0, 0)"),
     ("step negative", on_json(PROGRESS, put("step", -3)), "step, epoch and offset are (-3, 0, 0)"),
-    ("offset a fraction", on_json(PROGRESS, put("position", "offset", 0.5)), "step, epoch and offset are (3, 0, 0.5)"),
+    (
+        "offset a fraction",
+        on_json(PROGRESS, put("position", "offset", 0.5)),
+        "step, epoch and offset are (3, 0, 0.5)",
+    ),
     ("totals text", on_json(PROGRESS, put("totals", ["many"])), "many"),
     ("totals a number", on_json(PROGRESS, put("totals", 5)), ""),
     ("seconds text", on_json(PROGRESS, put("wall_seconds", "long")), "'long'"),
@@ -971,7 +1698,9 @@ def test_there_are_many_kinds() -> None:
 
 
 @pytest.mark.parametrize("which", list(CONTAINERS))
-def test_each_kind_is_one_line_with_file_expectation_and_remedy(which: str, good_files: Path, tmp_path: Path) -> None:
+def test_each_kind_is_one_line_with_file_expectation_and_remedy(
+    which: str, good_files: Path, tmp_path: Path
+) -> None:
     container, problems = CONTAINERS[which], []
     for number, each in enumerate(each for each in KINDS if each.container == which):
         folder = tmp_path / str(number)
@@ -1002,18 +1731,30 @@ def describe(result: Any) -> object:
     if isinstance(result, tuple | list):
         return [describe(part) for part in result]
     if isinstance(result, Examples):
-        return [describe(part) for part in (result.inputs, result.labels, result.puzzle_ids, result.example_offsets, result.group_offsets)]
+        return [
+            describe(part)
+            for part in (
+                result.inputs,
+                result.labels,
+                result.puzzle_ids,
+                result.example_offsets,
+                result.group_offsets,
+            )
+        ]
     return result
 
 
 def meaning(which: str, result: Any) -> object:
-    """What must be as in the good file, or (where a file holds no checksum) what must be right about any accepted one."""
+    """What must be as in the good file, or (where a file holds no checksum) what must be right
+    about any accepted one."""
     if which.endswith("csv gzip"):
         return describe(result.forms), result.sources
     if which == "arc json gzip":
         return [from_task(task) for task in result.tasks]
     if which.startswith("sudoku"):
-        return bool((sudoku.solve(result.puzzles, sudoku.SHAPES[4]).answers == result.answers).all())
+        return bool(
+            (sudoku.solve(result.puzzles, sudoku.SHAPES[4]).answers == result.answers).all()
+        )
     if which.startswith("maze"):
         return bool(maze.check_examples(result.inputs, result.labels, result.side).shortest.all())
     if which.startswith("arc"):
@@ -1026,7 +1767,9 @@ def meaning(which: str, result: Any) -> object:
         # What the header says is under the manifest's checksum alone; the arrays have their own.
         return describe((result[0].puzzle_ids, result[0].example_offsets, result[0].group_offsets))
     if which == "checkpoint":
-        return describe([list(result.weights.values()), list(result.carry.values())]), result.progress
+        return describe(
+            [list(result.weights.values()), list(result.carry.values())]
+        ), result.progress
     return describe(result)
 
 
@@ -1039,8 +1782,27 @@ def edits(draw: st.DrawFn) -> Callable[[bytes], bytes]:
             start = draw(st.integers(0, len(data)))
             stop = min(len(data), start + draw(st.sampled_from([1, 1, 2, 7, 60])))
             part = data[start:stop]
-            new = draw(st.sampled_from([b"", part * 2, part[::-1], bytes(len(part)), b"\xff" * len(part), b"9", b'"', b"\n", b",", b"-"]))
-            data = data[:start] + (draw(st.binary(max_size=4)) if draw(st.booleans()) else new) + data[stop:]
+            new = draw(
+                st.sampled_from(
+                    [
+                        b"",
+                        part * 2,
+                        part[::-1],
+                        bytes(len(part)),
+                        b"\xff" * len(part),
+                        b"9",
+                        b'"',
+                        b"\n",
+                        b",",
+                        b"-",
+                    ]
+                )
+            )
+            data = (
+                data[:start]
+                + (draw(st.binary(max_size=4)) if draw(st.booleans()) else new)
+                + data[stop:]
+            )
             if draw(st.integers(0, 9)) == 0:
                 data = data[: draw(st.integers(0, len(data)))]
         return data
@@ -1049,14 +1811,18 @@ def edits(draw: st.DrawFn) -> Callable[[bytes], bytes]:
 
 
 @pytest.mark.parametrize("which", list(CONTAINERS))
-def test_any_change_is_harmless_or_refused_in_one_line(which: str, good_files: Path, tmp_path: Path) -> None:
+def test_any_change_is_harmless_or_refused_in_one_line(
+    which: str, good_files: Path, tmp_path: Path
+) -> None:
     container = CONTAINERS[which]
     expected = meaning(which, container.read(good_files / which))
     folder = tmp_path / "x"
     shutil.copytree(good_files / which, folder)
     files = sorted(path for path in folder.rglob("*") if path.is_file())
 
-    @settings(max_examples=60, deadline=5000, suppress_health_check=[HealthCheck.function_scoped_fixture])
+    @settings(
+        max_examples=60, deadline=5000, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    )
     @given(data=st.data())
     def property_holds(data: st.DataObject) -> None:
         path = data.draw(st.sampled_from(files))
@@ -1075,10 +1841,19 @@ def test_any_change_is_harmless_or_refused_in_one_line(which: str, good_files: P
 
 
 @pytest.mark.parametrize(
-    ("benchmark", "which"), [("sudoku_csv", "sudoku csv"), ("maze_csv", "maze csv"), ("arc_files", "arc json"), ("arc_files", "arc kaggle")]
+    ("benchmark", "which"),
+    [
+        ("sudoku_csv", "sudoku csv"),
+        ("maze_csv", "maze csv"),
+        ("arc_files", "arc json"),
+        ("arc_files", "arc kaggle"),
+    ],
 )
-def test_an_import_of_a_bad_file_writes_nothing(benchmark: str, which: str, good_files: Path, tmp_path: Path) -> None:
-    """The asset's own function; tests/pipelines/test_end_to_end.py does the same with the command line."""
+def test_an_import_of_a_bad_file_writes_nothing(
+    benchmark: str, which: str, good_files: Path, tmp_path: Path
+) -> None:
+    """The asset's own function; tests/pipelines/test_end_to_end.py does the same with the command
+    line."""
     layout, entry = Layout(tmp_path / "data"), BENCHMARKS[benchmark]
     layout.root.mkdir()
     for number, each in enumerate([each for each in KINDS if each.container == which][::6]):
@@ -1106,13 +1881,18 @@ def test_a_pickle_in_a_tar_is_not_run(good_files: Path, tmp_path: Path) -> None:
         members[f"{key}.pyd"] = evil
 
     retar(add)(tmp_path)
-    assert describe(read_shards(str(tmp_path / "tar"))) == describe(read_shards(str(good_files / "tar" / "tar")))
+    assert describe(read_shards(str(tmp_path / "tar"))) == describe(
+        read_shards(str(good_files / "tar" / "tar"))
+    )
     assert not made.exists()
 
 
-@pytest.mark.parametrize("line", [b"5", b"[1]", b"null", b'{"loss": 1}', b"\xff\xfe", b'[["a"], 1]', b'"ab'])
+@pytest.mark.parametrize(
+    "line", [b"5", b"[1]", b"null", b'{"loss": 1}', b"\xff\xfe", b'[["a"], 1]', b'"ab']
+)
 def test_what_a_killed_writer_left_is_passed_over(line: bytes, tmp_path: Path) -> None:
-    """Lines of a training's metrics and of a build's finished files after which nothing can be trusted."""
+    """Lines of a training's metrics and of a build's finished files after which nothing can be
+    trusted."""
     metrics = tmp_path / "metrics.jsonl"
     metrics.write_bytes(b'{"step": 1}\n' + line + b"\n" + b'{"step": 2}\n')
     _keep_rows(metrics, 5)

@@ -7,13 +7,13 @@ import polars as pl
 import pytest
 import torch
 
-from assets.datasets import write_dataset
-from assets.kinds import Kind
+from assets.data.datasets import write_dataset
+from assets.families.family import Kind
 from storage.layout import Layout
 from storage.manifest import verify_manifest
 from tests.faults.conftest import NewRun, Start
 from tests.faults.helpers import Child, assert_same_training, checkpoint_steps, until
-from trm_model.checkpoint import Checkpoint, Progress, load, save
+from trm_model.training.checkpoint import Checkpoint, Progress, load, save
 
 
 def test_data_set(small_disk: Path, puzzles: pl.DataFrame, kind: Kind) -> None:
@@ -31,7 +31,9 @@ def test_checkpoint(small_disk: Path) -> None:
     small = Checkpoint({"a": torch.zeros(4)}, {}, {}, {}, Progress(step=1))
     kept = save(small_disk, small)
     large = Checkpoint({"a": torch.zeros(1 << 21)}, {}, {}, {}, Progress(step=2))
-    with pytest.raises(OSError, match=r"step-00000002/weights\.safetensors: .*No space left on device"):
+    with pytest.raises(
+        OSError, match=r"step-00000002/weights\.safetensors: .*No space left on device"
+    ):
         save(small_disk, large)
     assert list(kept.parent.iterdir()) == [kept]
     assert load(kept).progress.step == 1
@@ -48,7 +50,7 @@ def _fill(path: Path, child: Child) -> None:
 def test_training(small_disk: Path, start: Start, new_run: NewRun, reference: Path) -> None:
     run = new_run(small_disk / "run")
     filler = small_disk / "filler"
-    child = start("-m", "trm_model.train", str(run))
+    child = start("-m", "trm_model.training.process", str(run))
     until(lambda: not child.running or len(checkpoint_steps(run)) == 2, "two checkpoints")
     _fill(filler, child)
     assert child.wait() == 2
@@ -57,7 +59,7 @@ def test_training(small_disk: Path, start: Start, new_run: NewRun, reference: Pa
     assert child.stderr.count("\n") == 1
     [*_, reached] = checkpoint_steps(run)
     filler.unlink()
-    last = start("-m", "trm_model.train", str(run))
+    last = start("-m", "trm_model.training.process", str(run))
     assert last.wait() == 0, last.stderr
     assert f"continuing from step {reached} of" in last.stdout
     assert_same_training(run, reference)

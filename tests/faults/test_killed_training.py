@@ -6,29 +6,42 @@ import time
 from pathlib import Path
 
 from tests.faults.conftest import STEPS, NewRun, Start
-from tests.faults.helpers import Child, assert_same_training, checkpoint_steps, last_step, temporary, until
-from trm_model.checkpoint import FOLDER, saved
-from trm_model.run import RunSpec
-from trm_model.train import INTERRUPTED
-from trm_model.training import METRICS
+from tests.faults.helpers import (
+    Child,
+    assert_same_training,
+    checkpoint_steps,
+    last_step,
+    temporary,
+    until,
+)
+from trm_model.training.checkpoint import FOLDER, saved
+from trm_model.training.loop import METRICS
+from trm_model.training.process import INTERRUPTED
+from trm_model.training.run import RunSpec
 
 KILLS = 5
 
 
 def _train(start: Start, run: Path, step: int) -> Child:
-    """A trainer on ``run`` that has come to ``step`` itself: rows of earlier processes do not count."""
+    """A trainer on ``run`` that has come to ``step`` itself: rows of earlier processes do not
+    count."""
 
     def stamp() -> int:
         path = run / METRICS
         return path.stat().st_mtime_ns if path.exists() else 0
 
     before = stamp()
-    child = start("-m", "trm_model.train", str(run))
-    until(lambda: not child.running or (stamp() != before and last_step(run) >= step), f"{run} at step {step}")
+    child = start("-m", "trm_model.training.process", str(run))
+    until(
+        lambda: not child.running or (stamp() != before and last_step(run) >= step),
+        f"{run} at step {step}",
+    )
     return child
 
 
-def test_killed_at_random_moments(start: Start, new_run: NewRun, reference: Path, tmp_path: Path) -> None:
+def test_killed_at_random_moments(
+    start: Start, new_run: NewRun, reference: Path, tmp_path: Path
+) -> None:
     run = new_run(tmp_path / "run")
     moments = random.Random(20)
     for step in sorted(moments.sample(range(1, STEPS - 150), KILLS)):
@@ -39,7 +52,7 @@ def test_killed_at_random_moments(start: Start, new_run: NewRun, reference: Path
     child = _train(start, run, STEPS - 150)
     until(lambda: not child.running or temporary(run / FOLDER), "a checkpoint under way")
     child.kill()
-    last = start("-m", "trm_model.train", str(run))
+    last = start("-m", "trm_model.training.process", str(run))
     assert last.wait() == 0, last.stderr
     assert "continuing from step" in last.stdout
     assert_same_training(run, reference)
@@ -55,21 +68,30 @@ def test_terminated(start: Start, new_run: NewRun, reference: Path, tmp_path: Pa
     assert 100 <= reached < STEPS
     assert reached not in before
     assert f"interrupted at step {reached} of {STEPS}; a checkpoint is written" in child.stdout
-    last = start("-m", "trm_model.train", str(run))
+    last = start("-m", "trm_model.training.process", str(run))
     assert last.wait() == 0, last.stderr
     assert f"continuing from step {reached} of {STEPS}" in last.stdout
     assert_same_training(run, reference)
 
 
-def test_one_trainer_at_a_time(start: Start, new_run: NewRun, reference: Path, tmp_path: Path) -> None:
+def test_one_trainer_at_a_time(
+    start: Start, new_run: NewRun, reference: Path, tmp_path: Path
+) -> None:
     run = new_run(tmp_path / "run")
     first = _train(start, run, 5)
-    second = start("-m", "trm_model.train", str(run))
-    impatient = start("-c", f"import sys, trm_model.train as t; t.ORPHAN_SECONDS = 0.2; sys.exit(t.main([{str(run)!r}]))")
+    second = start("-m", "trm_model.training.process", str(run))
+    impatient = start(
+        "-c",
+        "import sys, trm_model.training.process as t; t.ORPHAN_SECONDS = 0.2; "
+        f"sys.exit(t.main([{str(run)!r}]))",
+    )
     assert impatient.wait() == 2
     holder = f"{run / 'lock'} is locked by process {first.process.pid} ({run})"
     assert impatient.stdout == f"waiting until it is free: {holder}\n"
-    assert impatient.stderr == f"error: {holder}, after 0 s of waiting; end that process or wait for it\n"
+    assert (
+        impatient.stderr
+        == f"error: {holder}, after 0 s of waiting; end that process or wait for it\n"
+    )
     until(lambda: second.stdout, "the second one waits")
     assert second.stdout == f"waiting until it is free: {holder}\n"
     assert first.running
@@ -85,17 +107,24 @@ def test_one_trainer_at_a_time(start: Start, new_run: NewRun, reference: Path, t
 def test_damaged_examples(start: Start, new_run: NewRun, tmp_path: Path) -> None:
     run = new_run(tmp_path / "run")
     spec = RunSpec.read(run)
-    [shard] = (path for path in (Path(spec.data) / "train.zarr" / "inputs" / "c").rglob("*") if path.is_file())
+    [shard] = (
+        path
+        for path in (Path(spec.data) / "train.zarr" / "inputs" / "c").rglob("*")
+        if path.is_file()
+    )
     intact = shard.read_bytes()
     flipped = bytearray(intact)
     flipped[len(flipped) // 2] ^= 1
     try:
         shard.write_bytes(flipped)
-        child = start("-m", "trm_model.train", str(run))
+        child = start("-m", "trm_model.training.process", str(run))
         assert child.wait() == 2
     finally:
         shard.write_bytes(intact)
-    line = f"{shard}: its bytes changed since they were written (SHA-256 differs), expected the same; write the folder again\n"
+    line = (
+        f"{shard}: its bytes changed since they were written (SHA-256 differs), expected the same; "
+        "write the folder again\n"
+    )
     assert child.stderr == f"error: {line}"
     assert saved(run) == []
     assert not (run / METRICS).exists()

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import polars as pl
 
-from assets.datasets import write_dataset
-from assets.kinds import Kind
+from assets.data.datasets import write_dataset
+from assets.families.family import Kind
 from storage.layout import Layout
 from storage.manifest import verify_manifest
 from tests.faults.conftest import Start
@@ -23,14 +23,24 @@ write_dataset(Layout(Path(sys.argv[1])), "tiny", pl.read_parquet(sys.argv[2]), k
 """
 
 
-def test_killed_write_leaves_no_data_set_and_the_next_continues(start: Start, puzzles: pl.DataFrame, kind: Kind, tmp_path: Path) -> None:
+def test_killed_write_leaves_no_data_set_and_the_next_continues(
+    start: Start, puzzles: pl.DataFrame, kind: Kind, tmp_path: Path
+) -> None:
     layout = Layout(tmp_path / "store")
     parent = layout.examples("tiny")
     puzzles.write_parquet(tmp_path / "puzzles.parquet")
     child = start("-c", WRITE, str(layout.root), str(tmp_path / "puzzles.parquet"))
-    until(lambda: not child.running or any(path.stat().st_size for path in parent.glob(".building-*.finished")), "the first shard")
+    until(
+        lambda: (
+            not child.running
+            or any(path.stat().st_size for path in parent.glob(".building-*.finished"))
+        ),
+        "the first shard",
+    )
     child.kill()
-    assert all(path.name.startswith(".") for path in parent.iterdir())  # nothing under a data set's name, no link to one
+    assert all(
+        path.name.startswith(".") for path in parent.iterdir()
+    )  # nothing under a data set's name, no link to one
     [log] = parent.glob(".building-*.finished")
     finished = log.read_text().splitlines()
     assert finished
@@ -39,4 +49,9 @@ def test_killed_write_leaves_no_data_set_and_the_next_continues(start: Start, pu
     assert last.wait() == 0, last.stderr
     [folder] = (path for path in parent.iterdir() if path.name != ".lock")
     content_hash = verify_manifest(folder)
-    assert write_dataset(Layout(tmp_path / "undisturbed"), "tiny", puzzles, kind, augmentations=100_000, seed=0)[1] == content_hash
+    assert (
+        write_dataset(
+            Layout(tmp_path / "undisturbed"), "tiny", puzzles, kind, augmentations=100_000, seed=0
+        )[1]
+        == content_hash
+    )

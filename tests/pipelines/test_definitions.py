@@ -14,7 +14,7 @@ from assets.common import checks_of, stages_of
 from pipelines import materialize
 from pipelines.definitions import PARTITIONS, defs
 from pipelines.jobs import TRAIN_STAGES
-from trm_model.variant import VARIANTS
+from trm_model.model.variant import VARIANTS
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -22,7 +22,9 @@ ROOT = Path(__file__).resolve().parents[2]
 def test_every_benchmark_has_every_stage_and_its_checks() -> None:
     graph = defs.resolve_asset_graph()
     keys = {key.to_user_string() for key in graph.get_all_asset_keys()}
-    assert keys == {f"{name}/{stage}" for name, entry in BENCHMARKS.items() for stage in stages_of(entry)} | {"leaderboard", "leakage"}
+    assert keys == {
+        f"{name}/{stage}" for name, entry in BENCHMARKS.items() for stage in stages_of(entry)
+    } | {"leaderboard", "leakage"}
     for name, entry in BENCHMARKS.items():
         for stage in stages_of(entry):
             for check, declared in checks_of(entry, stage).items():
@@ -44,7 +46,12 @@ def test_jobs_resolve() -> None:
 
 def test_ranges_of_partitions() -> None:
     known = ["a|0", "a|1", "a|2", "b|0"]
-    assert materialize.parse_partitions(["a|1...b|0", "a|1", "a|0"], known) == ["a|1", "a|2", "b|0", "a|0"]
+    assert materialize.parse_partitions(["a|1...b|0", "a|1", "a|0"], known) == [
+        "a|1",
+        "a|2",
+        "b|0",
+        "a|0",
+    ]
     for given, message in ((["c|0"], "'c|0' does not exist"), (["b|0...a|0"], "runs backwards")):
         with pytest.raises(ValueError, match=message):
             materialize.parse_partitions(given, known)
@@ -59,7 +66,9 @@ def test_ranges_of_partitions() -> None:
         (["sudoku_4x4", "--set", "puzzles.path=["], "expected"),
     ],
 )
-def test_wrong_arguments_are_one_line(arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_wrong_arguments_are_one_line(
+    arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert materialize.main(arguments) == 2
     printed = capsys.readouterr().err
     assert message in printed
@@ -86,25 +95,47 @@ def test_weekly_retraining_requests_the_chosen_partitions_afresh() -> None:
         assert len(tick) == len(chosen)
         for request, (name, (variant, seed)) in zip(tick, chosen, strict=True):
             assert str(request.partition_key) == f"{variant}|{seed}"
-            assert request.asset_selection == [dg.AssetKey([name, stage]) for stage in TRAIN_STAGES if stage in stages_of(BENCHMARKS[name])]
-            assert request.run_config == {"ops": {f"{name}__checkpoint": {"config": {"fresh": True}}}}
-    assert not {request.run_key for request in requests[0]} & {request.run_key for request in requests[1]}
+            assert request.asset_selection == [
+                dg.AssetKey([name, stage])
+                for stage in TRAIN_STAGES
+                if stage in stages_of(BENCHMARKS[name])
+            ]
+            assert request.run_config == {
+                "ops": {f"{name}__checkpoint": {"config": {"fresh": True}}}
+            }
+    assert not {request.run_key for request in requests[0]} & {
+        request.run_key for request in requests[1]
+    }
 
 
 def test_own_variants_appear_and_wrong_ones_are_named(tmp_path: Path) -> None:
-    (tmp_path / "wide_gradient.yaml").write_text("base: trm_mlp\nchanges: {backprop: {kind: last_cycles, count: 2}}\n")
-    program = "from pipelines.definitions import PARTITIONS; print('wide_gradient|3' in PARTITIONS.get_partition_keys())"
+    (tmp_path / "wide_gradient.yaml").write_text(
+        "base: trm_mlp\nchanges: {backprop: {kind: last_cycles, count: 2}}\n"
+    )
+    program = (
+        "from pipelines.definitions import PARTITIONS; print('wide_gradient|3' in "
+        "PARTITIONS.get_partition_keys())"
+    )
 
     def load() -> subprocess.CompletedProcess[str]:
         environment = {**os.environ, "TRM_VARIANTS": str(tmp_path)}
-        return subprocess.run([sys.executable, "-c", program], env=environment, cwd=ROOT, capture_output=True, text=True, check=False)
+        return subprocess.run(
+            [sys.executable, "-c", program],
+            env=environment,
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
 
     assert load().stdout.strip() == "True"
     (tmp_path / "bad.yaml").write_text("base: trm_mlp\nchanges: {cycle: 2}\n")
     assert f"{tmp_path}/bad.yaml: unknown variant field 'cycle'" in load().stderr
     environment = {**os.environ, "TRM_VARIANTS": str(tmp_path)}
     command = [sys.executable, "-m", "pipelines.materialize", "sudoku_4x4", "--partition", "trm|0"]
-    done = subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        command, env=environment, cwd=ROOT, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 2
     assert done.stderr.startswith(f"error: {tmp_path}/bad.yaml: unknown variant field 'cycle'")
     assert done.stderr.count("\n") == 1
@@ -112,9 +143,12 @@ def test_own_variants_appear_and_wrong_ones_are_named(tmp_path: Path) -> None:
 
 def test_loading_imports_nothing_heavy() -> None:
     program = (
-        "import sys, pipelines.definitions; print(*(sys.modules.keys() & {'torch', 'polars', 'numba', 'matplotlib', 'pandera', 'zarr'}))"
+        "import sys, pipelines.definitions; print(*(sys.modules.keys() & {'torch', 'polars', "
+        "'numba', 'matplotlib', 'pandera', 'zarr'}))"
     )
-    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True
+    )
     assert done.stdout.strip() == ""
 
 

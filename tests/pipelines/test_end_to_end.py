@@ -12,9 +12,10 @@ import polars as pl
 import pytest
 
 from assets.common import CODE
+from assets.tables import Ablation, Predictions, Scores, Training, Votes
 from storage.layout import Layout
 from storage.manifest import verify_manifest
-from storage.tables import Ablation, Predictions, Scores, Training, Votes, scan
+from storage.tables import scan
 from trm_model.version import code_version
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -25,10 +26,21 @@ class Workplace:
 
     def __init__(self, folder: Path) -> None:
         self.layout = Layout(folder / "data")
-        self.environment: Mapping[str, str] = {**os.environ, "DAGSTER_HOME": str(folder / "home"), "TRM_DATA": str(self.layout.root)}
+        self.environment: Mapping[str, str] = {
+            **os.environ,
+            "DAGSTER_HOME": str(folder / "home"),
+            "TRM_DATA": str(self.layout.root),
+        }
 
     def run(self, *command: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run([sys.executable, "-m", *command], env=self.environment, cwd=ROOT, capture_output=True, text=True, check=False)
+        return subprocess.run(
+            [sys.executable, "-m", *command],
+            env=self.environment,
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
 
     def materialize(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         return self.run("pipelines.materialize", *arguments)
@@ -53,10 +65,16 @@ def workplace(tmp_path_factory: pytest.TempPathFactory) -> Workplace:
 def test_tables_lead_from_number_to_data_code_and_configuration(workplace: Workplace) -> None:
     tables = workplace.layout.tables()
     scores = scan(tables, Scores).collect()
-    assert set(scores.select("variant", "seed").unique().rows()) == {("trm_mlp", 0), ("trm_mlp", 1), ("trm", 0)}
-    row = scores.filter((pl.col("variant") == "trm_mlp") & (pl.col("seed") == 1) & (pl.col("metric") == "exact_accuracy")).row(
-        0, named=True
-    )
+    assert set(scores.select("variant", "seed").unique().rows()) == {
+        ("trm_mlp", 0),
+        ("trm_mlp", 1),
+        ("trm", 0),
+    }
+    row = scores.filter(
+        (pl.col("variant") == "trm_mlp")
+        & (pl.col("seed") == 1)
+        & (pl.col("metric") == "exact_accuracy")
+    ).row(0, named=True)
     assert row["n"] == 50
     assert row["low"] <= row["value"] <= row["high"]
     assert row["code_version"] == code_version()
@@ -66,11 +84,18 @@ def test_tables_lead_from_number_to_data_code_and_configuration(workplace: Workp
     run = json.loads((checkpoint.parent.parent / "run.json").read_text())
     assert run["seed"] == 1
     assert verify_manifest(Path(run["data"])) == run["data_version"] == row["data_version"]
-    assert json.loads((Path(run["data"]) / "train.zarr" / "zarr.json").read_text())["attributes"]["header"]["sources"]["puzzles"]
+    assert json.loads((Path(run["data"]) / "train.zarr" / "zarr.json").read_text())["attributes"][
+        "header"
+    ]["sources"]["puzzles"]
 
 
-@pytest.mark.parametrize(("benchmark", "metric", "limit"), [("maze_small", "exact_accuracy", 24), ("arc_demo", "pass_at_k", 2)])
-def test_the_whole_way_for_other_kinds_of_puzzles(tmp_path: Path, benchmark: str, metric: str, limit: int) -> None:
+@pytest.mark.parametrize(
+    ("benchmark", "metric", "limit"),
+    [("maze_small", "exact_accuracy", 24), ("arc_demo", "pass_at_k", 2)],
+)
+def test_the_whole_way_for_other_kinds_of_puzzles(
+    tmp_path: Path, benchmark: str, metric: str, limit: int
+) -> None:
     place = Workplace(tmp_path)
     place.succeed(
         benchmark, "--partition", "trm|0",
@@ -108,7 +133,10 @@ def test_tables_are_readable_as_readme_shows(workplace: Workplace) -> None:
 
 def test_scores_agree_with_predictions(workplace: Workplace) -> None:
     predictions = (
-        scan(workplace.layout.tables(), Predictions).group_by("variant", "seed").agg(pl.col("solved", "cell_accuracy").mean()).collect()
+        scan(workplace.layout.tables(), Predictions)
+        .group_by("variant", "seed")
+        .agg(pl.col("solved", "cell_accuracy").mean())
+        .collect()
     )
     scores = scan(workplace.layout.tables(), Scores).collect()
     for metric, column in (("exact_accuracy", "solved"), ("cell_accuracy", "cell_accuracy")):
@@ -127,11 +155,20 @@ def test_report_shows_ours_beside_the_published_and_needs_no_network(workplace: 
     table = scan(workplace.layout.tables(), Ablation).collect()
     ours = table.filter(pl.col("name") == "trm_mlp").row(0, named=True)
     assert (ours["seeds"], ours["depth"], ours["published"]) == (2, 42, 0.874)
-    assert (workplace.layout.report("sudoku_4x4") / "answers-trm_mlp-0.png").read_bytes()[:4] == b"\x89PNG"
+    assert (workplace.layout.report("sudoku_4x4") / "answers-trm_mlp-0.png").read_bytes()[
+        :4
+    ] == b"\x89PNG"
 
 
 def test_the_same_training_is_not_repeated_and_a_fresh_one_is(workplace: Workplace) -> None:
-    settings = ["--set", "checkpoint.steps=12", "--set", "checkpoint.batch_size=8", "--set", "checkpoint.log_steps=4"]
+    settings = [
+        "--set",
+        "checkpoint.steps=12",
+        "--set",
+        "checkpoint.batch_size=8",
+        "--set",
+        "checkpoint.log_steps=4",
+    ]
     command = ["sudoku_4x4", "--stage", "checkpoint", "--partition", "trm_mlp|0", *settings]
     link = workplace.layout.run("sudoku_4x4", "trm_mlp", 0, "current")
     before = link.resolve()
@@ -141,13 +178,24 @@ def test_the_same_training_is_not_repeated_and_a_fresh_one_is(workplace: Workpla
     assert next((before / "checkpoints").iterdir()).stat().st_ino == inode
     workplace.succeed(*command, "--set", "checkpoint.fresh=true")
     assert link.resolve() != before
-    ours, again = (next((run / "checkpoints").iterdir()) / "weights.safetensors" for run in (before, link.resolve()))
+    ours, again = (
+        next((run / "checkpoints").iterdir()) / "weights.safetensors"
+        for run in (before, link.resolve())
+    )
     assert ours.read_bytes() == again.read_bytes()
 
 
 def test_dagsters_own_command_line(workplace: Workplace) -> None:
     done = workplace.run(
-        "dagster", "asset", "materialize", "-m", "pipelines.definitions", "--select", "sudoku_4x4/scores", "--partition", "trm|0"
+        "dagster",
+        "asset",
+        "materialize",
+        "-m",
+        "pipelines.definitions",
+        "--select",
+        "sudoku_4x4/scores",
+        "--partition",
+        "trm|0",
     )
     assert done.returncode == 0, done.stderr
     assert "RUN_SUCCESS" in done.stderr
@@ -156,7 +204,10 @@ def test_dagsters_own_command_line(workplace: Workplace) -> None:
 def test_what_is_missing_is_said_in_one_line(workplace: Workplace) -> None:
     train = ["sudoku_4x4", "--stage", "checkpoint", "--partition", "trm|0", "--set"]
     for arguments, message in (
-        (["sudoku_4x4", "--stage", "scores", "--partition", "no_ema|0"], "materialize sudoku_4x4/predictions, partition no_ema|0, first"),
+        (
+            ["sudoku_4x4", "--stage", "scores", "--partition", "no_ema|0"],
+            "materialize sudoku_4x4/predictions, partition no_ema|0, first",
+        ),
         (["sudoku_6x6", "--stage", "examples"], "materialize sudoku_6x6/puzzles first"),
         ([*train, "checkpoint.steps=0"], "steps=0: expected a whole number"),
         ([*train, "checkpoint.log_steps=0"], "log_steps=0: expected"),
@@ -176,7 +227,15 @@ def test_a_damaged_data_set_stops_before_training(workplace: Workplace, tmp_path
     intact = shard.read_bytes()
     shard.write_bytes(intact[:-1] + bytes([intact[-1] ^ 1]))
     try:
-        done = workplace.materialize("sudoku_4x4", "--stage", "checkpoint", "--partition", "no_ema|0", "--set", "checkpoint.steps=4")
+        done = workplace.materialize(
+            "sudoku_4x4",
+            "--stage",
+            "checkpoint",
+            "--partition",
+            "no_ema|0",
+            "--set",
+            "checkpoint.steps=4",
+        )
     finally:
         shard.write_bytes(intact)
     assert done.returncode == 2
@@ -190,7 +249,11 @@ def test_own_puzzles_from_a_file(workplace: Workplace, real_sudoku: Path) -> Non
         "--set", f"puzzles.path={real_sudoku / 'hard_test.csv.gz'}", "--set", "puzzles.train_puzzles=60", "--set", "puzzles.test_puzzles=20",
         "--set", "checkpoint.steps=2", "--set", "checkpoint.batch_size=4", "--set", "predictions.limit=4",
     )  # fmt: skip
-    scores = scan(workplace.layout.tables(), Scores).filter(pl.col("benchmark") == "sudoku_csv").collect()
+    scores = (
+        scan(workplace.layout.tables(), Scores)
+        .filter(pl.col("benchmark") == "sudoku_csv")
+        .collect()
+    )
     assert scores.filter(pl.col("metric") == "exact_accuracy")["n"].to_list() == [4]
 
 
@@ -201,6 +264,7 @@ def test_a_bad_file_writes_nothing(workplace: Workplace, tmp_path: Path) -> None
     done = workplace.materialize("sudoku_csv", "--stage", "puzzles", "--set", f"puzzles.path={bad}")
     assert done.returncode == 2
     assert done.stderr.splitlines()[-1] == (
-        f"error: sudoku_csv/puzzles: {bad}: row 1 (line 2): question has 3 characters, expected 81; mend or remove the row"
+        f"error: sudoku_csv/puzzles: {bad}: row 1 (line 2): question has 3 characters, expected "
+        "81; mend or remove the row"
     )
     assert sorted(workplace.layout.root.rglob("*")) == before

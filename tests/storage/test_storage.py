@@ -12,9 +12,10 @@ import polars as pl
 import pytest
 
 from assets.benchmarks import GeneratedSudoku
-from assets.datasets import write_dataset
-from assets.kinds import kind_of
-from assets.sudoku import generated_puzzles
+from assets.data.datasets import write_dataset
+from assets.families.family import kind_of
+from assets.families.sudoku import generated_puzzles
+from assets.tables import AugmentedPuzzles, Scores, Training
 from storage import examples as store
 from storage.atomic import new_file, point, publish, staging, sweep, write_text
 from storage.build import building
@@ -35,9 +36,16 @@ from storage.examples import (
 from storage.layout import Layout
 from storage.manifest import CorruptDataError, verify_manifest, write_manifest
 from storage.shards import read_shards, upload_shards, write_shards
-from storage.tables import AugmentedPuzzles, Scores, TableError, Training, name_of, partition_path, scan, write_file
+from storage.tables import TableError, name_of, partition_path, scan, write_file
 
-HEADER = Header(vocabulary=("pad", "a", "b"), grid=(2, 3), num_puzzle_ids=9, seed=4, augmentations=1, sources={"x": "y"})
+HEADER = Header(
+    vocabulary=("pad", "a", "b"),
+    grid=(2, 3),
+    num_puzzle_ids=9,
+    seed=4,
+    augmentations=1,
+    sources={"x": "y"},
+)
 
 
 def source(puzzles: int, seed: int = 0) -> Examples:
@@ -47,7 +55,9 @@ def source(puzzles: int, seed: int = 0) -> Examples:
     cells = generator.integers(0, 3, (2, sizes.sum(), 6), dtype=np.uint8)
     ids = generator.integers(0, 9, puzzles, dtype=np.int32)
     groups = np.tile([3, 1], puzzles // 4)
-    return Examples(HEADER, cells[0], cells[1], ids, np.r_[0, sizes.cumsum()], np.r_[0, groups.cumsum()])
+    return Examples(
+        HEADER, cells[0], cells[1], ids, np.r_[0, sizes.cumsum()], np.r_[0, groups.cumsum()]
+    )
 
 
 def assert_equal(one: Source, other: Source) -> None:
@@ -78,7 +88,12 @@ def test_round_trip_across_many_shards_whatever_the_workers(tmp_path: Path) -> N
         assert_equal(LazyExamples(folder / "x.zarr"), examples)
     assert len(hashes) == 1
     assert len(list((tmp_path / "1" / "x.zarr" / "inputs" / "c").iterdir())) == -(-count // 6)
-    shards = sorted(map_shards(tmp_path / "1" / "x.zarr", lambda start, inputs, labels: (start, inputs.tolist(), labels.tolist())))
+    shards = sorted(
+        map_shards(
+            tmp_path / "1" / "x.zarr",
+            lambda start, inputs, labels: (start, inputs.tolist(), labels.tolist()),
+        )
+    )
     assert [row for _, inputs, _ in shards for row in inputs] == examples.inputs.tolist()
     assert [row for _, _, labels in shards for row in labels] == examples.labels.tolist()
 
@@ -89,10 +104,17 @@ def test_an_interrupted_build_continues_from_its_finished_shards(tmp_path: Path)
     calls: list[int] = []
 
     class Failing:
-        header, puzzle_ids, example_offsets, group_offsets = HEADER, examples.puzzle_ids, examples.example_offsets, examples.group_offsets
+        header, puzzle_ids, example_offsets, group_offsets = (
+            HEADER,
+            examples.puzzle_ids,
+            examples.example_offsets,
+            examples.group_offsets,
+        )
         left = 10
 
-        def rows(self, index: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:
+        def rows(
+            self, index: npt.NDArray[np.int64]
+        ) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:
             calls.append(int(index[0]))
             self.left -= 1
             if self.left < 0:
@@ -101,13 +123,23 @@ def test_an_interrupted_build_continues_from_its_finished_shards(tmp_path: Path)
 
     def build(source: Source, key: str = "key") -> tuple[Path, str]:
         with building(tmp_path, key) as under_way:
-            write_examples(under_way.folder / "x.zarr", source, workers=1, finished=under_way.finished, on_file=under_way.on_file)
+            write_examples(
+                under_way.folder / "x.zarr",
+                source,
+                workers=1,
+                finished=under_way.finished,
+                on_file=under_way.on_file,
+            )
             return under_way.publish()
 
     failing = Failing()
     with pytest.raises(RuntimeError, match="power cut"):
         build(failing)
-    assert sorted(path.name for path in tmp_path.iterdir()) == [".building-key", ".building-key.finished", ".lock"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        ".building-key",
+        ".building-key.finished",
+        ".lock",
+    ]
     # One finished shard is damaged meanwhile, and the line of another was not written whole.
     flip(tmp_path / ".building-key" / "x.zarr" / "labels" / "c" / "2" / "0")
     log = tmp_path / ".building-key.finished"
@@ -132,11 +164,16 @@ def test_an_interrupted_build_continues_from_its_finished_shards(tmp_path: Path)
         failing.left = 3
         build(failing, "other")
     build(examples, "third")
-    assert sorted(path.name for path in tmp_path.iterdir() if path.name.startswith(".")) == [".lock"]
+    assert sorted(path.name for path in tmp_path.iterdir() if path.name.startswith(".")) == [
+        ".lock"
+    ]
 
 
 def test_plans_are_kept(tmp_path: Path) -> None:
-    arrays = {"base": np.arange(12, dtype=np.uint8).reshape(3, 4), "colours": np.arange(5, dtype=np.int64)}
+    arrays = {
+        "base": np.arange(12, dtype=np.uint8).reshape(3, 4),
+        "colours": np.arange(5, dtype=np.int64),
+    }
     write_plan(tmp_path / "x.zarr", source(4), Plan("kind", {"copies": 3}, arrays))
     found = read_plan(tmp_path / "x.zarr")
     assert found is not None
@@ -160,7 +197,12 @@ def test_same_seed_same_bytes_another_seed_others(tmp_path: Path) -> None:
     for folder, made, seed in (("a", 0, 0), ("b", 0, 0), ("c", 0, 1), ("d", 1, 0)):
         entry = GeneratedSudoku(digits=4, train=30, test=10, extra_clues=(1, 4), seed=made)
         _, content_hash = write_dataset(
-            Layout(tmp_path / folder), "x", generated_puzzles(entry), kind_of(entry), augmentations=5, seed=seed
+            Layout(tmp_path / folder),
+            "x",
+            generated_puzzles(entry),
+            kind_of(entry),
+            augmentations=5,
+            seed=seed,
         )
         hashes.append(content_hash)
     assert hashes[0] == hashes[1]
@@ -259,7 +301,10 @@ def test_publish_point_and_sweep(tmp_path: Path) -> None:
     point(tmp_path / "link", tmp_path / "target")
     assert (tmp_path / "link" / "file").read_text() == "two"
     host = os.uname().nodename
-    dead, alive, foreign = (tmp_path / f".tmp-{name}-0-x" for name in (f"{host}-999999999", f"{host}-{os.getpid()}", "elsewhere-1"))
+    dead, alive, foreign = (
+        tmp_path / f".tmp-{name}-0-x"
+        for name in (f"{host}-999999999", f"{host}-{os.getpid()}", "elsewhere-1")
+    )
     for path in (dead, alive, foreign):
         path.mkdir()
     sweep(tmp_path)
@@ -269,7 +314,9 @@ def test_publish_point_and_sweep(tmp_path: Path) -> None:
 
 
 # webdataset leaves the last shard's file to the garbage collector.
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning", "ignore::ResourceWarning")
+@pytest.mark.filterwarnings(
+    "ignore::pytest.PytestUnraisableExceptionWarning", "ignore::ResourceWarning"
+)
 def test_webdataset_reads_back_the_same_examples(tmp_path: Path) -> None:
     import webdataset as wds
 
@@ -278,13 +325,19 @@ def test_webdataset_reads_back_the_same_examples(tmp_path: Path) -> None:
     for workers in (1, 3):
         folder = tmp_path / str(workers)
         folder.mkdir()
-        folders.append(write_shards(folder, examples, shard_bytes=2_000, sample_bytes=300, workers=workers))
+        folders.append(
+            write_shards(folder, examples, shard_bytes=2_000, sample_bytes=300, workers=workers)
+        )
     assert folders[0] == folders[1] == verify_manifest(tmp_path / "1")
     shards = sorted(str(path) for path in (tmp_path / "1").glob("*.tar"))
     assert len(shards) > 2
     samples = list(wds.WebDataset(shards, shardshuffle=False, empty_check=False).decode())  # type: ignore[attr-defined]
-    np.testing.assert_array_equal(np.concatenate([sample["inputs.npy"] for sample in samples]), examples.inputs)
-    np.testing.assert_array_equal(np.concatenate([sample["labels.npy"] for sample in samples]), examples.labels)
+    np.testing.assert_array_equal(
+        np.concatenate([sample["inputs.npy"] for sample in samples]), examples.inputs
+    )
+    np.testing.assert_array_equal(
+        np.concatenate([sample["labels.npy"] for sample in samples]), examples.labels
+    )
     assert samples[0]["json"]["header"]["vocabulary"] == list(examples.header.vocabulary)
     with tarfile.open(shards[0]) as tar:
         assert {member.mtime for member in tar.getmembers()} == {0}
@@ -299,7 +352,10 @@ def test_a_damaged_tar_shard_is_named(tmp_path: Path) -> None:
     shard = tmp_path / "shard-000001.tar"
     whole = shard.read_bytes()
     cuts = [whole[:cut] for cut in (0, 10, 512, 1024, 2000, 3072, len(whole) // 2, len(whole) - 10)]
-    flips = [whole[:place] + bytes([whole[place] ^ 0xFF]) + whole[place + 1 :] for place in range(0, len(whole), 1111)]
+    flips = [
+        whole[:place] + bytes([whole[place] ^ 0xFF]) + whole[place + 1 :]
+        for place in range(0, len(whole), 1111)
+    ]
     for damaged in cuts + flips:
         shard.write_bytes(damaged)
         with pytest.raises(CorruptDataError) as error:
@@ -314,21 +370,36 @@ def test_a_damaged_tar_shard_is_named(tmp_path: Path) -> None:
 
 
 def training_row(**changes: object) -> pl.DataFrame:
-    row = dict.fromkeys(Training.to_schema().columns, 1.0) | {"step": 1, "examples": 8, "cell_accuracy": 0.5, "exact_accuracy": 0.5}
+    row = dict.fromkeys(Training.to_schema().columns, 1.0) | {
+        "step": 1,
+        "examples": 8,
+        "cell_accuracy": 0.5,
+        "exact_accuracy": 0.5,
+    }
     return pl.DataFrame([row | changes])
 
 
 def test_tables_are_validated_and_partitioned(tmp_path: Path) -> None:
     for variant, seed in (("trm", 0), ("trm_mlp", 1)):
-        write_file(partition_path(tmp_path, Training, "b", variant, seed), Training, training_row(step=seed + 1))
+        write_file(
+            partition_path(tmp_path, Training, "b", variant, seed),
+            Training,
+            training_row(step=seed + 1),
+        )
     frame = scan(tmp_path, Training).sort("step").collect()
-    assert frame.select("benchmark", "variant", "seed", "step").rows() == [("b", "trm", 0, 1), ("b", "trm_mlp", 1, 2)]
+    assert frame.select("benchmark", "variant", "seed", "step").rows() == [
+        ("b", "trm", 0, 1),
+        ("b", "trm_mlp", 1, 2),
+    ]
     plain = pl.scan_parquet(tmp_path / "training", hive_partitioning=True).sort("step").collect()
     assert plain["variant"].to_list() == ["trm", "trm_mlp"]
     with pytest.raises(FileNotFoundError, match="no partitions yet"):
         scan(tmp_path, Scores)
     # What a killed writer leaves must not be scanned as part of the table.
-    with pytest.raises(RuntimeError, match="midway"), new_file(tmp_path / "training" / "x.parquet", tmp_path / "stage") as temporary:
+    with (
+        pytest.raises(RuntimeError, match="midway"),
+        new_file(tmp_path / "training" / "x.parquet", tmp_path / "stage") as temporary,
+    ):
         assert temporary.parent == tmp_path / "stage"
         raise RuntimeError("midway")
     assert name_of(AugmentedPuzzles) == "augmented_puzzles"
@@ -344,7 +415,9 @@ def test_tables_are_validated_and_partitioned(tmp_path: Path) -> None:
         (training_row(loss="high"), "loss"),
     ],
 )
-def test_wrong_rows_are_refused_in_one_line(tmp_path: Path, frame: pl.DataFrame, message: str) -> None:
+def test_wrong_rows_are_refused_in_one_line(
+    tmp_path: Path, frame: pl.DataFrame, message: str
+) -> None:
     path = partition_path(tmp_path, Training, "b", "v", 0)
     with pytest.raises(TableError) as error:
         write_file(path, Training, frame)

@@ -1,4 +1,5 @@
-"""Puzzles as arrays: parse, generate, solve, transform, validate, draw. Useful alone: ``python -m trm_model.puzzles``."""
+"""Puzzles as arrays: parse, generate, solve, transform, validate, draw. Useful alone: ``python -m
+trm_model.puzzles``."""
 
 import hashlib
 import os
@@ -10,8 +11,8 @@ import numba
 def _use_cache_of_this_source() -> None:
     """Keep compiled loops apart by the source of the whole package.
 
-    numba's cache looks at the file of a function alone: after an edit of a function that is compiled into others it would go on
-    using those as they were.
+    numba's cache looks at the file of a function alone: after an edit of a function that is
+    compiled into others it would go on using those as they were.
     """
     digest = hashlib.sha256()
     for path in sorted(Path(__file__).parent.glob("*.py")):

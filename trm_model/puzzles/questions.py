@@ -1,4 +1,5 @@
-"""Puzzles as people write them and as a model sees them: text to tokens, answers to drawings, and whether an answer is right."""
+"""Puzzles as people write them and as a model sees them: text to tokens, answers to drawings, and
+whether an answer is right."""
 
 import json
 import re
@@ -8,14 +9,17 @@ from typing import Any, ClassVar, NamedTuple, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from trm_model.puzzles import arc, maze, sudoku
-from trm_model.puzzles.sudoku_examples import check_examples
+from trm_model.puzzles.arc import tasks as arc
+from trm_model.puzzles.maze import grids as maze
+from trm_model.puzzles.sudoku import grids as sudoku
+from trm_model.puzzles.sudoku.examples import check_examples
 
 Tokens = npt.NDArray[np.uint8]
 
 
 class Question(NamedTuple):
-    """``cells``: tokens [L]; ``expected``: the answer's grid where it was given beside the question (ARC)."""
+    """``cells``: tokens [L]; ``expected``: the answer's grid where it was given beside the question
+    (ARC)."""
 
     cells: Tokens
     expected: arc.Grid | None = None
@@ -28,7 +32,10 @@ class Verdict(NamedTuple):
     reason: str
 
     def __str__(self) -> str:
-        return f"{'unknown' if self.right is None else 'right' if self.right else 'wrong'}: {self.reason}"
+        return (
+            f"{'unknown' if self.right is None else 'right' if self.right else 'wrong'}: "
+            f"{self.reason}"
+        )
 
 
 class Puzzle(Protocol):
@@ -40,7 +47,8 @@ class Puzzle(Protocol):
     def side(self) -> int: ...
     @property
     def vocabulary(self) -> tuple[str, ...]:
-        """Names of the tokens; a model's answer may hold one more, DRM's mask, which counts as no token."""
+        """Names of the tokens; a model's answer may hold one more, DRM's mask, which counts as no
+        token."""
         ...
 
     def read(self, text: str) -> list[Question]:
@@ -62,12 +70,16 @@ class Puzzle(Protocol):
 
 
 def _size_error(found: int, side: int) -> ValueError:
-    return ValueError(f"{found} cells: expected {side * side}, the model's {side} x {side}; give a puzzle of that size")
+    return ValueError(
+        f"{found} cells: expected {side * side}, the model's {side} x {side}; give a puzzle of "
+        "that size"
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class Sudoku:
-    """A string of digits, ``.`` or ``0`` for a blank; white space and the rules of a drawing do not count."""
+    """A string of digits, ``.`` or ``0`` for a blank; white space and the rules of a drawing do not
+    count."""
 
     name: ClassVar[str] = "sudoku"
     side: int
@@ -87,7 +99,9 @@ class Sudoku:
         return [Question(sudoku.to_tokens(sudoku.from_text(cells, self.shape)))]
 
     def _grid(self, tokens: Tokens) -> Tokens:
-        return sudoku.from_tokens(np.where(tokens < len(self.vocabulary), tokens, sudoku.PAD).astype(np.uint8))
+        return sudoku.from_tokens(
+            np.where(tokens < len(self.vocabulary), tokens, sudoku.PAD).astype(np.uint8)
+        )
 
     def draw(self, tokens: Tokens) -> str:
         return sudoku.to_drawing(self._grid(tokens), self.shape)
@@ -98,9 +112,13 @@ class Sudoku:
     def judge(self, question: Question, answer: Tokens) -> Verdict:
         solved, kept = check_examples(question.cells[None], answer[None], self.shape)
         if solved[0] and kept[0]:
-            return Verdict(True, "every row, column and box has every digit once, and the clues are kept")
+            return Verdict(
+                True, "every row, column and box has every digit once, and the clues are kept"
+            )
         changed = int(((question.cells != sudoku.BLANK) & (question.cells != answer)).sum())
-        reasons = ["not every row, column and box has every digit once"] * (not solved[0]) + [f"clues changed: {changed}"] * (not kept[0])
+        reasons = ["not every row, column and box has every digit once"] * (not solved[0]) + [
+            f"clues changed: {changed}"
+        ] * (not kept[0])
         return Verdict(False, "; ".join(reasons))
 
 
@@ -121,7 +139,10 @@ class Maze:
             lines = [line.ljust(self.side) for line in lines]
             for number, line in enumerate(lines, 1):
                 if len(line) != self.side:
-                    raise ValueError(f"row {number} has {len(line)} cells: expected {self.side}, as the model's mazes have")
+                    raise ValueError(
+                        f"row {number} has {len(line)} cells: expected {self.side}, as the "
+                        "model's mazes have"
+                    )
         cells = "".join(lines)
         if len(cells) != self.side * self.side:
             raise _size_error(len(cells), self.side)
@@ -148,15 +169,29 @@ class Maze:
             return Verdict(False, "there is no way from S to G")
         if maze.check_examples(question.cells[None], answer[None], self.side).shortest[0]:
             return Verdict(True, f"a shortest path from S to G, {length} moves")
-        changed = int(((answer != question.cells) & ~((answer == maze.PATH) & (question.cells == maze.SPACE))).sum())
+        changed = int(
+            (
+                (answer != question.cells)
+                & ~((answer == maze.PATH) & (question.cells == maze.SPACE))
+            ).sum()
+        )
         reasons = [f"cells of the maze changed: {changed}"] if changed else []
         marked = int((answer == maze.PATH).sum())
-        return Verdict(False, "; ".join([*reasons, f"{marked} marks are no shortest path from S to G, which has {length} moves"]))
+        return Verdict(
+            False,
+            "; ".join(
+                [
+                    *reasons,
+                    f"{marked} marks are no shortest path from S to G, which has {length} moves",
+                ]
+            ),
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class Arc:
-    """JSON, ``{"train": [...], "test": [{"input": rows, "output": rows}, ...]}``: a question per test pair, whose output may be missing."""
+    """JSON, ``{"train": [...], "test": [{"input": rows, "output": rows}, ...]}``: a question per
+    test pair, whose output may be missing."""
 
     name: ClassVar[str] = "arc"
     side: int
@@ -176,7 +211,9 @@ class Arc:
         try:
             value: Any = json.loads(text)
         except ValueError as error:
-            raise ValueError(f"no JSON ({error}): expected an ARC task with 'train' and 'test'") from error
+            raise ValueError(
+                f"no JSON ({error}): expected an ARC task with 'train' and 'test'"
+            ) from error
         pairs: Any = value.get("test") if isinstance(value, dict) else None
         given: list[bool] = []
         if isinstance(pairs, list) and all(isinstance(pair, dict) for pair in pairs):
@@ -186,7 +223,10 @@ class Arc:
         for number, pair in enumerate(task.test, 1):
             if max(pair.input.shape) > self.side:
                 rows, columns = pair.input.shape
-                raise ValueError(f"test input {number} is {rows} x {columns}: expected at most the model's {self.side} x {self.side}")
+                raise ValueError(
+                    f"test input {number} is {rows} x {columns}: expected at most the model's "
+                    f"{self.side} x {self.side}"
+                )
         return task, [
             Question(arc.to_tokens(pair.input, self.side), pair.output if known else None)
             for pair, known in zip(task.test, given, strict=True)
@@ -207,9 +247,16 @@ class Arc:
         if expected is None:
             return Verdict(None, "the task gives no output for this input")
         if grid.shape != expected.shape:
-            return Verdict(False, "a grid of {} x {}, expected {} x {}".format(*grid.shape, *expected.shape))
+            return Verdict(
+                False, "a grid of {} x {}, expected {} x {}".format(*grid.shape, *expected.shape)
+            )
         wrong = int((grid != expected).sum())
-        return Verdict(not wrong, f"{wrong} of {grid.size} cells differ from the output given" if wrong else "the output given")
+        return Verdict(
+            not wrong,
+            f"{wrong} of {grid.size} cells differ from the output given"
+            if wrong
+            else "the output given",
+        )
 
 
 KINDS = (Sudoku.name, Maze.name, Arc.name)

@@ -1,7 +1,8 @@
-"""The eight symmetries of the square (the dihedral group D4) acting on grids, numbered as the authors' code numbers them.
+"""The eight symmetries of the square (the dihedral group D4) acting on grids, numbered as the
+authors' code numbers them.
 
-0 identity; 1-3 rotation by 90, 180, 270 degrees counter-clockwise (:func:`numpy.rot90`); 4 left-right flip; 5 up-down flip;
-6 transposition; 7 transposition along the other diagonal.
+0 identity; 1-3 rotation by 90, 180, 270 degrees counter-clockwise (:func:`numpy.rot90`); 4
+left-right flip; 5 up-down flip; 6 transposition; 7 transposition along the other diagonal.
 """
 
 from functools import cache
@@ -11,7 +12,7 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
-from trm_model.variant import require
+from trm_model.errors import require
 
 COUNT = 8
 """Number of symmetries."""
@@ -24,7 +25,8 @@ def _require_symmetry(which: int) -> None:
 
 
 def dihedral(grid: npt.NDArray[Scalar], which: int) -> npt.NDArray[Scalar]:
-    """The image of a grid [H, W] (or of grids [..., H, W]): a view; 1, 3, 6 and 7 swap height and width.
+    """The image of a grid [H, W] (or of grids [..., H, W]): a view; 1, 3, 6 and 7 swap height and
+    width.
 
     :raises ConfigurationError: no such symmetry.
     """
@@ -41,10 +43,16 @@ def dihedral(grid: npt.NDArray[Scalar], which: int) -> npt.NDArray[Scalar]:
 
 @cache
 def _table() -> npt.NDArray[np.int64]:
-    """``[a, b]`` is the symmetry "first a, then b"; found by acting on a grid that no symmetry but the identity keeps."""
+    """``[a, b]`` is the symmetry "first a, then b"; found by acting on a grid that no symmetry but
+    the identity keeps."""
     mark = np.arange(4).reshape(2, 2)
     images = [dihedral(mark, which).tobytes() for which in range(COUNT)]
-    return np.array([[images.index(dihedral(dihedral(mark, a), b).tobytes()) for b in range(COUNT)] for a in range(COUNT)])
+    return np.array(
+        [
+            [images.index(dihedral(dihedral(mark, a), b).tobytes()) for b in range(COUNT)]
+            for a in range(COUNT)
+        ]
+    )
 
 
 def compose(a: int, b: int) -> int:
@@ -70,7 +78,8 @@ def inverse(which: int) -> int:
 
 @cache
 def dihedral_index(side: int) -> npt.NDArray[np.int64]:
-    """For flattened square grids: cell ``j`` of image ``k`` is cell ``dihedral_index(side)[k, j]`` of the grid; [8, side * side].
+    """For flattened square grids: cell ``j`` of image ``k`` is cell ``dihedral_index(side)[k, j]``
+    of the grid; [8, side * side].
 
     The array is shared and read-only.
     """
@@ -88,10 +97,18 @@ def _images(grids, rows, which, index, result):
             result[k, cell] = source[cells[cell]]
 
 
-def images(grids: npt.NDArray[Any], rows: npt.NDArray[np.int64], which: npt.NDArray[np.int64], side: int) -> npt.NDArray[Any]:
-    """Image ``which[k]`` of the flattened square grid ``grids[rows[k]]``: [N, side * side], [K], [K] -> [K, side * side]."""
-    if len(rows) and not (rows.min() >= 0 and rows.max() < len(grids) and which.min() >= 0 and which.max() < COUNT):
-        raise IndexError(f"rows {rows.min()}..{rows.max()} and symmetries {which.min()}..{which.max()} of {len(grids)} grids")
+def images(
+    grids: npt.NDArray[Any], rows: npt.NDArray[np.int64], which: npt.NDArray[np.int64], side: int
+) -> npt.NDArray[Any]:
+    """Image ``which[k]`` of the flattened square grid ``grids[rows[k]]``: [N, side * side], [K],
+    [K] -> [K, side * side]."""
+    if len(rows) and not (
+        rows.min() >= 0 and rows.max() < len(grids) and which.min() >= 0 and which.max() < COUNT
+    ):
+        raise IndexError(
+            f"rows {rows.min()}..{rows.max()} and symmetries {which.min()}..{which.max()} of "
+            f"{len(grids)} grids"
+        )
     result = np.empty((len(rows), side * side), grids.dtype)
     _images(np.ascontiguousarray(grids), rows, which, dihedral_index(side), result)
     return result
@@ -114,7 +131,8 @@ def _smallest_images(grids, index, result):
 
 
 def smallest_images(grids: npt.NDArray[Any], side: int) -> npt.NDArray[Any]:
-    """Of each flattened square grid the lexicographically smallest image: equal exactly for grids of one class. [N, side * side]."""
+    """Of each flattened square grid the lexicographically smallest image: equal exactly for grids
+    of one class. [N, side * side]."""
     result = np.empty_like(grids)
     _smallest_images(np.ascontiguousarray(grids), dihedral_index(side), result)
     return result

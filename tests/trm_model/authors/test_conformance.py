@@ -1,0 +1,159 @@
+"""Ours against the authors' recorded numbers, and proof that the comparison can fail."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from torch.nn import functional as F
+
+from trm_model.authors import conformance
+from trm_model.model import blocks as layers
+from trm_model.model import corruption, reasoner
+from trm_model.model.variant import NoisyStart, Variant
+from trm_model.training import losses, supervision
+
+REFERENCE = Path(__file__).resolve().parents[2] / "reference"
+CONFIGS: dict[str, dict[str, Any]] = {
+    **json.loads((REFERENCE / "configs.json").read_text()),
+    "drm": json.loads((REFERENCE / "drm.json").read_text()),
+}
+MODELS = ("trm_att", "trm_mlp", "trm_single", "trm_multi", "hrm", "transformer", "drm")
+
+
+def recording(name: str) -> conformance.Recording:
+    with np.load(REFERENCE / f"{name}.npz", allow_pickle=False) as arrays:
+        return {key: arrays[key] for key in arrays.files}
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_agrees_with_the_authors(name: str) -> None:
+    compared = list(conformance.check(recording(name), CONFIGS[name]))
+    assert len(compared) >= 60
+    assert [item for item in compared if not item.agrees] == []
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_first_step_agrees_closely(name: str) -> None:
+    """Before the recursion has magnified rounding, errors are a few float32 units."""
+    values, data = conformance.ours(recording(name), CONFIGS[name]), recording(name)
+    drm = (
+        "noise/corrupted",
+        "train/logits",
+        "train/loss",
+        "test/as_published/0/logits",
+        "test/scaled/0/logits",
+    )
+    for key in (
+        drm
+        if name == "drm"
+        else ("eval/0/logits", "eval/0/q_halt_logits", "eval/0/loss", "train/0/loss")
+    ):
+        np.testing.assert_allclose(
+            values[key].numpy(), data[key], rtol=1e-4, atol=2e-4, err_msg=key
+        )
+
+
+def _wrong_scale(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reasoner.math, "sqrt", lambda value: value**0.5 * 1.001)
+
+
+def _wrong_epsilon(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(layers, "NORM_EPSILON", 1e-3)
+
+
+def _wrong_rotation(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(layers, "ROPE_BASE", 1_000.0)
+
+
+def _wrong_loss(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(losses, "log_stablemax", lambda logits: logits.double().log_softmax(-1))
+
+
+def _wrong_gradient_depth(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Variant, "graded_calls", property(lambda variant: variant.calls))
+
+
+def _wrong_target(monkeypatch: pytest.MonkeyPatch) -> None:
+    def halt_only(now: Any, following: Any, last: Any) -> Any:
+        del last
+        target = following.halt_logits.sigmoid()
+        return F.binary_cross_entropy_with_logits(now.continue_logits, target, reduction="none")
+
+    monkeypatch.setattr(supervision, "going_on", halt_only)
+
+
+def _wrong_halting(monkeypatch: pytest.MonkeyPatch) -> None:
+    original = supervision.halts
+    monkeypatch.setattr(
+        supervision,
+        "halts",
+        lambda *given, **named: original(*given, **{**named, "halting": "bce"}),
+    )
+
+
+def _wrong_schedule(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(corruption, "COSINE_OFFSET", 0.02)
+
+
+def _fresh_latents(monkeypatch: pytest.MonkeyPatch) -> None:
+    original = conformance.model
+
+    def fresh(*given: Any) -> Any:
+        reasoner = original(*given)
+        start = reasoner.variant.start
+        assert isinstance(start, NoisyStart)
+        reasoner.variant = replace(reasoner.variant, start=replace(start, carried_latents=False))
+        return reasoner
+
+    monkeypatch.setattr(conformance, "model", fresh)
+
+
+@pytest.mark.parametrize(
+    ("name", "mistake"),
+    [
+        *(
+            ("trm_att", mistake)
+            for mistake in (
+                _wrong_scale,
+                _wrong_epsilon,
+                _wrong_rotation,
+                _wrong_loss,
+                _wrong_gradient_depth,
+            )
+        ),
+        ("hrm", _wrong_target),
+        ("hrm", _wrong_halting),
+        ("hrm", _wrong_gradient_depth),
+        ("transformer", _wrong_epsilon),
+        ("drm", _wrong_schedule),
+        ("drm", _fresh_latents),
+    ],
+)
+def test_a_mistake_is_found(name: str, mistake: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    mistake(monkeypatch)
+    assert not all(item.agrees for item in conformance.check(recording(name), CONFIGS[name]))
+
+
+def test_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert conformance.main([str(REFERENCE)]) == 0
+    printed = capsys.readouterr().out
+    assert "drm grad/embed_tokens_labels" in printed
+    assert "0 mismatches" in printed
+    (tmp_path / "configs.json").write_text(
+        json.dumps({"trm_att": CONFIGS["trm_att"], "other": {**CONFIGS["hrm"], "class": "Other"}})
+    )
+    changed: dict[str, Any] = dict(recording("trm_att"))
+    changed["eval/0/logits"] = changed["eval/0/logits"] + 0.01
+    np.savez(tmp_path / "trm_att.npz", **changed)
+    np.savez(tmp_path / "other.npz", x=np.zeros(1))
+    assert conformance.main([str(tmp_path)]) == 1
+    printed = capsys.readouterr().out
+    assert "trm_att eval/0/logits" in printed
+    assert "MISMATCH" in printed
+    assert "other: skipped (model class 'Other' is not built here" in printed
+    (tmp_path / "trm_att.npz").write_bytes(b"no archive")
+    assert conformance.main([str(tmp_path)]) == 2
+    assert conformance.main([str(tmp_path / "nowhere")]) == 2

@@ -1,0 +1,173 @@
+"""The sublayer in one pass on CPUs, against its formula in float64."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import pytest
+import torch
+from torch import Tensor
+
+from trm_model.model.blocks import (
+    NORM_EPSILON,
+    SwiGlu,
+    inner_width,
+    rms_norm,
+    swiglu,
+    truncated_normal,
+)
+from trm_model.model.kernels import swiglu as fused
+
+pytestmark = pytest.mark.skipif(
+    not fused.serves(torch.zeros(1)), reason="torch's threads are not OpenMP's here"
+)
+
+
+def tensors(*shape: int, turned: bool = False, scale: float = 1.0) -> tuple[Tensor, Tensor, Tensor]:
+    """x [*shape] (turned: its last two axes exchanged in memory), and the weights."""
+    g = torch.Generator().manual_seed(0)
+    x = torch.randn(shape, generator=g) * scale
+    width, inner = shape[-1], inner_width(shape[-1], 4.0)
+    if turned:
+        x = x.transpose(-1, -2).contiguous().transpose(-1, -2)
+    weights = (
+        truncated_normal((2 * inner, width), width**-0.5, g),
+        truncated_normal((width, inner), inner**-0.5, g),
+    )
+    return x, *weights
+
+
+def ours(x: Tensor, gate_up: Tensor, down: Tensor) -> Tensor:
+    return fused.post_norm_swiglu(x, gate_up, down, NORM_EPSILON)
+
+
+def formula(x: Tensor, gate_up: Tensor, down: Tensor) -> Tensor:
+    y = x + swiglu(x, gate_up, down)
+    return y * (y.square().mean(-1, keepdim=True) + 1e-5).rsqrt()
+
+
+def with_gradients(function: object, dtype: torch.dtype, *inputs: Tensor) -> list[Tensor]:
+    leaves = [t.to(dtype).requires_grad_() for t in inputs]
+    result = function(*leaves)  # type: ignore[operator]
+    weight = torch.linspace(-1, 1, result.numel(), dtype=dtype).view(result.shape)
+    return [result.detach(), *torch.autograd.grad((result * weight).sum(), leaves)]
+
+
+@pytest.fixture
+def threads() -> Iterator[None]:
+    before = torch.get_num_threads()
+    yield
+    torch.set_num_threads(before)
+
+
+SHAPES = [
+    (2, 20, 64),
+    (3, 64, 20),
+    (2, 97, 40),
+    (1, 5, 7),
+    (5, 1, 3),
+    (2, 130, 101),
+    (130, 9),
+    (2, 3, 4, 24),
+]
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+@pytest.mark.parametrize("turned", [False, True])
+def test_equals_the_formula_forward_and_backward(shape: tuple[int, ...], turned: bool) -> None:
+    inputs = tensors(*shape, turned=turned)
+    mine = with_gradients(ours, torch.float32, *inputs)
+    reference = with_gradients(formula, torch.float64, *inputs)
+    for one, theirs in zip(mine, reference, strict=True):
+        torch.testing.assert_close(
+            one.double(), theirs, rtol=1e-4, atol=1e-5 * theirs.abs().max().item()
+        )
+    with torch.no_grad():
+        assert torch.equal(ours(*inputs), mine[0])
+
+
+def test_large_gates_and_what_is_not_finite() -> None:
+    inputs = tensors(1, 70, 16, scale=300.0)
+    mine = with_gradients(ours, torch.float32, *inputs)
+    for one, theirs in zip(mine, with_gradients(formula, torch.float64, *inputs), strict=True):
+        torch.testing.assert_close(
+            one.double(), theirs, rtol=1e-4, atol=1e-5 * theirs.abs().max().item()
+        )
+    x, *weights = inputs
+    x = x.detach().clone()
+    x[0, 3, 5] = float("nan")
+    result = ours(x, *weights)
+    assert result[0, 3].isnan().all()
+    assert torch.equal(result[0, 4:], mine[0][0, 4:])
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_a_column_has_the_same_bits_in_any_batch_and_with_any_number_of_threads(
+    turned: bool, threads: None
+) -> None:
+    x, *weights = tensors(6, 20, 72, turned=turned)
+    whole = ours(x, *weights)
+    assert torch.equal(
+        ours(x[2:5].clone(memory_format=torch.preserve_format), *weights), whole[2:5]
+    )
+    torch.set_num_threads(1)
+    assert torch.equal(ours(x, *weights), whole)
+
+
+def test_gradients_do_not_depend_on_the_number_of_threads_beyond_rounding(threads: None) -> None:
+    inputs = tensors(6, 20, 72)
+    several = with_gradients(ours, torch.float32, *inputs)
+    torch.set_num_threads(1)
+    for one, more in zip(with_gradients(ours, torch.float32, *inputs), several, strict=True):
+        torch.testing.assert_close(one, more, rtol=1e-4, atol=1e-5)
+
+
+def test_other_types_and_compiled_networks_take_the_formula_of_torch() -> None:
+    x, gate_up, _ = tensors(2, 5, 16)
+    assert not fused.serves(x.double())
+    assert not fused.serves(x.bfloat16())
+    assert not fused.serves(x[:0])
+    sublayer = SwiGlu(16, 4.0, torch.Generator().manual_seed(0))
+    assert sublayer.gate_up.shape == gate_up.shape
+    compiled = torch.compile(sublayer.post_norm, backend="eager", fullgraph=True)
+    expected = rms_norm(x + sublayer(x))
+    torch.testing.assert_close(compiled(x), expected, rtol=1e-6, atol=1e-6)
+    torch.testing.assert_close(sublayer.post_norm(x), expected, rtol=1e-4, atol=1e-5)
+
+
+CHECK = """
+import sys
+from tests.trm_model.model.test_fused import SHAPES, fused, test_equals_the_formula_forward_and_backward as check
+assert fused.WIDE == int(sys.argv[1] or fused.WIDE), fused.WIDE
+for shape in SHAPES:
+    for turned in (False, True):
+        check(shape, turned)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(
+    os.uname().machine != "x86_64", reason="only x86 has registers of several widths"
+)
+def test_equals_the_formula_on_narrower_registers() -> None:
+    """As on a processor with AVX2 alone."""
+    narrow = {
+        "NUMBA_CPU_NAME": "haswell",
+        "NUMBA_CPU_FEATURES": "+avx,+avx2,+bmi,+bmi2,+f16c,+fma,+popcnt,+sse4.2",
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", CHECK, "16"], env=os.environ | narrow, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_equals_the_formula_where_openmp_grants_fewer_threads_than_torch_asks_for() -> None:
+    limited = os.environ | {"OMP_THREAD_LIMIT": "1", "OMP_NUM_THREADS": "2"}
+    done = subprocess.run(
+        [sys.executable, "-c", "import torch; torch.set_num_threads(2)\n" + CHECK, ""],
+        env=limited,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr

@@ -1,0 +1,12 @@
+"""What is wrong with a configuration, in one line, from every floor."""
+
+
+class ConfigurationError(ValueError):
+    """A configuration that cannot be; the message says what was given, what was expected and the
+    remedy."""
+
+
+def require(condition: bool, message: str) -> None:
+    """Raise :class:`ConfigurationError` with ``message`` unless ``condition`` holds."""
+    if not condition:
+        raise ConfigurationError(message)

@@ -1,0 +1,76 @@
+"""Examples on a device."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from storage.examples import Examples, Source
+
+IGNORE = -100
+"""Label of a cell that is not counted (the authors' value)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Examples on one device: ``inputs`` int64 [B, L], ``labels`` int64 [B, L] (IGNORE: not
+    counted), ``puzzle_ids`` int64 [B]."""
+
+    inputs: Tensor
+    labels: Tensor
+    puzzle_ids: Tensor
+
+    def where(self, mask: Tensor, other: "Batch") -> "Batch":
+        """These examples where ``mask`` [B] holds, ``other``'s elsewhere."""
+        rows = mask.unsqueeze(-1)
+        return Batch(
+            torch.where(rows, self.inputs, other.inputs),
+            torch.where(rows, self.labels, other.labels),
+            torch.where(mask, self.puzzle_ids, other.puzzle_ids),
+        )
+
+    def repeat(self, count: int) -> "Batch":
+        """All examples ``count`` times, one time after the other: [count * B]."""
+        return Batch(
+            self.inputs.repeat(count, 1),
+            self.labels.repeat(count, 1),
+            self.puzzle_ids.repeat(count),
+        )
+
+
+class DeviceExamples:
+    """Batches of a source on ``device``: gathered there from cells kept there where they are
+    stored, computed for each batch where the source computes its rows (online augmentation).
+    """
+
+    def __init__(self, source: Source, device: torch.device) -> None:
+        self._source = source
+        self._cells = (
+            (torch.from_numpy(source.inputs).to(device), torch.from_numpy(source.labels).to(device))
+            if isinstance(source, Examples)
+            else None
+        )
+        self._puzzle_ids = source.puzzle_ids
+        self._example_offsets = source.example_offsets
+        self._ignore_id = source.header.ignore_id
+        self.device = device
+
+    def __len__(self) -> int:
+        return int(self._example_offsets[-1])
+
+    def gather(self, index: npt.NDArray[np.int64]) -> Batch:
+        """The examples at ``index`` [B] as a batch."""
+        if self._cells is not None:
+            where = torch.from_numpy(index).to(self.device)
+            inputs, labels = (cells.index_select(0, where) for cells in self._cells)
+        else:
+            inputs, labels = (
+                torch.from_numpy(cells).to(self.device) for cells in self._source.rows(index)
+            )
+        puzzle = np.searchsorted(self._example_offsets, index, side="right") - 1
+        puzzle_ids = torch.from_numpy(self._puzzle_ids[puzzle]).to(self.device)
+        targets = labels.long()
+        targets[targets == self._ignore_id] = IGNORE
+        return Batch(inputs.long(), targets, puzzle_ids.long())

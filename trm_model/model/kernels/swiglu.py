@@ -1,0 +1,640 @@
+"""``rms_norm(x + swiglu(x))`` on CPUs in float32, in one pass over tiles that stay in a core's
+cache.
+
+The recursion is one such sublayer after another, narrow ones: torch spends most of a step carrying
+inner activations to memory and back, and where 20 positions are mixed its products leave registers
+half empty. Here a tile of 64 columns (positions where channels are mixed, channels where positions
+are) goes through both products, the gate and the norm before the next is begun. Gradients compute
+the inner activations again, which costs less than keeping them. A column's result depends on that
+column alone: it has the same bits in any batch. Figures are in docs/measurements.md.
+
+numba compiles the loops, once per machine, for whatever vector registers it has. They run on
+torch's own threads, since a second pool would fight with those, which spin between products.
+"""
+
+import ctypes
+import math
+import struct
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+import numba
+import numpy as np
+import torch
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.core.codegen import get_host_cpu_features
+from numba.extending import intrinsic
+from numba.np.arrayobj import make_array, populate_array
+from torch import Tensor
+
+TILE = 64
+"""Columns that are worked on at a time."""
+CHUNK = 64
+"""Inner activations that are worked on at a time; inner widths are multiples of it."""
+LANES = 8
+ROWS = 4
+WIDE = 64 if "+avx512f" in (numba.config.CPU_FEATURES or get_host_cpu_features()) else 16  # pyright: ignore[reportAttributeAccessIssue]
+"""Columns of four rows whose sums stay in registers: half of those of AVX-512, AVX2 or NEON."""
+
+_FLOAT, _INT = ir.FloatType(), ir.IntType(64)
+
+
+def _emit_block(
+    builder: Any, rows: int, width: int, out: Any, a: Any, b: Any, depth: Any, *, add: bool
+) -> None:
+    """``out = a @ b``, or ``out += a @ b``, for a block of ``rows`` x ``width``; ``out``, ``a``,
+    ``b``: pointer and strides in numbers."""
+    lanes = 2 * LANES if width % (2 * LANES) == 0 else LANES
+    places = [(r, column) for r in range(rows) for column in range(0, width, lanes)]
+    kind = ir.VectorType(_FLOAT, lanes)
+    fma = cgutils.get_or_insert_function(
+        builder.module, ir.FunctionType(kind, [kind] * 3), f"llvm.fma.v{lanes}f32"
+    )
+    undefined, all_lanes = (
+        ir.Constant(kind, ir.Undefined),
+        ir.Constant(ir.VectorType(ir.IntType(32), lanes), [0] * lanes),
+    )
+
+    def vector(pointer: Any, offset: int) -> Any:
+        return builder.bitcast(builder.gep(pointer, [_INT(offset)]), kind.as_pointer())
+
+    out_rows = [builder.gep(out[0], [builder.mul(_INT(r), out[1])]) for r in range(rows)]
+    a_rows = [builder.gep(a[0], [builder.mul(_INT(r), a[1])]) for r in range(rows)]
+    sums = [cgutils.alloca_once(builder, kind) for _ in places]
+    for (r, column), total in zip(places, sums, strict=True):
+        start = (
+            builder.load(vector(out_rows[r], column), align=4)
+            if add
+            else ir.Constant(kind, [0.0] * lanes)
+        )
+        builder.store(start, total)
+    with cgutils.for_range(builder, depth) as loop:
+        b_row = builder.gep(b[0], [builder.mul(loop.index, b[1])])
+        vectors = {
+            column: builder.load(vector(b_row, column), align=4)
+            for column in range(0, width, lanes)
+        }
+        a_column = builder.mul(loop.index, a[2])
+        scalars = [
+            builder.shuffle_vector(
+                builder.insert_element(
+                    undefined, builder.load(builder.gep(row, [a_column])), ir.IntType(32)(0)
+                ),
+                undefined,
+                all_lanes,
+            )
+            for row in a_rows
+        ]
+        for (r, column), total in zip(places, sums, strict=True):
+            builder.store(
+                builder.call(fma, [scalars[r], vectors[column], builder.load(total)]), total
+            )
+    for (r, column), total in zip(places, sums, strict=True):
+        builder.store(builder.load(total), vector(out_rows[r], column), align=4)
+
+
+def _builtin(function: Callable[..., Any]) -> Any:
+    """numba's ``intrinsic``: a function of argument types that returns the signature and what
+    writes the code of a call."""
+    return intrinsic(function)
+
+
+def _block(*, add: bool) -> Any:
+    @_builtin
+    def block(
+        _typing: Any, out: Any, a: Any, b: Any, row: Any, column: Any, rows: Any, width: Any
+    ) -> Any:
+        """One block of ``out = a @ b`` or ``out += a @ b``: ``rows`` is 4 or 1, ``width`` a
+        multiple of eight up to :data:`WIDE`."""
+
+        def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            def corner(position: int, at: tuple[Any | None, Any | None]) -> tuple[Any, Any, Any]:
+                array = make_array(signature.args[position])(context, builder, arguments[position])
+                strides = [
+                    builder.sdiv(stride, _INT(4))
+                    for stride in cgutils.unpack_tuple(builder, array.strides, 2)
+                ]
+                pointer = array.data
+                for index, stride in zip(at, strides, strict=True):
+                    if index is not None:
+                        pointer = builder.gep(pointer, [builder.mul(index, stride)])
+                return pointer, *strides
+
+            first_row, first_column, height, breadth = arguments[3:]
+            places = (
+                corner(0, (first_row, first_column)),
+                corner(1, (first_row, None)),
+                corner(2, (None, first_column)),
+            )
+            depth = cgutils.unpack_tuple(
+                builder, make_array(signature.args[1])(context, builder, arguments[1]).shape, 2
+            )[1]
+            done = builder.append_basic_block("done")
+            switch = builder.switch(builder.add(builder.mul(height, _INT(WIDE + 1)), breadth), done)
+            for r in (ROWS, 1):
+                for w in range(LANES, WIDE + 1, LANES):
+                    case = builder.append_basic_block(f"block_{r}_{w}")
+                    switch.add_case(_INT(r * (WIDE + 1) + w), case)
+                    builder.position_at_end(case)
+                    _emit_block(builder, r, w, *places, depth, add=add)
+                    builder.branch(done)
+            builder.position_at_end(done)
+            return context.get_dummy_value()
+
+        return types.void(out, a, b, row, column, rows, width), generate
+
+    return block
+
+
+def _product(*, add: bool) -> Any:
+    block = _block(add=add)
+
+    @numba.njit(cache=True)
+    def product(out: Any, a: Any, b: Any) -> None:
+        """a [R, K] of any strides, b [K, C] and out [R, C] with rows in one piece, C a multiple of
+        eight."""
+        rows, columns = a.shape[0], b.shape[1]
+        for column in range(0, columns, WIDE):
+            width = min(WIDE, columns - column)
+            row = 0
+            while row < rows:
+                height = ROWS if rows - row >= ROWS else 1
+                block(out, a, b, row, column, height, width)
+                row += height
+
+    return product
+
+
+_set_product, _add_product = _product(add=False), _product(add=True)
+
+
+@_builtin
+def _transpose_block(_typing: Any, target: Any, source: Any, row: Any, column: Any) -> Any:
+    """``target[column : column + 8, row : row + 8] = source[row : row + 8, column : column +
+    8].T``, rows of both in one piece."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        kind = ir.VectorType(_FLOAT, LANES)
+
+        def places(position: int, first: Any, second: Any) -> list[Any]:
+            array = make_array(signature.args[position])(context, builder, arguments[position])
+            stride = builder.sdiv(cgutils.unpack_tuple(builder, array.strides, 2)[0], _INT(4))
+            rows = (builder.mul(builder.add(first, _INT(i)), stride) for i in range(LANES))
+            return [
+                builder.bitcast(
+                    builder.gep(array.data, [builder.add(row, second)]), kind.as_pointer()
+                )
+                for row in rows
+            ]
+
+        vectors = [builder.load(place, align=4) for place in places(1, arguments[2], arguments[3])]
+        for distance in (4, 2, 1):
+            # Rows i and i + distance exchange the lanes whose number has, or lacks, the bit.
+            lower = [
+                lane if not lane & distance else LANES + (lane ^ distance) for lane in range(LANES)
+            ]
+            upper = [LANES + lane if lane & distance else lane ^ distance for lane in range(LANES)]
+            masks = [
+                ir.Constant(ir.VectorType(ir.IntType(32), LANES), mask) for mask in (lower, upper)
+            ]
+            for i in range(LANES):
+                if not i & distance:
+                    pair = vectors[i], vectors[i + distance]
+                    vectors[i], vectors[i + distance] = (
+                        builder.shuffle_vector(*pair, mask) for mask in masks
+                    )
+        for vector, place in zip(vectors, places(0, arguments[3], arguments[2]), strict=True):
+            builder.store(vector, place, align=4)
+        return context.get_dummy_value()
+
+    return types.void(target, source, row, column), generate
+
+
+def _bits_as(kind: Any, of: Any, target: Any) -> Any:
+    """The bits of a number taken for another kind of number."""
+
+    @_builtin
+    def cast(_typing: Any, _number: Any) -> Any:
+        return kind(of), lambda _context, builder, _signature, arguments: builder.bitcast(
+            arguments[0], target
+        )
+
+    return cast
+
+
+_as_int, _as_float = (
+    _bits_as(types.int32, types.float32, ir.IntType(32)),
+    _bits_as(types.float32, types.int32, _FLOAT),
+)
+
+
+_FIRST, _WORDS = 2, 4
+"""Words of a task before its first array (whether columns are turned, the bits of the norm's
+epsilon), and of each array."""
+
+
+@_builtin
+def _array(_typing: Any, task: Any, _number: Any) -> Any:
+    """An array of the task, float32 [., ., .] in one piece, of which the task has address and
+    shape."""
+    kind = types.Array(types.float32, 3, "C")
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        at = builder.add(builder.mul(arguments[1], _INT(_WORDS)), _INT(_FIRST))
+        start = builder.gep(
+            make_array(signature.args[0])(context, builder, arguments[0]).data, [at]
+        )
+        address, *shape = (builder.load(builder.gep(start, [_INT(word)])) for word in range(_WORDS))
+        strides = [_INT(4)]
+        for size in reversed(shape[1:]):
+            strides.insert(0, builder.mul(strides[0], size))
+        array = make_array(kind)(context, builder)
+        data = builder.inttoptr(address, _FLOAT.as_pointer())
+        populate_array(
+            array, data=data, shape=shape, strides=strides, itemsize=_INT(4), meminfo=None
+        )
+        return array._getvalue()
+
+    return kind(task, types.int64), generate
+
+
+_F = np.float32
+_ONE = _F(1)
+_MINUS_LOG2_E = _F(-1 / math.log(2))
+_EXPONENT_BITS = np.int32(23)
+_ROUND = _F(1.5 * 2**23 + 127)
+"""Added to a number below 2^22 it leaves that number, rounded and raised by the exponent's bias, in
+the lowest bits."""
+_C0, _C1, _C2, _C3, _C4, _C5 = map(
+    _F, (1.00000012, 0.693146944, 0.240221202, 0.0555071309, 0.00967554096, 0.00132764713)
+)
+"""2^r on [-1/2, 1/2] with the least relative error, 7.5e-8."""
+
+
+@numba.njit(cache=True, fastmath={"contract"}, inline="always")
+def _sigmoid(x: Any) -> Any:
+    """1 / (1 + e^-x) in operations that LLVM turns into vector instructions; NaN stays NaN."""
+    power = max(max(x, _F(-87)) * _MINUS_LOG2_E, _F(-126))
+    raised = power + _ROUND
+    r = power - (raised - _ROUND)
+    fraction = ((((_C5 * r + _C4) * r + _C3) * r + _C2) * r + _C1) * r + _C0
+    return _ONE / (_ONE + fraction * _as_float(_as_int(raised) << _EXPONENT_BITS))
+
+
+def _compiled(function: Callable[..., None]) -> Any:
+    return numba.njit(cache=True, fastmath={"contract"}, error_model="numpy")(function)
+
+
+@_compiled
+def _zero(target: Any) -> None:
+    """Loops, here and below: assignments to slices become slower ones."""
+    for i in range(len(target)):
+        target[i] = _F(0)
+
+
+@_compiled
+def _copy(target: Any, source: Any) -> None:
+    for i in range(len(target)):
+        target[i] = source[i]
+
+
+@_compiled
+def _transpose(target: Any, source: Any) -> None:
+    """``target[c, r] = source[r, c]``; the target may be larger."""
+    rows, columns = source.shape
+    for r in range(0, rows, LANES):
+        for c in range(0, columns, LANES):
+            if r + LANES <= rows and c + LANES <= columns:
+                _transpose_block(target, source, r, c)
+            else:
+                for i in range(r, min(r + LANES, rows)):
+                    for j in range(c, min(c + LANES, columns)):
+                        target[j, i] = source[i, j]
+
+
+@_compiled
+def _load(tile: Any, source: Any, item: int, first: int, turned: bool) -> None:
+    """Copy columns from ``first`` on into a tile, from ``source`` [B, W, C] or, turned, [1, C, W];
+    those beyond the last are zeros."""
+    columns = min(TILE, source.shape[1 if turned else 2] - first)
+    if columns < TILE:
+        _zero(tile.reshape(-1))
+    if turned:
+        _transpose(tile, source[item, first : first + columns])
+    else:
+        for k in range(len(tile)):
+            _copy(tile[k, :columns], source[item, k, first : first + columns])
+
+
+@_compiled
+def _store(target: Any, item: int, first: int, turned: bool, tile: Any) -> None:
+    columns = min(TILE, target.shape[1 if turned else 2] - first)
+    if turned:
+        _transpose(target[item, first : first + columns], tile[:, :columns])
+    else:
+        for k in range(len(tile)):
+            _copy(target[item, k, first : first + columns], tile[k, :columns])
+
+
+@numba.njit(cache=True)
+def _part(memory: Any, rows: int, columns: int) -> Any:
+    """The first numbers of ``memory`` as a matrix, and the rest of it."""
+    return memory[: rows * columns].reshape(rows, columns), memory[rows * columns :]
+
+
+@_compiled
+def _gate_and_up(gate: Any, up: Any, x: Any, gate_up: Any, first: int) -> None:
+    """Both products for the inner activations from ``first`` on."""
+    inner = gate_up.shape[0] // 2
+    _set_product(gate, gate_up[first : first + CHUNK], x)
+    _set_product(up, gate_up[inner + first : inner + first + CHUNK], x)
+
+
+@_compiled
+def _gate(gate: Any, up: Any) -> None:
+    """``up *= silu(gate)``; both [.] in one piece, which LLVM makes faster loops of than of
+    matrices."""
+    for i in range(len(gate)):
+        up[i] *= gate[i] * _sigmoid(gate[i])
+
+
+@_compiled
+def _forward_tile(
+    x: Any, y: Any, scale: Any, gate: Any, up: Any, gate_up: Any, down: Any, epsilon: Any
+) -> None:
+    width, inner = down.shape
+    _copy(y.reshape(-1), x.reshape(-1))
+    for first in range(0, inner, CHUNK):
+        _gate_and_up(gate, up, x, gate_up, first)
+        _gate(gate.reshape(-1), up.reshape(-1))
+        _add_product(y, down[:, first : first + CHUNK], up)
+    _zero(scale[0])
+    for k in range(width):
+        for c in range(TILE):
+            scale[0, c] += y[k, c] * y[k, c]
+    for c in range(TILE):
+        scale[0, c] = _ONE / np.sqrt(scale[0, c] / _F(width) + epsilon)
+    for k in range(width):
+        for c in range(TILE):
+            y[k, c] *= scale[0, c]
+
+
+@_compiled
+def _norm_backward(gradient: Any, y: Any, scale: Any, mean: Any) -> None:
+    """From the gradient of the normalised ``y`` to that of what was normalised, in place."""
+    width = y.shape[0]
+    _zero(mean[0])
+    for k in range(width):
+        for c in range(TILE):
+            mean[0, c] += gradient[k, c] * y[k, c]
+    for c in range(TILE):
+        mean[0, c] /= _F(width)
+    for k in range(width):
+        for c in range(TILE):
+            gradient[k, c] = scale[0, c] * (gradient[k, c] - y[k, c] * mean[0, c])
+
+
+@_compiled
+def _gate_backward(gate: Any, up: Any, hidden: Any) -> None:
+    """From gate, up and the gradient of ``silu(gate) * up`` to the gradients of gate and up, and
+    ``silu(gate) * up``, in place."""
+    for i in range(len(gate)):
+        g, u, gradient = gate[i], up[i], hidden[i]
+        sigmoid = _sigmoid(g)
+        silu = g * sigmoid
+        gate[i] = gradient * u * (sigmoid + silu * (_ONE - sigmoid))
+        up[i] = gradient * silu
+        hidden[i] = silu * u
+
+
+@_compiled
+def _backward_tile(
+    x: Any,
+    gradient: Any,
+    of_x: Any,
+    gate: Any,
+    up: Any,
+    hidden: Any,
+    rows: Any,
+    gradient_rows: Any,
+    gate_up: Any,
+    down: Any,
+    sums: Any,
+) -> None:
+    """``gradient`` is that of ``x + swiglu(x)``; ``rows`` and ``gradient_rows``: [TILE, W padded],
+    where columns are turned to rows."""
+    inner = down.shape[1]
+    _transpose(rows, x)
+    _transpose(gradient_rows, gradient)
+    _copy(of_x.reshape(-1), gradient.reshape(-1))
+    for first in range(0, inner, CHUNK):
+        last = first + CHUNK
+        _gate_and_up(gate, up, x, gate_up, first)
+        _set_product(hidden, down[:, first:last].T, gradient)
+        _gate_backward(gate.reshape(-1), up.reshape(-1), hidden.reshape(-1))
+        _add_product(of_x, gate_up[first:last].T, gate)
+        _add_product(of_x, gate_up[inner + first : inner + last].T, up)
+        _add_product(sums[first:last], gate, rows)
+        _add_product(sums[inner + first : inner + last], up, rows)
+        _add_product(sums[2 * inner + first : 2 * inner + last], hidden, gradient_rows)
+
+
+_thread = types.ExternalFunction("omp_get_thread_num", types.int32())
+_threads = types.ExternalFunction("omp_get_num_threads", types.int32())
+
+
+@numba.njit(cache=True)
+def _share(items: int) -> tuple[int, int]:
+    """This thread's part of the items."""
+    thread, threads = _thread(), _threads()
+    return items * thread // threads, items * (thread + 1) // threads
+
+
+def _forward(pointer: Any) -> None:
+    """The forward pass on one thread. The task describes x, gate_up, down, the result, its scale
+    and the threads' memory."""
+    task = numba.carray(pointer, _FIRST + 6 * _WORDS)
+    x, gate_up, down = _array(task, 0), _array(task, 1)[0], _array(task, 2)[0]
+    result, scale = _array(task, 3), _array(task, 4)
+    memory = _array(task, 5)[0, _thread()]
+    width, turned = down.shape[0], task[0] == 1
+    batch, columns = x.shape[0], x.shape[1 if turned else 2]
+    tile, memory = _part(memory, width, TILE)
+    y, memory = _part(memory, width, TILE)
+    gate, memory = _part(memory, CHUNK, TILE)
+    up, memory = _part(memory, CHUNK, TILE)
+    factor, memory = _part(memory, 1, TILE)
+    tiles = -(-columns // TILE)
+    begin, end = _share(batch * tiles)
+    for number in range(begin, end):
+        item, first = number // tiles, number % tiles * TILE
+        _load(tile, x, item, first, turned)
+        _forward_tile(tile, y, factor, gate, up, gate_up, down, _as_float(np.int32(task[1])))
+        _store(result, item, first, turned, y)
+        _store(scale, item, first, False, factor)
+
+
+def _backward(pointer: Any) -> None:
+    """The backward pass on one thread. The task describes x, gate_up, down, the result, its scale,
+    its gradient, that of x, the threads' sums for the weights' gradients, and their memory."""
+    task = numba.carray(pointer, _FIRST + 9 * _WORDS)
+    x, gate_up, down = _array(task, 0), _array(task, 1)[0], _array(task, 2)[0]
+    result, scale, of_result, of_x = (
+        _array(task, 3),
+        _array(task, 4),
+        _array(task, 5),
+        _array(task, 6),
+    )
+    all_sums, memory = _array(task, 7), _array(task, 8)[0, _thread()]
+    width, turned = down.shape[0], task[0] == 1
+    batch, columns = x.shape[0], x.shape[1 if turned else 2]
+    sums, padded = all_sums[_thread()], all_sums.shape[2]
+    tile, memory = _part(memory, width, TILE)
+    y, memory = _part(memory, width, TILE)
+    gradient, memory = _part(memory, width, TILE)
+    gate, memory = _part(memory, CHUNK, TILE)
+    up, memory = _part(memory, CHUNK, TILE)
+    hidden, memory = _part(memory, CHUNK, TILE)
+    factor, memory = _part(memory, 1, TILE)
+    mean, memory = _part(memory, 1, TILE)
+    rows, memory = _part(memory, TILE, padded)
+    gradient_rows, memory = _part(memory, TILE, padded)
+    # OpenMP may grant fewer threads than asked for: the sums of those that are missing are zeros
+    # too.
+    for number in range(_thread(), len(all_sums), _threads()):
+        _zero(all_sums[number].reshape(-1))
+    _zero(rows.reshape(-1))
+    _zero(gradient_rows.reshape(-1))
+    tiles = -(-columns // TILE)
+    begin, end = _share(batch * tiles)
+    for number in range(begin, end):
+        item, first = number // tiles, number % tiles * TILE
+        _load(tile, x, item, first, turned)
+        _load(y, result, item, first, turned)
+        _load(gradient, of_result, item, first, turned)
+        _load(factor, scale, item, first, False)
+        _norm_backward(gradient, y, factor, mean)
+        _backward_tile(
+            tile, gradient, y, gate, up, hidden, rows, gradient_rows, gate_up, down, sums
+        )
+        _store(of_x, item, first, turned, y)
+
+
+@cache
+def _kernel(function: Callable[[Any], None]) -> Any:
+    """The compiled function, to be called by a thread with the address of its task."""
+    compile_it = numba.cfunc(
+        types.void(types.CPointer(types.int64)),
+        cache=True,
+        fastmath={"contract"},
+        error_model="numpy",
+    )
+    return compile_it(function)
+
+
+@cache
+def _parallel() -> Callable[[int, int, int, int], None] | None:
+    """OpenMP's entry to torch's threads; None where torch has others (macOS, Windows)."""
+    try:
+        run = ctypes.CDLL(None).GOMP_parallel
+    except (AttributeError, TypeError):
+        return None
+    run.argtypes, run.restype = (
+        (ctypes.c_void_p, ctypes.c_void_p, ctypes.c_uint, ctypes.c_uint),
+        None,
+    )
+    return run
+
+
+def _run(
+    function: Callable[[Any], None], threads: int, turned: bool, epsilon: float, *arrays: Tensor
+) -> None:
+    """Let each thread run the function on the arrays [., ., .]."""
+    parallel = _parallel()
+    assert parallel is not None, "serves() was asked"
+    words = [
+        int(turned),
+        *struct.unpack("i", struct.pack("f", epsilon)),
+        *(word for array in arrays for word in (array.data_ptr(), *array.shape)),
+    ]
+    task = (ctypes.c_int64 * len(words))(*words)
+    parallel(_kernel(function).address, ctypes.addressof(task), threads, 0)
+
+
+class _PostNormSwiGlu(torch.autograd.Function):
+    """On columns [B, W, C] or, ``turned``, [1, C, W], in one piece like the weights."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, x: Tensor, gate_up: Tensor, down: Tensor, turned: bool, epsilon: float
+    ) -> Tensor:
+        batch, width, columns = len(x), len(down), x.shape[1 if turned else 2]
+        threads = min(torch.get_num_threads(), batch * -(-columns // TILE))
+        result, scale = torch.empty_like(x), x.new_empty(batch, 1, columns)
+        memory = x.new_empty(1, threads, TILE * (2 * width + 2 * CHUNK + 1))
+        _run(
+            _forward, threads, turned, epsilon, x, gate_up[None], down[None], result, scale, memory
+        )
+        ctx.save_for_backward(x, gate_up, down, result, scale)
+        ctx.turned = turned
+        return result
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, Tensor, None, None]:
+        x, gate_up, down, result, scale = ctx.saved_tensors
+        batch, (width, inner), columns = len(x), down.shape, scale.shape[2]
+        padded = -(-width // LANES) * LANES
+        threads = min(torch.get_num_threads(), batch * -(-columns // TILE))
+        of_x, sums = torch.empty_like(x), x.new_empty(threads, 3 * inner, padded)
+        memory = x.new_empty(1, threads, TILE * (3 * width + 3 * CHUNK + 2 + 2 * padded))
+        gradient = gradients[0].contiguous()
+        _run(
+            _backward,
+            threads,
+            ctx.turned,
+            0.0,
+            x,
+            gate_up[None],
+            down[None],
+            result,
+            scale,
+            gradient,
+            of_x,
+            sums,
+            memory,
+        )
+        of_weights = sums.sum(0)[:, :width]
+        return (
+            of_x,
+            of_weights[: 2 * inner].contiguous(),
+            of_weights[2 * inner :].t().contiguous(),
+            None,
+            None,
+        )
+
+
+def serves(x: Tensor) -> bool:
+    """Whether :func:`post_norm_swiglu` takes ``x``: float32, not empty, on a CPU; torch is not
+    compiling and its threads can be reached."""
+    served = x.device.type == "cpu" and x.dtype == torch.float32 and x.numel() > 0
+    return served and not torch.compiler.is_compiling() and _parallel() is not None
+
+
+def post_norm_swiglu(x: Tensor, gate_up: Tensor, down: Tensor, epsilon: float) -> Tensor:
+    """``rms_norm(x + swiglu(x))``, both over the last axis (:mod:`trm_model.model.blocks`), for an
+    ``x`` that :func:`serves` accepts.
+
+    :param x: float32 [..., W].
+    :param gate_up: float32 [2 I, W], I a multiple of :data:`CHUNK`.
+    :param down: float32 [W, I].
+    :param epsilon: of the norm.
+    """
+    weights = gate_up.contiguous(), down.contiguous()
+    if x.dim() == 3 and x.transpose(1, 2).is_contiguous():
+        return _PostNormSwiGlu.apply(x.transpose(1, 2), *weights, False, epsilon).transpose(1, 2)
+    return _PostNormSwiGlu.apply(
+        x.contiguous().view(1, -1, x.shape[-1]), *weights, True, epsilon
+    ).view(x.shape)

@@ -1,0 +1,539 @@
+"""ARC's examples: which versions of each task there are, and every example of them as a function of
+its index."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numba
+import numpy as np
+import numpy.typing as npt
+
+from storage.examples import Header
+from trm_model.errors import require
+from trm_model.puzzles.arc.tasks import (
+    COLOURS,
+    END,
+    FIRST_COLOUR,
+    PAD,
+    SEPARATOR,
+    SIDE,
+    VOCABULARY,
+    Augmentation,
+    Pair,
+    Task,
+    walk,
+)
+from trm_model.puzzles.splitmix import STEP, mix, scale
+from trm_model.puzzles.symmetry import COUNT
+from trm_model.seeding import derive
+
+TRIES = 5
+"""Draws per augmentation wanted."""
+
+# Compiled parts. Random numbers: a hash of a seed and counters, so that any example is made alone.
+
+
+@numba.njit(cache=True, inline="always")
+def _hash(seed, counter):
+    return mix(seed + np.uint64(counter + 1) * STEP)
+
+
+@numba.njit(cache=True, inline="always")
+def _place(cells, height, width, which, tokens, top, left, side, out):
+    """Write a grid's image to ``out`` [side * side], recoloured by ``tokens`` [10], with its end
+    marks."""
+    out[:] = PAD
+    rows, columns, first, down, right = walk(which, height, width)
+    for row in range(rows):
+        source, target = first + row * down, (top + row) * side + left
+        for column in range(columns):
+            out[target + column] = tokens[cells[source + column * right]]
+        if left + columns < side:
+            out[target + columns] = END
+    if top + rows < side:
+        target = (top + rows) * side + left
+        out[target : target + columns] = END
+
+
+@numba.njit(cache=True, nogil=True)
+def _write_rows(
+    index,
+    side,
+    translate,
+    cells,
+    cell_offsets,
+    shapes,
+    pair_offsets,
+    group_offsets,
+    starts,
+    dihedrals,
+    colours,
+    seeds,
+    inputs,
+    labels,
+):
+    tokens = np.empty(COLOURS, np.uint8)
+    for position in range(len(index)):
+        group, end = 0, len(starts) - 1
+        while end - group > 1:
+            middle = (group + end) // 2
+            if starts[middle] <= index[position]:
+                group = middle
+            else:
+                end = middle
+        pairs = pair_offsets[group + 1] - pair_offsets[group]
+        version = (index[position] - starts[group]) // pairs
+        number = index[position] - starts[group] - version * pairs
+        pair, puzzle = pair_offsets[group] + number, group_offsets[group] + version
+        which = dihedrals[puzzle]
+        for colour in range(COLOURS):
+            tokens[colour] = colours[puzzle, colour] + FIRST_COLOUR
+        height, width = max(shapes[pair, 0], shapes[pair, 2]), max(shapes[pair, 1], shapes[pair, 3])
+        rows, columns, _, _, _ = walk(which, height, width)
+        top = left = 0
+        if translate:
+            seed = _hash(seeds[group], version)
+            if number != scale(seed >> np.uint64(32), pairs):
+                bits = _hash(seed, number)
+                top = scale(bits >> np.uint64(32), side - rows + 1)
+                left = scale(bits & np.uint64(0xFFFFFFFF), side - columns + 1)
+        first, second, third = (
+            cell_offsets[2 * pair],
+            cell_offsets[2 * pair + 1],
+            cell_offsets[2 * pair + 2],
+        )
+        shape = shapes[pair]
+        _place(
+            cells[first:second],
+            shape[0],
+            shape[1],
+            which,
+            tokens,
+            top,
+            left,
+            side,
+            inputs[position],
+        )
+        _place(
+            cells[second:third],
+            shape[2],
+            shape[3],
+            which,
+            tokens,
+            top,
+            left,
+            side,
+            labels[position],
+        )
+
+
+@numba.njit(cache=True)
+def _image_sums(cells, cell_offsets, shapes, first, last, sums):
+    """``sums[which, pair, colour]``: sum over the cells of that colour in the pair's image of a
+    random weight of their place, and ``sums[which, pair, 10]``: a random number for the image's
+    shape. The hash of a recoloured image is linear in them."""
+    sums[:] = 0
+    for pair in range(first, last):
+        for part in range(2):
+            grid = cells[cell_offsets[2 * pair + part] : cell_offsets[2 * pair + part + 1]]
+            height, width = shapes[pair, 2 * part], shapes[pair, 2 * part + 1]
+            for which in range(COUNT):
+                rows, columns, start, down, right = walk(which, height, width)
+                of_pair = sums[which, pair - first]
+                of_pair[COLOURS] += mix(
+                    np.uint64(1 << 20) + np.uint64((part * 32 + rows) * 32 + columns)
+                )
+                for row in range(rows):
+                    for column in range(columns):
+                        colour = grid[start + row * down + column * right]
+                        of_pair[colour] += mix(
+                            STEP * np.uint64(1 + (part * 32 + row) * 32 + column)
+                        )
+
+
+@numba.njit(cache=True)
+def _draw_versions(
+    cells, cell_offsets, shapes, pair_offsets, seeds, copies, tries, dihedrals, colours, counts
+):
+    """For each task the identity and up to ``copies`` versions with other pairs, from ``tries``
+    draws of (symmetry, colours)."""
+    weights = np.empty(COLOURS, np.uint64)
+    for colour in range(COLOURS):
+        weights[colour] = mix(STEP * np.uint64(1 << 30) + np.uint64(colour)) | np.uint64(1)
+    slots = 1
+    while slots < 4 * (copies + 1):
+        slots *= 2
+    made = 0
+    for task in range(len(seeds)):
+        pairs = pair_offsets[task + 1] - pair_offsets[task]
+        sums = np.empty((COUNT, pairs, COLOURS + 1), np.uint64)
+        _image_sums(cells, cell_offsets, shapes, pair_offsets[task], pair_offsets[task + 1], sums)
+        seen = np.zeros(slots, np.uint64)
+        state = seeds[task]
+        count = trial = 0
+        while count <= copies and trial <= tries:
+            new = colours[made + count]
+            for colour in range(COLOURS):
+                new[colour] = colour
+            which = 0
+            if trial:
+                state += STEP
+                which = scale(mix(state) >> np.uint64(32), COUNT)
+                for last in range(COLOURS - 1, 1, -1):
+                    state += STEP
+                    other = 1 + scale(mix(state) >> np.uint64(32), last)
+                    new[last], new[other] = new[other], new[last]
+            trial += 1
+            # The hash of the image, a set of pairs: a sum over them.
+            value = np.uint64(0)
+            for pair in range(pairs):
+                of_pair = sums[which, pair, COLOURS]
+                for colour in range(COLOURS):
+                    of_pair += weights[new[colour]] * sums[which, pair, colour]
+                value += mix(of_pair)
+            value |= np.uint64(1)  # 0 marks an empty slot
+            slot = np.int64(value >> np.uint64(1)) & (slots - 1)
+            while seen[slot] != 0 and seen[slot] != value:
+                slot = (slot + 1) & (slots - 1)
+            if seen[slot] == 0:
+                seen[slot] = value
+                dihedrals[made + count] = which
+                count += 1
+        counts[task] = count
+        made += count
+    return made
+
+
+# Examples
+
+
+@dataclass(frozen=True, slots=True)
+class Base:
+    """Grids of many pairs in flat arrays: ``cells`` uint8 [C], all grids one after the other, input
+    and output of each pair in turn; ``shapes`` uint8 [P, 4], rows and columns of input and output;
+    ``offsets`` int64 [G + 1]: pairs of each task."""
+
+    cells: npt.NDArray[np.uint8]
+    shapes: npt.NDArray[np.uint8]
+    offsets: npt.NDArray[np.int64]
+
+    @staticmethod
+    def of(tasks: Iterable[Sequence[Pair]]) -> "Base":
+        """The pairs of each task."""
+        groups = [tuple(pairs) for pairs in tasks]
+        pairs = [pair for group in groups for pair in group]
+        cells = [np.zeros(0, np.uint8), *(grid.reshape(-1) for pair in pairs for grid in pair)]
+        shapes = np.array(
+            [(*pair.input.shape, *pair.output.shape) for pair in pairs], np.uint8
+        ).reshape(-1, 4)
+        return Base(np.concatenate(cells), shapes, offsets_of([len(group) for group in groups]))
+
+    @property
+    def cell_offsets(self) -> npt.NDArray[np.int64]:
+        """[2 P + 1]: where each grid starts in ``cells``."""
+        sizes = self.shapes.astype(np.int64).reshape(-1, 2).prod(axis=1)
+        return offsets_of(sizes)
+
+
+def offsets_of(sizes: npt.ArrayLike) -> npt.NDArray[np.int64]:
+    """Where parts of these sizes start and end, [n + 1]."""
+    return np.concatenate([np.zeros(1, np.int64), np.cumsum(np.asarray(sizes, np.int64))])
+
+
+class Versions(NamedTuple):
+    """Versions of tasks, one after the other: ``dihedrals`` uint8 [M], ``colours`` uint8 [M, 10],
+    ``offsets`` int64 [G + 1] of tasks.
+
+    The first version of each task is the task itself."""
+
+    dihedrals: npt.NDArray[np.uint8]
+    colours: npt.NDArray[np.uint8]
+    offsets: npt.NDArray[np.int64]
+
+
+def draw_versions(tasks: Sequence[Task], augmentations: int, seed: int) -> Versions:
+    """For each task itself and up to ``augmentations`` versions of it: random symmetry, random
+    colours (black stays).
+
+    As the authors do, versions whose pairs are those of an earlier one (as a set) are drawn again,
+    at most 5 x ``augmentations`` draws in all; a task of few colours has fewer versions. They are
+    told apart by a 64-bit hash of all pairs, which is computed without making any grid. The
+    versions of a task depend on the seed, its name and its pairs alone.
+    """
+    base = Base.of([task.pairs for task in tasks])
+    most = len(tasks) * (augmentations + 1)
+    dihedrals, colours, counts = (
+        np.zeros(most, np.uint8),
+        np.zeros((most, COLOURS), np.uint8),
+        np.zeros(len(tasks), np.int64),
+    )
+    seeds = np.array([derive(seed, "arc", task.name, "versions") for task in tasks], np.uint64)
+    made = _draw_versions(
+        base.cells,
+        base.cell_offsets,
+        base.shapes.astype(np.int64),
+        base.offsets,
+        seeds,
+        augmentations,
+        TRIES * augmentations,
+        dihedrals,
+        colours,
+        counts,
+    )
+    return Versions(dihedrals[:made], colours[:made], offsets_of(counts))
+
+
+def _require_fit(
+    header: Header, parameters: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any]]
+) -> None:
+    shapes, pairs, groups = arrays["shapes"], arrays["pair_offsets"], arrays["group_offsets"]
+    require(
+        isinstance(parameters["tasks"], list)
+        and all(isinstance(task, str) for task in parameters["tasks"]),
+        "tasks: expected a list of names",
+    )
+    require(
+        isinstance(parameters["translate"], bool),
+        f"translate={parameters['translate']!r}: expected true or false",
+    )
+    versions = len(arrays["dihedrals"])
+    for name, dtype, shape in (
+        ("cells", np.uint8, (arrays["cells"].size,)),
+        ("shapes", np.uint8, (len(shapes), 4)),
+        ("pair_offsets", np.int64, (len(parameters["tasks"]) + 1,)),
+        ("group_offsets", np.int64, (len(parameters["tasks"]) + 1,)),
+        ("puzzle_ids", np.int32, (versions,)),
+        ("dihedrals", np.uint8, (versions,)),
+        ("colours", np.uint8, (versions, COLOURS)),
+    ):
+        found = arrays[name]
+        require(
+            found.dtype == dtype and found.shape == shape,
+            f"{name} is {found.dtype} {list(found.shape)}: expected {np.dtype(dtype)} "
+            f"{list(shape)}",
+        )
+    for name, offsets, total in (
+        ("pair_offsets", pairs, len(shapes)),
+        ("group_offsets", groups, versions),
+    ):
+        require(
+            offsets[0] == 0 and offsets[-1] == total and bool((offsets[1:] > offsets[:-1]).all()),
+            f"{name}: expected to rise from 0 to {total}",
+        )
+    side = header.grid[0]
+    require(header.grid == (side, side), f"grid {header.grid}: expected a square")
+    require(bool(((shapes >= 1) & (shapes <= side)).all()), f"shapes: expected sides of 1..{side}")
+    sizes = shapes.astype(np.int64).reshape(-1, 2).prod(axis=1)
+    require(
+        len(arrays["cells"]) == sizes.sum(),
+        f"{len(arrays['cells'])} cells: expected {sizes.sum()} as the shapes say",
+    )
+    require(
+        arrays["cells"].max(initial=0) < COLOURS,
+        f"colour {arrays['cells'].max(initial=0)}: expected 0..{COLOURS - 1}",
+    )
+    require(
+        arrays["dihedrals"].max(initial=0) < COUNT,
+        f"symmetry {arrays['dihedrals'].max(initial=0)}: expected 0..{COUNT - 1}",
+    )
+    # Ten powers of two have this sum only if each is there once.
+    marks = np.left_shift(1, arrays["colours"].astype(np.uint16)).sum(axis=1)
+    require(
+        bool((marks == (1 << COLOURS) - 1).all()),
+        f"colours: expected permutations of 0..{COLOURS - 1}",
+    )
+
+
+class ArcExamples:
+    """A split as a source of examples: each is computed from the base grids when it is asked for,
+    and depends on its index alone.
+
+    A group is a task, a puzzle one of its versions, an example one of the version's pairs.
+    ``header``; ``puzzle_ids`` int32 [M], ``example_offsets`` int64 [M + 1], ``group_offsets`` int64
+    [G + 1] as in :mod:`storage.examples`; ``tasks`` [G]: names.
+
+    Made by :func:`make_examples`, or from what :meth:`plan` returned.
+
+    :raises ConfigurationError: arrays that do not fit one another: compiled code reads where they
+        say.
+    """
+
+    def __init__(
+        self, header: Header, parameters: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any]]
+    ) -> None:
+        self.header = header
+        _require_fit(header, parameters, arrays)
+        self.tasks: tuple[str, ...] = tuple(parameters["tasks"])
+        self.puzzle_ids: npt.NDArray[np.int32] = arrays["puzzle_ids"]
+        self.group_offsets: npt.NDArray[np.int64] = arrays["group_offsets"]
+        self._translate: bool = parameters["translate"]
+        self._base = Base(arrays["cells"], arrays["shapes"], arrays["pair_offsets"])
+        self._dihedrals: npt.NDArray[np.uint8] = arrays["dihedrals"]
+        self._colours: npt.NDArray[np.uint8] = arrays["colours"]
+        pairs, versions = np.diff(self._base.offsets), np.diff(self.group_offsets)
+        self.example_offsets = offsets_of(np.repeat(pairs, versions))
+        self._starts = offsets_of(pairs * versions)
+        self._cell_offsets = self._base.cell_offsets
+        self._shapes = self._base.shapes.astype(np.int64)
+        self._seeds = np.array(
+            [derive(header.seed, "arc", task, "translation") for task in self.tasks], np.uint64
+        )
+
+    def __len__(self) -> int:
+        return int(self._starts[-1])
+
+    def plan(self) -> tuple[dict[str, Any], dict[str, npt.NDArray[Any]]]:
+        """What :meth:`from_plan` needs besides the header: values for JSON, and arrays (the base
+        grids and a table of versions)."""
+        return {"tasks": list(self.tasks), "translate": self._translate}, {
+            "cells": self._base.cells,
+            "shapes": self._base.shapes,
+            "pair_offsets": self._base.offsets,
+            "group_offsets": self.group_offsets,
+            "puzzle_ids": self.puzzle_ids,
+            "dihedrals": self._dihedrals,
+            "colours": self._colours,
+        }
+
+    @classmethod
+    def from_plan(
+        cls, header: Header, parameters: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any]]
+    ) -> "ArcExamples":
+        """The source that :meth:`plan` described; its rows are the same."""
+        return cls(header, parameters, arrays)
+
+    def rows(
+        self, index: npt.NDArray[np.int64]
+    ) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:
+        """Inputs and labels of the examples at ``index`` [K]: uint8 [K, L] each. Threads may call
+        it at once.
+
+        :raises IndexError: an index outside 0..N - 1.
+        """
+        if len(index) and not 0 <= index.min() <= index.max() < len(self):
+            raise IndexError(f"example {index.min()}..{index.max()}: expected 0..{len(self) - 1}")
+        inputs, labels = (np.empty((len(index), self.header.length), np.uint8) for _ in range(2))
+        _write_rows(
+            np.ascontiguousarray(index, np.int64),
+            self.header.grid[0],
+            self._translate,
+            self._base.cells,
+            self._cell_offsets,
+            self._shapes,
+            self._base.offsets,
+            self.group_offsets,
+            self._starts,
+            self._dihedrals,
+            self._colours,
+            self._seeds,
+            inputs,
+            labels,
+        )
+        return inputs, labels
+
+    def augmentation(self, puzzle: int) -> Augmentation:
+        """What puzzle 0..M - 1 of this split is."""
+        group = int(np.searchsorted(self.group_offsets, puzzle, side="right")) - 1
+        return Augmentation(
+            self.tasks[group], int(self._dihedrals[puzzle]), tuple(self._colours[puzzle].tolist())
+        )
+
+    def names(self) -> list[str]:
+        """The names of all puzzles [M], as :attr:`Augmentation.name`."""
+        digits = (self._colours + np.uint8(ord("0"))).tobytes().decode("ascii")
+        names = [
+            f"{self.tasks[group]}{SEPARATOR}t{which}{SEPARATOR}{digits[start : start + COLOURS]}"
+            for group, which, start in zip(
+                np.repeat(np.arange(len(self.tasks)), np.diff(self.group_offsets)).tolist(),
+                self._dihedrals.tolist(),
+                range(0, len(digits), COLOURS),
+                strict=True,
+            )
+        ]
+        for task, first in zip(self.tasks, self.group_offsets[:-1].tolist(), strict=True):
+            names[first] = task
+        return names
+
+
+def make_examples(
+    train: Sequence[Task],
+    test: Sequence[Task],
+    *,
+    augmentations: int,
+    seed: int,
+    side: int = SIDE,
+    sources: Mapping[str, str] | None = None,
+) -> tuple[ArcExamples, ArcExamples]:
+    """The training and the test split, as the authors divide ARC.
+
+    Training: every pair of the tasks ``train``, and the demonstrations of the tasks ``test``. Test:
+    the test pairs of ``test``, in all versions, with the puzzle ids of the versions of that task in
+    training. Row 0 of the puzzle table is blank. Training pairs stand anywhere on the frame (input
+    and output at the same place, uniformly drawn), but for one pair of each puzzle, drawn too; that
+    one and all test pairs stand in the corner.
+
+    :param augmentations: versions per task besides itself, see :func:`draw_versions`.
+    :param side: of the frame, L = side x side; smaller than 30 for tasks that are small.
+    :raises ConfigurationError: two tasks of one name, a grid that the frame cannot hold, nothing to
+        test, a test task without demonstrations or tests.
+    """
+    tasks = [*train, *test]
+    require(bool(test), "no test tasks: expected at least one; name a source of test tasks")
+    for task in test:
+        require(
+            bool(task.train and task.test),
+            f"test task {task.name!r}: expected demonstrations and test pairs; leave it out",
+        )
+    require(augmentations >= 0, f"augmentations={augmentations}: expected 0 or more")
+    require(1 <= side <= SIDE, f"side={side}: expected 1..{SIDE}")
+    seen: set[str] = set()
+    for task in tasks:
+        require(
+            task.name not in seen,
+            f"task {task.name!r} is there twice: expected each name once; leave out one of its "
+            "sources",
+        )
+        seen.add(task.name)
+        require(
+            task.side <= side,
+            f"task {task.name!r} has a grid of side {task.side}: expected at most {side}; raise "
+            "side or leave it out",
+        )
+    versions = draw_versions(tasks, augmentations, seed)
+    puzzle_ids = np.arange(1, len(versions.dihedrals) + 1, dtype=np.int32)
+    header = Header(
+        vocabulary=VOCABULARY,
+        grid=(side, side),
+        num_puzzle_ids=len(puzzle_ids) + 1,
+        seed=seed,
+        augmentations=augmentations,
+        sources=dict(sources or {}),
+    )
+
+    def split(
+        chosen: Sequence[Task], pairs: Sequence[Sequence[Pair]], first: int, translate: bool
+    ) -> ArcExamples:
+        base, part = Base.of(pairs), slice(versions.offsets[first], None)
+        arrays = {
+            "cells": base.cells,
+            "shapes": base.shapes,
+            "pair_offsets": base.offsets,
+            "group_offsets": versions.offsets[first:] - versions.offsets[first],
+            "puzzle_ids": puzzle_ids[part],
+            "dihedrals": versions.dihedrals[part],
+            "colours": versions.colours[part],
+        }
+        return ArcExamples(
+            header, {"tasks": [task.name for task in chosen], "translate": translate}, arrays
+        )
+
+    return (
+        split(
+            tasks,
+            [*(task.pairs for task in train), *(task.train for task in test)],
+            0,
+            translate=True,
+        ),
+        split(test, [task.test for task in test], len(train), translate=False),
+    )

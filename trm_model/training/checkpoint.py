@@ -1,0 +1,190 @@
+"""Checkpoints: everything that exact resumption needs, in folders that appear whole or not at all.
+
+``RUN/checkpoints/step-00001234/`` holds ``weights``, ``average`` (EMA), ``optimizer`` and ``carry``
+as safetensors, ``progress.json`` (step, data position, totals of the running interval) and a
+manifest with checksums. Random draws are functions of the seed and the step
+(:mod:`trm_model.seeding`), so that no generator's state has to be kept.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from storage.atomic import publish, staging, write_text
+from storage.manifest import CorruptDataError, verify_manifest, write_manifest
+from storage.reading import reading
+from trm_model.model.batch import Batch
+from trm_model.model.state import State
+from trm_model.training.sampler import Position
+from trm_model.training.supervision import Carry
+
+FOLDER = "checkpoints"
+KEEP = 2
+REMEDY = "remove this checkpoint, and training goes on from the one before"
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a training has come; ``totals`` are the sums of the logging interval under way and
+    ``lap_seconds`` its time so far; ``wall_seconds`` is all time trained.
+    """
+
+    step: int = 0
+    position: Position = Position()
+    totals: tuple[float, ...] = ()
+    wall_seconds: float = 0.0
+    lap_seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """Tensors by name (all on the CPU after loading) and the progress. ``average`` is empty for
+    variants without EMA."""
+
+    weights: Mapping[str, Tensor]
+    average: Mapping[str, Tensor]
+    optimizer: Mapping[str, Tensor]
+    carry: Mapping[str, Tensor]
+    progress: Progress
+
+    @property
+    def evaluated(self) -> dict[str, Tensor]:
+        """The weights that are evaluated: averaged where the variant averages, the rest as they
+        are."""
+        return {**self.weights, **self.average}
+
+
+_PARTS = ("weights", "average", "optimizer", "carry")
+
+
+def save(run: Path, checkpoint: Checkpoint) -> Path:
+    """Write a checkpoint below ``run`` atomically and remove all but the newest ones.
+
+    :raises OSError: a full disk; the older checkpoints are untouched.
+    """
+    parent = run / FOLDER
+    target = parent / f"step-{checkpoint.progress.step:08d}"
+    with staging(parent) as temporary:
+        for part in _PARTS:
+            tensors: Mapping[str, Tensor] = getattr(checkpoint, part)
+            try:
+                save_file(
+                    {name: t.detach().contiguous().cpu().clone() for name, t in tensors.items()},
+                    temporary / f"{part}.safetensors",
+                )
+            except SafetensorError as error:  # its name for a full disk too
+                raise OSError(f"{target / part}.safetensors: {error}") from error
+        write_text(temporary / "progress.json", json.dumps(asdict(checkpoint.progress)))
+        write_manifest(temporary)
+        publish(temporary, target)
+    for old in saved(run)[:-KEEP]:
+        # Renamed first: a half-removed folder must not look like a checkpoint.
+        with staging(parent) as grave:
+            old.rename(grave / old.name)
+    return target
+
+
+def saved(run: Path) -> list[Path]:
+    """The run's checkpoint folders, oldest first."""
+    return sorted((run / FOLDER).glob("step-*"))
+
+
+def _tensors(path: Path) -> dict[str, Tensor]:
+    with reading(CorruptDataError, path, f"tensors; {REMEDY}", SafetensorError):
+        return load_file(path)
+
+
+def load(folder: Path) -> Checkpoint:
+    """Read a checkpoint.
+
+    :raises CorruptDataError: a file that is missing or not as written, by name.
+    """
+    verify_manifest(folder)
+    weights, average, optimizer, carry = (
+        _tensors(folder / f"{part}.safetensors") for part in _PARTS
+    )
+    path = folder / "progress.json"
+    with reading(CorruptDataError, path, f"step, position, totals and seconds; {REMEDY}"):
+        found: dict[str, Any] = json.loads(path.read_bytes())
+        for given, known in ((found, Progress), (found["position"], Position)):
+            if set(given) != {f.name for f in fields(known)}:
+                raise ValueError(f"fields {sorted(given)}")
+        found |= {
+            "position": Position(**found["position"]),
+            "totals": tuple(map(float, found["totals"])),
+        }
+        progress = Progress(**found)
+        whole = (progress.step, progress.position.epoch, progress.position.offset)
+        if not all(type(number) is int and number >= 0 for number in whole):
+            raise ValueError(f"step, epoch and offset are {whole}")
+        if not all(
+            isinstance(seconds, int | float) and seconds >= 0
+            for seconds in (progress.wall_seconds, progress.lap_seconds)
+        ):
+            raise ValueError(
+                f"wall_seconds and lap_seconds are {progress.wall_seconds!r} and "
+                f"{progress.lap_seconds!r}"
+            )
+    return Checkpoint(weights, average, optimizer, carry, progress)
+
+
+def carry_tensors(carry: Carry) -> dict[str, Tensor]:
+    """A carry as named tensors."""
+    latents = {f"latents.{number}": latent for number, latent in enumerate(carry.state.latents)}
+    batch = {
+        "inputs": carry.batch.inputs,
+        "labels": carry.batch.labels,
+        "puzzle_ids": carry.batch.puzzle_ids,
+    }
+    return {
+        **batch,
+        "answer": carry.state.answer,
+        **latents,
+        "steps": carry.steps,
+        "halted": carry.halted,
+    }
+
+
+def carry_from_tensors(tensors: Mapping[str, Tensor], device: torch.device) -> Carry:
+    """The inverse of :func:`carry_tensors`, on ``device``."""
+    t = {name: tensor.to(device) for name, tensor in tensors.items()}
+    latents = tuple(
+        t[f"latents.{number}"] for number in range(sum(name.startswith("latents.") for name in t))
+    )
+    return Carry(
+        Batch(t["inputs"], t["labels"], t["puzzle_ids"]),
+        State(t["answer"], latents),
+        t["steps"],
+        t["halted"],
+    )
+
+
+def optimizer_tensors(optimizers: Sequence[torch.optim.Optimizer]) -> dict[str, Tensor]:
+    """The optimizers' states as ``OPTIMIZER.INDEX.NAME`` tensors."""
+    return {
+        f"{number}.{index}.{name}": torch.as_tensor(value)
+        for number, optimizer in enumerate(optimizers)
+        for index, values in optimizer.state_dict()["state"].items()
+        for name, value in values.items()
+    }
+
+
+def restore_optimizers(
+    optimizers: Sequence[torch.optim.Optimizer], tensors: Mapping[str, Tensor]
+) -> None:
+    """Put :func:`optimizer_tensors` back."""
+    states: list[dict[int, dict[str, Tensor]]] = [{} for _ in optimizers]
+    for key, value in tensors.items():
+        number, index, name = key.split(".", 2)
+        states[int(number)].setdefault(int(index), {})[name] = value
+    for optimizer, state in zip(optimizers, states, strict=True):
+        optimizer.load_state_dict(
+            {"state": state, "param_groups": optimizer.state_dict()["param_groups"]}
+        )

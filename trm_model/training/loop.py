@@ -1,0 +1,330 @@
+"""The training loop: deep supervision with a carried state, one for all variants."""
+
+import json
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from storage.atomic import write_text
+from storage.examples import Source
+from storage.manifest import CorruptDataError
+from trm_model.model.batch import DeviceExamples
+from trm_model.model.halting import earliest_halts
+from trm_model.model.reasoner import build
+from trm_model.model.variant import Variant
+from trm_model.noise import Noise
+from trm_model.seeding import derive, torch_generator
+from trm_model.training import checkpoint as checkpoints
+from trm_model.training.checkpoint import Checkpoint, Progress
+from trm_model.training.ema import Ema
+from trm_model.training.execution import Execution
+from trm_model.training.optimizers import make_optimizers, warmup
+from trm_model.training.puzzle_rows import sign_sgd_
+from trm_model.training.recipe import Recipe
+from trm_model.training.sampler import Sampler
+from trm_model.training.supervision import Carry, Supervision, supervise
+
+METRICS = "metrics.jsonl"
+TOTALS = (
+    "examples",
+    "answer_loss",
+    "halt_loss",
+    "right_cells",
+    "labelled_cells",
+    "solved",
+    "steps",
+    "halted",
+)
+
+
+class TrainingError(RuntimeError):
+    """Training cannot go on; the message says why and what to do."""
+
+
+class Trainer:
+    """A training under way: model, optimizer, average, carry and position.
+
+    :param seed: of weights, exploration and noise; the order of the data comes from the data set's
+        own seed.
+    """
+
+    def __init__(
+        self, variant: Variant, recipe: Recipe, examples: Source, seed: int, execution: Execution
+    ) -> None:
+        device = torch.device(execution.device)
+        if execution.threads is not None:
+            torch.set_num_threads(execution.threads)
+        self.recipe, self.seed, self.execution = recipe, seed, execution
+        self.reasoner = build(variant, recipe, examples.header, seed).to(device)
+        if execution.compile:
+            for network in self.reasoner.networks:
+                network.compile(dynamic=False)
+        self.optimizers = make_optimizers(self.reasoner, recipe)
+        self.ema = Ema(self.reasoner, recipe.ema_decay) if variant.ema else None
+        self.data = DeviceExamples(examples, device)
+        self.sampler = Sampler(examples, recipe.batch_size, derive(examples.header.seed, "order"))
+        self.carry: Carry | None = None
+        self.progress = Progress()
+        self.totals = torch.zeros(len(TOTALS), dtype=torch.float64, device=device)
+
+    def resume(self, state: Checkpoint) -> None:
+        """Continue from a checkpoint exactly."""
+        self.reasoner.load_state_dict(state.weights)
+        if self.ema is not None:
+            self.ema.average = {name: t.to(self.data.device) for name, t in state.average.items()}
+        checkpoints.restore_optimizers(self.optimizers, state.optimizer)
+        self.carry = checkpoints.carry_from_tensors(state.carry, self.data.device)
+        self.progress = state.progress
+        self.totals = torch.tensor(
+            state.progress.totals, dtype=torch.float64, device=self.data.device
+        )
+
+    def checkpoint(self, wall_seconds: float, lap_seconds: float) -> Checkpoint:
+        """The state between two steps (references, not copies: save before the next step)."""
+        assert self.carry is not None, "nothing trained yet"
+        return Checkpoint(
+            self.reasoner.state_dict(),
+            self.ema.average if self.ema is not None else {},
+            checkpoints.optimizer_tensors(self.optimizers),
+            checkpoints.carry_tensors(self.carry),
+            Progress(
+                self.progress.step,
+                self.progress.position,
+                tuple(self.totals.tolist()),
+                wall_seconds,
+                lap_seconds,
+            ),
+        )
+
+    def run(self, on_step: Callable[["Trainer", Tensor | None], bool]) -> None:
+        """Train to the recipe's last step.
+
+        :param on_step: called after each optimizer step with the interval's totals (see
+            :data:`TOTALS`) when one has ended, else None; returning False stops.
+        """
+        recipe, device, variant = self.recipe, self.data.device, self.reasoner.variant
+        items, max_steps = (
+            torch.arange(recipe.batch_size, device=device),
+            variant.training_steps(recipe.max_steps),
+        )
+        for index, position in self.sampler.batches(self.progress.position):
+            if self.progress.step >= recipe.steps:
+                return
+            step = self.progress.step + 1
+            batch = self.data.gather(index)
+            noise = Noise(derive(self.seed, "noise", step), items)
+            carry = (
+                Carry.fresh(self.reasoner, batch, noise)
+                if self.carry is None
+                else self.carry.refill(self.reasoner, batch, noise)
+            )
+            earliest = earliest_halts(
+                recipe.batch_size,
+                max_steps,
+                recipe.exploration,
+                torch_generator(self.seed, "halt", step, device=device),
+            )
+            stage = variant.stage(step / recipe.steps)
+            result = supervise(
+                self.reasoner,
+                carry,
+                max_steps=max_steps,
+                noise=noise,
+                earliest=earliest,
+                stage=stage,
+            )
+            self._update(result, warmup(step, recipe.warmup_steps))
+            self.carry = result.carry
+            self._count(result)
+            self.progress = Progress(step, position)
+            ended = step % self.execution.log_steps == 0 or step == recipe.steps
+            totals = self.totals.clone() if ended else None
+            if ended:
+                self.totals.zero_()
+            if not on_step(self, totals):
+                return
+
+    def _update(self, result: Supervision, factor: float) -> None:
+        recipe = self.recipe
+        for optimizer in self.optimizers:
+            for group in optimizer.param_groups:
+                group["lr"] = recipe.learning_rate * factor
+            optimizer.zero_grad()
+        (result.losses.total / recipe.batch_size).backward()
+        for optimizer in self.optimizers:
+            optimizer.step()
+        if self.ema is not None:
+            self.ema.update(self.reasoner)
+        if recipe.size.puzzle_width:
+            assert result.rows.grad is not None
+            sign_sgd_(
+                self.reasoner.puzzle_rows,
+                result.carry.batch.puzzle_ids,
+                result.rows.grad,
+                learning_rate=recipe.puzzle_learning_rate * factor,
+                weight_decay=recipe.puzzle_weight_decay,
+            )
+
+    @torch.no_grad()
+    def _count(self, result: Supervision) -> None:
+        losses, carry = result.losses, result.carry
+        self.totals += torch.stack(
+            [
+                torch.ones_like(losses.answer).sum(),
+                losses.answer.sum(),
+                (losses.halt + losses.go_on).sum().double(),
+                losses.right_cells.sum().double(),
+                losses.labelled_cells.sum().double(),
+                losses.solved.sum().double(),
+                torch.where(carry.halted, carry.steps, 0).sum().double(),
+                carry.halted.sum().double(),
+            ]
+        )
+
+
+def train(
+    run: Path,
+    variant: Variant,
+    recipe: Recipe,
+    examples: Source,
+    seed: int,
+    execution: Execution,
+    *,
+    report: Callable[[str], None] = print,
+    stop: Callable[[], bool] = lambda: False,
+) -> Progress:
+    """Train in the folder ``run``, from its newest checkpoint if it has one; writes checkpoints and
+    ``metrics.jsonl`` there.
+
+    :param report: told about progress, a few times a minute.
+    :param stop: asked after each step; True writes a checkpoint and returns.
+    :returns: the progress at the last checkpoint; finished if its step is ``recipe.steps``.
+    :raises TrainingError: a loss that is not finite.
+    :raises CorruptDataError: no undamaged checkpoint among those that are there.
+    """
+    trainer = Trainer(variant, recipe, examples, seed, execution)
+    found = _newest(run, report)
+    if found is not None:
+        trainer.resume(found)
+        report(f"continuing from step {trainer.progress.step} of {recipe.steps}")
+    metrics = run / METRICS
+    _keep_rows(metrics, trainer.progress.step)
+    clock = _Clock(trainer.progress)
+    saved_at = reported_at = time.monotonic()
+
+    with metrics.open("a", encoding="utf-8") as lines:
+
+        def save() -> None:
+            nonlocal saved_at
+            lines.flush()
+            os.fsync(lines.fileno())
+            checkpoints.save(run, trainer.checkpoint(clock.seconds(), clock.since_lap()))
+            saved_at = time.monotonic()
+
+        def on_step(current: Trainer, totals: Tensor | None) -> bool:
+            nonlocal reported_at
+            step = current.progress.step
+            if totals is not None:
+                row = _row(current, totals, clock)
+                if not row["loss"] == row["loss"] or abs(row["loss"]) == float("inf"):
+                    raise TrainingError(
+                        f"{run}: the loss is {row['loss']} at step {step}, expected a finite "
+                        "number; "
+                        "lower learning_rate or lengthen warmup_steps, then start again"
+                    )
+                lines.write(json.dumps(row) + "\n")
+                lines.flush()
+                if time.monotonic() - reported_at > 10 or step == recipe.steps:
+                    reported_at = time.monotonic()
+                    report(
+                        f"step {step}/{recipe.steps}: loss {row['loss']:.4f}, cells "
+                        f"{row['cell_accuracy']:.1%}, "
+                        f"solved {row['exact_accuracy']:.1%}, {row['examples_per_second']:.0f} "
+                        "examples/s"
+                    )
+            stopping = stop()
+            if (
+                stopping
+                or step == recipe.steps
+                or time.monotonic() - saved_at >= execution.checkpoint_seconds
+            ):
+                save()
+            return not stopping
+
+        trainer.run(on_step)
+    return trainer.progress
+
+
+def _newest(run: Path, report: Callable[[str], None]) -> Checkpoint | None:
+    """The newest undamaged checkpoint; None if there is none at all."""
+    folders = checkpoints.saved(run)
+    for number, folder in enumerate(reversed(folders)):
+        try:
+            return checkpoints.load(folder)
+        except CorruptDataError as error:
+            if number == len(folders) - 1:
+                raise CorruptDataError(
+                    f"{error}; or remove {run / checkpoints.FOLDER} to train from the start"
+                ) from error
+            report(f"passing over a damaged checkpoint: {error}")
+    return None
+
+
+class _Clock:
+    """Seconds trained in all and since the last row, earlier processes included."""
+
+    def __init__(self, before: Progress) -> None:
+        now = time.monotonic()
+        self.started, self.last = now - before.wall_seconds, now - before.lap_seconds
+
+    def seconds(self) -> float:
+        return time.monotonic() - self.started
+
+    def since_lap(self) -> float:
+        return max(time.monotonic() - self.last, 1e-9)
+
+    def lap(self) -> float:
+        lap = self.since_lap()
+        self.last = time.monotonic()
+        return lap
+
+
+def _row(trainer: Trainer, totals: Tensor, clock: _Clock) -> dict[str, Any]:
+    total = dict(zip(TOTALS, totals.tolist(), strict=True))
+    examples, step = total["examples"], trainer.progress.step
+    answer, halt = total["answer_loss"] / examples, total["halt_loss"] / examples
+    return {
+        "step": step,
+        "examples": step * trainer.recipe.batch_size,
+        "loss": answer + 0.5 * halt,
+        "answer_loss": answer,
+        "halt_loss": halt,
+        "cell_accuracy": total["right_cells"] / max(total["labelled_cells"], 1.0),
+        "exact_accuracy": total["solved"] / examples,
+        # Of the examples that halted; an interval in which none did has seen no full run yet.
+        "mean_steps": total["steps"] / total["halted"]
+        if total["halted"]
+        else float(trainer.recipe.max_steps),
+        "learning_rate": trainer.recipe.learning_rate * warmup(step, trainer.recipe.warmup_steps),
+        "examples_per_second": examples / clock.lap(),
+        "wall_seconds": clock.seconds(),
+    }
+
+
+def _keep_rows(metrics: Path, step: int) -> None:
+    """Drop rows after ``step`` (and a half-written last one): the steps will be trained again."""
+    if not metrics.exists():
+        return
+    kept: list[str] = []
+    for line in metrics.read_text("utf-8", errors="replace").splitlines():
+        try:
+            if json.loads(line)["step"] <= step:
+                kept.append(line + "\n")
+        except (ValueError, KeyError, TypeError):
+            break
+    write_text(metrics, "".join(kept))
