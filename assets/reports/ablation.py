@@ -275,7 +275,9 @@ def materialize_ablation(
             spec = RunSpec.read((layout.root / checkpoint).parents[1])
         except ConfigurationError as error:
             raise user_error(error) from error
-        model = build(spec.variant, spec.recipe, open_header(Path(spec.data) / "train.zarr"), 0)
+        model = build(
+            spec.variant, spec.recipe.size, open_header(Path(spec.data) / "train.zarr"), 0
+        )
         last = (
             training.filter(pl.col("variant") == variant)
             .group_by("seed")

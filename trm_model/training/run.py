@@ -10,10 +10,11 @@ from typing import Any
 from storage.atomic import write_text
 from storage.examples import Header, header_from_dict
 from storage.reading import reading
+from trm_model.choices import changed, from_plain, to_plain
 from trm_model.errors import ConfigurationError, require
-from trm_model.model.variant import Variant, variant_from_dict, variant_to_dict
+from trm_model.model.variant import Variant
 from trm_model.training.execution import Execution
-from trm_model.training.recipe import Recipe, recipe_from_dict, recipe_to_dict
+from trm_model.training.recipe import Recipe
 from trm_model.version import code_version
 
 RUN_FILE = "run.json"
@@ -68,7 +69,7 @@ class RunSpec:
     @property
     def config_hash(self) -> str:
         """Hash of variant and recipe: equal for runs that differ in their seed only."""
-        config = {"variant": variant_to_dict(self.variant), "recipe": recipe_to_dict(self.recipe)}
+        config = {"variant": self.variant.identity(), "recipe": changed(self.recipe)}
         return hashlib.sha256(json.dumps(config, sort_keys=True).encode()).hexdigest()[:16]
 
     @property
@@ -83,8 +84,8 @@ class RunSpec:
         """Plain data, as in ``run.json``."""
         return {
             **asdict(self),
-            "variant": variant_to_dict(self.variant),
-            "recipe": recipe_to_dict(self.recipe),
+            "variant": to_plain(self.variant),
+            "recipe": to_plain(self.recipe),
         }
 
     def write(self, run: Path) -> None:
@@ -104,8 +105,8 @@ class RunSpec:
             "a run description as the checkpoint asset writes it; materialize the checkpoint again",
         ):
             data: dict[str, Any] = json.loads(path.read_bytes())
-            data["variant"] = variant_from_dict(data["variant"])
-            data["recipe"] = recipe_from_dict(data["recipe"])
+            data["variant"] = from_plain(Variant, data["variant"])
+            data["recipe"] = from_plain(Recipe, data["recipe"])
             data["execution"] = Execution(**data["execution"])
             if data.get("header") is not None:
                 data["header"] = header_from_dict(data["header"])
