@@ -336,7 +336,7 @@ def test_a_new_field_with_a_default_changes_nothing_of_what_is_hashed() -> None:
     before, after = _Before(1, _Inner(shift=5)), _After(1, _WiderInner(shift=5))
     assert changed(before) == changed(after) == {"needed": 1, "inner": {"shift": 5}}
     assert changed(_After(1, new=1.0)) == {"needed": 1, "new": 1.0}
-    # A choice is named although all its fields are at their defaults, and only differing ones count.
+    # A choice is named although all its fields are at their defaults.
     assert changed(_Before(1, backprop=LastCalls(3)))["backprop"] == {"last_calls": {"count": 3}}
     assert changed(Variant(mixer=Attention())) == {"mixer": {"attention": {}}}
     assert changed(Variant(feed_forward=Experts(5, 2))) == {
