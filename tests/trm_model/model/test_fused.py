@@ -133,7 +133,8 @@ def test_other_types_and_compiled_networks_take_the_formula_of_torch() -> None:
 
 CHECK = """
 import sys
-from tests.trm_model.model.test_fused import SHAPES, fused, test_equals_the_formula_forward_and_backward as check
+from tests.trm_model.model.test_fused import SHAPES, fused
+from tests.trm_model.model.test_fused import test_equals_the_formula_forward_and_backward as check
 assert fused.WIDE == int(sys.argv[1] or fused.WIDE), fused.WIDE
 for shape in SHAPES:
     for turned in (False, True):

@@ -14,7 +14,6 @@ from tests.trm_model.training.recipes import TINY, tiny_spec
 from trm_model.errors import ConfigurationError
 from trm_model.evaluation.evaluate import Outcome, evaluate
 from trm_model.model.batch import DeviceExamples
-from trm_model.model.evaluation import Evaluation
 from trm_model.model.reasoner import build
 from trm_model.noise import Noise
 from trm_model.optimizers.adam_atan2 import AdamAtan2
@@ -183,7 +182,7 @@ LEARNING = {
 
 
 @pytest.mark.parametrize("name", list(LEARNING.values()))
-def test_every_variant_learns_and_resumes_exactly(
+def test_every_variant_trains_and_resumes_exactly(
     tmp_path: Path, tiny: tuple[object, Path, str], name: str
 ) -> None:
     """Thirty steps: the loss falls and all gradients are finite; continued from a checkpoint after
