@@ -324,8 +324,7 @@ def test_the_first_step_that_halts() -> None:
 
 def test_cells_one_after_the_other_have_no_rollouts(examples: Examples) -> None:
     model = untrained(shortened(VARIANTS["autoregressive"]), examples)
-    for changes in ({"rollouts": 2}, {"noise": 0.1}):
-        evaluation = Evaluation(**changes)
+    for evaluation in (Evaluation(rollouts=2), Evaluation(noise=0.1)):
         with pytest.raises(ConfigurationError, match="belong to whole answers; use rollouts=1"):
             outcome_of(model, examples, evaluation)
         with pytest.raises(ConfigurationError, match="belong to whole answers; use rollouts=1"):
