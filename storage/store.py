@@ -6,7 +6,7 @@ holds an absolute path, so that a store can be moved, copied or mounted elsewher
 
 import contextlib
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -116,7 +116,7 @@ class LocalStore:
         return [f"{key}/{name}" if key else name for name in names]
 
     @contextlib.contextmanager
-    def publish(self, key: str) -> Iterator[Path]:
+    def publish(self, key: str) -> Generator[Path]:
         """See :class:`Store`."""
         target = self.root / key
         with staging(target.parent) as temporary:

@@ -26,7 +26,7 @@ from storage.manifest import CorruptDataError, verify_manifest
 from storage.tables import TableError, partition_path, read_file, write_file
 from trm_model.devices import resolve_device
 from trm_model.errors import ConfigurationError
-from trm_model.evaluation.evaluate import Evaluation, evaluate
+from trm_model.evaluation.evaluate import Outcome, evaluate
 from trm_model.model.batch import DeviceExamples
 from trm_model.model.reasoner import build
 from trm_model.training import checkpoint as checkpoints
@@ -35,9 +35,7 @@ from trm_model.training.run import RunSpec
 from trm_model.version import code_version
 
 
-def prediction_table(
-    evaluation: Evaluation, described: pl.DataFrame, checkpoint: str
-) -> pl.DataFrame:
+def prediction_table(evaluation: Outcome, described: pl.DataFrame, checkpoint: str) -> pl.DataFrame:
     """Rows of :class:`assets.tables.Predictions`; ``described``: the examples' rows of the
     augmented puzzles."""
     return described.select("split", "example", "puzzle", "name", "difficulty").with_columns(
@@ -78,7 +76,7 @@ def materialize_predictions(
     except (CorruptDataError, ConfigurationError) as error:
         raise user_error(error) from error
     device = torch.device(resolve_device(config.device))
-    reasoner = build(spec.variant, spec.recipe, examples.header, seed)
+    reasoner = build(spec.variant, spec.recipe.size, examples.header, seed, spec.recipe.precision)
     reasoner.load_state_dict(state.evaluated)
     limit = config.limit if config.limit is not None else benchmark.evaluated
     described = describe_examples(folder, "test", None if config.all else limit)

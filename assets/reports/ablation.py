@@ -276,7 +276,7 @@ def materialize_ablation(
             header = spec.header or open_header(spec.data_folder(run) / "train.zarr")
         except ConfigurationError as error:
             raise user_error(error) from error
-        model = build(spec.variant, spec.recipe, header, 0)
+        model = build(spec.variant, spec.recipe.size, header, 0)
         last = (
             training.filter(pl.col("variant") == variant)
             .group_by("seed")

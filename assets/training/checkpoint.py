@@ -22,14 +22,13 @@ from storage.store import LocalStore
 from storage.tables import partition_path, write_file
 from trm_model.devices import resolve_device
 from trm_model.errors import ConfigurationError
-from trm_model.launching import Ending, Job, Launcher
+from trm_model.launching import Ending, Launcher
 from trm_model.model.variant import Variant
 from trm_model.training.checkpoint import saved, step_reached
 from trm_model.training.execution import Execution
+from trm_model.training.job import training_job
 from trm_model.training.loop import METRICS
-from trm_model.training.process import OTHER_CODE
 from trm_model.training.run import (
-    TRAINING,
     CodeSpan,
     RunSpec,
     runs_of_other_code,
@@ -91,8 +90,7 @@ def materialize_checkpoint(
         )
     run.mkdir(parents=True, exist_ok=True)
     _describe(run, spec)
-    flags = (OTHER_CODE,) if config.continue_other_code else ()
-    job = Job(module=TRAINING, arguments=(str(run), *flags))
+    job = training_job(run, spec, other_code=config.continue_other_code)
     outcome = launcher.start(job).wait(context.log.info)
     if outcome.ending is Ending.REFUSED:
         raise user_error(outcome.message)

@@ -32,9 +32,9 @@ from storage.layout import Layout
 from storage.manifest import write_manifest
 from tests.trm_model.training.recipes import TINY
 from trm_model.launching import LocalProcess
-from trm_model.model.variant import VARIANTS
 from trm_model.puzzles.plans import open_source
 from trm_model.puzzles.sudoku import grids as sudoku
+from trm_model.variants import VARIANTS
 
 SOURCE = GeneratedSudoku(digits=4, train=30, test=10, extra_clues=(1, 4))
 

@@ -14,7 +14,7 @@ from assets.common import checks_of, stages_of
 from pipelines import materialize
 from pipelines.definitions import PARTITIONS, defs
 from pipelines.jobs import TRAIN_STAGES
-from trm_model.model.variant import VARIANTS
+from trm_model.variants import VARIANTS
 
 ROOT = Path(__file__).resolve().parents[2]
 

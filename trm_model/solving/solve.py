@@ -28,7 +28,6 @@ from trm_model.devices import resolve_device
 from trm_model.errors import ConfigurationError, require
 from trm_model.evaluation.evaluate import answers
 from trm_model.model.batch import Batch
-from trm_model.model.generation import most_examples
 from trm_model.model.reasoner import Reasoner, build
 from trm_model.noise import Noise
 from trm_model.puzzles.arc.tasks import (
@@ -182,7 +181,7 @@ def _load_ours(folder: Path, kind: str | None) -> Loaded:
     spec = RunSpec.read(run)
     header = spec.header or _header_of_data(run, spec)
     state = checkpoints.load(chosen)
-    reasoner = build(spec.variant, spec.recipe, header, spec.seed)
+    reasoner = build(spec.variant, spec.recipe.size, header, spec.seed, spec.recipe.precision)
     reasoner.load_state_dict(state.evaluated)
     require(
         header.grid[0] == header.grid[1],
@@ -331,7 +330,9 @@ def solve_all(
         if puzzle_ids is None
         else np.asarray(puzzle_ids, np.int64)
     )
-    steps = reasoner.variant.test_steps(loaded.max_steps) if steps is None else steps
+    evaluation = replace(reasoner.variant.evaluation, depth=steps, seed=seed)
+    if steps is None:
+        steps = reasoner.variant.test_steps(loaded.max_steps)
     rows = len(reasoner.puzzle_rows)
     require(steps >= 1, f"steps={steps}: expected at least 1")
     require(
@@ -346,27 +347,18 @@ def solve_all(
         f"puzzle ids {ids.min()}..{ids.max()}: expected 0..{rows - 1}, rows of the puzzle table",
     )
     solutions: list[Solution] = []
-    size = most_examples(reasoner, steps, BATCH)
+    size = reasoner.variant.generation.most_examples(reasoner, steps, BATCH)
     for start in range(0, len(questions), size):
         part = slice(start, start + size)
         inputs = torch.from_numpy(questions[part]).to(device).long()
         # Nobody knows the labels: that none is IGNORE says that every cell is to be answered.
         batch = Batch(inputs, torch.zeros_like(inputs), torch.from_numpy(ids[part]).to(device))
-        found = list(
-            answers(
-                reasoner,
-                batch,
-                steps,
-                Noise(seed, torch.arange(start, start + len(inputs), device=device)),
-            )
-        )
-        predictions = (
-            torch.stack([prediction for prediction, _ in found], 1).to(torch.uint8).cpu().numpy()
-        )
-        logits = torch.stack([logit for _, logit in found], 1).cpu().numpy()
-        solutions += [
-            Solution(*rows) for rows in zip(questions[part], predictions, logits, strict=True)
-        ]
+        noise = Noise(seed, torch.arange(start, start + len(inputs), device=device))
+        found = list(answers(reasoner, batch, steps, evaluation, noise))
+        predictions = torch.stack([answer.prediction for answer in found], 1).to(torch.uint8)
+        logits = torch.stack([answer.halt_logits for answer in found], 1)
+        columns = questions[part], predictions.cpu().numpy(), logits.cpu().numpy()
+        solutions += [Solution(*row) for row in zip(*columns, strict=True)]
     return solutions
 
 

@@ -5,14 +5,17 @@ Continues from the newest checkpoint in RUN. SIGTERM and SIGINT write a checkpoi
 process ends. Progress is printed. Exit codes: 0 finished, 2 a mistake named in the last line on
 standard error, 143 interrupted.
 
-``--continue-other-code``: go on although another version of the code began the training; both
-versions are recorded in ``run.json``.
+``run.json`` may name choices of the user's own only where ``--import MODULE`` has imported them:
+what stands in a file alone imports nothing. ``--continue-other-code``: go on although another
+version of the code began the training; both versions are recorded in ``run.json``.
 """
 
 import argparse
+import importlib
 import os
 import signal
 import sys
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from types import FrameType
@@ -25,7 +28,7 @@ ORPHAN_SECONDS = 60.0
 and need a moment to write its checkpoint."""
 DEVICE_SECONDS = 7 * 24 * 3600.0
 """How long to wait for the device."""
-OTHER_CODE = "--continue-other-code"
+OTHER_CODE, IMPORT = "--continue-other-code", "--import"
 
 
 class _Stop:
@@ -69,11 +72,19 @@ def main(arguments: list[str]) -> int:
         dest="other_code",
         help="go on although another version of the code began the training",
     )
+    parser.add_argument(
+        IMPORT,
+        action="append",
+        default=[],
+        dest="modules",
+        metavar="MODULE",
+        help="import it first: it defines choices of your own that the run names (repeat)",
+    )
     options = parser.parse_args(arguments)
-    return _train(options.run, _Stop(), other_code=options.other_code)
+    return _train(options.run, _Stop(), options.modules, other_code=options.other_code)
 
 
-def _train(run: Path, stop: _Stop, *, other_code: bool) -> int:
+def _train(run: Path, stop: _Stop, modules: Sequence[str], *, other_code: bool) -> int:
     # Imported here: torch takes seconds, and the parent's death must be watched from the start.
     from storage.lock import LockedError, lock
     from storage.manifest import CorruptDataError, verify_manifest
@@ -84,6 +95,7 @@ def _train(run: Path, stop: _Stop, *, other_code: bool) -> int:
     from trm_model.training.run import RunSpec, run_store, training_version
 
     try:
+        _import(modules)
         spec = RunSpec.read(run)
         with ExitStack() as locks:
             locks.enter_context(
@@ -146,6 +158,18 @@ def _train(run: Path, stop: _Stop, *, other_code: bool) -> int:
         )
         return INTERRUPTED
     return 0
+
+
+def _import(modules: Sequence[str]) -> None:
+    from trm_model.errors import ConfigurationError
+
+    for module in modules:
+        try:
+            importlib.import_module(module)
+        except ImportError as error:
+            raise ConfigurationError(
+                f"{IMPORT} {module}: {error}; expected a module that Python can import here"
+            ) from error
 
 
 def _refuse(message: str) -> int:

@@ -3,8 +3,7 @@ reproduced."""
 
 import hashlib
 import json
-from collections.abc import Mapping
-from dataclasses import MISSING, Field, asdict, dataclass, fields, is_dataclass, replace
+from dataclasses import asdict, dataclass, fields, is_dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -12,66 +11,18 @@ from storage.atomic import write_text
 from storage.examples import Header, header_from_dict
 from storage.reading import reading
 from storage.store import LocalStore, StoreError
+from trm_model.choices import changed, from_plain, to_plain
 from trm_model.errors import ConfigurationError, require
-from trm_model.model.variant import Variant, variant_from_dict, variant_to_dict
+from trm_model.model.evaluation import Evaluation
+from trm_model.model.variant import Variant
 from trm_model.training.checkpoint import step_reached
 from trm_model.training.execution import Execution
-from trm_model.training.recipe import Recipe, recipe_from_dict, recipe_to_dict
+from trm_model.training.recipe import Recipe
 from trm_model.version import code_version
 
 RUN_FILE = "run.json"
 TRAINING = "trm_model.training.process"
 """The module that trains: what it imports is the code of a training."""
-
-
-# What tells configurations apart. To be replaced by trm_model.choices: to_plain and changed.
-
-
-def to_plain(value: Any) -> Any:
-    """A value as plain data (for JSON and hashing): dataclasses as mappings of all their fields,
-    tuples as lists."""
-    if is_dataclass(value) and not isinstance(value, type):
-        return {item.name: to_plain(getattr(value, item.name)) for item in fields(value)}
-    if isinstance(value, tuple | list):
-        return [to_plain(item) for item in value]
-    return value
-
-
-def _default(item: "Field[Any]") -> Any:
-    """A field's default; :data:`dataclasses.MISSING` where it has none."""
-    return item.default_factory() if item.default_factory is not MISSING else item.default
-
-
-def changed(value: Any) -> dict[str, Any]:
-    """The fields of a dataclass that differ from their defaults, as plain data, nested; a dataclass
-    of another class than the default's is named by its class."""
-    found: dict[str, Any] = {}
-    for item in fields(value):
-        given, default = getattr(value, item.name), _default(item)
-        if default is not MISSING and given == default:
-            continue
-        if is_dataclass(given):
-            fields_changed = changed(given)
-            found[item.name] = (
-                fields_changed
-                if type(given) is type(default)
-                else {type(given).__name__: fields_changed}
-            )
-        else:
-            found[item.name] = to_plain(given)
-    return found
-
-
-def variant_of_file(data: Mapping[str, Any]) -> Variant:
-    """The variant that a ``run.json`` describes.
-
-    It may name built-in choices only, or those that are registered here already: a name in a file
-    that somebody else wrote must not import anything.
-
-    :raises ConfigurationError: an unknown choice or field, with those that exist.
-    """
-    # To be replaced by trm_model.choices: from_plain(Variant, data, importing=False).
-    return variant_from_dict(data)
 
 
 # The code that trains
@@ -106,6 +57,12 @@ def _modules(value: Any) -> set[str]:
     return {type(value).__module__}.union(*nested)
 
 
+def choice_modules(variant: Variant, recipe: Recipe) -> list[str]:
+    """The modules that define what ``variant`` and ``recipe`` choose for training; those of how the
+    variant is evaluated are left out."""
+    return sorted(_modules(replace(variant, evaluation=Evaluation())) | _modules(recipe))
+
+
 def training_version(variant: Variant, recipe: Recipe) -> str:
     """The version of the code that trains ``variant`` by ``recipe``: of all that the training
     process imports, and of the modules that define their choices
@@ -113,7 +70,7 @@ def training_version(variant: Variant, recipe: Recipe) -> str:
 
     :raises ConfigurationError: a choice of the user's own that is not in a file.
     """
-    return code_version(TRAINING, *sorted(_modules(variant) | _modules(recipe)))
+    return code_version(TRAINING, *choice_modules(variant, recipe))
 
 
 # Runs
@@ -166,7 +123,7 @@ class RunSpec:
     def config_hash(self) -> str:
         """Hash of variant and recipe: equal for runs that differ in their seed only. It covers what
         differs from the defaults, so that a new field with a default changes no hash."""
-        config = {"variant": changed(self.variant), "recipe": changed(self.recipe)}
+        config = {"variant": self.variant.identity(), "recipe": changed(self.recipe)}
         return hashlib.sha256(json.dumps(config, sort_keys=True).encode()).hexdigest()[:16]
 
     @property
@@ -221,8 +178,8 @@ class RunSpec:
         """Plain data, as in ``run.json``."""
         return {
             **asdict(self),
-            "variant": variant_to_dict(self.variant),
-            "recipe": recipe_to_dict(self.recipe),
+            "variant": to_plain(self.variant),
+            "recipe": to_plain(self.recipe),
         }
 
     def write(self, run: Path) -> None:
@@ -242,8 +199,9 @@ class RunSpec:
             "a run description as the checkpoint asset writes it; materialize the checkpoint again",
         ):
             data = _from_older(run, json.loads(path.read_bytes()))
-            data["variant"] = variant_of_file(data["variant"])
-            data["recipe"] = recipe_from_dict(data["recipe"])
+            # Without importing: a name in a file that somebody else wrote must not run code.
+            data["variant"] = from_plain(Variant, data["variant"])
+            data["recipe"] = from_plain(Recipe, data["recipe"])
             data["execution"] = Execution(**data["execution"])
             data["code"] = tuple(CodeSpan(**span) for span in data["code"])
             if data.get("header") is not None:

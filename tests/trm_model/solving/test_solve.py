@@ -22,7 +22,6 @@ from trm_model.errors import ConfigurationError
 from trm_model.evaluation.evaluate import evaluate
 from trm_model.model.batch import DeviceExamples
 from trm_model.model.reasoner import build
-from trm_model.model.variant import VARIANTS
 from trm_model.puzzles.arc.examples import make_examples
 from trm_model.puzzles.arc.tasks import Augmentation, Task, crop, from_task, to_tokens
 from trm_model.puzzles.maze import grids as maze
@@ -43,6 +42,7 @@ from trm_model.solving.solve import (
 from trm_model.training import checkpoint as checkpoints
 from trm_model.training.loop import train
 from trm_model.training.run import RunSpec
+from trm_model.variants import VARIANTS
 
 Tiny = tuple[Layout, Path, str]
 

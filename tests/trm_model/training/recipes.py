@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import Any
 
 from trm_model.model.size import Size
-from trm_model.model.variant import VARIANTS
 from trm_model.training.execution import Execution
 from trm_model.training.recipe import Recipe
 from trm_model.training.run import CodeSpan, RunSpec, run_store, training_version
+from trm_model.variants import VARIANTS
 
 TINY = Recipe(
     size=Size(width=16, heads=2, prefix=2, puzzle_width=16),

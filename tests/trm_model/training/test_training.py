@@ -15,7 +15,6 @@ from trm_model.errors import ConfigurationError
 from trm_model.evaluation.evaluate import Evaluation, evaluate
 from trm_model.model.batch import DeviceExamples
 from trm_model.model.reasoner import build
-from trm_model.model.variant import VARIANTS
 from trm_model.noise import Noise
 from trm_model.training import checkpoint as checkpoints
 from trm_model.training.execution import Execution
@@ -23,6 +22,7 @@ from trm_model.training.loop import TOTALS, Trainer, TrainingError, train
 from trm_model.training.run import RunSpec
 from trm_model.training.sampler import Position, Sampler
 from trm_model.training.supervision import Carry, supervise
+from trm_model.variants import VARIANTS
 
 
 def uneven() -> Examples:
