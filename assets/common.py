@@ -84,8 +84,19 @@ _ALL_KINDS: dict[str, dict[str, Check]] = {
 }
 
 
-CODE = ("assets", "trm_model", "storage")
-"""Packages whose sources an asset's code version covers."""
+STAGE_MODULES = {
+    "puzzles": "assets.data.datasets",
+    "examples": "assets.data.datasets",
+    "shards": "assets.data.datasets",
+    "checkpoint": "assets.training.checkpoint",
+    "predictions": "assets.evaluation.predictions",
+    "votes": "assets.evaluation.votes",
+    "scores": "assets.evaluation.predictions",
+    "ablation": "assets.reports.ablation",
+    "leakage": "assets.reports.leakage",
+    "leaderboard": "assets.reports.ablation",
+}
+"""The module that does a stage's work: what it imports is the code of the stage's assets."""
 
 
 def stages_of(benchmark: Benchmark) -> tuple[str, ...]:
@@ -186,12 +197,15 @@ class TrainingConfig(dg.Config):
     :param steps, batch_size: in place of the recipe's.
     :param fresh: train again although the same training (configuration, data, code) is finished; a
         retry continues it.
+    :param continue_other_code: go on with a training that was interrupted under another version of
+        the code; both versions are recorded in its ``run.json``.
     :param device: ``auto``: the first GPU, else the CPU.
     """
 
     steps: int | None = None
     batch_size: int | None = None
     fresh: bool = False
+    continue_other_code: bool = False
     device: str = "auto"
     checkpoint_seconds: float = 60.0
     log_steps: int = 50

@@ -11,14 +11,15 @@ import dagster as dg
 
 from assets.benchmarks import Benchmark
 from assets.common import (
-    CODE,
     CONFIGS,
+    STAGE_MODULES,
     EvaluationConfig,
     ShardsConfig,
     Store,
     TrainingConfig,
     check_specs,
 )
+from trm_model.launching import Launcher
 from trm_model.model.variant import Variant
 from trm_model.version import code_version
 
@@ -40,7 +41,7 @@ def build_benchmark(
         return dg.asset(
             key=[name, stage],
             group_name=name,
-            code_version=code_version(CODE),
+            code_version=code_version(STAGE_MODULES[stage]),
             check_specs=check_specs(name, benchmark, stage),
             **options,
         )
@@ -103,12 +104,12 @@ def build_benchmark(
         context: dg.AssetExecutionContext,
         config: TrainingConfig,
         store: Store,
-        pipes: dg.PipesSubprocessClient,
+        launcher: dg.ResourceParam[Launcher],
     ) -> dg.MaterializeResult:
         from assets.training.checkpoint import materialize_checkpoint
 
         return materialize_checkpoint(
-            context, config, store.layout, pipes, name, benchmark, variants
+            context, config, store.layout, launcher, name, benchmark, variants
         )
 
     @asset(
@@ -180,7 +181,7 @@ def build_leakage(benchmarks: Sequence[str]) -> dg.AssetsDefinition:
         group_name="reports",
         deps=[dg.AssetKey([name, "puzzles"]) for name in benchmarks],
         kinds={"polars"},
-        code_version=code_version(CODE),
+        code_version=code_version(STAGE_MODULES["leakage"]),
         description="Test puzzles that are among the training puzzles of a benchmark, up to symmetry, for all pairs of benchmarks.",
     )
     def leakage(store: Store) -> dg.MaterializeResult:
@@ -199,7 +200,7 @@ def build_leaderboard(benchmarks: Sequence[str]) -> dg.AssetsDefinition:
         group_name="reports",
         deps=[dg.AssetKey([name, "ablation"]) for name in benchmarks],
         kinds={"polars"},
-        code_version=code_version(CODE),
+        code_version=code_version(STAGE_MODULES["leaderboard"]),
         automation_condition=dg.AutomationCondition.eager().without(
             ~dg.AutomationCondition.any_deps_missing()
         ),

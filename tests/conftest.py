@@ -9,8 +9,16 @@ from assets.data.datasets import write_dataset
 from assets.families.family import kind_of
 from assets.families.sudoku import generated_puzzles
 from storage.layout import Layout
+from storage.store import LocalStore
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _store(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """All temporary folders of the tests lie in one store, runs and the data they are trained on
+    among them."""
+    LocalStore.create(tmp_path_factory.getbasetemp())
 
 
 @pytest.fixture(scope="session")

@@ -12,7 +12,6 @@ import polars as pl
 
 from assets.benchmarks import Benchmark
 from assets.common import (
-    CODE,
     ShardsConfig,
     blocks,
     check_results,
@@ -103,7 +102,7 @@ def write_dataset(
     """
     sources = sources or {}
     settings = json.dumps(
-        [augmentations, online, seed, sources, code_version(CODE)], sort_keys=True
+        [augmentations, online, seed, sources, code_version(__name__)], sort_keys=True
     )
     key = hashlib.sha256(
         puzzles.hash_rows(seed=0).to_numpy().tobytes() + settings.encode()

@@ -3,7 +3,6 @@
 import time
 from datetime import UTC, datetime
 from functools import partial
-from pathlib import Path
 
 import dagster as dg
 import numpy as np
@@ -11,7 +10,7 @@ import polars as pl
 import torch
 
 from assets.benchmarks import Benchmark
-from assets.common import CODE, EvaluationConfig, check_results, current_run, user_error
+from assets.common import EvaluationConfig, check_results, current_run, user_error
 from assets.data.checks import above_chance
 from assets.data.datasets import describe_examples
 from assets.evaluation.metrics import Metric, score_rows
@@ -51,7 +50,7 @@ def prediction_table(evaluation: Outcome, described: pl.DataFrame, checkpoint: s
             [row.tobytes() for row in evaluation.predictions[:, -1]], dtype=pl.Binary
         ),
         checkpoint=pl.lit(checkpoint),
-        evaluation_code=pl.lit(code_version(CODE)),
+        evaluation_code=pl.lit(code_version(__name__)),
     )
 
 
@@ -70,7 +69,7 @@ def materialize_predictions(
     newest = checkpoints.saved(run)[-1]
     try:
         spec = RunSpec.read(run)
-        folder = Path(spec.data)
+        folder = spec.data_folder(run)
         verify_manifest(folder)
         examples = read_examples(folder / "test.zarr")
         state = checkpoints.load(newest)
@@ -156,7 +155,8 @@ def materialize_scores(
         predictions = read_file(path, Predictions)
         checkpoint: str = predictions["checkpoint"][0]
         # Of the run that made the predictions, which need not be the one trained last.
-        spec = RunSpec.read((layout.root / checkpoint).parents[1])
+        run = (layout.root / checkpoint).parents[1]
+        spec = RunSpec.read(run)
     except (ConfigurationError, TableError) as error:
         raise user_error(error) from error
     rows = score_rows(predictions)
@@ -169,7 +169,7 @@ def materialize_scores(
                 f"{votes}: no votes on these predictions yet; materialize {name}/votes, partition "
                 f"{variant}|{seed}, first"
             )
-        rows += pass_rows(Path(spec.data), voted)
+        rows += pass_rows(spec.data_folder(run), voted)
     frame = pl.DataFrame(
         rows, schema=Metric._fields, orient="row", infer_schema_length=None
     ).with_columns(

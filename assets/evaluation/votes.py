@@ -62,7 +62,8 @@ def materialize_votes(
         )
     predictions = read_file(path, Predictions)
     checkpoint: str = predictions["checkpoint"][0]
-    data = Path(RunSpec.read((layout.root / checkpoint).parents[1]).data)
+    run = (layout.root / checkpoint).parents[1]
+    data = RunSpec.read(run).data_folder(run)
     inputs, _ = LazyExamples(data / "test.zarr").rows(predictions["example"].to_numpy())
     answers = np.frombuffer(b"".join(predictions["prediction"]), np.uint8).reshape(inputs.shape)
     tasks = evaluated_tasks(data, predictions["puzzle"])

@@ -4,7 +4,6 @@ nothing else."""
 import html
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -272,12 +271,12 @@ def materialize_ablation(
     for variant in scores["variant"].unique().sort():
         checkpoint: str = scores.filter(pl.col("variant") == variant)["checkpoint"][0]
         try:
-            spec = RunSpec.read((layout.root / checkpoint).parents[1])
+            run = (layout.root / checkpoint).parents[1]
+            spec = RunSpec.read(run)
+            header = spec.header or open_header(spec.data_folder(run) / "train.zarr")
         except ConfigurationError as error:
             raise user_error(error) from error
-        model = build(
-            spec.variant, spec.recipe.size, open_header(Path(spec.data) / "train.zarr"), 0
-        )
+        model = build(spec.variant, spec.recipe.size, header, 0)
         last = (
             training.filter(pl.col("variant") == variant)
             .group_by("seed")

@@ -31,6 +31,7 @@ from storage.examples import Header, read_examples, write_examples
 from storage.layout import Layout
 from storage.manifest import write_manifest
 from tests.trm_model.training.recipes import TINY
+from trm_model.launching import LocalProcess
 from trm_model.puzzles.plans import open_source
 from trm_model.puzzles.sudoku import grids as sudoku
 from trm_model.variants import VARIANTS
@@ -149,7 +150,7 @@ def test_loss_and_chance() -> None:
         )
 
 
-@pytest.mark.filterwarnings("ignore::dagster.PreviewWarning", "ignore::dagster.BetaWarning")
+@pytest.mark.filterwarnings("ignore::dagster.BetaWarning")
 def test_a_failing_blocking_check_stops_what_is_downstream(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -162,7 +163,7 @@ def test_a_failing_blocking_check_stops_what_is_downstream(
         monkeypatch.setattr(assets.families.sudoku, "generated_puzzles", lambda _: frame)
         resources: dict[str, Any] = {
             "store": Store(root=str(tmp_path)),
-            "pipes": dg.PipesSubprocessClient(),
+            "launcher": LocalProcess(),
         }
         keys = [dg.AssetKey(["leaky", stage]) for stage in ("puzzles", "examples")]
         with dg.DagsterInstance.ephemeral() as instance:
