@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 import dagster as dg
 
-from assets.common import Store
+from assets.store import StoreResource
 
 DATA_VARIABLE = "TRM_DATA"
 
@@ -14,6 +14,6 @@ def resources() -> Mapping[str, object]:
     """The store below ``$TRM_DATA`` (default ``data``) and the launcher of training processes."""
     # Terminated runs: SIGINT, then time for the trainer to write its checkpoint.
     return {
-        "store": Store(root=os.environ.get(DATA_VARIABLE, "data")),
+        "store": StoreResource(root=os.environ.get(DATA_VARIABLE, "data")),
         "pipes": dg.PipesSubprocessClient(termination_timeout_seconds=60.0),
     }
