@@ -74,6 +74,8 @@ class TrainingConfig(dg.Config):
     :param steps, batch_size: in place of the recipe's; None: the recipe's.
     :param fresh: train again although the same training (configuration, data, code) is finished; a
         retry continues it.
+    :param continue_other_code: go on with a training that was interrupted under another version of
+        the code; both versions are recorded in its ``run.json``.
     :param device: ``cpu``, ``cuda:0``, …; ``auto``: the first GPU, else the CPU.
     :param checkpoint_seconds: time between checkpoints.
     :param log_steps: optimizer steps between rows of the training table.
@@ -82,6 +84,7 @@ class TrainingConfig(dg.Config):
     steps: int | None = None
     batch_size: int | None = None
     fresh: bool = False
+    continue_other_code: bool = False
     device: str = "auto"
     checkpoint_seconds: float = 60.0
     log_steps: int = 50

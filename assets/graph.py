@@ -14,9 +14,11 @@ import dagster as dg
 from assets.benchmarks import Benchmark
 from assets.checks import check_specs
 from assets.configs import CONFIGS, EvaluationConfig, ShardsConfig, TrainingConfig
+from assets.stages import STAGE_MODULES
 from assets.store import StoreResource
-from assets.version import assets_code
+from trm_model.launching import Launcher
 from trm_model.model.variant import Variant
+from trm_model.version import code_version
 
 ACCELERATOR_POOL = "accelerator"
 
@@ -36,7 +38,7 @@ def build_benchmark(
         return dg.asset(
             key=[name, stage],
             group_name=name,
-            code_version=assets_code(),
+            code_version=code_version(STAGE_MODULES[stage]),
             check_specs=check_specs(name, benchmark, stage),
             **options,
         )
@@ -99,12 +101,12 @@ def build_benchmark(
         context: dg.AssetExecutionContext,
         config: TrainingConfig,
         store: StoreResource,
-        pipes: dg.PipesSubprocessClient,
+        launcher: dg.ResourceParam[Launcher],
     ) -> dg.MaterializeResult:
         from assets.training.checkpoint import materialize_checkpoint
 
         return materialize_checkpoint(
-            context, config, store.connect(), pipes, name, benchmark, variants
+            context, config, store.connect(), launcher, name, benchmark, variants
         )
 
     @asset(
@@ -188,7 +190,7 @@ def build_leakage(benchmarks: Sequence[str]) -> dg.AssetsDefinition:
         group_name="reports",
         deps=[dg.AssetKey([name, "puzzles"]) for name in benchmarks],
         kinds={"polars"},
-        code_version=assets_code(),
+        code_version=code_version(STAGE_MODULES["leakage"]),
         description=(
             "Test puzzles that are among the training puzzles of a benchmark, up to symmetry, for "
             "all pairs of benchmarks."
@@ -210,7 +212,7 @@ def build_leaderboard(benchmarks: Sequence[str]) -> dg.AssetsDefinition:
         group_name="reports",
         deps=[dg.AssetKey([name, "ablation"]) for name in benchmarks],
         kinds={"polars"},
-        code_version=assets_code(),
+        code_version=code_version(STAGE_MODULES["leaderboard"]),
         automation_condition=dg.AutomationCondition.eager().without(
             ~dg.AutomationCondition.any_deps_missing()
         ),

@@ -13,6 +13,13 @@ from storage.store import LocalStore
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _store(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """All temporary folders of the tests lie in one store, runs and the data they are trained on
+    among them."""
+    LocalStore.create(tmp_path_factory.getbasetemp())
+
+
 @pytest.fixture(scope="session")
 def real_sudoku() -> Path:
     """The folder of real puzzles; tests that need it skip where it is missing."""
@@ -35,7 +42,7 @@ def real_arc() -> Path:
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> tuple[LocalStore, Path, str]:
     """A stored 4 x 4 data set: 40 training puzzles with 3 augmentations each, 20 test puzzles.
     (store, folder, hash)."""
-    store = LocalStore.create(tmp_path_factory.mktemp("tiny"))
+    store = LocalStore(tmp_path_factory.mktemp("tiny"))
     entry = GeneratedSudoku(digits=4, train=40, test=20, extra_clues=(1, 4))
     key, content_hash = write_dataset(
         store, "tiny", generated_puzzles(entry), kind_of(entry), augmentations=3, seed=0

@@ -109,7 +109,7 @@ def test_trains_where_only_torch_numpy_numba_safetensors_and_zarr_are(
     from tests.trm_model.training.recipes import tiny_spec
 
     _, folder, content_hash = tiny
-    tiny_spec(folder, content_hash, steps=6).write(tmp_path)
+    tiny_spec(tmp_path, folder, content_hash, steps=6).write(tmp_path)
     done = subprocess.run(
         [sys.executable, "-c", BARE, str(tmp_path)],
         capture_output=True,

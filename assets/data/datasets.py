@@ -22,7 +22,6 @@ from assets.progress import spaced
 from assets.reports import markdown, pictures
 from assets.store import current_examples, folder_bytes
 from assets.tables import AugmentedPuzzles
-from assets.version import assets_code
 from storage.build import building
 from storage.examples import SPLITS, LazyExamples, Source, read_plan, write_examples, write_plan
 from storage.manifest import CorruptDataError, hash_file
@@ -32,6 +31,7 @@ from storage.tables import TableError, publish_file, read_file, read_metadata, w
 from trm_model.errors import ConfigurationError
 from trm_model.puzzles.plans import open_source, plan_of
 from trm_model.seeding import derive
+from trm_model.version import code_version
 
 SOURCES = "sources"
 """Key in the puzzle file's metadata: JSON with the hashes of the files it was made from and how
@@ -104,7 +104,9 @@ def write_dataset(
     :raises OSError: the disk refuses.
     """
     sources = sources or {}
-    settings = json.dumps([augmentations, online, seed, sources, assets_code()], sort_keys=True)
+    settings = json.dumps(
+        [augmentations, online, seed, sources, code_version(__name__)], sort_keys=True
+    )
     key = hashlib.sha256(
         puzzles.hash_rows(seed=0).to_numpy().tobytes() + settings.encode()
     ).hexdigest()[:16]

@@ -19,7 +19,6 @@ from assets.progress import spaced
 from assets.reports import markdown, pictures
 from assets.store import current_run
 from assets.tables import Predictions
-from assets.version import assets_code
 from storage.examples import read_examples
 from storage.manifest import CorruptDataError, verify_manifest
 from storage.store import Store
@@ -32,6 +31,7 @@ from trm_model.model.reasoner import build
 from trm_model.training import checkpoint as checkpoints
 from trm_model.training.process import DEVICE_SECONDS
 from trm_model.training.run import RunSpec
+from trm_model.version import code_version
 
 SHOWN_PUZZLES = 4
 SHOWN_STEPS = (1, 2, 4)
@@ -59,7 +59,7 @@ def prediction_table(
             [row.tobytes() for row in evaluation.predictions[:, -1]], dtype=pl.Binary
         ),
         checkpoint=pl.lit(checkpoint),
-        evaluation_code=pl.lit(assets_code()),
+        evaluation_code=pl.lit(code_version(__name__)),
     )
 
 

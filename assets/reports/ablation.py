@@ -39,7 +39,7 @@ def _effort(store: Store, checkpoint: str, training: pl.DataFrame) -> Effort:
         spec = RunSpec.read(store.open(keys.run_of(checkpoint)))
     except ConfigurationError as error:
         raise user_error(error) from error
-    header = open_header(store.open(spec.data) / "train.zarr")
+    header = spec.header or open_header(store.open(spec.data) / "train.zarr")
     last = training.group_by("seed").agg(pl.col("wall_seconds", "examples").last())
     return Effort(
         build(spec.variant, spec.recipe, header, 0).num_parameters,

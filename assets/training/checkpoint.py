@@ -1,18 +1,12 @@
 """Training as an asset: the process, its table, its check."""
 
-import os
-import sys
-import tempfile
-import warnings
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 
 import dagster as dg
 import polars as pl
 import torch
-
-# Dagster documents this error but exports it nowhere else.
-from dagster._core.errors import DagsterPipesExecutionError
 
 from assets import keys
 from assets.benchmarks import Benchmark
@@ -29,13 +23,19 @@ from storage.store import Store
 from storage.tables import partition_key, publish_file
 from trm_model.devices import resolve_device
 from trm_model.errors import ConfigurationError
-from trm_model.lifeline import PARENT_VARIABLE
+from trm_model.launching import Ending, Job, Launcher
 from trm_model.model.variant import Variant
-from trm_model.training.checkpoint import saved
+from trm_model.training.checkpoint import saved, step_reached
 from trm_model.training.execution import Execution
 from trm_model.training.loop import METRICS
-from trm_model.training.process import FAILURE_VARIABLE
-from trm_model.training.run import RunSpec
+from trm_model.training.process import OTHER_CODE
+from trm_model.training.run import (
+    TRAINING,
+    CodeSpan,
+    RunSpec,
+    runs_of_other_code,
+    training_version,
+)
 
 
 def finite_loss(training: pl.DataFrame) -> Verdict:
@@ -52,13 +52,14 @@ def materialize_checkpoint(
     context: dg.AssetExecutionContext,
     config: TrainingConfig,
     store: Store,
-    pipes: dg.PipesSubprocessClient,
+    launcher: Launcher,
     name: str,
     benchmark: Benchmark,
     variants: Mapping[str, Variant],
 ) -> dg.MaterializeResult:
     variant_name, seed = variant_and_seed(context.partition_key)
-    folder = store.open(current_examples(store, name))
+    data = current_examples(store, name)
+    folder = store.open(data)
     device = resolve_device(config.device)
     try:
         changes = {
@@ -66,14 +67,16 @@ def materialize_checkpoint(
             for field in ("steps", "batch_size")
             if (value := getattr(config, field)) is not None
         }
+        variant, recipe = variants[variant_name], replace(benchmark.recipe, **changes)
         spec = RunSpec(
             benchmark=name,
             variant_name=variant_name,
-            variant=variants[variant_name],
-            recipe=replace(benchmark.recipe, **changes),
+            variant=variant,
+            recipe=recipe,
             seed=seed,
-            data=str(folder),
+            data=data,
             data_version=read_content_hash(folder),
+            code=(CodeSpan(version=training_version(variant, recipe)),),
             header=open_header(folder / "train.zarr"),
             execution=Execution(
                 device=device,
@@ -82,40 +85,35 @@ def materialize_checkpoint(
                 threads=torch.get_num_threads(),
                 compile=device.startswith("cuda"),
             ),
-            device_lock=str(store.open(keys.device_lock(device))),
+            device_lock=keys.device_lock(device),
             attempt=(context.run.root_run_id or context.run_id) if config.fresh else "",
         )
     except (ConfigurationError, CorruptDataError) as error:
         raise user_error(error) from error
-    run_key = keys.run(name, variant_name, seed, spec.key)
-    run = store.open(run_key)
+    run = store.open(keys.run(name, variant_name, seed, spec.key))
+    others = [] if saved(run) else runs_of_other_code(run.parent, spec)
+    if others and config.continue_other_code:
+        run = others[0]
+    elif others:
+        context.log.info(
+            f"{others[0]}: the same training, interrupted at step {step_reached(others[0])} under "
+            "another version of the code; this one starts afresh (continue_other_code: true goes "
+            "on with that one)"
+        )
     run.mkdir(parents=True, exist_ok=True)
-    newest = saved(run)
-    if not newest or newest[-1].name != f"step-{spec.recipe.steps:08d}":
-        # What a finished run says about itself stays.
-        spec.write(run)
+    _describe(run, spec)
+    flags = (OTHER_CODE,) if config.continue_other_code else ()
+    job = Job(module=TRAINING, arguments=(str(run), *flags))
+    outcome = launcher.start(job).wait(context.log.info)
+    if outcome.ending is Ending.REFUSED:
+        raise user_error(outcome.message)
+    if outcome.ending is not Ending.FINISHED:
+        # A retry continues from the newest checkpoint.
+        raise dg.Failure(description=f"{run}: {outcome.message}")
     spec = RunSpec.read(run)
-    with (
-        tempfile.NamedTemporaryFile("r", encoding="utf-8", prefix="trm-failure-") as failure,
-        warnings.catch_warnings(),
-    ):
-        try:
-            # Each run would warn that a part of Pipes is in preview, which reads like a fault.
-            warnings.simplefilter("ignore", dg.PreviewWarning)
-            pipes.run(
-                context=context,
-                command=[sys.executable, "-m", "trm_model.training.process", str(run)],
-                env={
-                    **os.environ,
-                    PARENT_VARIABLE: str(os.getpid()),
-                    FAILURE_VARIABLE: failure.name,
-                },
-            )
-        except DagsterPipesExecutionError:
-            if message := failure.read():
-                raise user_error(message) from None
-            raise
-    store.point(keys.current_run(name, variant_name, seed), run_key)
+    store.point(
+        keys.current_run(name, variant_name, seed), keys.run(name, variant_name, seed, run.name)
+    )
     training = publish_file(
         store,
         partition_key(Training, name, variant_name, seed),
@@ -148,3 +146,15 @@ def materialize_checkpoint(
             name, benchmark, "checkpoint", {"finite_loss": finite_loss(training)}
         ),
     )
+
+
+def _describe(run: Path, spec: RunSpec) -> None:
+    """Write ``run.json``. What a finished run says about itself stays, and what an unfinished one
+    says about the code that has trained it."""
+    try:
+        recorded = RunSpec.read(run)
+    except ConfigurationError:  # There is none yet, or it is damaged.
+        spec.write(run)
+        return
+    if step_reached(run) < spec.recipe.steps:
+        replace(spec, code=recorded.code).write(run)

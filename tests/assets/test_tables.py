@@ -68,10 +68,7 @@ BELOW: list[tuple[type[Table], str, object]] = [
         for table, columns in COUNTS.items()
         for column in columns
     ),
-    *(
-        (Training, column, -0.01)
-        for column in ("cell_accuracy", "exact_accuracy", "learning_rate")
-    ),
+    *((Training, column, -0.01) for column in ("cell_accuracy", "exact_accuracy", "learning_rate")),
     (Training, "mean_steps", 0.99),
     (Training, "examples_per_second", 0.0),
     (Training, "wall_seconds", 0.0),

@@ -240,7 +240,9 @@ CONTAINERS = {
             read_metadata(f / "x.parquet", "sources"),
         ),
     ),
-    "run": Container(ConfigurationError, lambda f: tiny_spec(f, "0" * 64).write(f), RunSpec.read),
+    "run": Container(
+        ConfigurationError, lambda f: tiny_spec(f, f / "data", "0" * 64).write(f), RunSpec.read
+    ),
     "checkpoint": Container(
         CorruptDataError,
         write_checkpoint,

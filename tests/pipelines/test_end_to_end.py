@@ -13,10 +13,10 @@ import pytest
 
 from assets import keys
 from assets.tables import Ablation, Predictions, Scores, Training, Votes
-from assets.version import assets_code
 from storage.manifest import verify_manifest
 from storage.store import LocalStore, follow_pointers
 from storage.tables import scan
+from trm_model.training.run import RunSpec, training_version
 from trm_model.version import code_version
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -77,16 +77,18 @@ def test_tables_lead_from_number_to_data_code_and_configuration(workplace: Workp
     ).row(0, named=True)
     assert row["n"] == 50
     assert row["low"] <= row["value"] <= row["high"]
-    assert row["code_version"] == code_version()
-    assert row["evaluation_code"] == assets_code()
+    assert row["evaluation_code"] == code_version("assets.evaluation.predictions")
     checkpoint = workplace.store.open(row["checkpoint"])
     verify_manifest(checkpoint)
-    run = json.loads((checkpoint.parent.parent / "run.json").read_text())
-    assert run["seed"] == 1
-    assert verify_manifest(Path(run["data"])) == run["data_version"] == row["data_version"]
-    assert json.loads((Path(run["data"]) / "train.zarr" / "zarr.json").read_text())["attributes"][
-        "header"
-    ]["sources"]["puzzles"]
+    run = RunSpec.read(checkpoint.parents[1])
+    assert run.seed == 1
+    assert row["code_version"] == run.code_version == training_version(run.variant, run.recipe)
+    data = run.data_folder(checkpoint.parents[1])
+    assert data.is_relative_to(workplace.store.root)
+    assert verify_manifest(data) == run.data_version == row["data_version"]
+    assert json.loads((data / "train.zarr" / "zarr.json").read_text())["attributes"]["header"][
+        "sources"
+    ]["puzzles"]
 
 
 @pytest.mark.parametrize(

@@ -62,8 +62,9 @@ def test_waiting_ends_when_told_to_stop(tmp_path: Path) -> None:
 
 def test_a_lock_is_free_after_its_context_and_the_file_stays(tmp_path: Path) -> None:
     path, told = tmp_path / "x.lock", list[str]()
-    with pytest.raises(RuntimeError, match="midway"), lock(
-        path, label="one", wait_seconds=0, waiting=told.append
+    with (
+        pytest.raises(RuntimeError, match="midway"),
+        lock(path, label="one", wait_seconds=0, waiting=told.append),
     ):
         raise RuntimeError("midway")
     with LocalStore(tmp_path).lock("x.lock", label="2", wait_seconds=0, waiting=told.append):

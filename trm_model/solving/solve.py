@@ -202,7 +202,7 @@ def _load_ours(folder: Path, kind: str | None) -> Loaded:
             f"{header.grid[0]} x {header.grid[1]}",
         ),
         spec.recipe.max_steps,
-        partial(_versions_of_data, Path(spec.data)),
+        partial(_versions_of_data, run, spec),
         f"{spec.variant_name} trained on {spec.benchmark}, seed {spec.seed}, step "
         f"{state.progress.step} of {spec.recipe.steps}",
     )
@@ -211,8 +211,8 @@ def _load_ours(folder: Path, kind: str | None) -> Loaded:
 def _header_of_data(run: Path, spec: RunSpec) -> Header:
     """Of a run from before its description held the header."""
     try:
-        return open_header(Path(spec.data) / "train.zarr")
-    except CorruptDataError as error:
+        return open_header(spec.data_folder(run) / "train.zarr")
+    except (ConfigurationError, CorruptDataError) as error:
         raise ConfigurationError(
             f"{run / RUN_FILE}: no header, and the data set {spec.data} that has it cannot be "
             "read; put the data set back"
@@ -285,8 +285,13 @@ def _read_identifiers(path: Path, rows: int) -> list[str]:
     return names
 
 
-def _versions_of_data(data: Path, task: str) -> Versions:
-    """From the data set's table of puzzles, where that and polars, which reads it, are there."""
+def _versions_of_data(run: Path, spec: RunSpec, task: str) -> Versions:
+    """From the data set's table of puzzles, where that and polars, which reads it, are there; a run
+    that was taken out of its store is without its data."""
+    try:
+        data = spec.data_folder(run)
+    except ConfigurationError:
+        return []
     files = sorted((data / "puzzles").glob("train-*.parquet"))
     if not files or importlib.util.find_spec("polars") is None:
         return []

@@ -23,6 +23,7 @@ from storage.examples import read_examples, write_examples
 from storage.manifest import write_manifest
 from storage.store import LocalStore
 from tests.trm_model.training.recipes import TINY
+from trm_model.launching import LocalProcess
 from trm_model.model.variant import VARIANTS
 from trm_model.puzzles.plans import open_source
 from trm_model.puzzles.sudoku import grids as sudoku
@@ -131,7 +132,7 @@ def test_online_examples_are_the_stored_ones(tmp_path: Path) -> None:
     assert sources[0].header == sources[1].header
 
 
-@pytest.mark.filterwarnings("ignore::dagster.PreviewWarning", "ignore::dagster.BetaWarning")
+@pytest.mark.filterwarnings("ignore::dagster.BetaWarning")
 def test_a_failing_blocking_check_stops_what_is_downstream(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -144,7 +145,7 @@ def test_a_failing_blocking_check_stops_what_is_downstream(
         monkeypatch.setattr(assets.families.sudoku, "generated_puzzles", lambda _: frame)
         resources: dict[str, Any] = {
             "store": StoreResource(root=str(tmp_path)),
-            "pipes": dg.PipesSubprocessClient(),
+            "launcher": LocalProcess(),
         }
         keys = [dg.AssetKey(["leaky", stage]) for stage in ("puzzles", "examples")]
         with dg.DagsterInstance.ephemeral() as instance:

@@ -56,9 +56,7 @@ def test_the_wrong_cell_of_a_sudoku_is_drawn_in_the_wrong_colour() -> None:
         "after step 3",
     ]
     assert digits(question) == {cell: (str(ANSWER[cell] - 1), CLUE) for cell in range(4)}
-    expected = {
-        cell: (str(ANSWER[cell] - 1), CLUE if cell < 4 else RIGHT) for cell in range(16)
-    }
+    expected = {cell: (str(ANSWER[cell] - 1), CLUE if cell < 4 else RIGHT) for cell in range(16)}
     assert digits(last) == expected
     assert digits(first) == expected | {9: ("4", WRONG)}
     pixels = decoded(figure)

@@ -326,7 +326,7 @@ def test_a_damaged_newest_checkpoint_is_passed_over(
 
 
 def test_run_description_round_trip_and_key(tmp_path: Path) -> None:
-    spec = tiny_spec(tmp_path, "abc")
+    spec = tiny_spec(tmp_path, tmp_path / "data", "abc")
     spec.write(tmp_path)
     assert RunSpec.read(tmp_path) == spec
     assert replace(spec, execution=Execution(log_steps=9)).key == spec.key
