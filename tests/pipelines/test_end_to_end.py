@@ -115,6 +115,30 @@ def test_the_whole_way_for_other_kinds_of_puzzles(
         assert set(votes["task"]) == set(predictions["puzzle"])
 
 
+def test_a_moved_store_goes_on_working(tmp_path: Path) -> None:
+    """Nothing in it holds an absolute path: evaluated, voted on, scored and reported after the
+    move, without the data being made again."""
+    place = Workplace(tmp_path / "before")
+    settings = ["--set", "checkpoint.steps=2", "--set", "checkpoint.batch_size=4"]
+    limit = ["--set", "predictions.limit=2"]
+    place.succeed("arc_demo", "--partition", "trm|0", *settings, *limit)
+    (tmp_path / "before").rename(tmp_path / "after")
+    moved = Workplace(tmp_path / "after")
+    text = moved.succeed("arc_demo", "--partition", "trm|0", *settings, *limit)
+    assert "using the data in" in text
+    assert "continuing from step 2 of 2" in text
+    pointer = moved.store.open(keys.current_run("arc_demo", "trm", 0))
+    run = follow_pointers(pointer)
+    assert run.parent == pointer.parent
+    assert RunSpec.read(run).data_folder(run).is_relative_to(moved.store.root)
+    small = [path for path in moved.store.root.rglob("*") if path.suffix in (".json", "")]
+    assert not [
+        path
+        for path in small
+        if path.is_file() and path.name != "lock" and str(tmp_path).encode() in path.read_bytes()
+    ]
+
+
 def test_tables_are_readable_as_readme_shows(workplace: Workplace) -> None:
     root = workplace.store.open("tables")
     best = (
