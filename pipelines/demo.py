@@ -6,6 +6,7 @@ import time
 
 import polars as pl
 
+from assets import keys
 from assets.tables import Scores
 from pipelines import materialize
 from pipelines.definitions import defs
@@ -21,10 +22,10 @@ def main() -> int:
     code = materialize.main([DEMO, *(word for key in PARTITIONS for word in ("--partition", key))])
     if code:
         return code
-    layout = (defs.resources or {})["store"].layout
+    store = (defs.resources or {})["store"].connect()
     shown = ["variant", "seed", "metric", "value", "low", "high", "n"]
     scores = (
-        scan(layout.tables(), Scores)
+        scan(store, Scores)
         .filter(
             (pl.col("benchmark") == DEMO)
             & pl.col("metric").is_in(["exact_accuracy", "cell_accuracy", "mean_steps"])
@@ -36,15 +37,15 @@ def main() -> int:
     with pl.Config(tbl_rows=-1, tbl_hide_dataframe_shape=True, float_precision=4):
         print(
             "\nScores on unseen puzzles (pl.scan_parquet over "
-            f"{layout.tables() / 'scores'}):\n{scores}"
+            f"{store.open('tables/scores')}):\n{scores}"
         )
     print(
         "\nPuzzles and the answer after each supervision step: "
-        f"{layout.report(DEMO) / 'answers-trm_mlp-0.png'}"
+        f"{store.open(keys.answers_picture(DEMO, 'trm_mlp', 0))}"
     )
     print(
         "Ablation report:                                     "
-        f"{layout.report(DEMO) / 'ablation.html'}"
+        f"{store.open(keys.ablation_page(DEMO))}"
     )
     print("The graph in your browser:                           make ui")
     print(f"({time.monotonic() - started:.0f} s)")

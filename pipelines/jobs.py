@@ -6,7 +6,7 @@ from typing import Any
 import dagster as dg
 
 from assets.benchmarks import Benchmark
-from assets.common import STAGES, stages_of
+from assets.stages import STAGES, stages_of
 
 DATA_STAGES = ("puzzles", "examples", "shards")
 TRAIN_STAGES = ("checkpoint", "predictions", "votes", "scores")

@@ -16,8 +16,10 @@ from typing import Any
 import dagster as dg
 import yaml
 
+from assets import keys as store_keys
 from assets.benchmarks import BENCHMARKS
-from assets.common import STAGES, Store, stages_of
+from assets.stages import STAGES, stages_of
+from assets.store import StoreResource
 from pipelines.home import prepare_home
 from pipelines.jobs import DATA_STAGES, TRAIN_STAGES, asset_keys
 
@@ -145,18 +147,20 @@ def main(arguments: Sequence[str]) -> int:
     except (ValueError, yaml.YAMLError) as error:
         print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
-    store = (defs.resources or {})["store"]
-    assert isinstance(store, Store)
+    resource = (defs.resources or {})["store"]
+    assert isinstance(resource, StoreResource)
+    store = resource.connect()
     entry = BENCHMARKS[benchmark]
     stages = options.stage or [stage for stage in stages_of(entry) if stage != "shards"]
     if (
         options.stage is None
         and f"{benchmark}__puzzles" not in ops
-        and (current := store.layout.current_examples(benchmark)).exists()
+        and (key := store.follow(store_keys.current_examples(benchmark))) is not None
     ):
         from storage.examples import open_header
         from storage.manifest import CorruptDataError
 
+        current = store.open(key)
         try:
             entry_hash = open_header(current / "test.zarr").sources.get("entry")
         except CorruptDataError:

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Mapping
 
-from assets.common import Store
+from assets.store import StoreResource
 from trm_model.launching import LocalProcess
 
 DATA_VARIABLE = "TRM_DATA"
@@ -12,6 +12,6 @@ DATA_VARIABLE = "TRM_DATA"
 def resources() -> Mapping[str, object]:
     """The store below ``$TRM_DATA`` (default ``data``) and what starts trainings."""
     return {
-        "store": Store(root=os.environ.get(DATA_VARIABLE, "data")),
+        "store": StoreResource(root=os.environ.get(DATA_VARIABLE, "data")),
         "launcher": LocalProcess(),
     }

@@ -1,4 +1,4 @@
-"""Training as an asset: the process, its table, its checks."""
+"""Training as an asset: the process, its table, its check."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -8,18 +8,19 @@ import dagster as dg
 import polars as pl
 import torch
 
+from assets import keys
 from assets.benchmarks import Benchmark
-from assets.common import TrainingConfig, check_results, current_examples, folder_bytes, user_error
-from assets.data.checks import finite_loss
+from assets.checks import Verdict, check_results
+from assets.configs import TrainingConfig
+from assets.failures import user_error
 from assets.partitions import variant_and_seed
-from assets.reports.pictures import inline, learning_curves
+from assets.reports import markdown, pictures
+from assets.store import current_examples, folder_bytes
 from assets.tables import Training
-from storage.atomic import point
 from storage.examples import open_header
-from storage.layout import Layout
 from storage.manifest import CorruptDataError, read_content_hash
-from storage.store import LocalStore
-from storage.tables import partition_path, write_file
+from storage.store import Store
+from storage.tables import partition_key, publish_file
 from trm_model.devices import resolve_device
 from trm_model.errors import ConfigurationError
 from trm_model.launching import Ending, Launcher
@@ -36,18 +37,28 @@ from trm_model.training.run import (
 )
 
 
+def finite_loss(training: pl.DataFrame) -> Verdict:
+    """Whether every logged loss is a finite number, and there is one; ``training``: rows of
+    :class:`assets.tables.Training`."""
+    finite = training["loss"].is_finite()
+    return Verdict(
+        len(training) > 0 and bool(finite.all()),
+        {"rows": len(training), "not_finite": int((~finite).sum())},
+    )
+
+
 def materialize_checkpoint(
     context: dg.AssetExecutionContext,
     config: TrainingConfig,
-    layout: Layout,
+    store: Store,
     launcher: Launcher,
     name: str,
     benchmark: Benchmark,
     variants: Mapping[str, Variant],
 ) -> dg.MaterializeResult:
     variant_name, seed = variant_and_seed(context.partition_key)
-    folder = current_examples(layout, name)
-    store = LocalStore.create(layout.root)
+    data = current_examples(store, name)
+    folder = store.open(data)
     device = resolve_device(config.device)
     try:
         changes = {
@@ -62,7 +73,7 @@ def materialize_checkpoint(
             variant=variant,
             recipe=recipe,
             seed=seed,
-            data=store.key(folder),
+            data=data,
             data_version=read_content_hash(folder),
             code=(CodeSpan(version=training_version(variant, recipe)),),
             header=open_header(folder / "train.zarr"),
@@ -73,12 +84,12 @@ def materialize_checkpoint(
                 threads=torch.get_num_threads(),
                 compile=device.startswith("cuda"),
             ),
-            device_lock=store.key(layout.lock(device)),
+            device_lock=keys.device_lock(device),
             attempt=(context.run.root_run_id or context.run_id) if config.fresh else "",
         )
     except (ConfigurationError, CorruptDataError) as error:
         raise user_error(error) from error
-    run = layout.run(name, variant_name, seed, spec.key)
+    run = store.open(keys.run(name, variant_name, seed, spec.key))
     others = [] if saved(run) else runs_of_other_code(run.parent, spec)
     if others and config.continue_other_code:
         run = others[0]
@@ -98,15 +109,19 @@ def materialize_checkpoint(
         # A retry continues from the newest checkpoint.
         raise dg.Failure(description=f"{run}: {outcome.message}")
     spec = RunSpec.read(run)
-    point(run.parent / "current", run)
-    training = write_file(
-        partition_path(layout.tables(), Training, name, variant_name, seed),
+    store.point(
+        keys.current_run(name, variant_name, seed), keys.run(name, variant_name, seed, run.name)
+    )
+    training = publish_file(
+        store,
+        partition_key(Training, name, variant_name, seed),
         Training,
         pl.read_ndjson(run / METRICS),
-        stage_in=layout.root,
     )
     checkpoint, last = saved(run)[-1], training.row(-1, named=True)
-    curves = learning_curves(training.with_columns(variant=pl.lit(variant_name), seed=pl.lit(seed)))
+    curves = pictures.learning_curves(
+        training.with_columns(variant=pl.lit(variant_name), seed=pl.lit(seed))
+    )
     return dg.MaterializeResult(
         metadata={
             "steps": last["step"],
@@ -122,7 +137,7 @@ def materialize_checkpoint(
             "data_hash": spec.data_version,
             "code_version": spec.code_version,
             "bytes": folder_bytes(checkpoint),
-            "learning_curves": dg.MetadataValue.md(inline(curves, "learning curves")),
+            "learning_curves": markdown.picture(curves, "learning curves"),
         },
         data_version=dg.DataVersion(read_content_hash(checkpoint)[:16]),
         check_results=check_results(

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import pytest
 
 from assets.benchmarks import BENCHMARKS, GeneratedSudoku
-from assets.common import checks_of
+from assets.checks import checks_of
 from pipelines.home import VARIABLE
 from pipelines.resources import DATA_VARIABLE
 

@@ -12,7 +12,7 @@ from assets.benchmarks import GeneratedSudoku
 from assets.data.datasets import write_dataset
 from assets.families.family import Kind, kind_of
 from assets.families.sudoku import generated_puzzles
-from storage.layout import Layout
+from storage.store import LocalStore
 from tests.faults.helpers import Child
 from trm_model.model.size import Size
 from trm_model.model.variant import Variant
@@ -42,9 +42,8 @@ def kind() -> Kind:
 @pytest.fixture(scope="session")
 def new_run(puzzles: pl.DataFrame, kind: Kind, tmp_path_factory: pytest.TempPathFactory) -> NewRun:
     """Makes a given folder one of a training that takes seconds; always the same training."""
-    layout = Layout(tmp_path_factory.mktemp("store"))
-    store = run_store(layout.root)
-    data, version = write_dataset(layout, "tiny", puzzles, kind, augmentations=3, seed=0)
+    store = LocalStore(tmp_path_factory.mktemp("store"))
+    data, version = write_dataset(store, "tiny", puzzles, kind, augmentations=3, seed=0)
     recipe = Recipe(
         size=Size(width=16, heads=2, prefix=2, puzzle_width=16),
         steps=STEPS,
@@ -59,7 +58,7 @@ def new_run(puzzles: pl.DataFrame, kind: Kind, tmp_path_factory: pytest.TempPath
         variant=variant,
         recipe=recipe,
         seed=0,
-        data=store.key(data),
+        data=run_store(store.root).key(store.open(data)),
         data_version=version,
         code=(CodeSpan(version=training_version(variant, recipe)),),
         execution=Execution(checkpoint_seconds=0.2, log_steps=5),

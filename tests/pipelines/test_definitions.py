@@ -10,7 +10,8 @@ import dagster as dg
 import pytest
 
 from assets.benchmarks import BENCHMARKS
-from assets.common import checks_of, stages_of
+from assets.checks import checks_of
+from assets.stages import stages_of
 from pipelines import materialize
 from pipelines.definitions import PARTITIONS, defs
 from pipelines.jobs import TRAIN_STAGES

@@ -23,6 +23,7 @@ import torch
 
 from storage.examples import Header, open_header
 from storage.manifest import CorruptDataError
+from storage.store import follow_pointers
 from trm_model.authors import checkpoints as authors
 from trm_model.devices import resolve_device
 from trm_model.errors import ConfigurationError, require
@@ -129,6 +130,7 @@ def load_model(
         what to change.
     :raises CorruptDataError: a damaged checkpoint.
     """
+    path = follow_pointers(path)
     if path.is_file():
         require(
             theirs is not None,

@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from storage.examples import Examples, Header, open_header, read_examples
-from storage.layout import Layout
+from storage.store import LocalStore
 from tests.trm_model.puzzles.test_arc import naive_tokens, random_task
 from tests.trm_model.training.recipes import TINY, tiny_spec
 from trm_model.authors import checkpoints as authors
@@ -44,7 +44,7 @@ from trm_model.training.loop import train
 from trm_model.training.run import RunSpec
 from trm_model.variants import VARIANTS
 
-Tiny = tuple[Layout, Path, str]
+Tiny = tuple[LocalStore, Path, str]
 
 
 def trained(run: Path, tiny: Tiny, variant: str, header: Header | None, steps: int = 3) -> Path:
@@ -67,11 +67,11 @@ def trained(run: Path, tiny: Tiny, variant: str, header: Header | None, steps: i
 @pytest.fixture(scope="module")
 def run(tiny: Tiny, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A trained run whose data set is gone: reached by its link, as the graph leaves it."""
-    layout, folder, content_hash = tiny
+    store, folder, content_hash = tiny
     parent = tmp_path_factory.mktemp("runs")
     made = trained(
         parent / "key",
-        (layout, folder, content_hash),
+        (store, folder, content_hash),
         "trm_mlp",
         open_header(folder / "train.zarr"),
     )

@@ -1,4 +1,4 @@
-"""Checks find what they are there for; reports and scores do their sums right."""
+"""Checks of data find what they are there for, and what they refuse goes no further."""
 
 import shutil
 from pathlib import Path
@@ -11,25 +11,17 @@ import pytest
 
 import assets.families.sudoku
 from assets.benchmarks import ArcTasks, Benchmark, GeneratedSudoku
-from assets.common import ArcConfig, Store, Verdict
+from assets.checks import Verdict
+from assets.configs import ArcConfig
 from assets.data import checks, datasets
-from assets.evaluation.metrics import score_rows, wilson
 from assets.families.family import kind_of
 from assets.families.sudoku import SudokuKind, generated_puzzles, grids
 from assets.graph import build_benchmark
 from assets.partitions import variant_seed_partitions
-from assets.reports.ablation import (
-    Cost,
-    ablation_table,
-    comparable,
-    cost_rows,
-    html_page,
-    interval_over_seeds,
-    readable,
-)
-from storage.examples import Header, read_examples, write_examples
-from storage.layout import Layout
+from assets.store import StoreResource
+from storage.examples import read_examples, write_examples
 from storage.manifest import write_manifest
+from storage.store import LocalStore
 from tests.trm_model.training.recipes import TINY
 from trm_model.launching import LocalProcess
 from trm_model.puzzles.plans import open_source
@@ -99,9 +91,11 @@ def test_leakage_up_to_symmetry_is_found() -> None:
 
 @pytest.mark.parametrize("online", [False, True])
 def test_example_checks(tmp_path: Path, online: bool) -> None:
-    folder, _ = datasets.write_dataset(
-        Layout(tmp_path), "x", puzzles(), KIND, augmentations=3, seed=0, online=online
+    store = LocalStore(tmp_path)
+    key, _ = datasets.write_dataset(
+        store, "x", puzzles(), KIND, augmentations=3, seed=0, online=online
     )
+    folder = store.open(key)
     assert all(verdict.passed for verdict in checks.example_checks(folder, KIND).values())
     path = folder / "test.zarr"
     whole = read_examples(path)
@@ -121,8 +115,9 @@ def test_example_checks(tmp_path: Path, online: bool) -> None:
 def test_online_examples_are_the_stored_ones(tmp_path: Path) -> None:
     sources = []
     for online in (False, True):
-        folder, _ = datasets.write_dataset(
-            Layout(tmp_path / str(online)),
+        store = LocalStore(tmp_path / str(online))
+        key, _ = datasets.write_dataset(
+            store,
             "x",
             puzzles(),
             KIND,
@@ -130,24 +125,11 @@ def test_online_examples_are_the_stored_ones(tmp_path: Path) -> None:
             seed=0,
             online=online,
         )
-        sources.append(open_source(folder / "train.zarr"))
+        sources.append(open_source(store.open(key) / "train.zarr"))
     index = np.arange(sources[0].example_offsets[-1])[::-1]
     for stored, computed in zip(*(source.rows(index) for source in sources), strict=True):
         np.testing.assert_array_equal(stored, computed)
     assert sources[0].header == sources[1].header
-
-
-def test_loss_and_chance() -> None:
-    assert checks.finite_loss(pl.DataFrame({"loss": [1.0, 0.5]})).passed
-    assert not checks.finite_loss(pl.DataFrame({"loss": [1.0, float("nan")]})).passed
-    assert not checks.finite_loss(pl.DataFrame({"loss": []}, schema={"loss": pl.Float64})).passed
-    for low, passed in ((0.3, True), (0.2, False)):
-        assert (
-            checks.above_chance(
-                pl.DataFrame({"metric": ["cell_accuracy"], "low": [low]}), 0.25
-            ).passed
-            == passed
-        )
 
 
 @pytest.mark.filterwarnings("ignore::dagster.BetaWarning")
@@ -162,7 +144,7 @@ def test_a_failing_blocking_check_stops_what_is_downstream(
     def run(frame: pl.DataFrame) -> dg.ExecuteInProcessResult:
         monkeypatch.setattr(assets.families.sudoku, "generated_puzzles", lambda _: frame)
         resources: dict[str, Any] = {
-            "store": Store(root=str(tmp_path)),
+            "store": StoreResource(root=str(tmp_path)),
             "launcher": LocalProcess(),
         }
         keys = [dg.AssetKey(["leaky", stage]) for stage in ("puzzles", "examples")]
@@ -193,89 +175,14 @@ def test_a_failing_blocking_check_stops_what_is_downstream(
     }
 
 
-def test_wilson_interval() -> None:
-    """Newcombe 1998, Table I: 81 of 263 gives 0.2553 to 0.3662, 0 of 20 gives 0 to 0.1611."""
-    assert wilson(81, 263) == pytest.approx((0.2553, 0.3662), abs=1e-4)
-    assert wilson(0, 20) == pytest.approx((0.0, 0.1611), abs=1e-4)
-
-
-def test_score_rows() -> None:
-    predictions = pl.DataFrame(
-        {
-            "solved": [True, False],
-            "cell_accuracy": [1.0, 0.5],
-            "steps": [1, 3],
-            "solved_after": [[False, True], [False, False]],
-        }
-    )
-    rows = {(row.metric, row.k): row.value for row in score_rows(predictions)}
-    assert rows == {
-        ("exact_accuracy", None): 0.5,
-        ("cell_accuracy", None): 0.75,
-        ("mean_steps", None): 2.0,
-        ("exact_accuracy_after_step", 1): 0.0,
-        ("exact_accuracy_after_step", 2): 0.5,
-    }
-
-
-def test_ablation_table_puts_ours_beside_the_published() -> None:
-    scores = pl.DataFrame(
-        {
-            "variant": ["trm_mlp", "trm_mlp", "mine"],
-            "value": [0.8, 0.9, 0.2],
-            "low": [0.7, 0.8, 0.1],
-            "high": [0.9, 1.0, 0.3],
-            "config_hash": ["c"] * 3,
-            "data_version": ["d"] * 3,
-            "n": [10] * 3,
-            "created_at": ["2026"] * 3,
-        }
-    )
-    table = ablation_table(
-        scores, {"trm_mlp": Cost(130_000, 42, 1, 60.0, 1e5)}, "sudoku_extreme", "sudoku_extreme"
-    )
-    first = table.row(0, named=True)
-    assert (first["name"], first["seeds"], first["published"], first["parameters"]) == (
-        "trm_mlp",
-        2,
-        0.874,
-        130_000,
-    )
-    assert first["ours"] == pytest.approx(0.85)
-    assert first["difference"] == pytest.approx(0.85 - 0.874)
-    assert (first["low"], first["high"]) == pytest.approx((0.85 - 12.706 * 0.05, 1.0))
-    assert table.filter(pl.col("name") == "mine")["published"].to_list() == [None]
-    assert table.filter(pl.col("name") == "hrm").select("ours", "published").row(0) == (None, 0.55)
-    page = html_page(
-        "<title>", ["a & b"], {"Results": readable(table)}, {"picture": "data:image/png;base64,AA"}
-    )
-    assert "&lt;title&gt;" in page
-    assert "130,000" in page
-    assert interval_over_seeds([0.5], 0.4, 0.6) == (0.4, 0.6)
-    elsewhere = ablation_table(scores, {}, "sudoku_extreme", "sudoku_4x4")
-    assert elsewhere["difference"].null_count() == len(elsewhere)
-    assert elsewhere.row(0, named=True)["published_source"].endswith("on sudoku_extreme")
-    # A seed with another configuration, or another number of puzzles, is not averaged with the
-    # latest.
-    for column, value in (("config_hash", "other"), ("data_version", "other"), ("n", 3)):
-        older = scores.with_columns(
-            pl.Series(column, [value, *scores[column][1:]]),
-            pl.Series("created_at", ["2025", "2026", "2026"]),
-        )
-        assert ablation_table(comparable(older), {}, None, "x").filter(
-            pl.col("name") == "trm_mlp"
-        ).select("ours", "seeds").row(0) == (
-            0.9,
-            1,
-        )
-
-
 def test_examples_are_described_one_by_one(tmp_path: Path) -> None:
     """Of ARC, where a puzzle has several examples: those of its pairs."""
     entry = ArcTasks(train=(), test="arc_agi_1/training", side=5, tasks=3)
     kind = kind_of(entry)
     frame = kind.puzzles(entry, ArcConfig(), print).frame
-    folder, _ = datasets.write_dataset(Layout(tmp_path), "x", frame, kind, augmentations=4, seed=0)
+    store = LocalStore(tmp_path)
+    key, _ = datasets.write_dataset(store, "x", frame, kind, augmentations=4, seed=0)
+    folder = store.open(key)
     source = open_source(folder / "train.zarr")
     described = datasets.describe_examples(folder, "train", None)
     assert described["example"].to_list() == list(range(int(source.example_offsets[-1])))
@@ -302,15 +209,3 @@ def test_training_on_what_is_reported_is_refused() -> None:
     assert verdict.passed
     assert verdict.figures["known_leaks"] == 2
     assert verdict.figures["shown_by_the_task_itself"] == 7
-
-
-def test_the_report_lists_every_variant_with_its_cost() -> None:
-    header = Header(vocabulary=("pad", "blank", "1", "2", "3", "4"), grid=(4, 4))
-    rows = {row["variant"]: row for row in cost_rows(VARIANTS, TINY, header)}
-    assert list(rows) == list(VARIANTS)
-    assert (
-        rows["trm_mlp"]["depth"],
-        rows["hrm"]["depth"],
-        rows["hrm"]["forward passes per step"],
-    ) == ("42", "24", "2")
-    assert all(float(row["GFLOP per optimizer step"]) > 0 for row in rows.values())

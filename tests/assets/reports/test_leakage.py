@@ -4,15 +4,16 @@ from pathlib import Path
 
 import polars as pl
 
+from assets import keys
 from assets.benchmarks import BENCHMARKS, ArcTasks
-from assets.common import ArcConfig
+from assets.configs import ArcConfig
 from assets.families.family import kind_of
 from assets.families.sudoku import SudokuPuzzles, generated_puzzles
 from assets.reports.leakage import leakage_rows, materialize_leakage
 from assets.tables import Leakage
-from storage.layout import Layout
-from storage.tables import scan, write_file
-from tests.assets.test_checks import SOURCE
+from storage.store import LocalStore
+from storage.tables import publish_file, scan
+from tests.assets.data.test_checks import SOURCE
 
 
 def arc_table(name: str) -> pl.DataFrame:
@@ -40,17 +41,15 @@ def test_the_leaks_of_the_public_data_are_found() -> None:
 
 
 def test_leaks_between_benchmarks_are_a_table(tmp_path: Path) -> None:
-    layout = Layout(tmp_path)
+    store = LocalStore(tmp_path)
     frame = generated_puzzles(SOURCE)
     turned = frame.with_columns(split=pl.Series(["test", *frame["split"][1:]]))
-    write_file(layout.puzzles("sudoku_4x4"), SudokuPuzzles, frame)
-    write_file(layout.puzzles("sudoku_6x6"), SudokuPuzzles, turned)
-    metadata = materialize_leakage(layout).metadata
+    publish_file(store, keys.puzzles("sudoku_4x4"), SudokuPuzzles, frame)
+    publish_file(store, keys.puzzles("sudoku_6x6"), SudokuPuzzles, turned)
+    metadata = materialize_leakage(store).metadata
     assert metadata is not None
     assert metadata["leaking_pairs"] == 1
-    [row] = (
-        scan(layout.tables(), Leakage).filter(pl.col("leaks") > 0).collect().iter_rows(named=True)
-    )
+    [row] = scan(store, Leakage).filter(pl.col("leaks") > 0).collect().iter_rows(named=True)
     assert (row["benchmark"], row["trained_on"], row["leaks"], row["first"]) == (
         "sudoku_6x6",
         "sudoku_4x4",
