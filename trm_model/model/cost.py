@@ -1,21 +1,18 @@
-"""What a variant costs: ``python -m trm_model.model.variant NAME``.
+"""What a variant costs: parameters, calls and floating-point operations.
 
 Floating-point operations count a multiplication and an addition as two, in matrix products,
 convolutions and attention; what is done element by element and by the optimizer is left out (a few
 percent), and what a causal mask hides is counted. A product's gradient costs twice the product.
 """
 
-import argparse
-import sys
 from dataclasses import dataclass
 
 import torch
 
-from trm_model.errors import ConfigurationError, require
 from trm_model.model.blocks import inner_width
 from trm_model.model.reasoner import Reasoner
 from trm_model.model.size import Size
-from trm_model.model.variant import VARIANTS, Experts, ShortConvolution, TokenMlp, Variant
+from trm_model.model.variant import Experts, ShortConvolution, TokenMlp, Variant
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,89 +114,3 @@ def cost(
         * (size.prefix + length)
         * size.width,
     )
-
-
-def _metric(value: float) -> str:
-    for factor, letter in ((1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):
-        if value >= factor:
-            return f"{value / factor:.3g} {letter}"
-    return f"{value:.3g} "
-
-
-def main(arguments: list[str]) -> int:
-    """The command line; returns the exit code."""
-    paper = Size()
-    parser = argparse.ArgumentParser(
-        "python -m trm_model.model.variant",
-        description="what a variant costs; sizes default to the paper's on Sudoku-Extreme",
-    )
-    parser.add_argument("name", help=f"one of {', '.join(VARIANTS)}")
-    for name, default in (
-        ("width", paper.width),
-        ("heads", paper.heads),
-        ("prefix", paper.prefix),
-        ("puzzle-width", paper.puzzle_width),
-        ("vocabulary", 11),
-        ("length", 81),
-        ("puzzles", 1),
-        ("batch-size", 768),
-        ("max-steps", 16),
-    ):
-        parser.add_argument(f"--{name}", type=int, default=default, help=f"default: {default}")
-    parser.add_argument(
-        "--expansion", type=float, default=paper.expansion, help=f"default: {paper.expansion:g}"
-    )
-    given = parser.parse_args(arguments)
-    try:
-        require(
-            given.name in VARIANTS,
-            f"no variant {given.name!r}: expected one of {', '.join(VARIANTS)}",
-        )
-        variant = VARIANTS[given.name]
-        size = Size(
-            width=given.width,
-            heads=given.heads,
-            expansion=given.expansion,
-            prefix=given.prefix,
-            puzzle_width=given.puzzle_width,
-        )
-        result = cost(
-            variant,
-            size,
-            vocabulary=given.vocabulary,
-            length=given.length,
-            num_puzzles=given.puzzles,
-            batch_size=given.batch_size,
-            max_steps=given.max_steps,
-        )
-    except ConfigurationError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    layers = (
-        f"{variant.layers}"
-        if variant.answer_layers is None
-        else f"{variant.layers} (answer: {variant.answer_layers})"
-    )
-    for label, text in (
-        ("parameters", f"{result.parameters:,}"),
-        ("depth", f"{result.depth} layers per supervision step: {result.calls} calls x {layers}"),
-        ("calls with gradient", f"{variant.graded_calls} of {result.calls}"),
-        ("forward passes", f"{result.forward_passes} per optimizer step"),
-        (
-            "FLOPs",
-            f"{_metric(result.training_flops)}FLOP per optimizer step of {given.batch_size} "
-            "examples",
-        ),
-        (
-            "FLOPs at test",
-            f"{_metric(result.test_flops)}FLOP per example in "
-            f"{variant.test_steps(given.max_steps)} steps",
-        ),
-        (
-            "state",
-            f"{result.state_numbers:,} numbers per example, {_metric(4 * result.state_numbers)}B "
-            "in float32",
-        ),
-    ):
-        print(f"{label:20} {text}")
-    return 0

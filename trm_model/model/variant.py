@@ -3,10 +3,9 @@
 A variant is data. A new ablation is one line in :data:`VARIANTS` that changes one field of another
 entry; users add their own as YAML files (:func:`load_variants`). What depends on the benchmark and
 not on the idea under study (width, steps, rates) is a :class:`trm_model.training.recipe.Recipe`.
-``python -m trm_model.model.variant NAME`` prints what one costs (:mod:`trm_model.model.cost`).
+``trm variants NAME`` prints what one costs (:mod:`trm_model.model.cost`).
 """
 
-import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
@@ -681,9 +680,3 @@ def load_variants(folder: Path) -> dict[str, Variant]:
         except (yaml.YAMLError, ConfigurationError, UnicodeDecodeError, TypeError) as error:
             raise ConfigurationError(f"{path}: {' '.join(str(error).split())}") from error
     return found
-
-
-if __name__ == "__main__":
-    from trm_model.model.cost import main
-
-    sys.exit(main(sys.argv[1:]))

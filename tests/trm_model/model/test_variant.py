@@ -14,9 +14,10 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from trm_model.authors.published import OTHERS, PUBLISHED
+from trm_model.command import main
 from trm_model.errors import ConfigurationError
 from trm_model.model.batch import Batch
-from trm_model.model.cost import cost, forward_flops, layer_flops, main
+from trm_model.model.cost import cost, forward_flops, layer_flops
 from trm_model.model.reasoner import Reasoner
 from trm_model.model.size import Size
 from trm_model.model.variant import (
@@ -151,7 +152,7 @@ def test_cost_of_a_mixture_counts_its_active_experts() -> None:
 
 
 def test_command_line(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["hrm"]) == 0
+    assert main(["variants", "hrm"]) == 0
     printed = capsys.readouterr().out
     for text in (
         "27,275,778",
@@ -161,21 +162,41 @@ def test_command_line(capsys: pytest.CaptureFixture[str]) -> None:
         "99,328 numbers",
     ):
         assert text in printed
-    assert main(["trm_mlp", "--length", "900", "--vocabulary", "6"]) == 0
+    assert main(["variants", "trm_mlp", "--length", "900", "--vocabulary", "6"]) == 0
     assert "18,796,034" in capsys.readouterr().out
     for wrong, message in (
         (["nobody"], "no variant 'nobody': expected one of trm_mlp"),
         (["trm", "--heads", "7"], "make width a multiple"),
     ):
-        assert main(wrong) == 2
+        assert main(["variants", *wrong]) == 2
         assert message in capsys.readouterr().err
     done = subprocess.run(
-        [sys.executable, "-m", "trm_model.model.variant", "trm_n8_t4"],
+        [sys.executable, "-m", "trm_model.variant", "trm_n8_t4"],
         capture_output=True,
         text=True,
         check=True,
     )
     assert "72 layers per supervision step: 36 calls x 2" in done.stdout
+
+
+def test_the_list_says_what_each_variant_changes(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["variants"]) == 0
+    lines = dict(line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines())
+    assert list(lines) == list(VARIANTS)
+    assert lines["no_ema"] == "trm_mlp with ema=False"
+    assert lines["self_attention"] == "the same as trm"
+    assert lines["two_cycles"] == "trm_mlp with latent_updates=2, cycles=2"
+    assert lines["trm_mlp"].startswith("the base of the others: 42 layers")
+
+
+def test_own_variants_are_listed_and_priced(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "mine.yaml").write_text("base: trm_mlp\nchanges: {ema: false, cycles: 2}\n")
+    assert main(["variants", "--own", str(tmp_path)]) == 0
+    assert capsys.readouterr().out.splitlines()[-1].split() == "mine no_ema with cycles=2".split()
+    assert main(["variants", "mine", "--own", str(tmp_path)]) == 0
+    assert "28 layers per supervision step: 14 calls x 2" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("name", list(VARIANTS))
