@@ -86,7 +86,7 @@ trm.add_command(
     Deferred(
         "puzzles",
         "trm_model.puzzles.command:puzzles",
-        "Generate, solve, check and draw puzzles; show and augment ARC tasks.",
+        "Generate, solve, check and draw puzzles of every family.",
     )
 )
 
@@ -235,7 +235,7 @@ def variants(
     max_steps: int,
     **size: Any,
 ) -> None:
-    """List the variants and what each changes, or show what one costs.
+    """List what each variant changes, or show what one costs.
 
     The sizes default to the papers' on Sudoku-Extreme.
     """
@@ -267,7 +267,7 @@ def variants(
     help="Recordings of the authors' code: configs.json (or one NAME.json each) and NAME.npz.",
 )
 def conformance(folder: Path) -> int:
-    """Compare our numbers with those recorded from the authors' code.
+    """Compare our numbers with those of the authors' code.
 
     One line is printed for each value: its largest error and the tolerance there. The exit code is
     1 where a value differs or nothing was compared.

@@ -11,9 +11,9 @@ import pytest
 
 from assets.benchmarks import BENCHMARKS
 from assets.common import checks_of, stages_of
-from pipelines import materialize
+from pipelines import execute, materialize
 from pipelines.definitions import PARTITIONS, defs
-from pipelines.jobs import TRAIN_STAGES
+from pipelines.stages import TRAIN_STAGES
 from trm_model.model.variant import VARIANTS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -46,7 +46,7 @@ def test_jobs_resolve() -> None:
 
 def test_ranges_of_partitions() -> None:
     known = ["a|0", "a|1", "a|2", "b|0"]
-    assert materialize.parse_partitions(["a|1...b|0", "a|1", "a|0"], known) == [
+    assert execute.parse_partitions(["a|1...b|0", "a|1", "a|0"], known) == [
         "a|1",
         "a|2",
         "b|0",
@@ -54,7 +54,7 @@ def test_ranges_of_partitions() -> None:
     ]
     for given, message in ((["c|0"], "'c|0' does not exist"), (["b|0...a|0"], "runs backwards")):
         with pytest.raises(ValueError, match=message):
-            materialize.parse_partitions(given, known)
+            execute.parse_partitions(given, known)
 
 
 @pytest.mark.parametrize(
