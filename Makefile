@@ -30,8 +30,7 @@ lint: install
 	$(BIN)/pyright
 
 ui: install
-	@echo "the graph of every benchmark: http://127.0.0.1:$(PORT)/asset-groups (4 x 4 Sudoku: /locations/trm/asset-groups/sudoku_4x4)"
-	$(BIN)/python -m pipelines.ui --port $(PORT)
+	$(BIN)/trm ui --port $(PORT)
 
 bench: install
 	$(BIN)/python -m tests.benchmarks $(ONLY)

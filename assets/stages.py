@@ -1,24 +1,18 @@
-"""The stages of a benchmark, from its puzzles to its report."""
+"""The stages of a benchmark, in the order in which they are made. Imports nothing: the command
+line's help lists them."""
 
-from assets.benchmarks import Benchmark
+DATA_STAGES = ("puzzles", "examples", "shards")
+"""The data set; ``shards`` is a copy for buckets, which is made on request only."""
 
-STAGES = (
-    "puzzles",
-    "examples",
-    "shards",
-    "checkpoint",
-    "predictions",
-    "votes",
-    "scores",
-    "ablation",
-)
-"""All stages in order. Only benchmarks whose answers are voted on have ``votes``."""
+EVALUATE_STAGES = ("predictions", "votes", "scores")
+"""The evaluation of what is trained; ``votes`` is ARC's alone."""
 
+TRAIN_STAGES = ("checkpoint", *EVALUATE_STAGES)
+"""The partitioned stages: one partition for each variant and seed."""
 
-def stages_of(benchmark: Benchmark) -> tuple[str, ...]:
-    """The stages that a benchmark has, in order."""
-    return tuple(stage for stage in STAGES if stage != "votes" or benchmark.votes)
+REPORT_STAGES = ("ablation",)
 
+STAGES = (*DATA_STAGES, *TRAIN_STAGES, *REPORT_STAGES)
 
 STAGE_MODULES = {
     "puzzles": "assets.data.datasets",

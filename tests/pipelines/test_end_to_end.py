@@ -47,7 +47,13 @@ class Workplace:
         return self.run("pipelines.materialize", *arguments)
 
     def succeed(self, *arguments: str) -> str:
-        done = self.materialize(*arguments)
+        return self._succeeded(self.materialize(*arguments))
+
+    def trm(self, *arguments: str) -> str:
+        return self._succeeded(self.run("pipelines", *arguments))
+
+    @staticmethod
+    def _succeeded(done: subprocess.CompletedProcess[str]) -> str:
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout + done.stderr
 
@@ -56,9 +62,10 @@ class Workplace:
 def workplace(tmp_path_factory: pytest.TempPathFactory) -> Workplace:
     """sudoku_4x4, two partitions of one variant and one of another, a few steps each."""
     place = Workplace(tmp_path_factory.mktemp("workplace"))
-    place.succeed(
-        "sudoku_4x4", "--partition", "trm_mlp|0...trm_mlp|1", "--partition", "trm|0",
-        "--set", "checkpoint.steps=12", "--set", "checkpoint.batch_size=8", "--set", "checkpoint.log_steps=4", "--set", "predictions.limit=50",
+    place.trm(
+        "train", "sudoku_4x4", "--partition", "trm_mlp|0...trm_mlp|1", "--partition", "trm|0",
+        "--set", "checkpoint.steps=12", "--set", "checkpoint.batch_size=8",
+        "--set", "checkpoint.log_steps=4", "--set", "predictions.limit=50",
     )  # fmt: skip
     return place
 
@@ -225,6 +232,35 @@ def test_dagsters_own_command_line(workplace: Workplace) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert "RUN_SUCCESS" in done.stderr
+
+
+def test_data_training_and_evaluation_one_by_one_say_what_was_made_and_where(
+    tmp_path: Path,
+) -> None:
+    place = Workplace(tmp_path)
+    layout = place.layout
+    done = place.run("pipelines", "evaluate", "sudoku_4x4", "--partition", "trm|0")
+    assert done.returncode == 2
+    assert "first" in done.stderr.splitlines()[-1]
+    assert done.stdout.splitlines()[-1] == "sudoku_4x4: nothing was made"
+    assert (
+        f"sudoku_4x4: made puzzles ({layout.puzzles('sudoku_4x4')}), "
+        f"examples ({layout.current_examples('sudoku_4x4')})"
+    ) in place.trm("data", "sudoku_4x4")
+    link = layout.current_examples("sudoku_4x4")
+    before = link.resolve()
+    assert "made shards" in place.trm("data", "sudoku_4x4", "--stage", "shards")
+    train = ["train", "sudoku_4x4", "--stage", "checkpoint", "--partition", "trm|0"]
+    said = place.trm(*train, "--set", "checkpoint.steps=2", "--set", "checkpoint.batch_size=8")
+    assert f"sudoku_4x4: made checkpoint ({layout.root / 'runs' / 'sudoku_4x4'})\n" in said
+    assert not (layout.tables() / "scores").exists()
+    said = place.trm(
+        "evaluate", "sudoku_4x4", "--partition", "trm|0", "--set", "predictions.limit=10"
+    )
+    assert "made predictions (" in said
+    assert f"ablation ({layout.report('sudoku_4x4')}), leaderboard (" in said
+    assert scan(layout.tables(), Scores).collect()["n"].max() == 10
+    assert link.resolve() == before
 
 
 def test_what_is_missing_is_said_in_one_line(workplace: Workplace) -> None:

@@ -1,16 +1,12 @@
-"""Solve a puzzle with a trained model: ``python -m trm_model.solving.solve CHECKPOINT PUZZLE
---help``.
+"""Load a trained model and solve puzzles with it.
 
-CHECKPOINT is a folder of ours (a run, or one checkpoint in it) or a file of the authors' (a plain
-state dict). Exit code 0 whether the answer is right or wrong; 2 with one line for a mistake.
+A checkpoint is a folder of ours (a run, or one checkpoint in it) or a file of the authors' (a plain
+state dict).
 """
 
-import argparse
 import importlib.util
 import json
 import math
-import os.path
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -36,17 +32,15 @@ from trm_model.puzzles.arc.tasks import (
     Augmentation,
     Task,
     parse_name,
-    to_drawing,
     to_tokens,
 )
-from trm_model.puzzles.arc.votes import ATTEMPTS, Vote, vote
-from trm_model.puzzles.questions import KINDS, Arc, Puzzle, Question, Tokens, puzzles_of
+from trm_model.puzzles.arc.votes import Vote, vote
+from trm_model.puzzles.questions import Puzzle, Tokens, puzzles_of
 from trm_model.training import checkpoint as checkpoints
 from trm_model.training.run import RUN_FILE, RunSpec
 
 PUBLISHED_STEPS = 16
 BATCH = 64
-SHOWN_CELLS = 12
 
 Versions = list[tuple[int, Augmentation]]
 """The rows of the puzzle table that belong to an ARC task, the task itself first."""
@@ -388,235 +382,3 @@ def solve_by_votes(
         np.array([solution.halt_logits[-1] for solution in solutions]),
     )
     return vote([version.name for _, version, _ in asked], questions, predictions, logits, [task])
-
-
-# The command line
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m trm_model.solving.solve", description="Solve a puzzle with a trained model."
-    )
-    parser.add_argument(
-        "checkpoint",
-        type=Path,
-        help="a run's folder, a checkpoint's folder in it, or a state dict of the authors'",
-    )
-    parser.add_argument(
-        "puzzle",
-        help=(
-            "a file, - for standard input, or the puzzle itself: Sudoku string, maze of # SG, ARC "
-            "JSON"
-        ),
-    )
-    parser.add_argument("--kind", choices=KINDS, help="where the checkpoint leaves it open")
-    parser.add_argument("--steps", type=int, help="supervision steps (default: as evaluated)")
-    parser.add_argument("--seed", type=int, default=0, help="of test-time noise")
-    parser.add_argument("--device", default="auto")
-    parser.add_argument(
-        "--show-steps", action="store_true", help="the answer after each supervision step"
-    )
-    parser.add_argument("--json", action="store_true", help="everything as JSON")
-    task = parser.add_argument_group("ARC, whose models know a task by its row of the puzzle table")
-    task.add_argument("--task", help="its name (default: the file's)")
-    task.add_argument("--puzzle-id", type=int, help="the row itself")
-    task.add_argument(
-        "--votes",
-        type=int,
-        default=0,
-        metavar="K",
-        help="let K versions of the task that were trained on vote",
-    )
-    theirs = parser.add_argument_group("files of the authors': what shapes do not tell")
-    theirs.add_argument("--heads", type=int, help="attention heads (published: 8, the baseline 12)")
-    theirs.add_argument(
-        "--length", type=int, help="cells (published: 81 for Sudoku, 900 for mazes and ARC)"
-    )
-    theirs.add_argument(
-        "--prefix", type=int, help="leading positions (default: from the shapes, or as published)"
-    )
-    theirs.add_argument(
-        "--latent-updates",
-        type=int,
-        metavar="n",
-        help="default: as for Sudoku; published for mazes and ARC: 4",
-    )
-    theirs.add_argument("--cycles", type=int, metavar="T", help="default: as published")
-    theirs.add_argument(
-        "--identifiers", type=Path, help="identifiers.json of the ARC data set trained on"
-    )
-    return parser
-
-
-def _authors_file(options: argparse.Namespace) -> AuthorsFile | None:
-    names = ("heads", "length", "prefix", "latent_updates", "cycles", "identifiers")
-    given = {name: value for name in names if (value := getattr(options, name)) is not None}
-    if not given:
-        return None
-    require(
-        "heads" in given and "length" in given,
-        "--heads and --length: expected both for a file of the authors'; give them",
-    )
-    return AuthorsFile(**given)
-
-
-def _read(puzzle: str) -> tuple[str, str]:
-    """(where it is from, its text)."""
-    if puzzle == "-":
-        return "standard input", sys.stdin.read()
-    if not os.path.isfile(puzzle):  # noqa: PTH113 (a long puzzle is no error here, as it would be for Path)
-        return "the puzzle given (there is no file of that name)", puzzle
-    try:
-        return puzzle, Path(puzzle).read_text("utf-8")
-    except UnicodeDecodeError as error:
-        raise ConfigurationError(
-            f"{puzzle}: not a text file; expected a puzzle in UTF-8"
-        ) from error
-
-
-def _run(options: argparse.Namespace) -> dict[str, Any]:
-    """Everything there is to tell, as JSON values; drawings are under ``drawing``."""
-    loaded = load_model(
-        options.checkpoint, device=options.device, kind=options.kind, theirs=_authors_file(options)
-    )
-    puzzle, notes, versions, task = loaded.puzzle, [], [], None
-    where, text = _read(options.puzzle)
-    try:
-        if isinstance(puzzle, Arc):
-            name = options.task or (Path(options.puzzle).stem if where == options.puzzle else "")
-            task, questions = puzzle.read_task(text, name or "task")
-            versions = loaded.versions(name) if name else []
-        else:
-            questions = puzzle.read(text)
-    except ValueError as error:
-        raise ConfigurationError(f"{where}: {error}") from error
-    row: int = (
-        options.puzzle_id if options.puzzle_id is not None else versions[0][0] if versions else 0
-    )
-    if task is not None and not row:
-        notes.append(
-            f"task {task.name!r} is unknown to this checkpoint, as far as the puzzle names of its "
-            "data are at hand: answered with row 0 of "
-            "the puzzle table, which belongs to no task, so expect no right answer; name a task "
-            "it was trained on by --task, or a row by "
-            "--puzzle-id"
-        )
-    solutions = solve_all(
-        loaded,
-        np.stack([q.cells for q in questions]),
-        np.full(len(questions), row),
-        steps=options.steps,
-        seed=options.seed,
-    )
-    result = [
-        _describe(puzzle, question, solution)
-        for question, solution in zip(questions, solutions, strict=True)
-    ]
-    if options.votes:
-        require(
-            task is not None,
-            f"--votes {options.votes}: this model answers {puzzle.name}; expected ARC, leave it "
-            "out",
-        )
-        require(
-            options.votes > 0 and bool(versions),
-            f"--votes {options.votes}: no versions of the task are known; leave it out",
-        )
-        assert task is not None
-        assert isinstance(puzzle, Arc)
-        used = versions[: options.votes]
-        for found in solve_by_votes(loaded, task, used, steps=options.steps, seed=options.seed):
-            if found.rank <= ATTEMPTS:
-                verdict = puzzle.compare(questions[found.test_input], found.grid)
-                result[found.test_input].setdefault("votes", []).append(
-                    {
-                        "answer": found.grid.tolist(),
-                        "drawing": to_drawing(found.grid) or "(no grid)",
-                        "votes": found.votes,
-                        "of": len(used),
-                        "halt_probability": found.mean_halt,
-                        "right": verdict.right,
-                        "verdict": str(verdict),
-                    }
-                )
-    return {
-        "model": loaded.description,
-        "kind": puzzle.name,
-        "side": puzzle.side,
-        "puzzle_id": row,
-        "notes": notes,
-        "answers": result,
-    }
-
-
-def _describe(puzzle: Puzzle, question: Question, solution: Solution) -> dict[str, Any]:
-    verdict = puzzle.judge(question, solution.final)
-    return {
-        "question": puzzle.plain(question.cells),
-        "answer": puzzle.plain(solution.final),
-        "drawing": puzzle.draw(solution.final),
-        "right": verdict.right,
-        "verdict": str(verdict),
-        "steps": [
-            {
-                "answer": puzzle.plain(answer),
-                "drawing": puzzle.draw(answer),
-                "changed": np.flatnonzero(changed).tolist(),
-                "halt_probability": float(probability),
-            }
-            for answer, changed, probability in zip(
-                solution.answers, solution.changed, solution.halt_probabilities, strict=True
-            )
-        ],
-    }
-
-
-def _to_text(result: dict[str, Any], *, show_steps: bool) -> str:
-    side: int = result["side"]
-    lines = [f"model: {result['model']}", *(f"note: {note}" for note in result["notes"])]
-    for number, answer in enumerate(result["answers"], 1):
-        steps: list[dict[str, Any]] = answer["steps"]
-        if len(result["answers"]) > 1:
-            lines += ["", f"test input {number}"]
-        for step, described in enumerate(steps, 1) if show_steps else ():
-            cells = [f"{cell // side + 1},{cell % side + 1}" for cell in described["changed"]]
-            shown = " ".join(cells[:SHOWN_CELLS]) + (" …" if len(cells) > SHOWN_CELLS else "")
-            heading = f"step {step}: halting probability {described['halt_probability']:.3f}, "
-            if cells:
-                lines += [
-                    "",
-                    f"{heading}{len(cells)} cells changed (row,column: {shown})",
-                    described["drawing"],
-                ]
-            else:
-                lines.append(f"{heading}no cell changed")
-        last = steps[-1]["halt_probability"]
-        lines += [
-            "",
-            answer["drawing"],
-            f"{answer['verdict']} ({len(steps)} steps, halting probability {last:.3f})",
-        ]
-        for rank, voted in enumerate(answer.get("votes", ()), 1):
-            lines += [
-                "",
-                f"attempt {rank}: {voted['votes']} of {voted['of']} votes, mean halting "
-                f"probability {voted['halt_probability']:.3f}",
-            ]
-            lines += [voted["drawing"], voted["verdict"]]
-    return "\n".join(lines)
-
-
-def main(arguments: Sequence[str]) -> int:
-    """The command; returns its exit code."""
-    options = _parser().parse_args(arguments)
-    try:
-        result = _run(options)
-    except (ConfigurationError, CorruptDataError, OSError) as error:
-        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
-        return 2
-    print(json.dumps(result) if options.json else _to_text(result, show_steps=options.show_steps))
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

@@ -17,6 +17,7 @@ from storage.examples import Examples, Header, open_header, read_examples
 from storage.store import LocalStore
 from tests.trm_model.puzzles.test_arc import naive_tokens, random_task
 from tests.trm_model.training.recipes import TINY, tiny_spec
+from trm_model import command
 from trm_model.authors import checkpoints as authors
 from trm_model.errors import ConfigurationError
 from trm_model.evaluation.evaluate import evaluate
@@ -34,7 +35,6 @@ from trm_model.solving.solve import (
     Loaded,
     Solution,
     load_model,
-    main,
     solve,
     solve_all,
     solve_by_votes,
@@ -45,6 +45,11 @@ from trm_model.training.run import RunSpec
 from trm_model.variants import VARIANTS
 
 Tiny = tuple[LocalStore, Path, str]
+
+
+def main(arguments: list[str]) -> int:
+    """``python -m trm_model solve``; returns the exit code."""
+    return command.main(["solve", *arguments])
 
 
 def trained(run: Path, tiny: Tiny, variant: str, header: Header | None, steps: int = 3) -> Path:
