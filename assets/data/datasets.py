@@ -33,7 +33,7 @@ from storage.manifest import CorruptDataError, hash_file
 from storage.shards import UploadError, upload_shards, write_shards
 from storage.tables import TableError, read_file, read_metadata, write_file
 from trm_model.errors import ConfigurationError
-from trm_model.puzzles.plans import open_source, plan_of
+from trm_model.puzzles.plans import open_examples, plan_of
 from trm_model.seeding import derive
 from trm_model.version import code_version
 
@@ -252,7 +252,7 @@ def materialize_examples(
         point(layout.current_examples(name), folder)
     online = benchmark.online
     splits = {
-        split: (open_source if online and split == "train" else LazyExamples)(
+        split: (open_examples if online and split == "train" else LazyExamples)(
             folder / f"{split}.zarr"
         )
         for split in SPLITS
@@ -293,7 +293,7 @@ def materialize_shards(layout: Layout, name: str, config: ShardsConfig) -> dg.Ma
                 (temporary / split).mkdir()
                 hashes[split] = write_shards(
                     temporary / split,
-                    LazyExamples(path) if read_plan(path) is None else open_source(path),
+                    LazyExamples(path) if read_plan(path) is None else open_examples(path),
                 )
             publish(temporary, target)
         if config.url is not None:

@@ -32,8 +32,8 @@ from storage.layout import Layout
 from storage.manifest import write_manifest
 from tests.trm_model.training.recipes import TINY
 from trm_model.model.variant import VARIANTS
-from trm_model.puzzles.plans import open_source
-from trm_model.puzzles.sudoku import grids as sudoku
+from trm_model.puzzles import sudoku
+from trm_model.puzzles.plans import open_examples
 
 SOURCE = GeneratedSudoku(digits=4, train=30, test=10, extra_clues=(1, 4))
 
@@ -129,7 +129,7 @@ def test_online_examples_are_the_stored_ones(tmp_path: Path) -> None:
             seed=0,
             online=online,
         )
-        sources.append(open_source(folder / "train.zarr"))
+        sources.append(open_examples(folder / "train.zarr"))
     index = np.arange(sources[0].example_offsets[-1])[::-1]
     for stored, computed in zip(*(source.rows(index) for source in sources), strict=True):
         np.testing.assert_array_equal(stored, computed)
@@ -275,7 +275,7 @@ def test_examples_are_described_one_by_one(tmp_path: Path) -> None:
     kind = kind_of(entry)
     frame = kind.puzzles(entry, ArcConfig(), print).frame
     folder, _ = datasets.write_dataset(Layout(tmp_path), "x", frame, kind, augmentations=4, seed=0)
-    source = open_source(folder / "train.zarr")
+    source = open_examples(folder / "train.zarr")
     described = datasets.describe_examples(folder, "train", None)
     assert described["example"].to_list() == list(range(int(source.example_offsets[-1])))
     sizes = np.diff(source.example_offsets)

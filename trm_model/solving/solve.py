@@ -31,16 +31,14 @@ from trm_model.model.batch import Batch
 from trm_model.model.generation import most_examples
 from trm_model.model.reasoner import Reasoner, build
 from trm_model.noise import Noise
-from trm_model.puzzles.arc.tasks import (
-    SEPARATOR,
-    Augmentation,
-    Task,
-    parse_name,
-    to_drawing,
-    to_tokens,
-)
+from trm_model.puzzles.arc.augmentation import Augmentation, parse_name
+from trm_model.puzzles.arc.drawing import to_drawing
+from trm_model.puzzles.arc.family import Arc
+from trm_model.puzzles.arc.tasks import SEPARATOR, Task
+from trm_model.puzzles.arc.tokens import to_tokens
 from trm_model.puzzles.arc.votes import ATTEMPTS, Vote, vote
-from trm_model.puzzles.questions import KINDS, Arc, Puzzle, Question, Tokens, puzzles_of
+from trm_model.puzzles.family import Family, Question, Tokens
+from trm_model.puzzles.registry import families_at, family_of, names, only_family
 from trm_model.training import checkpoint as checkpoints
 from trm_model.training.run import RUN_FILE, RunSpec
 
@@ -64,7 +62,7 @@ class Loaded:
     """
 
     reasoner: Reasoner
-    puzzle: Puzzle
+    puzzle: Family
     max_steps: int
     versions: Callable[[str], Versions]
     description: str
@@ -184,21 +182,13 @@ def _load_ours(folder: Path, kind: str | None) -> Loaded:
     state = checkpoints.load(chosen)
     reasoner = build(spec.variant, spec.recipe, header, spec.seed)
     reasoner.load_state_dict(state.evaluated)
-    require(
-        header.grid[0] == header.grid[1],
-        f"{run / RUN_FILE}: grid {header.grid}: expected a square, as all puzzles here are",
-    )
-    puzzles = [
-        puzzle for puzzle in puzzles_of(header.grid[0]) if puzzle.vocabulary == header.vocabulary
-    ]
+    try:
+        puzzle = family_of(header, kind)
+    except ConfigurationError as error:
+        raise ConfigurationError(f"{run / RUN_FILE}: {error}") from error
     return Loaded(
         reasoner,
-        _the_puzzle(
-            puzzles,
-            kind,
-            f"{run / RUN_FILE}: a vocabulary of {', '.join(header.vocabulary)} on "
-            f"{header.grid[0]} x {header.grid[1]}",
-        ),
+        puzzle,
         spec.recipe.max_steps,
         partial(_versions_of_data, Path(spec.data)),
         f"{spec.variant_name} trained on {spec.benchmark}, seed {spec.seed}, step "
@@ -225,12 +215,16 @@ def _load_theirs(path: Path, kind: str | None, theirs: AuthorsFile) -> Loaded:
         reasoner.variant, **{name: value for name, value in changes.items() if value is not None}
     )
     side = math.isqrt(theirs.length)
-    puzzles = puzzles_of(side) if side * side == theirs.length else []
-    puzzles = [puzzle for puzzle in puzzles if len(puzzle.vocabulary) == reasoner.vocabulary]
-    puzzle = _the_puzzle(
-        puzzles, kind, f"{path}: {reasoner.vocabulary} tokens on {theirs.length} cells"
+    fitting = [
+        family
+        for grid in ((side, side), (1, theirs.length))
+        for family in families_at(grid)
+        if family.cells == theirs.length and len(family.vocabulary) == reasoner.vocabulary
+    ]
+    puzzle = only_family(
+        fitting, kind, f"{path}: {reasoner.vocabulary} tokens on {theirs.length} cells"
     )
-    names = (
+    identifiers = (
         _read_identifiers(theirs.identifiers, len(reasoner.puzzle_rows))
         if theirs.identifiers is not None
         else []
@@ -242,24 +236,13 @@ def _load_theirs(path: Path, kind: str | None, theirs: AuthorsFile) -> Loaded:
         lambda task: _ordered(
             [
                 (row, parse_name(name))
-                for row, name in enumerate(names)
+                for row, name in enumerate(identifiers)
                 if name.split(SEPARATOR)[0] == task
             ]
         ),
         f"{path.name} of the authors', {reasoner.num_parameters:,} parameters, "
         f"{reasoner.variant.depth} layers a step",
     )
-
-
-def _the_puzzle(candidates: Sequence[Puzzle], kind: str | None, found: str) -> Puzzle:
-    chosen = [puzzle for puzzle in candidates if kind in (None, puzzle.name)]
-    names = " or ".join(puzzle.name for puzzle in candidates) or "no puzzle known here"
-    require(
-        len(chosen) == 1,
-        f"{found}, which is {names}: expected {'one kind' if kind is None else kind}; give the "
-        "kind or other sizes",
-    )
-    return chosen[0]
 
 
 def _ordered(versions: Versions) -> Versions:
@@ -380,7 +363,7 @@ def solve_by_votes(
     asked = [
         (row, version, version.apply(pair.input)) for pair in task.test for row, version in versions
     ]
-    questions = np.stack([to_tokens(grid, loaded.puzzle.side) for _, _, grid in asked])
+    questions = np.stack([to_tokens(grid, loaded.puzzle.grid[0]) for _, _, grid in asked])
     solutions = solve_all(
         loaded, questions, np.array([row for row, _, _ in asked]), steps=steps, seed=seed
     )
@@ -407,10 +390,10 @@ def _parser() -> argparse.ArgumentParser:
         "puzzle",
         help=(
             "a file, - for standard input, or the puzzle itself: Sudoku string, maze of # SG, ARC "
-            "JSON"
+            "JSON, sum such as 12+34="
         ),
     )
-    parser.add_argument("--kind", choices=KINDS, help="where the checkpoint leaves it open")
+    parser.add_argument("--kind", choices=names(), help="where the checkpoint leaves it open")
     parser.add_argument("--steps", type=int, help="supervision steps (default: as evaluated)")
     parser.add_argument("--seed", type=int, default=0, help="of test-time noise")
     parser.add_argument("--device", default="auto")
@@ -543,14 +526,14 @@ def _run(options: argparse.Namespace) -> dict[str, Any]:
     return {
         "model": loaded.description,
         "kind": puzzle.name,
-        "side": puzzle.side,
+        "grid": list(puzzle.grid),
         "puzzle_id": row,
         "notes": notes,
         "answers": result,
     }
 
 
-def _describe(puzzle: Puzzle, question: Question, solution: Solution) -> dict[str, Any]:
+def _describe(puzzle: Family, question: Question, solution: Solution) -> dict[str, Any]:
     verdict = puzzle.judge(question, solution.final)
     return {
         "question": puzzle.plain(question.cells),
@@ -573,14 +556,14 @@ def _describe(puzzle: Puzzle, question: Question, solution: Solution) -> dict[st
 
 
 def _to_text(result: dict[str, Any], *, show_steps: bool) -> str:
-    side: int = result["side"]
+    _, columns = result["grid"]
     lines = [f"model: {result['model']}", *(f"note: {note}" for note in result["notes"])]
     for number, answer in enumerate(result["answers"], 1):
         steps: list[dict[str, Any]] = answer["steps"]
         if len(result["answers"]) > 1:
             lines += ["", f"test input {number}"]
         for step, described in enumerate(steps, 1) if show_steps else ():
-            cells = [f"{cell // side + 1},{cell % side + 1}" for cell in described["changed"]]
+            cells = [f"{cell // columns + 1},{cell % columns + 1}" for cell in described["changed"]]
             shown = " ".join(cells[:SHOWN_CELLS]) + (" …" if len(cells) > SHOWN_CELLS else "")
             heading = f"step {step}: halting probability {described['halt_probability']:.3f}, "
             if cells:

@@ -67,7 +67,7 @@ def _train(run: Path, log: Callable[[str], None], stop: Callable[[], bool]) -> i
     # Imported here: torch takes seconds, and the parent's death must be watched from the start.
     from storage.manifest import CorruptDataError, verify_manifest
     from trm_model.errors import ConfigurationError
-    from trm_model.puzzles.plans import open_source
+    from trm_model.puzzles.plans import open_examples
     from trm_model.training.loop import TrainingError, train
     from trm_model.training.run import RunSpec
 
@@ -100,7 +100,7 @@ def _train(run: Path, log: Callable[[str], None], stop: Callable[[], bool]) -> i
                     f"{spec.data}: content hash {found[:16]}, expected {spec.data_version[:16]}; "
                     "materialize the checkpoint again"
                 )
-            examples = open_source(Path(spec.data) / "train.zarr")
+            examples = open_examples(Path(spec.data) / "train.zarr")
             progress = train(
                 run,
                 spec.variant,
