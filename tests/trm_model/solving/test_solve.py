@@ -12,6 +12,15 @@ import numpy as np
 import polars as pl
 import pytest
 import torch
+from trm_model.solving.solve import (
+    AuthorsFile,
+    Loaded,
+    Solution,
+    load_model,
+    solve,
+    solve_all,
+    solve_by_votes,
+)
 
 from storage.examples import Examples, Header, open_header, read_examples
 from storage.store import LocalStore
@@ -23,22 +32,17 @@ from trm_model.errors import ConfigurationError
 from trm_model.evaluation.evaluate import evaluate
 from trm_model.model.batch import DeviceExamples
 from trm_model.model.reasoner import build
+from trm_model.puzzles import maze, sudoku
+from trm_model.puzzles.arc.augmentation import Augmentation, crop
 from trm_model.puzzles.arc.examples import make_examples
-from trm_model.puzzles.arc.tasks import Augmentation, Task, crop, from_task, to_tokens
-from trm_model.puzzles.maze import grids as maze
-from trm_model.puzzles.plans import open_source
-from trm_model.puzzles.questions import Arc, Maze, Sudoku
-from trm_model.puzzles.sudoku import grids as sudoku
+from trm_model.puzzles.arc.family import Arc
+from trm_model.puzzles.arc.parsing import from_task
+from trm_model.puzzles.arc.tasks import Task
+from trm_model.puzzles.arc.tokens import to_tokens
+from trm_model.puzzles.maze.family import Maze
+from trm_model.puzzles.plans import open_examples
+from trm_model.puzzles.sudoku.family import Sudoku
 from trm_model.seeding import numpy_generator
-from trm_model.solving.solve import (
-    AuthorsFile,
-    Loaded,
-    Solution,
-    load_model,
-    solve,
-    solve_all,
-    solve_by_votes,
-)
 from trm_model.training import checkpoint as checkpoints
 from trm_model.training.loop import train
 from trm_model.training.run import RunSpec
@@ -61,7 +65,7 @@ def trained(run: Path, tiny: Tiny, variant: str, header: Header | None, steps: i
         run,
         spec.variant,
         spec.recipe,
-        open_source(folder / "train.zarr"),
+        open_examples(folder / "train.zarr"),
         spec.seed,
         spec.execution,
         report=lambda _: None,
