@@ -226,7 +226,7 @@ _ARC_DEMO = replace(
     puzzle_learning_rate=1e-2,
 )
 
-# The papers' (PAPERS.md, Settings): an epoch visits each group once; steps = epochs x groups x
+# The papers' (docs/published.md, "Settings"): an epoch visits each group once; steps = epochs x groups x
 # examples per puzzle / batch.
 _PAPER = Recipe(steps=60_000 * 1_000 // 768, precision="bfloat16")
 _PAPER_ARC = replace(

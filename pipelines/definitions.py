@@ -28,6 +28,6 @@ defs = dg.Definitions(
     sensors=[REPORTS_FOLLOW],
     resources=resources(),
     # Steps share one process: a step of its own costs seconds, and training has its own process
-    # anyway (DAGSTER.md).
+    # anyway (docs/dagster.md).
     executor=dg.in_process_executor,
 )
