@@ -12,8 +12,8 @@ _PR_SET_PDEATHSIG = 1
 def die_with_parent() -> None:
     """Ask the kernel for SIGTERM when the parent ends (Linux), and exit at once if it already has.
 
-    Without this a killed Dagster step leaves its training running beside the retry (docs/dagster.md).
-    The parent passes its process id in ``TRM_PARENT_PID``; nothing happens where the variable is
+    Without this a killed Dagster step leaves its training running beside the retry
+    (docs/dagster.md). The parent passes its process id in ``TRM_PARENT_PID``; nothing happens where the variable is
     missing, as when a person starts the training.
     """
     parent = os.environ.get(PARENT_VARIABLE)
