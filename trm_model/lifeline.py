@@ -13,8 +13,8 @@ def die_with_parent() -> None:
     """Ask the kernel for SIGTERM when the parent ends (Linux), and exit at once if it already has.
 
     Without this a killed Dagster step leaves its training running beside the retry
-    (docs/dagster.md). The parent passes its process id in ``TRM_PARENT_PID``; nothing happens where the variable is
-    missing, as when a person starts the training.
+    (docs/dagster.md). The parent passes its process id in ``TRM_PARENT_PID``; nothing happens where
+    the variable is missing, as when a person starts the training.
     """
     parent = os.environ.get(PARENT_VARIABLE)
     if parent is None or not sys.platform.startswith("linux"):
