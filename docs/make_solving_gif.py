@@ -56,7 +56,7 @@ def heading(step: int) -> str:
 def draw_grid(
     draw: ImageDraw.ImageDraw, puzzle: dict[str, Any], step: int, side: int, left: int, top: int
 ) -> None:
-    """One Sudoku: clues dark, answers blue, those that a later step corrects red, changes yellow."""
+    """One Sudoku: clues dark, answers blue, later corrected ones red, changed cells yellow."""
     question: str = puzzle["question"]
     last: str = puzzle["steps"][-1]["answer"]
     answer: str = puzzle["steps"][step - 1]["answer"] if step else question
