@@ -8,6 +8,7 @@ starting Python and Dagster for each takes longer than most of them. The first t
 import contextlib
 import json
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -31,7 +32,7 @@ def main() -> None:
     """Run what standard input says; the names of Python blocks are kept apart."""
     sys.path.insert(0, str(Path.cwd()))
     for kind, what, text in json.load(sys.stdin):
-        print(f"## {kind} {what}", flush=True)
+        print(f"## {time.process_time():.0f} s: {kind} {what}", flush=True)
         if kind == "python":
             exec(compile(text, what, "exec"), {"__name__": "__main__"})
         elif kind == "file":
