@@ -41,8 +41,7 @@ check-full: lint
 	$(BIN)/python -m tests.mutation
 
 ui: install
-	@echo "the graph of every benchmark: http://127.0.0.1:$(PORT)/asset-groups (4 x 4 Sudoku: /locations/trm/asset-groups/sudoku_4x4)"
-	$(BIN)/python -m pipelines.ui --port $(PORT)
+	$(BIN)/trm ui --port $(PORT)
 
 bench: install
 	$(BIN)/python -m tests.benchmarks $(ONLY)

@@ -5,6 +5,7 @@ import hashlib
 from dataclasses import dataclass, replace
 from typing import ClassVar, Literal
 
+from assets.stages import STAGES
 from trm_model.errors import require
 from trm_model.model.size import Size
 from trm_model.training.recipe import Recipe
@@ -175,6 +176,13 @@ class Benchmark:
         return hashlib.sha256(
             repr((self.source, self.augmentations, self.online)).encode()
         ).hexdigest()[:16]
+
+    @property
+    def stages(self) -> tuple[str, ...]:
+        """The stages that the benchmark has, in order; only where answers are voted on has it
+        ``votes``.
+        """
+        return tuple(stage for stage in STAGES if stage != "votes" or self.votes)
 
     @property
     def votes(self) -> bool:

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import dagster as dg
 
-from trm_model.model.variant import VARIANTS, Variant, load_variants
+from trm_model.model.variant import Variant
+from trm_model.variants import VARIANTS, load_variants
 
 SEEDS = 10
 VARIANTS_VARIABLE = "TRM_VARIANTS"

@@ -29,6 +29,8 @@ from storage.reading import reading
 WRITER_VERSION = 3
 CHUNK_BYTES = 1 << 20
 SHARD_CHUNKS = 32
+SPLITS = ("train", "test")
+"""The splits of a data set."""
 INDEX = ("puzzle_ids", "example_offsets", "group_offsets")
 CELLS = ("inputs", "labels")
 

@@ -1,0 +1,115 @@
+"""Tiny recursive reasoning models (HRM, TRM, DRM): what they are, how they are trained, what they
+answer.
+
+A puzzle is a grid of tokens. A model reads it, then improves an answer to it in supervision steps.
+The names below are imported when they are first used, so that ``import trm_model`` is quick.
+
+``load`` reads a trained model: a run's folder, a checkpoint in it, or a file of the authors'.
+
+>>> import trm_model
+>>> model = trm_model.load("data/runs/sudoku_4x4/trm_mlp/0/current")  # doctest: +SKIP
+
+``Model`` is what it returns. It solves a puzzle given as text or as a file, and predicts many.
+
+>>> solution = model.solve("1.......4......2")  # doctest: +SKIP
+>>> model.predict(inputs)  # doctest: +SKIP
+
+``Variant`` is what a model is: every choice that an ablation changes.
+
+>>> trm_model.Variant(cycles=2).calls  # T (n + 1), the network's calls in a supervision step
+14
+
+``VARIANTS`` holds the variants that have a name: those of the papers, and one for each ablation.
+
+>>> trm_model.VARIANTS["hrm"].layers
+4
+
+``Size`` is how large a model is.
+
+>>> trm_model.Size(width=64, heads=2, puzzle_width=64).expansion
+4.0
+
+``Recipe`` is how a model is trained: steps, batch, optimizer, rates.
+
+>>> trm_model.Recipe(steps=500, learning_rate=1e-3).batch_size
+768
+
+``RunSpec`` is one training as data. It is written to the folder that ``train`` works in, and read
+from there.
+
+>>> spec = trm_model.RunSpec.read(run)  # doctest: +SKIP
+>>> spec.variant_name  # doctest: +SKIP
+'trm_mlp'
+
+``train`` trains in a folder, from its newest checkpoint if it has one.
+
+>>> progress = trm_model.train(
+...     run, spec.variant, spec.recipe, examples, spec.seed, spec.execution
+... )  # doctest: +SKIP
+
+``cost`` counts a variant's parameters and floating-point operations.
+
+>>> trm_model.cost(trm_model.VARIANTS["trm_mlp"], trm_model.Size(), vocabulary=11, length=81).depth
+42
+
+``ConfigurationError`` is raised for a configuration that cannot be. Its one line says what was
+given, what was expected and what to change.
+
+>>> trm_model.Variant(cycles=0)
+Traceback (most recent call last):
+    ...
+trm_model.errors.ConfigurationError: cycles=0: expected a whole number of at least 1; change cycles
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from trm_model.errors import ConfigurationError
+    from trm_model.model.cost import cost
+    from trm_model.model.size import Size
+    from trm_model.model.variant import Variant
+    from trm_model.solving.solve import Loaded as Model
+    from trm_model.solving.solve import load_model as load
+    from trm_model.training.loop import train
+    from trm_model.training.recipe import Recipe
+    from trm_model.training.run import RunSpec
+    from trm_model.variants import VARIANTS
+
+__all__ = [
+    "VARIANTS",
+    "ConfigurationError",
+    "Model",
+    "Recipe",
+    "RunSpec",
+    "Size",
+    "Variant",
+    "cost",
+    "load",
+    "train",
+]
+
+# Where each name is defined: the same as under TYPE_CHECKING above, for the running program.
+_HOMES = {
+    "VARIANTS": "trm_model.variants:VARIANTS",
+    "ConfigurationError": "trm_model.errors:ConfigurationError",
+    "Model": "trm_model.solving.solve:Loaded",
+    "Recipe": "trm_model.training.recipe:Recipe",
+    "RunSpec": "trm_model.training.run:RunSpec",
+    "Size": "trm_model.model.size:Size",
+    "Variant": "trm_model.model.variant:Variant",
+    "cost": "trm_model.model.cost:cost",
+    "load": "trm_model.solving.solve:load_model",
+    "train": "trm_model.training.loop:train",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module, _, attribute = _HOMES[name].partition(":")
+    return getattr(importlib.import_module(module), attribute)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

@@ -13,6 +13,13 @@ from trm_model.seeding import derive
 _GOLDEN, _FIRST, _SECOND = -7046029254386353131, -4658895280553007687, -7723592293110705685
 
 
+def torch_generator(
+    seed: int, *purpose: str | int, device: torch.device | str = "cpu"
+) -> torch.Generator:
+    """A torch generator on ``device`` for one purpose (:func:`trm_model.seeding.derive`)."""
+    return torch.Generator(device).manual_seed(derive(seed, *purpose))
+
+
 def _shift(x: Tensor, bits: int) -> Tensor:
     """Logical right shift of int64."""
     return (x >> bits) & ((1 << (64 - bits)) - 1)

@@ -1,5 +1,5 @@
-"""What data and results must satisfy. Each check is a plain function of what is stored; graph.py
-declares it beside its asset."""
+"""What data must satisfy. Each check is a plain function of what is stored; assets/checks.py
+declares it."""
 
 from collections.abc import Hashable, Iterator, Sequence
 from pathlib import Path
@@ -8,10 +8,9 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from assets.common import Verdict
+from assets.checks import Verdict
 from assets.families.family import Kind, Overlap
-from storage.examples import map_shards, read_plan
-from storage.layout import SPLITS
+from storage.examples import SPLITS, map_shards, read_plan
 from storage.manifest import CorruptDataError, verify_manifest
 from trm_model.puzzles.plans import open_source
 
@@ -87,18 +86,3 @@ def example_checks(folder: Path, kind: Kind) -> dict[str, Verdict]:
             if name not in verdicts or verdicts[name].passed:
                 verdicts[name] = verdict
     return verdicts
-
-
-def finite_loss(training: pl.DataFrame) -> Verdict:
-    """Whether every logged loss is a finite number (and there is one)."""
-    finite = training["loss"].is_finite()
-    return Verdict(
-        len(training) > 0 and bool(finite.all()),
-        {"rows": len(training), "not_finite": int((~finite).sum())},
-    )
-
-
-def above_chance(scores: pl.DataFrame, chance: float) -> Verdict:
-    """Whether the lower bound of the cell accuracy is above what a trivial answer reaches."""
-    low = float(scores.filter(pl.col("metric") == "cell_accuracy")["low"][0])
-    return Verdict(low > chance, {"low": low, "chance": chance})

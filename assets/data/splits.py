@@ -7,10 +7,10 @@ import numpy as np
 import polars as pl
 
 from assets.benchmarks import PuzzleFile
-from assets.common import FileConfig
+from assets.configs import FileConfig
 from assets.data.puzzle_files import Choose, Rows, SourceError
 from assets.families.family import Imported
-from storage.layout import SPLITS
+from storage.examples import SPLITS
 from trm_model.seeding import numpy_generator
 
 

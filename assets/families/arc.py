@@ -12,7 +12,8 @@ from matplotlib.colors import ListedColormap
 from pandera.typing.polars import Series
 
 from assets import benchmarks
-from assets.common import ArcConfig, ArcFilesConfig, Verdict
+from assets.checks import Verdict
+from assets.configs import ArcConfig, ArcFilesConfig
 from assets.data.checks import all_pass
 from assets.data.puzzle_files import SourceError
 from assets.families.arc_files import read_arc

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     import polars as pl
 
-    from assets.common import Verdict
+    from assets.checks import Verdict
     from assets.tables import Puzzles
     from storage.examples import Bytes2d, Codec
     from trm_model.puzzles.plans import PlannedSource
@@ -75,7 +75,7 @@ class Kind(Protocol):
         ...
 
     def puzzle_checks(self, frame: "pl.DataFrame", source: Any) -> "dict[str, Verdict]":
-        """The checks that ``CHECKS`` in common.py names for this kind's puzzles."""
+        """The checks that ``CHECKS`` in assets/checks.py names for this kind's puzzles."""
         ...
 
     def overlap(self, one: "pl.DataFrame", other: "pl.DataFrame") -> Overlap:

@@ -14,7 +14,8 @@ from matplotlib.colors import ListedColormap
 from pandera.typing.polars import Series
 
 from assets.benchmarks import GeneratedMaze, PuzzleFile
-from assets.common import FileConfig, Verdict
+from assets.checks import Verdict
+from assets.configs import FileConfig
 from assets.data.checks import all_pass, leaks, overlap_of_forms
 from assets.data.puzzle_files import Choose, SourceError
 from assets.data.splits import FileRows, number_splits, read_split

@@ -10,7 +10,7 @@ import polars as pl
 from pandera.typing.polars import Series
 
 from assets.benchmarks import GeneratedAddition
-from assets.common import Verdict
+from assets.checks import Verdict
 from assets.data.checks import all_pass, leaks, overlap_of_forms
 from assets.data.splits import number_splits
 from assets.families.family import Augmented, Imported, Overlap

@@ -12,7 +12,8 @@ import polars as pl
 from pandera.typing.polars import Series
 
 from assets.benchmarks import GeneratedSudoku, PuzzleFile
-from assets.common import FileConfig, Verdict
+from assets.checks import Verdict
+from assets.configs import FileConfig
 from assets.data.checks import all_pass, leaks, overlap_of_forms
 from assets.data.puzzle_files import Choose
 from assets.data.splits import FileRows, number_splits, read_split

@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from assets.benchmarks import PuzzleFile
-from assets.common import FileConfig
+from assets.configs import FileConfig
 from assets.data.puzzle_files import SourceError
 from assets.families.family import Imported
 from assets.families.sudoku import SudokuKind

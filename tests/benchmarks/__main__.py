@@ -30,10 +30,9 @@ from tests.benchmarks import plain_builders
 from tests.benchmarks.plain_trm import PlainTrm, plain_step
 from tests.benchmarks.writing import SHARED, WRITERS, Written, arc_tasks, sudoku_examples
 from trm_model.model.batch import Batch, DeviceExamples
-from trm_model.model.generation import Cache
+from trm_model.model.generations.autoregressive import Cache
 from trm_model.model.reasoner import Reasoner
 from trm_model.model.size import Size
-from trm_model.model.variant import VARIANTS
 from trm_model.noise import Noise
 from trm_model.puzzles.arc import examples as arc_examples
 from trm_model.puzzles.arc import tasks as arc
@@ -47,6 +46,7 @@ from trm_model.training.puzzle_rows import sign_sgd_
 from trm_model.training.recipe import Recipe
 from trm_model.training.sampler import Position, Sampler
 from trm_model.training.supervision import Carry, supervise
+from trm_model.variants import VARIANTS
 
 ROOT = Path(__file__).resolve().parents[2]
 BATCH, LENGTH, WIDTH, PREFIX, VOCABULARY = 64, 16, 64, 4, 6

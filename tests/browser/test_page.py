@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import pytest
 
 from assets.benchmarks import BENCHMARKS, GeneratedSudoku
-from assets.common import checks_of
+from assets.checks import checks_of
 from pipelines.home import VARIABLE
 from pipelines.resources import DATA_VARIABLE
 
@@ -91,7 +91,7 @@ def _server(home: Path) -> Generator[int]:
         port: int = probe.getsockname()[1]
     log = home / "server.log"
     environment = {**os.environ, VARIABLE: str(home / "dagster"), DATA_VARIABLE: str(home / "data")}
-    command = [sys.executable, "-m", "pipelines.ui", "--port", str(port)]
+    command = [sys.executable, "-m", "pipelines", "ui", "--port", str(port)]
     with log.open("wb") as output:
         server = subprocess.Popen(
             command, cwd=ROOT, env=environment, stdout=output, stderr=output, start_new_session=True

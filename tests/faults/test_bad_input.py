@@ -23,7 +23,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from assets.benchmarks import BENCHMARKS
-from assets.common import ArcFilesConfig, FileConfig
+from assets.configs import ArcFilesConfig, FileConfig
 from assets.data.datasets import materialize_puzzles
 from assets.data.puzzle_files import SourceError
 from assets.families.arc_files import read_arc
@@ -39,9 +39,9 @@ from storage.examples import (
     write_examples,
     write_plan,
 )
-from storage.layout import Layout
 from storage.manifest import CorruptDataError, verify_manifest, write_manifest
 from storage.shards import read_shards, write_shards
+from storage.store import LocalStore
 from storage.tables import TableError, read_file, read_metadata, write_file
 from tests.trm_model.puzzles.test_arc import random_task
 from tests.trm_model.training.recipes import tiny_spec
@@ -240,7 +240,9 @@ CONTAINERS = {
             read_metadata(f / "x.parquet", "sources"),
         ),
     ),
-    "run": Container(ConfigurationError, lambda f: tiny_spec(f, "0" * 64).write(f), RunSpec.read),
+    "run": Container(
+        ConfigurationError, lambda f: tiny_spec(f, f / "data", "0" * 64).write(f), RunSpec.read
+    ),
     "checkpoint": Container(
         CorruptDataError,
         write_checkpoint,
@@ -1854,8 +1856,8 @@ def test_an_import_of_a_bad_file_writes_nothing(
 ) -> None:
     """The asset's own function; tests/pipelines/test_end_to_end.py does the same with the command
     line."""
-    layout, entry = Layout(tmp_path / "data"), BENCHMARKS[benchmark]
-    layout.root.mkdir()
+    store, entry = LocalStore(tmp_path / "data"), BENCHMARKS[benchmark]
+    store.root.mkdir()
     for number, each in enumerate([each for each in KINDS if each.container == which][::6]):
         folder = tmp_path / str(number)
         shutil.copytree(good_files / which, folder)
@@ -1863,11 +1865,11 @@ def test_an_import_of_a_bad_file_writes_nothing(
         path = str(next(iter(sorted(folder.glob("*.*"))), folder / "x.csv"))
         config = ArcFilesConfig(test=path) if benchmark == "arc_files" else FileConfig(path=path)
         with pytest.raises(dg.Failure) as caught:
-            materialize_puzzles(dg.build_asset_context(), layout, benchmark, entry, config)
+            materialize_puzzles(dg.build_asset_context(), store, benchmark, entry, config)
         description = caught.value.description or ""
         assert str(folder) in description
         assert "\n" not in description
-        assert list(layout.root.iterdir()) == []
+        assert list(store.root.iterdir()) == []
 
 
 def test_a_pickle_in_a_tar_is_not_run(good_files: Path, tmp_path: Path) -> None:
@@ -1897,7 +1899,10 @@ def test_what_a_killed_writer_left_is_passed_over(line: bytes, tmp_path: Path) -
     metrics.write_bytes(b'{"step": 1}\n' + line + b"\n" + b'{"step": 2}\n')
     _keep_rows(metrics, 5)
     assert metrics.read_text() == '{"step": 1}\n'
-    (tmp_path / "build.finished").write_bytes(b'["a", {"bytes": 1, "sha256": ""}]\n' + line + b"\n")
-    (tmp_path / "build").mkdir()
-    (tmp_path / "build" / "a").write_text("x")
-    assert not Build(tmp_path / "build").finished(tmp_path / "build" / "a")
+    (tmp_path / ".building-x.finished").write_bytes(
+        b'["a", {"bytes": 1, "sha256": ""}]\n' + line + b"\n"
+    )
+    folder = tmp_path / ".building-x"
+    folder.mkdir()
+    (folder / "a").write_text("x")
+    assert not Build(LocalStore(tmp_path), "", "x").finished(folder / "a")

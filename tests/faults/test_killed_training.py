@@ -109,7 +109,7 @@ def test_damaged_examples(start: Start, new_run: NewRun, tmp_path: Path) -> None
     spec = RunSpec.read(run)
     [shard] = (
         path
-        for path in (Path(spec.data) / "train.zarr" / "inputs" / "c").rglob("*")
+        for path in (spec.data_folder(run) / "train.zarr" / "inputs" / "c").rglob("*")
         if path.is_file()
     )
     intact = shard.read_bytes()

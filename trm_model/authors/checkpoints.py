@@ -18,22 +18,26 @@ from torch import Tensor
 
 from storage.atomic import new_file
 from trm_model.errors import ConfigurationError, require
-from trm_model.model.blocks import NORM_EPSILON, ROPE_BASE, inner_width
+from trm_model.model.backprop.last_calls import LastCalls
+from trm_model.model.curricula.constant import Constant
+from trm_model.model.evaluation import Evaluation
+from trm_model.model.feed_forwards.dense import Dense
+from trm_model.model.generations.parallel import Parallel
+from trm_model.model.haltings.bce import BinaryCrossEntropy
+from trm_model.model.haltings.compared import Compared
+from trm_model.model.haltings.q_learning import QLearning
+from trm_model.model.layers import NORM_EPSILON, inner_width
+from trm_model.model.mixers.attention import ROPE_BASE, Attention, Positions
+from trm_model.model.mixers.mixer import Mixer
+from trm_model.model.mixers.token_mlp import TokenMlp
 from trm_model.model.reasoner import Reasoner
 from trm_model.model.size import Precision, Size
-from trm_model.model.variant import (
-    VARIANTS,
-    Attention,
-    Constant,
-    Dense,
-    FixedStart,
-    LastCalls,
-    NoisyStart,
-    Positions,
-    Schedule,
-    TokenMlp,
-    Variant,
-)
+from trm_model.model.solvers.iteration import Iteration
+from trm_model.model.starts.fixed import FixedStart
+from trm_model.model.starts.noisy import NoisyStart, Schedule
+from trm_model.model.starts.start import Start
+from trm_model.model.variant import Variant
+from trm_model.variants import VARIANTS
 
 TRM_CLASS, HRM_CLASS, DIRECT_CLASS = (
     "TinyRecursiveReasoningModel_ACTV1",
@@ -57,6 +61,23 @@ RENAMED = (
     (r"^embed_tokens_labels$", "inner.embed_tokens_labels.embedding_weight"),
 )
 ANSWER_TOKENS = "inner.embed_tokens_labels.embedding_weight"
+MIXERS: dict[type[Mixer], dict[str, str]] = {
+    TokenMlp: {"gate_up": "mlp_t.gate_up_proj", "down": "mlp_t.down_proj"},
+    Attention: {"qkv": "self_attn.qkv_proj", "out": "self_attn.o_proj"},
+}
+"""The mixers that their code has: our names of a block's weights -> theirs."""
+STARTS: dict[type[Start], dict[str, str]] = {
+    FixedStart: {},
+    NoisyStart: {"answer_tokens": ANSWER_TOKENS},
+}
+"""The starts that their code has: our names of their weights -> theirs."""
+DRM_NAMES = (
+    ("inner.", "core."),
+    ("L_level.", "recurrent_block."),
+    ("H_init", "decode_init"),
+    ("L_init", "scratchpad_init"),
+)
+"""Names of TRM's code -> names of DRM's present code."""
 
 
 def shared_name(name: str) -> str:
@@ -108,7 +129,7 @@ def variant_of(config: Mapping[str, Any], state_names: Collection[str]) -> Varia
             latents=0,
             latent_updates=0,
             cycles=1,
-            halting="compared",
+            halting=Compared(),
         )
     base = replace(
         base,
@@ -123,7 +144,7 @@ def variant_of(config: Mapping[str, Any], state_names: Collection[str]) -> Varia
             networks="separate",
             answer_layers=answer_layers,
             backprop=LastCalls(2),
-            halting="q_learning",
+            halting=QLearning(),
         )
     if "mask_token" in config:
         noise: str = config.get("noise", "mask, cosine ratio")
@@ -134,13 +155,13 @@ def variant_of(config: Mapping[str, Any], state_names: Collection[str]) -> Varia
         )
         return replace(
             base,
-            start=NoisyStart(
-                schedule=schedule or "cosine", steps=config.get("steps", 16), scaled=False
-            ),
+            start=NoisyStart(schedule=schedule or "cosine", scaled=False),
+            evaluation=Evaluation(depth=config.get("steps", 16)),
         )
     several = sum(re.fullmatch(r"inner\.L\d+_init", name) is not None for name in state_names)
     latents = several or int("inner.H_init" in state_names)
-    return replace(base, latents=latents, halting="q_learning" if with_continue else "bce")
+    halting = QLearning() if with_continue else BinaryCrossEntropy()
+    return replace(base, latents=latents, halting=halting)
 
 
 def size_of(config: Mapping[str, Any]) -> Size:
@@ -176,38 +197,36 @@ def names(variant: Variant, size: Size) -> dict[str, str]:
     :raises ConfigurationError: for variants that their code does not have.
     """
     for name, value, theirs in (
-        ("generation", variant.generation, "parallel"),
+        ("generation", variant.generation, Parallel()),
         ("feed_forward", variant.feed_forward, Dense()),
         ("tied", variant.tied, False),
         ("curriculum", variant.curriculum, Constant()),
-        ("solver", variant.solver, "iteration"),
+        ("solver", variant.solver, Iteration()),
     ):
         require(
             value == theirs,
             f"{name}={value!r}: the authors' code has no such model; their format holds "
             f"{name}={theirs!r} only",
         )
-    require(
-        isinstance(variant.start, FixedStart | NoisyStart),
-        f"start={variant.start!r}: the authors' code has no such model; their format holds fixed "
-        "and noisy starts only",
-    )
-    mixing = (
-        {"gate_up": "mlp_t.gate_up_proj", "down": "mlp_t.down_proj"}
-        if isinstance(variant.mixer, TokenMlp)
-        else {"qkv": "self_attn.qkv_proj", "out": "self_attn.o_proj"}
-    )
+    for name, value, known in (
+        ("start", variant.start, STARTS),
+        ("mixer", variant.mixer, MIXERS),
+    ):
+        require(
+            type(value) in known,
+            f"{name}={value!r}: the authors' code has no such model; their format holds "
+            f"{', '.join(cls.__name__ for cls in known)} only",
+        )
     result = {
         "tokens": "inner.embed_tokens.embedding_weight",
         "head": "inner.lm_head.weight",
         "halt_weight": "inner.q_head.weight",
         "halt_bias": "inner.q_head.bias",
     }
-    if isinstance(variant.start, NoisyStart):
-        result["answer_tokens"] = ANSWER_TOKENS
+    result |= STARTS[type(variant.start)]
     if size.puzzle_width:
         result["puzzle_rows"] = "inner.puzzle_emb.weights"
-    if variant.mixer.positions == "learned":
+    if variant.mixer.learned_positions:
         result["positions"] = "inner.embed_pos.embedding_weight"
     if variant.networks == "separate":
         levels = (("L_level", variant.layers), ("H_level", variant.answer_layers or variant.layers))
@@ -216,7 +235,7 @@ def names(variant: Variant, size: Size) -> dict[str, str]:
     for network, (level, layers) in enumerate(levels):
         for layer in range(layers):
             mine, of_layer = f"networks.{network}.{layer}", f"inner.{level}.layers.{layer}"
-            for ours, theirs in mixing.items():
+            for ours, theirs in MIXERS[type(variant.mixer)].items():
                 result[f"{mine}.mixer.{ours}"] = f"{of_layer}.{theirs}.weight"
             for ours, theirs in (("gate_up", "gate_up_proj"), ("down", "down_proj")):
                 result[f"{mine}.channels.{ours}"] = f"{of_layer}.mlp.{theirs}.weight"
@@ -261,13 +280,8 @@ def to_theirs(reasoner: Reasoner) -> dict[str, Tensor]:
         name: start.to(reasoner.dtype)
         for name, start in zip(start_names(variant), starts, strict=True)
     }
-    if isinstance(variant.start, NoisyStart):
-        for old, new in (
-            ("inner.", "core."),
-            ("L_level.", "recurrent_block."),
-            ("H_init", "decode_init"),
-            ("L_init", "scratchpad_init"),
-        ):
+    if ANSWER_TOKENS in theirs:
+        for old, new in DRM_NAMES:
             theirs = {name.replace(old, new): tensor for name, tensor in theirs.items()}
     return {name: tensor.detach().cpu().clone() for name, tensor in theirs.items()}
 
@@ -452,7 +466,6 @@ def _build(
             **state,
             "inner.puzzle_emb.weights": table.float().mean(0, keepdim=True).expand(num_puzzles, -1),
         }
-    masks = isinstance(variant.start, NoisyStart) and variant.start.corruption == "mask"
     size = Size(
         width=found.width,
         heads=heads,
@@ -463,7 +476,7 @@ def _build(
     reasoner = Reasoner(
         variant,
         size,
-        vocabulary=found.rows - masks,
+        vocabulary=found.rows - int(variant.start.masks),
         length=length,
         num_puzzles=len(state["inner.puzzle_emb.weights"]) if found.puzzle_width else 1,
         generator=torch.Generator().manual_seed(0),

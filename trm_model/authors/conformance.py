@@ -25,19 +25,18 @@ from trm_model.authors.checkpoints import names, shared_name, size_of, to_ours, 
 from trm_model.errors import ConfigurationError
 from trm_model.evaluation.evaluate import rollout
 from trm_model.model.batch import IGNORE, Batch
-from trm_model.model.corruption import (
+from trm_model.model.evaluation import Evaluation
+from trm_model.model.reasoner import Reasoner
+from trm_model.model.starts.noisy import (
     LEVELS,
-    choose_cells,
+    NoisyStart,
     corrupted_share,
     levels_at_test,
     training_levels,
 )
-from trm_model.model.reasoner import Reasoner
 from trm_model.model.state import Output
-from trm_model.model.variant import NoisyStart
-from trm_model.noise import Noise
+from trm_model.noise import Noise, torch_generator
 from trm_model.puzzles.arc.votes import compare_recorded
-from trm_model.seeding import torch_generator
 from trm_model.training.supervision import Carry, Supervision, supervise
 
 RELATIVE, ABSOLUTE, ROUNDING, RUNS = 1e-4, 1e-5, 2e-7, 6
@@ -231,7 +230,8 @@ def _denoising(reasoner: Reasoner, recording: Recording, batch: Batch) -> Values
     """DRM: the corruption of the target, one training step from it, and the test steps, each with
     the recorded random numbers."""
     start = reasoner.variant.start
-    assert isinstance(start, NoisyStart)
+    if not isinstance(start, NoisyStart):
+        raise ConfigurationError(f"start={start}: expected a DRM beside its mask token")
     timestep, uniform, steps = (
         torch.from_numpy(recording[key])
         for key in ("noise/timestep", "noise/uniform", "test/uniform")
@@ -240,7 +240,7 @@ def _denoising(reasoner: Reasoner, recording: Recording, batch: Batch) -> Values
     share = corrupted_share(
         start.schedule, training_levels(start.order, torch.zeros_like(timestep), 1, noise)
     )
-    cells = choose_cells(start, share, noise, reasoner.length, reasoner.grid)
+    cells = start.choose_cells(share, noise, reasoner)
     target = batch.labels.masked_fill(batch.labels == IGNORE, 0)
     values: Values = {
         "noise/ratio": share,
@@ -252,7 +252,7 @@ def _denoising(reasoner: Reasoner, recording: Recording, batch: Batch) -> Values
     values |= {"train/loss": step.losses.total.detach(), **_gradients(reasoner, recording, step)}
     for name, scaled in (("as_published", False), ("scaled", True)):
         reasoner.variant = replace(reasoner.variant, start=replace(start, scaled=scaled))
-        for number, output in enumerate(rollout(reasoner, batch, len(steps), noise)):
+        for number, output in enumerate(rollout(reasoner, batch, len(steps), Evaluation(), noise)):
             values |= {
                 f"test/{name}/{number}/{key}": value for key, value in _of_output(output).items()
             }

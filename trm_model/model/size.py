@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from trm_model.choices import check_fields
 from trm_model.errors import require
 
 Precision = Literal["float32", "bfloat16"]
@@ -29,6 +30,7 @@ class Size:
     puzzle_width: int = 512
 
     def __post_init__(self) -> None:
+        check_fields(self)
         require(
             self.width > 0 and self.heads > 0,
             f"width={self.width}, heads={self.heads}: expected positive whole numbers",

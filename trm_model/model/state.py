@@ -1,7 +1,7 @@
 """What a supervision step starts from and what it gives."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import torch
 from torch import Tensor
@@ -65,3 +65,17 @@ class Output(NamedTuple):
     halt_logits: Tensor
     continue_logits: Tensor
     state: State
+
+
+class KeysAndValues(Protocol):
+    """Keys and values of earlier positions, for attention that sees a part of a sequence."""
+
+    start: int
+    """Position of the first of the part."""
+
+    def extend(self, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
+        """Add the part's keys and values, both [B, H, S, head_width].
+
+        :returns: those of all positions up to the part's last.
+        """
+        ...

@@ -1,16 +1,12 @@
-"""Solve a puzzle with a trained model: ``python -m trm_model.solving.solve CHECKPOINT PUZZLE
---help``.
+"""Load a trained model and solve puzzles with it.
 
-CHECKPOINT is a folder of ours (a run, or one checkpoint in it) or a file of the authors' (a plain
-state dict). Exit code 0 whether the answer is right or wrong; 2 with one line for a mistake.
+A checkpoint is a folder of ours (a run, or one checkpoint in it) or a file of the authors' (a plain
+state dict).
 """
 
-import argparse
 import importlib.util
 import json
 import math
-import os.path
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -23,12 +19,12 @@ import torch
 
 from storage.examples import Header, open_header
 from storage.manifest import CorruptDataError
+from storage.store import follow_pointers
 from trm_model.authors import checkpoints as authors
 from trm_model.devices import resolve_device
 from trm_model.errors import ConfigurationError, require
 from trm_model.evaluation.evaluate import answers
 from trm_model.model.batch import Batch
-from trm_model.model.generation import most_examples
 from trm_model.model.reasoner import Reasoner, build
 from trm_model.noise import Noise
 from trm_model.puzzles.arc.tasks import (
@@ -36,17 +32,15 @@ from trm_model.puzzles.arc.tasks import (
     Augmentation,
     Task,
     parse_name,
-    to_drawing,
     to_tokens,
 )
-from trm_model.puzzles.arc.votes import ATTEMPTS, Vote, vote
-from trm_model.puzzles.questions import KINDS, Arc, Puzzle, Question, Tokens, puzzles_of
+from trm_model.puzzles.arc.votes import Vote, vote
+from trm_model.puzzles.questions import Puzzle, Tokens, puzzles_of
 from trm_model.training import checkpoint as checkpoints
 from trm_model.training.run import RUN_FILE, RunSpec
 
 PUBLISHED_STEPS = 16
 BATCH = 64
-SHOWN_CELLS = 12
 
 Versions = list[tuple[int, Augmentation]]
 """The rows of the puzzle table that belong to an ARC task, the task itself first."""
@@ -130,6 +124,7 @@ def load_model(
         what to change.
     :raises CorruptDataError: a damaged checkpoint.
     """
+    path = follow_pointers(path)
     if path.is_file():
         require(
             theirs is not None,
@@ -182,7 +177,7 @@ def _load_ours(folder: Path, kind: str | None) -> Loaded:
     spec = RunSpec.read(run)
     header = spec.header or _header_of_data(run, spec)
     state = checkpoints.load(chosen)
-    reasoner = build(spec.variant, spec.recipe, header, spec.seed)
+    reasoner = build(spec.variant, spec.recipe.size, header, spec.seed, spec.recipe.precision)
     reasoner.load_state_dict(state.evaluated)
     require(
         header.grid[0] == header.grid[1],
@@ -200,7 +195,7 @@ def _load_ours(folder: Path, kind: str | None) -> Loaded:
             f"{header.grid[0]} x {header.grid[1]}",
         ),
         spec.recipe.max_steps,
-        partial(_versions_of_data, Path(spec.data)),
+        partial(_versions_of_data, run, spec),
         f"{spec.variant_name} trained on {spec.benchmark}, seed {spec.seed}, step "
         f"{state.progress.step} of {spec.recipe.steps}",
     )
@@ -209,8 +204,8 @@ def _load_ours(folder: Path, kind: str | None) -> Loaded:
 def _header_of_data(run: Path, spec: RunSpec) -> Header:
     """Of a run from before its description held the header."""
     try:
-        return open_header(Path(spec.data) / "train.zarr")
-    except CorruptDataError as error:
+        return open_header(spec.data_folder(run) / "train.zarr")
+    except (ConfigurationError, CorruptDataError) as error:
         raise ConfigurationError(
             f"{run / RUN_FILE}: no header, and the data set {spec.data} that has it cannot be "
             "read; put the data set back"
@@ -283,8 +278,13 @@ def _read_identifiers(path: Path, rows: int) -> list[str]:
     return names
 
 
-def _versions_of_data(data: Path, task: str) -> Versions:
-    """From the data set's table of puzzles, where that and polars, which reads it, are there."""
+def _versions_of_data(run: Path, spec: RunSpec, task: str) -> Versions:
+    """From the data set's table of puzzles, where that and polars, which reads it, are there; a run
+    that was taken out of its store is without its data."""
+    try:
+        data = spec.data_folder(run)
+    except ConfigurationError:
+        return []
     files = sorted((data / "puzzles").glob("train-*.parquet"))
     if not files or importlib.util.find_spec("polars") is None:
         return []
@@ -326,7 +326,9 @@ def solve_all(
         if puzzle_ids is None
         else np.asarray(puzzle_ids, np.int64)
     )
-    steps = reasoner.variant.test_steps(loaded.max_steps) if steps is None else steps
+    evaluation = replace(reasoner.variant.evaluation, depth=steps, seed=seed)
+    if steps is None:
+        steps = reasoner.variant.test_steps(loaded.max_steps)
     rows = len(reasoner.puzzle_rows)
     require(steps >= 1, f"steps={steps}: expected at least 1")
     require(
@@ -341,27 +343,18 @@ def solve_all(
         f"puzzle ids {ids.min()}..{ids.max()}: expected 0..{rows - 1}, rows of the puzzle table",
     )
     solutions: list[Solution] = []
-    size = most_examples(reasoner, steps, BATCH)
+    size = reasoner.variant.generation.most_examples(reasoner, steps, BATCH)
     for start in range(0, len(questions), size):
         part = slice(start, start + size)
         inputs = torch.from_numpy(questions[part]).to(device).long()
         # Nobody knows the labels: that none is IGNORE says that every cell is to be answered.
         batch = Batch(inputs, torch.zeros_like(inputs), torch.from_numpy(ids[part]).to(device))
-        found = list(
-            answers(
-                reasoner,
-                batch,
-                steps,
-                Noise(seed, torch.arange(start, start + len(inputs), device=device)),
-            )
-        )
-        predictions = (
-            torch.stack([prediction for prediction, _ in found], 1).to(torch.uint8).cpu().numpy()
-        )
-        logits = torch.stack([logit for _, logit in found], 1).cpu().numpy()
-        solutions += [
-            Solution(*rows) for rows in zip(questions[part], predictions, logits, strict=True)
-        ]
+        noise = Noise(seed, torch.arange(start, start + len(inputs), device=device))
+        found = list(answers(reasoner, batch, steps, evaluation, noise))
+        predictions = torch.stack([answer.prediction for answer in found], 1).to(torch.uint8)
+        logits = torch.stack([answer.halt_logits for answer in found], 1)
+        columns = questions[part], predictions.cpu().numpy(), logits.cpu().numpy()
+        solutions += [Solution(*row) for row in zip(*columns, strict=True)]
     return solutions
 
 
@@ -389,235 +382,3 @@ def solve_by_votes(
         np.array([solution.halt_logits[-1] for solution in solutions]),
     )
     return vote([version.name for _, version, _ in asked], questions, predictions, logits, [task])
-
-
-# The command line
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m trm_model.solving.solve", description="Solve a puzzle with a trained model."
-    )
-    parser.add_argument(
-        "checkpoint",
-        type=Path,
-        help="a run's folder, a checkpoint's folder in it, or a state dict of the authors'",
-    )
-    parser.add_argument(
-        "puzzle",
-        help=(
-            "a file, - for standard input, or the puzzle itself: Sudoku string, maze of # SG, ARC "
-            "JSON"
-        ),
-    )
-    parser.add_argument("--kind", choices=KINDS, help="where the checkpoint leaves it open")
-    parser.add_argument("--steps", type=int, help="supervision steps (default: as evaluated)")
-    parser.add_argument("--seed", type=int, default=0, help="of test-time noise")
-    parser.add_argument("--device", default="auto")
-    parser.add_argument(
-        "--show-steps", action="store_true", help="the answer after each supervision step"
-    )
-    parser.add_argument("--json", action="store_true", help="everything as JSON")
-    task = parser.add_argument_group("ARC, whose models know a task by its row of the puzzle table")
-    task.add_argument("--task", help="its name (default: the file's)")
-    task.add_argument("--puzzle-id", type=int, help="the row itself")
-    task.add_argument(
-        "--votes",
-        type=int,
-        default=0,
-        metavar="K",
-        help="let K versions of the task that were trained on vote",
-    )
-    theirs = parser.add_argument_group("files of the authors': what shapes do not tell")
-    theirs.add_argument("--heads", type=int, help="attention heads (published: 8, the baseline 12)")
-    theirs.add_argument(
-        "--length", type=int, help="cells (published: 81 for Sudoku, 900 for mazes and ARC)"
-    )
-    theirs.add_argument(
-        "--prefix", type=int, help="leading positions (default: from the shapes, or as published)"
-    )
-    theirs.add_argument(
-        "--latent-updates",
-        type=int,
-        metavar="n",
-        help="default: as for Sudoku; published for mazes and ARC: 4",
-    )
-    theirs.add_argument("--cycles", type=int, metavar="T", help="default: as published")
-    theirs.add_argument(
-        "--identifiers", type=Path, help="identifiers.json of the ARC data set trained on"
-    )
-    return parser
-
-
-def _authors_file(options: argparse.Namespace) -> AuthorsFile | None:
-    names = ("heads", "length", "prefix", "latent_updates", "cycles", "identifiers")
-    given = {name: value for name in names if (value := getattr(options, name)) is not None}
-    if not given:
-        return None
-    require(
-        "heads" in given and "length" in given,
-        "--heads and --length: expected both for a file of the authors'; give them",
-    )
-    return AuthorsFile(**given)
-
-
-def _read(puzzle: str) -> tuple[str, str]:
-    """(where it is from, its text)."""
-    if puzzle == "-":
-        return "standard input", sys.stdin.read()
-    if not os.path.isfile(puzzle):  # noqa: PTH113 (a long puzzle is no error here, as it would be for Path)
-        return "the puzzle given (there is no file of that name)", puzzle
-    try:
-        return puzzle, Path(puzzle).read_text("utf-8")
-    except UnicodeDecodeError as error:
-        raise ConfigurationError(
-            f"{puzzle}: not a text file; expected a puzzle in UTF-8"
-        ) from error
-
-
-def _run(options: argparse.Namespace) -> dict[str, Any]:
-    """Everything there is to tell, as JSON values; drawings are under ``drawing``."""
-    loaded = load_model(
-        options.checkpoint, device=options.device, kind=options.kind, theirs=_authors_file(options)
-    )
-    puzzle, notes, versions, task = loaded.puzzle, [], [], None
-    where, text = _read(options.puzzle)
-    try:
-        if isinstance(puzzle, Arc):
-            name = options.task or (Path(options.puzzle).stem if where == options.puzzle else "")
-            task, questions = puzzle.read_task(text, name or "task")
-            versions = loaded.versions(name) if name else []
-        else:
-            questions = puzzle.read(text)
-    except ValueError as error:
-        raise ConfigurationError(f"{where}: {error}") from error
-    row: int = (
-        options.puzzle_id if options.puzzle_id is not None else versions[0][0] if versions else 0
-    )
-    if task is not None and not row:
-        notes.append(
-            f"task {task.name!r} is unknown to this checkpoint, as far as the puzzle names of its "
-            "data are at hand: answered with row 0 of "
-            "the puzzle table, which belongs to no task, so expect no right answer; name a task "
-            "it was trained on by --task, or a row by "
-            "--puzzle-id"
-        )
-    solutions = solve_all(
-        loaded,
-        np.stack([q.cells for q in questions]),
-        np.full(len(questions), row),
-        steps=options.steps,
-        seed=options.seed,
-    )
-    result = [
-        _describe(puzzle, question, solution)
-        for question, solution in zip(questions, solutions, strict=True)
-    ]
-    if options.votes:
-        require(
-            task is not None,
-            f"--votes {options.votes}: this model answers {puzzle.name}; expected ARC, leave it "
-            "out",
-        )
-        require(
-            options.votes > 0 and bool(versions),
-            f"--votes {options.votes}: no versions of the task are known; leave it out",
-        )
-        assert task is not None
-        assert isinstance(puzzle, Arc)
-        used = versions[: options.votes]
-        for found in solve_by_votes(loaded, task, used, steps=options.steps, seed=options.seed):
-            if found.rank <= ATTEMPTS:
-                verdict = puzzle.compare(questions[found.test_input], found.grid)
-                result[found.test_input].setdefault("votes", []).append(
-                    {
-                        "answer": found.grid.tolist(),
-                        "drawing": to_drawing(found.grid) or "(no grid)",
-                        "votes": found.votes,
-                        "of": len(used),
-                        "halt_probability": found.mean_halt,
-                        "right": verdict.right,
-                        "verdict": str(verdict),
-                    }
-                )
-    return {
-        "model": loaded.description,
-        "kind": puzzle.name,
-        "side": puzzle.side,
-        "puzzle_id": row,
-        "notes": notes,
-        "answers": result,
-    }
-
-
-def _describe(puzzle: Puzzle, question: Question, solution: Solution) -> dict[str, Any]:
-    verdict = puzzle.judge(question, solution.final)
-    return {
-        "question": puzzle.plain(question.cells),
-        "answer": puzzle.plain(solution.final),
-        "drawing": puzzle.draw(solution.final),
-        "right": verdict.right,
-        "verdict": str(verdict),
-        "steps": [
-            {
-                "answer": puzzle.plain(answer),
-                "drawing": puzzle.draw(answer),
-                "changed": np.flatnonzero(changed).tolist(),
-                "halt_probability": float(probability),
-            }
-            for answer, changed, probability in zip(
-                solution.answers, solution.changed, solution.halt_probabilities, strict=True
-            )
-        ],
-    }
-
-
-def _to_text(result: dict[str, Any], *, show_steps: bool) -> str:
-    side: int = result["side"]
-    lines = [f"model: {result['model']}", *(f"note: {note}" for note in result["notes"])]
-    for number, answer in enumerate(result["answers"], 1):
-        steps: list[dict[str, Any]] = answer["steps"]
-        if len(result["answers"]) > 1:
-            lines += ["", f"test input {number}"]
-        for step, described in enumerate(steps, 1) if show_steps else ():
-            cells = [f"{cell // side + 1},{cell % side + 1}" for cell in described["changed"]]
-            shown = " ".join(cells[:SHOWN_CELLS]) + (" …" if len(cells) > SHOWN_CELLS else "")
-            heading = f"step {step}: halting probability {described['halt_probability']:.3f}, "
-            if cells:
-                lines += [
-                    "",
-                    f"{heading}{len(cells)} cells changed (row,column: {shown})",
-                    described["drawing"],
-                ]
-            else:
-                lines.append(f"{heading}no cell changed")
-        last = steps[-1]["halt_probability"]
-        lines += [
-            "",
-            answer["drawing"],
-            f"{answer['verdict']} ({len(steps)} steps, halting probability {last:.3f})",
-        ]
-        for rank, voted in enumerate(answer.get("votes", ()), 1):
-            lines += [
-                "",
-                f"attempt {rank}: {voted['votes']} of {voted['of']} votes, mean halting "
-                f"probability {voted['halt_probability']:.3f}",
-            ]
-            lines += [voted["drawing"], voted["verdict"]]
-    return "\n".join(lines)
-
-
-def main(arguments: Sequence[str]) -> int:
-    """The command; returns its exit code."""
-    options = _parser().parse_args(arguments)
-    try:
-        result = _run(options)
-    except (ConfigurationError, CorruptDataError, OSError) as error:
-        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
-        return 2
-    print(json.dumps(result) if options.json else _to_text(result, show_steps=options.show_steps))
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

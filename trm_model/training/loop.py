@@ -14,15 +14,15 @@ from storage.atomic import write_text
 from storage.examples import Source
 from storage.manifest import CorruptDataError
 from trm_model.model.batch import DeviceExamples
-from trm_model.model.halting import earliest_halts
 from trm_model.model.reasoner import build
 from trm_model.model.variant import Variant
-from trm_model.noise import Noise
-from trm_model.seeding import derive, torch_generator
+from trm_model.noise import Noise, torch_generator
+from trm_model.seeding import derive
 from trm_model.training import checkpoint as checkpoints
 from trm_model.training.checkpoint import Checkpoint, Progress
 from trm_model.training.ema import Ema
 from trm_model.training.execution import Execution
+from trm_model.training.exploration import earliest_halts
 from trm_model.training.optimizers import make_optimizers, warmup
 from trm_model.training.puzzle_rows import sign_sgd_
 from trm_model.training.recipe import Recipe
@@ -60,7 +60,9 @@ class Trainer:
         if execution.threads is not None:
             torch.set_num_threads(execution.threads)
         self.recipe, self.seed, self.execution = recipe, seed, execution
-        self.reasoner = build(variant, recipe, examples.header, seed).to(device)
+        self.reasoner = build(variant, recipe.size, examples.header, seed, recipe.precision).to(
+            device
+        )
         if execution.compile:
             for network in self.reasoner.networks:
                 network.compile(dynamic=False)
@@ -136,7 +138,7 @@ class Trainer:
                 max_steps=max_steps,
                 noise=noise,
                 earliest=earliest,
-                stage=stage,
+                recursion=stage,
             )
             self._update(result, warmup(step, recipe.warmup_steps))
             self.carry = result.carry

@@ -1,13 +1,12 @@
-"""How a benchmark's models are sized and trained: what stays the same while variants change."""
+"""How a benchmark's models are trained: what stays the same while variants change."""
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
-from typing import Any, Literal, get_args
+from dataclasses import dataclass
 
+from trm_model.choices import check_fields
 from trm_model.errors import require
 from trm_model.model.size import Precision, Size
-
-OptimizerName = Literal["adamw", "adam_atan2"]
+from trm_model.optimizers.adamw import AdamW
+from trm_model.optimizers.optimizer import Optimizer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,18 +20,18 @@ class Recipe:
         2..max_steps.
     :param learning_rate, weight_decay: of the network; ``puzzle_``…: of the puzzle rows (sign-SGD).
     :param warmup_steps: steps of linear warm-up; the rate is constant afterwards.
-    :param optimizer: ``adamw``, or ``adam_atan2`` (scale-free: no epsilon).
+    :param optimizer: of the network's weights, where the variant has none of its own.
     :param ema_decay: of the averaged weights, per optimizer step; short trainings want a shorter
         memory than the papers' 0.999.
     :param precision: of activations and matrix products; weights are kept in float32.
     """
 
-    size: Size = field(default_factory=Size)
+    size: Size = Size()
     steps: int = 65_000
     batch_size: int = 768
     max_steps: int = 16
     exploration: float = 0.1
-    optimizer: OptimizerName = "adamw"
+    optimizer: Optimizer = AdamW()
     betas: tuple[float, float] = (0.9, 0.95)
     learning_rate: float = 1e-4
     weight_decay: float = 1.0
@@ -43,13 +42,16 @@ class Recipe:
     precision: Precision = "float32"
 
     def __post_init__(self) -> None:
-        for name in ("steps", "batch_size", "max_steps"):
-            given = getattr(self, name)
-            require(
-                isinstance(given, int) and given >= 1,
-                f"{name}={given!r}: expected a whole number of at least 1",
-            )
-        require(self.warmup_steps >= 0, f"warmup_steps={self.warmup_steps}: expected 0 or more")
+        check_fields(
+            self,
+            steps=1,
+            batch_size=1,
+            max_steps=1,
+            warmup_steps=0,
+            weight_decay=0.0,
+            puzzle_learning_rate=0.0,
+            puzzle_weight_decay=0.0,
+        )
         require(
             0.0 <= self.exploration <= 1.0,
             f"exploration={self.exploration}: expected a probability",
@@ -62,44 +64,7 @@ class Recipe:
             self.learning_rate > 0.0,
             f"learning_rate={self.learning_rate}: expected a positive number",
         )
-        for name in ("weight_decay", "puzzle_learning_rate", "puzzle_weight_decay"):
-            require(getattr(self, name) >= 0.0, f"{name}={getattr(self, name)}: expected 0 or more")
         require(
             all(0.0 <= beta < 1.0 for beta in self.betas),
             f"betas={self.betas}: expected two numbers in [0, 1)",
         )
-        for name, choices in (
-            ("optimizer", get_args(OptimizerName)),
-            ("precision", get_args(Precision)),
-        ):
-            require(
-                getattr(self, name) in choices,
-                f"{name}={getattr(self, name)!r}: expected one of {', '.join(choices)}",
-            )
-
-
-def recipe_to_dict(recipe: Recipe) -> dict[str, Any]:
-    """Plain data (for JSON and hashing) from which :func:`recipe_from_dict` makes an equal
-    recipe."""
-    return {**asdict(recipe), "betas": list(recipe.betas)}
-
-
-def recipe_from_dict(data: Mapping[str, Any]) -> Recipe:
-    """The inverse of :func:`recipe_to_dict`.
-
-    :raises ConfigurationError: unknown field, with those that exist.
-    """
-    for owner, given in ((Recipe, data), (Size, data.get("size", {}))):
-        known = [f.name for f in fields(owner)]
-        for name in given:
-            require(
-                name in known,
-                f"unknown {owner.__name__.lower()} field {name!r}: expected one of "
-                f"{', '.join(known)}",
-            )
-    changes = dict(data)
-    if "size" in changes:
-        changes["size"] = Size(**changes["size"])
-    if "betas" in changes:
-        changes["betas"] = tuple(changes["betas"])
-    return Recipe(**changes)

@@ -7,13 +7,11 @@ import torch
 from torch import Tensor
 
 from trm_model.model.batch import IGNORE, Batch
-from trm_model.model.corruption import corrupted_answer, corrupted_share, training_levels
-from trm_model.model.halting import example_logits, halts
 from trm_model.model.reasoner import Reasoner
+from trm_model.model.recursion import Recursion
 from trm_model.model.state import Output, State
-from trm_model.model.variant import DepthCurriculum, NoisyStart, Variant
 from trm_model.noise import Noise
-from trm_model.training.losses import Losses, going_on, losses
+from trm_model.training.losses import Losses, losses
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +38,10 @@ class Carry:
 
     def refill(self, reasoner: Reasoner, batch: Batch, noise: Noise) -> "Carry":
         """Halted examples replaced by the fresh ones at their place in ``batch``."""
+        fresh = reasoner.start(noise.repeat(reasoner.variant.training_rollouts))
         return Carry(
             batch.where(self.halted, self.batch),
-            reasoner.start(noise.repeat(reasoner.variant.training_rollouts)).where(
-                self.halted, self.state
-            ),
+            fresh.where(self.halted, self.state),
             torch.where(self.halted, 0, self.steps),
             torch.zeros_like(self.halted),
         )
@@ -71,38 +68,34 @@ def supervise(
     max_steps: int,
     noise: Noise,
     earliest: Tensor | int = 0,
-    stage: Variant | None = None,
+    recursion: Recursion | None = None,
 ) -> Supervision:
     """Run one supervision step on ``carry`` (already refilled) and decide who halts.
 
     :param max_steps: most supervision steps per example (:meth:`Variant.training_steps`).
     :param noise: of this step, one item per example.
-    :param earliest: see :func:`trm_model.model.halting.earliest_halts`.
-    :param stage: the recursion to use, where a curriculum changes it (:meth:`Variant.stage`).
+    :param earliest: see :func:`trm_model.training.exploration.earliest_halts`.
+    :param recursion: the calls to make, where a curriculum changes them (:meth:`Variant.stage`).
     """
     variant, batch, training = reasoner.variant, carry.batch, torch.is_grad_enabled()
     starts = variant.training_rollouts
     wide, draws = batch.repeat(starts), noise.repeat(starts)
     rows = reasoner.puzzle_rows[batch.puzzle_ids].requires_grad_(training)
-    wide_rows, state = rows.repeat(starts, 1), carry.state
-    target = batch.labels.masked_fill(batch.labels == IGNORE, 0)
-    if isinstance(variant.start, NoisyStart):
-        levels = training_levels(variant.start.order, carry.steps, max_steps, draws)
-        share = corrupted_share(variant.start.schedule, levels)
-        latents = state.latents if variant.start.carried_latents else reasoner.start(draws).latents
-        state = State(
-            corrupted_answer(reasoner, variant.start, target, share, rows, draws), latents
-        )
-    # Teacher forcing: each cell reads the right answer of the one before it.
-    output = reasoner(
-        wide.inputs, wide_rows, state, draws, stage, target if variant.autoregressive else None
+    wide_rows, labelled = rows.repeat(starts, 1), batch.labels != IGNORE
+    target = batch.labels.masked_fill(~labelled, 0)
+    state = variant.start.before_training_step(
+        reasoner, carry.state, target, carry.steps, max_steps, rows, draws
     )
-    result = losses(output, wide.labels, halting=variant.halting, loss=variant.loss)
+    answers = variant.generation.teacher(target)
+    output = reasoner(wide.inputs, wide_rows, state, draws, recursion, answers)
+    result = losses(output, wide.labels, variant)
     state, steps = output.state.detach(), carry.steps + 1
-    if variant.halting == "q_learning" and training and max_steps > 1:
+    if variant.halting.looks_ahead and training and max_steps > 1:
         with torch.no_grad():
-            following = reasoner(wide.inputs, wide_rows, state, draws.at("following"), stage)
-        result = result._replace(go_on=going_on(output, following, steps >= max_steps))
+            ahead = draws.at("following")
+            following = reasoner(wide.inputs, wide_rows, state, ahead, recursion, answers)
+        going_on = variant.halting.going_on_loss(output, following, steps >= max_steps)
+        result = result._replace(go_on=going_on)
     if starts > 1:
         result, where = result.winners(starts)
         output = Output(
@@ -111,19 +104,16 @@ def supervise(
             output.continue_logits[where],
             output.state,
         )
-    if isinstance(variant.curriculum, DepthCurriculum):
-        result = result._replace(weight=variant.curriculum.loss_decay**carry.steps)
+    result = result._replace(weight=variant.curriculum.weight(carry.steps))
     if variant.state_noise and training:
         state = state.perturbed(variant.state_noise, draws.at("perturbation"))
-    halted = halts(
-        example_logits(output.halt_logits.detach(), batch.labels != IGNORE),
+    halted = variant.halting.halts(
+        variant.generation.example_logits(output.halt_logits.detach(), labelled),
         output.continue_logits.detach(),
         result.solved,
         steps,
-        halting=variant.halting,
         max_steps=max_steps,
         earliest=earliest,
     )
-    return Supervision(
-        output, result, replace(carry, state=state, steps=steps, halted=halted), rows
-    )
+    following_carry = replace(carry, state=state, steps=steps, halted=halted)
+    return Supervision(output, result, following_carry, rows)

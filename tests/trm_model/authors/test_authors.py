@@ -27,11 +27,13 @@ from trm_model.authors.checkpoints import (
     variant_of,
 )
 from trm_model.errors import ConfigurationError
+from trm_model.model.backprop.last_calls import LastCalls
 from trm_model.model.batch import Batch
 from trm_model.model.reasoner import Reasoner
-from trm_model.model.variant import VARIANTS, LastCalls, NoisyStart
+from trm_model.model.starts.noisy import NoisyStart
 from trm_model.noise import Noise
 from trm_model.training.supervision import Carry, supervise
+from trm_model.variants import VARIANTS
 
 
 def config(name: str = TRM_CLASS, **changes: Any) -> dict[str, Any]:

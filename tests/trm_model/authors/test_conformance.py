@@ -12,7 +12,8 @@ from torch.nn import functional as F
 from trm_model.authors import conformance
 from trm_model.model import blocks as layers
 from trm_model.model import corruption, reasoner
-from trm_model.model.variant import NoisyStart, Variant
+from trm_model.model.starts.noisy import NoisyStart
+from trm_model.model.variant import Variant
 from trm_model.training import losses, supervision
 
 REFERENCE = Path(__file__).resolve().parents[2] / "reference"

@@ -7,9 +7,9 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from trm_model.model.blocks import rms_norm, rotary_table
+from trm_model.model.layers import rms_norm
+from trm_model.model.mixers.attention import Attention, rotary_table
 from trm_model.model.reasoner import Reasoner
-from trm_model.model.variant import Attention
 
 Key = tuple[int, int, int, int]
 """Position, supervision step, call, layer."""

@@ -16,21 +16,18 @@ from trm_model.errors import ConfigurationError
 from trm_model.evaluation import evaluate as evaluation
 from trm_model.evaluation.evaluate import evaluate
 from trm_model.model import generation
+from trm_model.model.backprop.last_calls import LastCalls
 from trm_model.model.batch import IGNORE, Batch, DeviceExamples
-from trm_model.model.generation import generate, most_examples
+from trm_model.model.feed_forwards.short_convolution import ShortConvolution
+from trm_model.model.generations.autoregressive import generate, most_examples
+from trm_model.model.mixers.attention import Attention
+from trm_model.model.mixers.token_mlp import TokenMlp
 from trm_model.model.reasoner import Reasoner, build
 from trm_model.model.size import Size
+from trm_model.model.starts.noisy import NoisyStart
+from trm_model.model.starts.random import RandomStart
 from trm_model.model.state import Output, State
-from trm_model.model.variant import (
-    VARIANTS,
-    Attention,
-    LastCalls,
-    NoisyStart,
-    RandomStart,
-    ShortConvolution,
-    TokenMlp,
-    Variant,
-)
+from trm_model.model.variant import Variant
 from trm_model.noise import Noise
 from trm_model.puzzles.sequence.sums import AdditionExamples
 from trm_model.puzzles.sequence.sums import generate as generate_pairs
@@ -38,6 +35,7 @@ from trm_model.training.execution import Execution
 from trm_model.training.loop import Trainer
 from trm_model.training.losses import losses
 from trm_model.training.supervision import Carry, supervise
+from trm_model.variants import VARIANTS
 
 BASE = VARIANTS["autoregressive"]
 SHALLOW = replace(BASE, cycles=2, latent_updates=2)

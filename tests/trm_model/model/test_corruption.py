@@ -13,7 +13,9 @@ from hypothesis import strategies as st
 from tests.trm_model.model.test_model import SIZE, batch, generator
 from trm_model.errors import ConfigurationError
 from trm_model.evaluation.evaluate import rollout
-from trm_model.model.corruption import (
+from trm_model.model.reasoner import Reasoner
+from trm_model.model.starts.noisy import (
+    NoisyStart,
     choose_cells,
     corrupted_answer,
     corrupted_share,
@@ -21,10 +23,9 @@ from trm_model.model.corruption import (
     levels_at_test,
     training_levels,
 )
-from trm_model.model.reasoner import Reasoner
-from trm_model.model.variant import VARIANTS, NoisyStart
 from trm_model.noise import Noise
 from trm_model.training.supervision import Carry, supervise
+from trm_model.variants import VARIANTS
 
 
 @settings(max_examples=25, deadline=None)

@@ -9,15 +9,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from trm_model.model.blocks import (
-    NORM_EPSILON,
-    SwiGlu,
-    inner_width,
-    rms_norm,
-    swiglu,
-    truncated_normal,
-)
+from trm_model.model.blocks import swiglu
 from trm_model.model.kernels import swiglu as fused
+from trm_model.model.layers import NORM_EPSILON, SwiGlu, inner_width, rms_norm, truncated_normal
 
 pytestmark = pytest.mark.skipif(
     not fused.serves(torch.zeros(1)), reason="torch's threads are not OpenMP's here"

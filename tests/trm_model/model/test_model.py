@@ -8,42 +8,35 @@ import numpy as np
 import pytest
 import torch
 from torch.nn import functional as F
+from trm_model.model.halting import halts
 
 from trm_model.evaluation.evaluate import rollout
-from trm_model.model.anderson import MEMORY, RIDGE, Anderson
+from trm_model.model.backprop.last_calls import LastCalls
 from trm_model.model.batch import IGNORE, Batch
-from trm_model.model.blocks import (
-    ConvolvedSwiGlu,
-    Gated,
-    GatedNormSwiGlu,
-    MixtureOfExperts,
-    inner_width,
-    linear,
-    rms_norm,
-    truncated_normal,
-)
-from trm_model.model.halting import earliest_halts, halts
+from trm_model.model.feed_forwards.dense import Dense
+from trm_model.model.feed_forwards.experts import Experts, MixtureOfExperts
+from trm_model.model.feed_forwards.gated_norm import GatedNormSwiGlu
+from trm_model.model.feed_forwards.short_convolution import ConvolvedSwiGlu
+from trm_model.model.layers import Gated, inner_width, linear, rms_norm, truncated_normal
+from trm_model.model.mixers.attention import Attention
+from trm_model.model.mixers.token_mlp import TokenMlp
 from trm_model.model.reasoner import Reasoner
 from trm_model.model.size import Size
+from trm_model.model.solvers.anderson import MEMORY, RIDGE, Anderson
+from trm_model.model.starts.noisy import NoisyStart
+from trm_model.model.starts.random import RandomStart
 from trm_model.model.state import Output, State
-from trm_model.model.variant import (
-    VARIANTS,
-    Attention,
-    Dense,
-    Experts,
-    LastCalls,
-    NoisyStart,
-    RandomStart,
-    TokenMlp,
-    Variant,
-)
+from trm_model.model.variant import Variant
 from trm_model.noise import Noise
+from trm_model.optimizers.adam_atan2 import AdamAtan2
 from trm_model.training.ema import Ema
+from trm_model.training.exploration import earliest_halts
 from trm_model.training.losses import going_on, log_stablemax, losses
-from trm_model.training.optimizers import AdamAtan2, make_optimizers, warmup
+from trm_model.training.optimizers import make_optimizers, warmup
 from trm_model.training.puzzle_rows import sign_sgd_
 from trm_model.training.recipe import Recipe
 from trm_model.training.supervision import Carry, supervise
+from trm_model.variants import VARIANTS
 
 NOISE = Noise(0, torch.arange(5))
 SIZE = Size(width=16, heads=2, prefix=2, puzzle_width=24)

@@ -15,30 +15,25 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from trm_model.authors.published import OTHERS, PUBLISHED
 from trm_model.errors import ConfigurationError
+from trm_model.model.backprop.last_calls import LastCalls
+from trm_model.model.backprop.last_cycles import LastCycles
 from trm_model.model.batch import Batch
 from trm_model.model.cost import cost, forward_flops, layer_flops, main
+from trm_model.model.curricula.depth import DepthCurriculum
+from trm_model.model.feed_forwards.dense import Dense
+from trm_model.model.feed_forwards.experts import Experts
+from trm_model.model.feed_forwards.short_convolution import ShortConvolution
+from trm_model.model.mixers.attention import Attention
+from trm_model.model.mixers.token_mlp import TokenMlp
 from trm_model.model.reasoner import Reasoner
 from trm_model.model.size import Size
-from trm_model.model.variant import (
-    VARIANTS,
-    Attention,
-    Dense,
-    DepthCurriculum,
-    Experts,
-    LastCalls,
-    LastCycles,
-    NoisyStart,
-    RandomStart,
-    ShortConvolution,
-    TokenMlp,
-    Variant,
-    load_variants,
-    variant_from_dict,
-    variant_to_dict,
-)
+from trm_model.model.starts.noisy import NoisyStart
+from trm_model.model.starts.random import RandomStart
+from trm_model.model.variant import Variant, variant_from_dict, variant_to_dict
 from trm_model.noise import Noise
 from trm_model.training.recipe import Recipe, recipe_from_dict, recipe_to_dict
 from trm_model.training.supervision import Carry, supervise
+from trm_model.variants import VARIANTS, load_variants
 
 SUDOKU = {
     name: figure for (benchmark, name), figure in PUBLISHED.items() if benchmark == "sudoku_extreme"

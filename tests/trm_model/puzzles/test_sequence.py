@@ -15,9 +15,9 @@ from assets.data.checks import example_checks
 from assets.data.datasets import write_dataset
 from assets.families.family import kind_of
 from assets.families.sequence import SequencePuzzles, generated_sums
-from assets.reports.pictures import question_sheet
+from assets.reports.pictures import png, question_sheet
 from storage.examples import read_examples
-from storage.layout import Layout
+from storage.store import LocalStore
 from trm_model.errors import ConfigurationError
 from trm_model.puzzles.plans import KINDS, open_source, plan_of
 from trm_model.puzzles.sequence import sums as sequence
@@ -132,8 +132,9 @@ def test_checks_of_the_table_find_planted_faults() -> None:
 @pytest.mark.parametrize("online", [False, True])
 def test_stored_checked_and_drawn(tmp_path: Path, online: bool) -> None:
     kind = kind_of(ENTRY)
-    folder, _ = write_dataset(
-        Layout(tmp_path),
+    store = LocalStore(tmp_path)
+    key, _ = write_dataset(
+        store,
         "sums",
         generated_sums(ENTRY),
         kind,
@@ -141,8 +142,9 @@ def test_stored_checked_and_drawn(tmp_path: Path, online: bool) -> None:
         seed=0,
         online=online,
     )
+    folder = store.open(key)
     assert all(verdict.passed for verdict in example_checks(folder, kind).values())
     train, test = open_source(folder / "train.zarr"), read_examples(folder / "test.zarr")
     assert (int(train.example_offsets[-1]), len(test.inputs)) == (120, 20)
     assert train.header == replace(test.header, augmentations=1)
-    assert question_sheet(kind, *train.rows(np.arange(3)))[:4] == b"\x89PNG"
+    assert png(question_sheet(kind, *train.rows(np.arange(3))))[:4] == b"\x89PNG"

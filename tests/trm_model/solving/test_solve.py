@@ -14,15 +14,15 @@ import pytest
 import torch
 
 from storage.examples import Examples, Header, open_header, read_examples
-from storage.layout import Layout
+from storage.store import LocalStore
 from tests.trm_model.puzzles.test_arc import naive_tokens, random_task
 from tests.trm_model.training.recipes import TINY, tiny_spec
+from trm_model import command
 from trm_model.authors import checkpoints as authors
 from trm_model.errors import ConfigurationError
 from trm_model.evaluation.evaluate import evaluate
 from trm_model.model.batch import DeviceExamples
 from trm_model.model.reasoner import build
-from trm_model.model.variant import VARIANTS
 from trm_model.puzzles.arc.examples import make_examples
 from trm_model.puzzles.arc.tasks import Augmentation, Task, crop, from_task, to_tokens
 from trm_model.puzzles.maze import grids as maze
@@ -35,7 +35,6 @@ from trm_model.solving.solve import (
     Loaded,
     Solution,
     load_model,
-    main,
     solve,
     solve_all,
     solve_by_votes,
@@ -43,13 +42,19 @@ from trm_model.solving.solve import (
 from trm_model.training import checkpoint as checkpoints
 from trm_model.training.loop import train
 from trm_model.training.run import RunSpec
+from trm_model.variants import VARIANTS
 
-Tiny = tuple[Layout, Path, str]
+Tiny = tuple[LocalStore, Path, str]
+
+
+def main(arguments: list[str]) -> int:
+    """``python -m trm_model solve``; returns the exit code."""
+    return command.main(["solve", *arguments])
 
 
 def trained(run: Path, tiny: Tiny, variant: str, header: Header | None, steps: int = 3) -> Path:
     _, folder, content_hash = tiny
-    spec = replace(tiny_spec(folder, content_hash, variant, steps=steps), header=header)
+    spec = replace(tiny_spec(run, folder, content_hash, variant, steps=steps), header=header)
     run.mkdir(parents=True)
     spec.write(run)
     train(
@@ -67,15 +72,15 @@ def trained(run: Path, tiny: Tiny, variant: str, header: Header | None, steps: i
 @pytest.fixture(scope="module")
 def run(tiny: Tiny, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A trained run whose data set is gone: reached by its link, as the graph leaves it."""
-    layout, folder, content_hash = tiny
+    store, folder, content_hash = tiny
     parent = tmp_path_factory.mktemp("runs")
     made = trained(
         parent / "key",
-        (layout, folder, content_hash),
+        (store, folder, content_hash),
         "trm_mlp",
         open_header(folder / "train.zarr"),
     )
-    replace(RunSpec.read(made), data=str(parent / "gone")).write(made)
+    replace(RunSpec.read(made), data="gone").write(made)
     (parent / "current").symlink_to("key")
     return parent / "current"
 
@@ -178,7 +183,7 @@ def test_an_older_run_reads_the_header_from_its_data(tiny: Tiny, tmp_path: Path)
     del description["header"]
     (made / "run.json").write_text(json.dumps(description))
     assert load_model(made, device="cpu").puzzle == Sudoku(4)
-    (made / "run.json").write_text(json.dumps({**description, "data": str(tmp_path / "gone")}))
+    (made / "run.json").write_text(json.dumps({**description, "data": "gone"}))
     with pytest.raises(
         ConfigurationError,
         match=r"run.json: no header, and the data set .*gone that has it cannot be read",
@@ -338,7 +343,7 @@ def test_a_run_finds_a_task_by_its_name_in_the_data(
     )
     run, data = tmp_path / "run", tmp_path / "data"
     run.mkdir()
-    replace(tiny_spec(data, "", "trm"), header=header).write(run)
+    replace(tiny_spec(run, data, "", "trm"), header=header).write(run)
     checkpoints.save(
         run,
         checkpoints.Checkpoint(

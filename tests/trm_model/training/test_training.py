@@ -15,7 +15,6 @@ from trm_model.errors import ConfigurationError
 from trm_model.evaluation.evaluate import Evaluation, evaluate
 from trm_model.model.batch import DeviceExamples
 from trm_model.model.reasoner import build
-from trm_model.model.variant import VARIANTS
 from trm_model.noise import Noise
 from trm_model.training import checkpoint as checkpoints
 from trm_model.training.execution import Execution
@@ -23,6 +22,7 @@ from trm_model.training.loop import TOTALS, Trainer, TrainingError, train
 from trm_model.training.run import RunSpec
 from trm_model.training.sampler import Position, Sampler
 from trm_model.training.supervision import Carry, supervise
+from trm_model.variants import VARIANTS
 
 
 def uneven() -> Examples:
@@ -326,7 +326,7 @@ def test_a_damaged_newest_checkpoint_is_passed_over(
 
 
 def test_run_description_round_trip_and_key(tmp_path: Path) -> None:
-    spec = tiny_spec(tmp_path, "abc")
+    spec = tiny_spec(tmp_path, tmp_path / "data", "abc")
     spec.write(tmp_path)
     assert RunSpec.read(tmp_path) == spec
     assert replace(spec, execution=Execution(log_steps=9)).key == spec.key

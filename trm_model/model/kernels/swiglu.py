@@ -290,7 +290,7 @@ def _compiled(function: Callable[..., None]) -> Any:
 
 @_compiled
 def _zero(target: Any) -> None:
-    """Loops, here and below: assignments to slices become slower ones."""
+    """Explicit loops, because numba compiles slice assignments into slower code."""
     for i in range(len(target)):
         target[i] = _F(0)
 

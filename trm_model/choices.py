@@ -1,0 +1,299 @@
+"""Choices: one of several ways to do a thing, as data that carries its behaviour.
+
+An axis is what there is a choice of: a subclass of :class:`Choice` declared with ``axis=True``
+(``Mixer``, ``Start``, ``Optimizer``, …) that says which methods a choice of it has. A choice is a
+frozen dataclass that implements them, in a file of its own beside the file of its axis; there it is
+found by its ``name``, and nothing else has to be changed. A user's own choice may live in any
+importable module and is named ``package.module:Class``.
+
+The rest of this module turns frozen dataclasses, choices included, into plain data (JSON, YAML)
+and back. It is written here, and not taken from pydantic or cattrs, because a training must run
+where only torch, numpy, numba, safetensors and zarr are installed.
+"""
+
+import importlib
+import math
+import pkgutil
+import types
+from collections.abc import Iterable, Mapping
+from dataclasses import MISSING, Field, fields, is_dataclass, replace
+from typing import (
+    Any,
+    ClassVar,
+    Literal,
+    TypeVar,
+    Union,
+    cast,
+    get_args,
+    get_origin,
+    get_type_hints,
+)
+
+from trm_model.errors import ConfigurationError, require
+
+_T = TypeVar("_T")
+_C = TypeVar("_C", bound="Choice")
+
+
+class Choice:
+    """Base of all axes; see the module's docstring. A choice without a ``name`` of its own is named
+    after its module and class.
+    """
+
+    __slots__ = ()
+    name: ClassVar[str] = ""
+    known: ClassVar[dict[str, type["Choice"]]]
+    """Of an axis: its choices that have been imported, by name."""
+
+    def __init_subclass__(cls, *, axis: bool = False) -> None:
+        super().__init_subclass__()
+        if axis:
+            cls.known = {}
+            return
+        if "name" not in cls.__dict__:
+            cls.name = f"{cls.__module__}:{cls.__qualname__}"
+        taken = cls.known.setdefault(cls.name, cls)
+        # ``dataclass(slots=True)`` makes each class a second time; the second one counts.
+        require(
+            (taken.__module__, taken.__qualname__) == (cls.__module__, cls.__qualname__),
+            f"{cls.__module__}:{cls.__qualname__} is named {cls.name!r} as "
+            f"{taken.__module__}:{taken.__qualname__} is; give it another name",
+        )
+        cls.known[cls.name] = cls
+
+
+def choices(axis: type[_C]) -> dict[str, type[_C]]:
+    """The choices of an axis by name: those built in, which stand beside the axis's own file, and
+    those of the user that have been imported.
+    """
+    package = axis.__module__.rpartition(".")[0]
+    for module in pkgutil.iter_modules(importlib.import_module(package).__path__):
+        importlib.import_module(f"{package}.{module.name}")
+    return cast("dict[str, type[_C]]", axis.known)
+
+
+def find(axis: type[_C], name: str, *, importing: bool = False) -> type[_C]:
+    """The choice of an axis that has this name.
+
+    :param importing: import the module that ``package.module:Class`` names. Only for names that the
+        user has written: a name in a file from somebody else must not run code.
+    :raises ConfigurationError: there is none, or it cannot be imported.
+    """
+    found = choices(axis)
+    if name in found:
+        return found[name]
+    title = axis.__name__.lower()
+    names = ", ".join(choice for choice in found if ":" not in choice)
+    module, colon, cls = name.partition(":")
+    require(
+        bool(colon),
+        f"{title} {name!r}: expected one of {names}, or your own as package.module:Class",
+    )
+    require(
+        importing,
+        f"{title} {name!r}: a class that is neither built in nor registered here, and names in "
+        "stored files are not imported; name it in a variant of your own first, or import it",
+    )
+    try:
+        loaded = getattr(importlib.import_module(module), cls)
+    except (ImportError, AttributeError) as error:
+        raise ConfigurationError(
+            f"{title} {name!r}: {' '.join(str(error).split())}; expected package.module:Class of a "
+            "class that Python can import here"
+        ) from error
+    require(
+        isinstance(loaded, type) and issubclass(loaded, axis) and is_dataclass(loaded),
+        f"{title} {name!r}: expected a frozen dataclass derived from {axis.__name__}",
+    )
+    return cast("type[_C]", loaded)
+
+
+# Checking the fields of a configuration
+
+
+def _is_choice(hint: object) -> bool:
+    return isinstance(hint, type) and issubclass(hint, Choice)
+
+
+def _options(hint: object) -> tuple[Any, ...]:
+    """The members of a union; one for any other type."""
+    return get_args(hint) if get_origin(hint) in (Union, types.UnionType) else (hint,)
+
+
+def _fits(value: object, hint: Any) -> bool:
+    """Whether a value is of a field's type: whole numbers are no Booleans, numbers are finite."""
+    origin = get_origin(hint)
+    if hint is Any:
+        return True
+    if hint in (None, type(None)):
+        return value is None
+    if hint is int:
+        return type(value) is int
+    if hint is float:
+        return type(value) in (int, float) and math.isfinite(cast(float, value))
+    if origin is Literal:
+        return value in get_args(hint)
+    if origin in (Union, types.UnionType):
+        return any(_fits(value, option) for option in get_args(hint))
+    if origin is tuple:
+        arguments = get_args(hint)
+        if not isinstance(value, tuple):
+            return False
+        if len(arguments) == 2 and arguments[1] is ...:
+            return all(_fits(item, arguments[0]) for item in value)
+        return len(value) == len(arguments) and all(map(_fits, value, arguments))
+    if origin is dict:
+        return isinstance(value, dict)
+    return isinstance(value, hint)
+
+
+def _expected(hint: Any) -> str:
+    """A type in words."""
+    words = {int: "a whole number", float: "a finite number", bool: "true or false", str: "text"}
+    if hint in (None, type(None)):
+        return "nothing"
+    if get_origin(hint) is Literal:
+        return f"one of {', '.join(map(str, get_args(hint)))}"
+    if get_origin(hint) in (Union, types.UnionType):
+        return " or ".join(map(_expected, get_args(hint)))
+    if get_origin(hint) is tuple:
+        inner = [argument for argument in get_args(hint) if argument is not ...]
+        return f"a list, each {_expected(inner[0])}" if inner else "a list"
+    if _is_choice(hint):
+        return f"one of {', '.join(choices(hint))}"
+    return words.get(hint, f"a {getattr(hint, '__name__', hint)}")
+
+
+def check_fields(owner: Any, **least: float) -> None:
+    """Whether every field of a dataclass has a value of its type; called at construction.
+
+    :param least: name of a field -> the least value that it may have (None is let through).
+    :raises ConfigurationError: the first field that has not.
+    """
+    hints = get_type_hints(type(owner))
+    for field in fields(owner):
+        value, hint = getattr(owner, field.name), hints[field.name]
+        require(
+            _fits(value, hint),
+            f"{field.name}={value!r}: expected {_expected(hint)}; change {field.name}",
+        )
+    for name, bound in least.items():
+        value = getattr(owner, name)
+        require(
+            value is None or value >= bound,
+            f"{name}={value!r}: expected {_expected(hints[name])} of at least {bound}; "
+            f"change {name}",
+        )
+
+
+# Plain data
+
+
+def to_plain(value: Any) -> Any:
+    """A value as plain data from which :func:`from_plain` makes an equal one: dataclasses as
+    mappings of all their fields, choices as ``{name: fields}``, tuples as lists.
+    """
+    if is_dataclass(value) and not isinstance(value, type):
+        data = {field.name: to_plain(getattr(value, field.name)) for field in fields(value)}
+        return {value.name: data} if isinstance(value, Choice) else data
+    if isinstance(value, Mapping):
+        return {key: to_plain(item) for key, item in cast("Mapping[Any, Any]", value).items()}
+    if isinstance(value, tuple | list):
+        return [to_plain(item) for item in cast("Iterable[Any]", value)]
+    return value
+
+
+def _default(field: "Field[Any]") -> Any:
+    """A field's default; :data:`dataclasses.MISSING` where it has none."""
+    return field.default_factory() if field.default_factory is not MISSING else field.default
+
+
+def changed(value: Any) -> dict[str, Any]:
+    """The fields of a dataclass that differ from their defaults, as plain data, nested.
+
+    What is hashed to tell configurations apart: a new field with a default changes no hash.
+    """
+    found: dict[str, Any] = {}
+    for field in fields(value):
+        given, default = getattr(value, field.name), _default(field)
+        if default is not MISSING and given == default:
+            continue
+        if is_dataclass(given) and not isinstance(given, type):
+            differing = changed(given)
+            found[field.name] = {given.name: differing} if isinstance(given, Choice) else differing
+        else:
+            found[field.name] = to_plain(given)
+    return found
+
+
+def _choice_from_plain(axis: type[_C], name: str, given: object, *, importing: bool) -> _C:
+    options: Any = given
+    if isinstance(given, str):
+        options = {given: {}}
+    elif isinstance(given, Mapping) and "kind" in given:
+        # The spelling of files from before choices were named by their key.
+        older = dict(cast("Mapping[str, Any]", given))
+        options = {older.pop("kind"): older}
+    require(
+        isinstance(options, Mapping) and len(options) == 1,
+        f"{name}={given!r}: expected one of {', '.join(choices(axis))}, or a mapping of one of "
+        "them to its options",
+    )
+    ((chosen, arguments),) = options.items()
+    require(
+        isinstance(chosen, str) and (arguments is None or isinstance(arguments, Mapping)),
+        f"{name}={given!r}: expected a name, or a mapping of a name to its options",
+    )
+    try:
+        cls = find(axis, chosen, importing=importing)
+        return from_plain(cls, arguments or {}, importing=importing)
+    except ConfigurationError as error:
+        raise ConfigurationError(f"{name}: {error}") from error
+
+
+def _value_from_plain(name: str, hint: Any, given: Any, old: Any, *, importing: bool) -> Any:
+    for option in _options(hint):
+        if _is_choice(option) and given is not None:
+            return _choice_from_plain(option, name, given, importing=importing)
+        if is_dataclass(option) and isinstance(given, Mapping):
+            plain = cast("Mapping[str, Any]", given)
+            base = cast(Any, old) if type(old) is option else None
+            return from_plain(cast("type[Any]", option), plain, base, importing=importing)
+    if isinstance(given, list) and any(get_origin(option) is tuple for option in _options(hint)):
+        return tuple(given)  # JSON and YAML know lists only.
+    return given
+
+
+def from_plain(
+    cls: type[_T], data: Mapping[str, Any], base: _T | None = None, *, importing: bool = False
+) -> _T:
+    """The inverse of :func:`to_plain`.
+
+    :param base: what to change; None: a new one, with the defaults of fields that are not given.
+    :param importing: see :func:`find`.
+    :raises ConfigurationError: an unknown field or choice, with those that exist; a value that
+        cannot be.
+    """
+    hints = get_type_hints(cls)
+    known = [field.name for field in fields(cast(Any, cls))]
+    what = cls.name if issubclass(cls, Choice) else cls.__name__.lower()
+    for name in data:
+        require(
+            name in known,
+            f"unknown {what} field {name!r}: expected {', '.join(known) or 'no field'}",
+        )
+    values = {
+        name: _value_from_plain(
+            name, hints[name], given, getattr(base, name, None), importing=importing
+        )
+        for name, given in data.items()
+    }
+    if base is not None:
+        return replace(cast(Any, base), **values)
+    missing = [
+        field.name
+        for field in fields(cast(Any, cls))
+        if field.name not in values and _default(field) is MISSING
+    ]
+    require(not missing, f"{what} without {', '.join(missing)}: expected a value; give it")
+    return cls(**values)

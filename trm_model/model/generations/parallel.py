@@ -1,0 +1,72 @@
+"""All cells together."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import ClassVar
+
+from torch import Tensor
+
+from trm_model.model.batch import Batch
+from trm_model.model.evaluation import Evaluation
+from trm_model.model.generations.generation import Generation, disturbed
+from trm_model.model.part import ModelView
+from trm_model.model.starts.start import Start
+from trm_model.model.state import Output
+from trm_model.noise import Noise
+
+
+@dataclass(frozen=True, slots=True)
+class Parallel(Generation):
+    """All cells are answered together (HRM, TRM, DRM); the halting head reads position 0 and judges
+    the example.
+    """
+
+    name: ClassVar[str] = "parallel"
+
+    def teacher(self, target: Tensor) -> Tensor | None:
+        """See :class:`Generation`."""
+        del target
+        return None
+
+    def judged(self, answer: Tensor, prefix: int) -> Tensor:
+        """See :class:`Generation`."""
+        del prefix
+        return answer[:, 0]
+
+    def judged_right(self, cell_right: Tensor, solved: Tensor) -> Tensor:
+        """See :class:`Generation`."""
+        del cell_right
+        return solved
+
+    def halting_loss(self, losses: Tensor, labelled: Tensor) -> Tensor:
+        """See :class:`Generation`."""
+        del labelled
+        return losses
+
+    def example_logits(self, halt_logits: Tensor, labelled: Tensor) -> Tensor:
+        """See :class:`Generation`."""
+        del labelled
+        return halt_logits
+
+    def rollout(
+        self,
+        model: ModelView,
+        start: Start,
+        batch: Batch,
+        depth: int,
+        evaluation: Evaluation,
+        noise: Noise,
+    ) -> Iterator[Output]:
+        """See :class:`Generation`."""
+        wide, draws = batch.repeat(evaluation.rollouts), noise.repeat(evaluation.rollouts)
+        rows = model.puzzle_rows[wide.puzzle_ids]
+        first = model.start(draws)
+        state, logits = first, None
+        for step in range(depth):
+            now = draws.at("step", step)
+            state = start.before_test_step(model, state, logits, step, depth, rows, now, first)
+            if evaluation.noise:
+                state = disturbed(state, evaluation.noise, now)
+            output = model(wide.inputs, rows, state, now)
+            state, logits = output.state, output.logits
+            yield output

@@ -1,0 +1,153 @@
+"""The named variants: every row of the papers' tables, and what came after.
+
+A new ablation is one line that changes one field of another entry. Users add their own as YAML
+files (:func:`load_variants`).
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, cast
+
+from trm_model.choices import from_plain
+from trm_model.errors import ConfigurationError, require
+from trm_model.model.backprop.last_calls import LastCalls
+from trm_model.model.curricula.depth import DepthCurriculum
+from trm_model.model.evaluation import Evaluation
+from trm_model.model.feed_forwards.experts import Experts
+from trm_model.model.feed_forwards.gated_norm import GatedNorm
+from trm_model.model.feed_forwards.short_convolution import ShortConvolution
+from trm_model.model.generations.autoregressive import Autoregressive
+from trm_model.model.haltings.q_learning import QLearning
+from trm_model.model.haltings.solved import WhenSolved
+from trm_model.model.mixers.attention import Attention
+from trm_model.model.selections.plurality import Plurality
+from trm_model.model.solvers.anderson import Anderson
+from trm_model.model.starts.noisy import NoisyStart
+from trm_model.model.starts.random import RandomStart
+from trm_model.model.variant import Variant
+from trm_model.optimizers.muon import Muon
+
+_TRM_MLP = Variant()
+_TRM = replace(_TRM_MLP, mixer=Attention())
+_HRM = replace(
+    _TRM,
+    networks="separate",
+    layers=4,
+    latent_updates=2,
+    cycles=2,
+    backprop=LastCalls(2),
+    halting=QLearning(),
+    ema=False,
+)
+_NOISY = NoisyStart()
+_DRM = replace(_TRM, latent_updates=4, start=_NOISY, evaluation=Evaluation(depth=16))
+_GATED_NORM = replace(_TRM_MLP, feed_forward=GatedNorm())
+
+TABLE_3 = ((1, 1), (2, 2), (3, 3), (4, 4), (6, 3), (3, 6), (6, 6))
+"""(n of HRM, T) of TRM's Table 3; TRM's n is twice HRM's."""
+
+VARIANTS: dict[str, Variant] = {
+    "trm_mlp": _TRM_MLP,
+    "trm": _TRM,
+    "hrm": _HRM,
+    "direct": Variant(
+        mixer=Attention(),
+        layers=8,
+        latents=0,
+        latent_updates=0,
+        cycles=1,
+        deep_supervision=False,
+        ema=False,
+    ),
+    "drm": _DRM,
+    # TRM, Table 1: one changed field against trm_mlp.
+    "with_act": replace(_TRM_MLP, halting=QLearning()),
+    "separate_networks": replace(_TRM_MLP, networks="separate"),
+    "no_ema": replace(_TRM_MLP, ema=False),
+    "four_layers": replace(_TRM_MLP, layers=4, latent_updates=3),
+    "self_attention": _TRM,
+    "two_cycles": replace(_TRM_MLP, cycles=2, latent_updates=2),
+    "one_step_gradient": replace(_TRM_MLP, backprop=LastCalls(2)),
+    # TRM, Table 2.
+    "multi_scale": replace(_TRM_MLP, latents=6),
+    "single_feature": replace(_TRM_MLP, latents=0),
+    # TRM, Table 3.
+    **{f"hrm_n{n}_t{t}": replace(_HRM, latent_updates=n, cycles=t) for n, t in TABLE_3},
+    **{f"trm_n{2 * n}_t{t}": replace(_TRM_MLP, latent_updates=2 * n, cycles=t) for n, t in TABLE_3},
+    # An independent analysis of HRM names deep supervision its main driver (arcprize.org, August
+    # 2025).
+    "no_deep_supervision": replace(_TRM_MLP, deep_supervision=False),
+    # TRM, ideas that failed.
+    "mixture_of_experts": replace(_TRM_MLP, feed_forward=Experts()),
+    "last_k_gradient": replace(_TRM_MLP, backprop=LastCalls(4)),
+    "stop_when_solved": replace(_TRM_MLP, halting=WhenSolved()),
+    "tied_embeddings": replace(_TRM_MLP, tied=True),
+    "fixed_point": replace(_TRM_MLP, solver=Anderson()),
+    # After TRM.
+    "gated_norm": _GATED_NORM,
+    "muon": replace(_GATED_NORM, optimizer=Muon()),
+    "short_convolution": replace(_TRM, feed_forward=ShortConvolution()),
+    "depth_curriculum": replace(_TRM_MLP, curriculum=DepthCurriculum()),
+    "winner_takes_all": replace(
+        _TRM_MLP, start=RandomStart(count=4), evaluation=Evaluation(rollouts=4)
+    ),
+    "random_latents": replace(_TRM_MLP, start=RandomStart(damping=0.95, update_noise=0.01)),
+    # The authors' commands for mazes and ARC.
+    "trm_attention_n4_t3": replace(_TRM, latent_updates=4),
+    "softmax_loss": replace(_TRM_MLP, loss="softmax"),
+    "sprm": replace(_TRM, state_noise=0.1),
+    "autoregressive": replace(_TRM, generation=Autoregressive()),
+    # DRM's axes: one changed field of its start, or the latent calls of the last cycle that have a
+    # gradient (drm: all 4).
+    "drm_annealed": replace(_DRM, start=replace(_NOISY, order="annealed")),
+    "drm_constant": replace(_DRM, start=replace(_NOISY, order="constant")),
+    "drm_linear": replace(_DRM, start=replace(_NOISY, schedule="linear")),
+    "drm_sigmoid": replace(_DRM, start=replace(_NOISY, schedule="sigmoid")),
+    "drm_uniform_tokens": replace(_DRM, start=replace(_NOISY, corruption="uniform")),
+    "drm_gaussian": replace(_DRM, start=replace(_NOISY, corruption="gaussian")),
+    "drm_confidence": replace(_DRM, start=replace(_NOISY, remask="confidence")),
+    "drm_correlated": replace(_DRM, start=replace(_NOISY, correlated=True)),
+    "drm_fresh_latents": replace(_DRM, start=replace(_NOISY, carried_latents=False)),
+    "drm_votes": replace(_DRM, evaluation=Evaluation(depth=16, rollouts=8, selection=Plurality())),
+    "drm_published": replace(_DRM, start=replace(_NOISY, scaled=False)),
+    "drm_gradient_1": replace(_DRM, backprop=LastCalls(2)),
+    "drm_gradient_2": replace(_DRM, backprop=LastCalls(3)),
+    "drm_gradient_4": replace(_DRM, backprop=LastCalls(5)),
+}
+
+
+def load_variants(folder: Path) -> dict[str, Variant]:
+    """The user's own variants: one YAML file each, named after the variant.
+
+    A file holds ``base:`` (a name in :data:`VARIANTS`) and ``changes:`` (fields of
+    :class:`Variant`, nested as in ``start: {random: {damping: 0.9}}``). A choice of one's own is
+    named ``package.module:Class``, and is imported.
+
+    :raises ConfigurationError: naming the file and what is wrong with it.
+    """
+    import yaml
+
+    found: dict[str, Variant] = {}
+    for path in sorted(folder.glob("*.yaml")) if folder.is_dir() else []:
+        try:
+            content: object = yaml.safe_load(path.read_text("utf-8"))
+            data = cast("Mapping[str, Any]", content if isinstance(content, dict) else {})
+            require(
+                set(data) == {"base", "changes"} and isinstance(data["changes"], dict),
+                "expected two keys, 'base' (the name of a variant) and 'changes' (field: value)",
+            )
+            name, base = path.stem, data["base"]
+            require(
+                name not in VARIANTS,
+                f"the name {name!r} is taken by a built-in variant; rename the file",
+            )
+            require(
+                name.isidentifier(),
+                f"the name {name!r} is not made of letters, digits and _; rename the file",
+            )
+            require(base in VARIANTS, f"base {base!r} is none of {', '.join(VARIANTS)}")
+            found[name] = from_plain(Variant, data["changes"], VARIANTS[base], importing=True)
+        except (yaml.YAMLError, ConfigurationError, UnicodeDecodeError, TypeError) as error:
+            raise ConfigurationError(f"{path}: {' '.join(str(error).split())}") from error
+    return found
