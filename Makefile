@@ -6,7 +6,9 @@ export DAGSTER_HOME ?= $(CURDIR)/.dagster
 export TRM_DATA ?= $(CURDIR)/data
 PORT ?= 3000
 
-.PHONY: install demo test lint ui bench clean
+.PHONY: install demo test coverage lint check-full ui bench clean
+
+COVERAGE := --cov=pipelines --cov=assets --cov=trm_model --cov=storage --cov-report=term:skip-covered
 
 install: $(VENV)/installed
 
@@ -22,12 +24,21 @@ demo: install
 	$(BIN)/python -m pipelines.demo
 
 test: install
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -m 'not slow'
+
+# The same tests, and how much of the code they run. Measuring takes two fifths more time, hence apart.
+coverage: install
+	$(BIN)/python -m pytest -m 'not slow' $(COVERAGE)
 
 lint: install
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright
+
+# What takes longer: every test, with coverage, and the trial with mutations (an hour or more).
+check-full: lint
+	$(BIN)/python -m pytest $(COVERAGE)
+	$(BIN)/python -m tests.mutation
 
 ui: install
 	$(BIN)/trm ui --port $(PORT)

@@ -234,8 +234,8 @@ _ARC_DEMO = replace(
     puzzle_learning_rate=1e-2,
 )
 
-# The papers' (PAPERS.md, Settings): an epoch visits each group once; steps = epochs x groups x
-# examples per puzzle / batch.
+# The papers' settings (docs/published.md). An epoch visits each group once, so that steps = epochs x
+# groups x examples per puzzle / batch.
 _PAPER = Recipe(steps=60_000 * 1_000 // 768, precision="bfloat16")
 _PAPER_ARC = replace(
     _PAPER,

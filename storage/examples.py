@@ -42,7 +42,7 @@ _T = TypeVar("_T")
 Bytes2d = npt.NDArray[np.uint8]
 Ints = npt.NDArray[np.int64]
 Codec = Literal["bitshuffle", "plain"]
-"""zstd level 1, chosen by trial (DESIGN.md). Sudoku tokens use four bits of eight: with Blosc's bit
+"""zstd level 1, chosen by trial (docs/data.md). Sudoku tokens use four bits of eight: with Blosc's bit
 shuffle 2.2 times smaller and four times faster. ARC grids are long runs: without."""
 
 
