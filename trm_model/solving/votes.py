@@ -7,6 +7,7 @@ import numpy as np
 from trm_model.errors import require
 from trm_model.model.evaluation import Evaluation
 from trm_model.puzzles.arc.family import Arc
+from trm_model.puzzles.arc.tasks import Task
 from trm_model.puzzles.arc.tokens import to_tokens
 from trm_model.puzzles.arc.votes import ATTEMPTS, Vote, vote
 from trm_model.puzzles.family import Verdict
@@ -23,31 +24,40 @@ class Attempt(NamedTuple):
     verdict: Verdict
 
 
-def solve_by_votes(
-    model: TrainedModel, text: str, versions: Versions, evaluation: Evaluation
-) -> list[Attempt]:
-    """The first attempts at every test input of an ARC task, which is asked in each of ``versions``
+def count_votes(
+    model: TrainedModel, task: Task, versions: Versions, evaluation: Evaluation
+) -> list[Vote]:
+    """Votes on every test input of an ARC task, which is asked in each of ``versions``
     (:func:`trm_model.puzzles.arc.votes.vote`).
-
-    :param text: the task, in JSON.
-    :raises ConfigurationError: a model that does not answer ARC tasks.
-    :raises ValueError: a text that is no task.
     """
-    require(
-        model.family.votes,
-        f"votes: this model answers {model.family.name}; expected ARC, leave them out",
-    )
     side = model.family.grid[0]
-    arc = Arc(side)
-    task, questions = arc.read_task(text, versions[0][1].task)
     asked = [
         (row, version, version.apply(pair.input)) for pair in task.test for row, version in versions
     ]
     inputs = np.stack([to_tokens(grid, side) for _, _, grid in asked])
     found, logits = model.steps(inputs, np.array([row for row, _, _ in asked]), evaluation)
     names = [version.name for _, version, _ in asked]
+    return vote(names, inputs, found[:, -1], logits[:, -1], [task])
+
+
+def solve_by_votes(
+    model: TrainedModel, text: str, versions: Versions, evaluation: Evaluation
+) -> list[Attempt]:
+    """The first attempts at every test input of an ARC task by :func:`count_votes`.
+
+    :param text: the task, in JSON.
+    :raises ConfigurationError: a model that does not answer ARC tasks, or no versions.
+    :raises ValueError: a text that is no task.
+    """
+    require(
+        model.family.votes and bool(versions),
+        f"votes: this model answers {model.family.name} and knows {len(versions)} versions of the "
+        "task; expected ARC and at least one, leave the votes out",
+    )
+    arc = Arc(model.family.grid[0])
+    task, questions = arc.read_task(text, versions[0][1].task)
     return [
-        Attempt(each, len(versions), arc.compare(questions[each.test_input], each.grid))
-        for each in vote(names, inputs, found[:, -1], logits[:, -1], [task])
-        if each.rank <= ATTEMPTS
+        Attempt(found, len(versions), arc.compare(questions[found.test_input], found.grid))
+        for found in count_votes(model, task, versions, evaluation)
+        if found.rank <= ATTEMPTS
     ]

@@ -12,7 +12,6 @@ from torch.nn import functional as F
 from trm_model.evaluation.evaluate import rollout
 from trm_model.model.backprop.last_calls import LastCalls
 from trm_model.model.batch import IGNORE, Batch
-from trm_model.model.evaluation import Evaluation
 from trm_model.model.feed_forwards.dense import Dense
 from trm_model.model.feed_forwards.experts import MixtureOfExperts
 from trm_model.model.feed_forwards.gated_norm import GatedNormSwiGlu
