@@ -124,7 +124,7 @@ def build_benchmark(
     ) -> dg.MaterializeResult:
         from assets.evaluation.predictions import materialize_predictions
 
-        return materialize_predictions(context, config, store.connect(), name, benchmark)
+        return materialize_predictions(context, config, store.connect(), name, benchmark, variants)
 
     votes: list[dg.AssetsDefinition] = []
     if benchmark.votes:

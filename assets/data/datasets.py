@@ -64,12 +64,20 @@ def _described(split: str, augmented: Augmented) -> Iterator[pl.DataFrame]:
         )
 
 
-def describe_examples(folder: Path, split: str, groups: int | None) -> pl.DataFrame:
-    """A row (split, example, puzzle, name, puzzle_id, difficulty) for each example of a split's
-    first ``groups`` groups; None: of all of them."""
+def describe_examples(
+    folder: Path, split: str, groups: int | None, versions: int | None = None
+) -> pl.DataFrame:
+    """A row (split, example, puzzle, name, puzzle_id, difficulty) for each example of a split.
+
+    :param groups: of its first so many groups; None: of all of them.
+    :param versions: of the first so many versions of each puzzle, the puzzle itself included;
+        None: of all of them.
+    """
     puzzles = pl.scan_parquet(sorted((folder / "puzzles").glob(f"{split}-*.parquet")))
     if groups is not None:
         puzzles = puzzles.filter(pl.col("group") < groups)
+    if versions is not None:
+        puzzles = puzzles.filter(pl.col("augmentation") < versions)
     example = pl.int_ranges("example", pl.col("example") + pl.col("examples"))
     described = puzzles.select(
         "split", example, pl.col("base").alias("puzzle"), "name", "puzzle_id", "difficulty"

@@ -1,6 +1,7 @@
 """The answers of a checkpoint to every test puzzle."""
 
 import time
+from collections.abc import Mapping
 from functools import partial
 
 import dagster as dg
@@ -28,6 +29,7 @@ from trm_model.errors import ConfigurationError
 from trm_model.evaluation.evaluate import Evaluated, evaluate
 from trm_model.model.batch import DeviceExamples
 from trm_model.model.reasoner import build
+from trm_model.model.variant import Variant
 from trm_model.training import checkpoint as checkpoints
 from trm_model.training.process import DEVICE_SECONDS
 from trm_model.training.run import RunSpec
@@ -86,17 +88,21 @@ def materialize_predictions(
     store: Store,
     name: str,
     benchmark: Benchmark,
+    variants: Mapping[str, Variant],
 ) -> dg.MaterializeResult:
+    """Evaluate the run trained last as its variant says (:class:`Evaluation`)."""
     variant, seed = variant_and_seed(context.partition_key)
     run_key = current_run(store, name, variant, seed)
     run = store.open(run_key)
     newest = checkpoints.saved(run)[-1]
+    evaluation = variants[variant].evaluation
+    split = evaluation.split
     checkpoint = f"{run_key}/{newest.relative_to(run).as_posix()}"
     try:
         spec = RunSpec.read(run)
         folder = store.open(spec.data)
         verify_manifest(folder)
-        examples = read_examples(folder / "test.zarr")
+        examples = read_examples(folder / f"{split}.zarr")
         state = checkpoints.load(newest)
     except (CorruptDataError, ConfigurationError) as error:
         raise user_error(error) from error
@@ -104,7 +110,7 @@ def materialize_predictions(
     reasoner = build(spec.variant, spec.recipe.size, examples.header, seed, spec.recipe.precision)
     reasoner.load_state_dict(state.evaluated)
     limit = config.limit if config.limit is not None else benchmark.evaluated
-    described = describe_examples(folder, "test", None if config.all else limit)
+    described = describe_examples(folder, split, None if config.all else limit, evaluation.votes)
     index = described["example"].to_numpy()
     say = spaced(context.log.info)
     with store.lock(
@@ -117,6 +123,7 @@ def materialize_predictions(
             evaluate,
             reasoner.to(device).eval(),
             DeviceExamples(examples, device),
+            evaluation,
             max_steps=spec.recipe.max_steps,
             batch_size=config.batch_size,
         )
@@ -124,7 +131,7 @@ def materialize_predictions(
         result = run_on(
             index=index,
             every_step=False,
-            progress=lambda done, total: say(f"evaluated {done} of {total} test puzzles"),
+            progress=lambda done, total: say(f"evaluated {done} of {total} {split} puzzles"),
         )
         seconds = time.monotonic() - started
         # The picture shows the hardest ones: those solved late or not at all.

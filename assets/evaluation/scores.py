@@ -47,7 +47,7 @@ def materialize_scores(
     frame = pl.DataFrame(
         rows, schema=Metric._fields, orient="row", infer_schema_length=None
     ).with_columns(
-        split=pl.lit("test"),
+        split=pl.lit(predictions["split"][0]),
         step=pl.lit(int(checkpoint.rpartition("step-")[2])),
         checkpoint=pl.lit(checkpoint),
         data_version=pl.lit(spec.data_version),
