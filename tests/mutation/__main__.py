@@ -28,14 +28,18 @@ from tests.mutation.mutants import Mutant, places
 ROOT = Path(__file__).resolve().parents[2]
 TESTS = {
     "storage": ["tests/storage"],
-    "trm_model/choices.py": ["tests/trm_model/test_choices.py"],
+    "trm_model/choices.py": ["tests/trm_model/test_plain_data.py"],
     "trm_model/noise.py": ["tests/trm_model/test_noise.py"],
     "trm_model/seeding.py": ["tests/trm_model/test_noise.py"],
     "trm_model/optimizers": ["tests/trm_model/optimizers"],
     "trm_model/model": ["tests/trm_model/model"],
+    "trm_model/model/kernels": ["tests/trm_model/model/test_fused.py"],
     "trm_model/training": ["tests/trm_model/training"],
     "trm_model/evaluation": ["tests/trm_model/evaluation"],
-    "trm_model/puzzles/arc/votes.py": ["tests/trm_model/puzzles/test_voting.py"],
+    "trm_model/puzzles/arc/votes.py": [
+        "tests/trm_model/puzzles/test_voting.py",
+        "tests/trm_model/puzzles/test_vote_ties.py",
+    ],
     "assets/evaluation/metrics.py": ["tests/assets/evaluation"],
     "assets/tables.py": ["tests/assets/test_tables.py"],
 }
@@ -135,14 +139,14 @@ def copy_tree(target: Path) -> None:
 def drawn(paths: list[str], count: int, seed: int) -> list[tuple[str, Mutant]]:
     """``count`` mutants of the modules under ``paths``: places drawn without replacement, with one
     of the mutants of each."""
-    files = [
+    files = {
         file
         for path in paths
-        for file in ([ROOT / path] if path.endswith(".py") else sorted((ROOT / path).rglob("*.py")))
-    ]
+        for file in ([ROOT / path] if path.endswith(".py") else (ROOT / path).rglob("*.py"))
+    }
     found = [
         (file.relative_to(ROOT).as_posix(), place)
-        for file in files
+        for file in sorted(files)
         for place in places(file.read_bytes())
     ]
     rng = random.Random(seed)
@@ -159,6 +163,7 @@ def main() -> None:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
     sys.dont_write_bytecode = True
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # So that the child ends with us.
     for name in PRELOADED:
         importlib.import_module(name)
     entries = tomllib.loads((Path(__file__).parent / "reasons.toml").read_text("utf-8"))
@@ -168,7 +173,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="mutation-") as folder:
         tree = Path(folder) / "tree"
         copy_tree(tree)
-        for module, mutant in drawn(arguments.paths or list(TESTS), arguments.count, arguments.seed):
+        for module, mutant in drawn(
+            arguments.paths or list(TESTS), arguments.count, arguments.seed
+        ):
             room = room_of(module)
             if room not in rooms:
                 rooms[room] = _without_mutant(tree, room)
@@ -180,13 +187,19 @@ def main() -> None:
             file.write_bytes(original)
             reason = reasons.get((module, mutant.change))
             outcome = (
-                "timeout" if result is None else
-                "noticed" if result[0] != pytest.ExitCode.OK else
-                "explained" if reason else "survived"
+                "timeout"
+                if result is None
+                else "noticed"
+                if result[0] != pytest.ExitCode.OK
+                else "explained"
+                if reason
+                else "survived"
             )
             outcomes[outcome] += 1
             seconds = time.monotonic() - began
-            print(f"{outcome:9} {module}:{mutant.line}: {mutant.change} ({seconds:.1f} s)", flush=True)
+            print(
+                f"{outcome:9} {module}:{mutant.line}: {mutant.change} ({seconds:.1f} s)", flush=True
+            )
     total = sum(outcomes.values())
     counts = ", ".join(f"{count} {outcome}" for outcome, count in outcomes.items())
     share = (total - outcomes["survived"]) / max(total, 1)

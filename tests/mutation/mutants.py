@@ -66,10 +66,7 @@ class _Finder(ast.NodeVisitor):
         before, (start, stop) = ast.unparse(node), self._span(node)
         texts = [ast.unparse(other) for other in others]
         self.places.append(
-            [
-                Mutant(node.lineno, start, stop, f"({text})", f"{before} -> {text}")
-                for text in texts
-            ]
+            [Mutant(node.lineno, start, stop, f"({text})", f"{before} -> {text}") for text in texts]
         )
 
     def _drop_default(self, name: ast.expr | ast.arg, until: ast.expr, default: ast.expr) -> None:
@@ -105,7 +102,9 @@ class _Finder(ast.NodeVisitor):
     def visit_arguments(self, node: ast.arguments) -> None:
         positional = [*node.posonlyargs, *node.args]
         late = positional[len(positional) - len(node.defaults) :]
-        for argument, default in zip([*late, *node.kwonlyargs], [*node.defaults, *node.kw_defaults], strict=True):
+        for argument, default in zip(
+            [*late, *node.kwonlyargs], [*node.defaults, *node.kw_defaults], strict=True
+        ):
             if default is not None:
                 self._drop_default(argument, argument.annotation or argument, default)
                 self.visit(default)
@@ -166,5 +165,7 @@ def places(source: bytes) -> list[list[Mutant]]:
     finder = _Finder(source)
     finder.visit(ast.parse(source))
     # A default in brackets is longer than its expression; without it, the brackets are left over.
-    whole = [[each for each in place if _is_python(each.applied(source))] for place in finder.places]
+    whole = [
+        [each for each in place if _is_python(each.applied(source))] for place in finder.places
+    ]
     return [place for place in whole if place]
