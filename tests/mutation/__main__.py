@@ -28,7 +28,10 @@ from tests.mutation.mutants import Mutant, places
 ROOT = Path(__file__).resolve().parents[2]
 TESTS = {
     "storage": ["tests/storage"],
-    "trm_model/choices.py": ["tests/trm_model/test_plain_data.py"],
+    "trm_model/choices.py": [
+        "tests/trm_model/test_choices.py",
+        "tests/trm_model/test_plain_data.py",
+    ],
     "trm_model/noise.py": ["tests/trm_model/test_noise.py"],
     "trm_model/seeding.py": ["tests/trm_model/test_noise.py"],
     "trm_model/optimizers": ["tests/trm_model/optimizers"],
