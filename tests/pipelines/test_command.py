@@ -1,6 +1,7 @@
 """The command ``trm`` as a user types it."""
 
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -97,6 +98,17 @@ def test_mistakes_are_one_line_and_exit_code_2(capsys: pytest.CaptureFixture[str
         assert error.startswith("error: ")
         assert message in error
         assert error.count("\n") == 1
+
+
+def test_a_port_in_use_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port: int = taken.getsockname()[1]
+        assert run(command.trm, ["ui", "--port", str(port)], program="trm") == MISTAKE
+    error = capsys.readouterr().err
+    assert error.startswith(f"error: port {port} on 127.0.0.1 cannot be had (")
+    assert error.count("\n") == 1
 
 
 def test_without_a_command_the_help_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
