@@ -9,7 +9,7 @@ The names below are imported when they are first used, so that ``import trm_mode
 >>> import trm_model
 >>> model = trm_model.load("data/runs/sudoku_4x4/trm_mlp/0/current")  # doctest: +SKIP
 
-``Model`` is what it returns. It solves a puzzle given as text or as a file, and predicts many.
+``TrainedModel`` is what it returns. It solves a puzzle given as text or as a file, and predicts many.
 
 >>> solution = model.solve("1.......4......2")  # doctest: +SKIP
 >>> model.predict(inputs)  # doctest: +SKIP
@@ -69,8 +69,8 @@ if TYPE_CHECKING:
     from trm_model.model.cost import cost
     from trm_model.model.size import Size
     from trm_model.model.variant import Variant
-    from trm_model.solving.solve import Loaded as Model
-    from trm_model.solving.solve import load_model as load
+    from trm_model.solving.loading import load
+    from trm_model.solving.trained import TrainedModel
     from trm_model.training.loop import train
     from trm_model.training.recipe import Recipe
     from trm_model.training.run import RunSpec
@@ -79,10 +79,10 @@ if TYPE_CHECKING:
 __all__ = [
     "VARIANTS",
     "ConfigurationError",
-    "Model",
     "Recipe",
     "RunSpec",
     "Size",
+    "TrainedModel",
     "Variant",
     "cost",
     "load",
@@ -93,13 +93,13 @@ __all__ = [
 _HOMES = {
     "VARIANTS": "trm_model.variants:VARIANTS",
     "ConfigurationError": "trm_model.errors:ConfigurationError",
-    "Model": "trm_model.solving.solve:Loaded",
+    "TrainedModel": "trm_model.solving.trained:TrainedModel",
     "Recipe": "trm_model.training.recipe:Recipe",
     "RunSpec": "trm_model.training.run:RunSpec",
     "Size": "trm_model.model.size:Size",
     "Variant": "trm_model.model.variant:Variant",
     "cost": "trm_model.model.cost:cost",
-    "load": "trm_model.solving.solve:load_model",
+    "load": "trm_model.solving.loading:load",
     "train": "trm_model.training.loop:train",
 }
 

@@ -179,10 +179,10 @@ def check_fields(owner: Any, **least: float) -> None:
         )
     for name, bound in least.items():
         value = getattr(owner, name)
+        number = next(option for option in _options(hints[name]) if option in (int, float))
         require(
             value is None or value >= bound,
-            f"{name}={value!r}: expected {_expected(hints[name])} of at least {bound}; "
-            f"change {name}",
+            f"{name}={value!r}: expected {_expected(number)} of at least {bound}; change {name}",
         )
 
 

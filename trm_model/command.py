@@ -10,7 +10,6 @@ one line that says what to change.
 
 import importlib
 import json
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -167,15 +166,15 @@ def solve(
         "--heads and --length: expected both for a file of the authors'; give them",
     )
 
+    from trm_model.solving.loading import AuthorsFile, load
     from trm_model.solving.printing import describe, to_text
-    from trm_model.solving.solve import AuthorsFile, load_model
+    from trm_model.solving.trained import read_text
 
-    loaded = load_model(
-        checkpoint, device=device, kind=kind, theirs=AuthorsFile(**given) if given else None
-    )
-    where, text = _read(puzzle)
+    theirs = AuthorsFile(**given) if given else None
+    model = load(checkpoint, device=device, kind=kind, theirs=theirs)
+    where, text = read_text(puzzle)
     result = describe(
-        loaded,
+        model,
         text,
         where=where,
         task_name=task or (Path(puzzle).stem if where == puzzle else ""),
@@ -185,20 +184,6 @@ def solve(
         votes=votes,
     )
     print(json.dumps(result) if as_json else to_text(result, show_steps=show_steps))
-
-
-def _read(puzzle: str) -> tuple[str, str]:
-    """(where the puzzle is from, its text)."""
-    if puzzle == "-":
-        return "standard input", sys.stdin.read()
-    if not os.path.isfile(puzzle):  # noqa: PTH113 (a long puzzle is no error here, as it would be for Path)
-        return "the puzzle given (there is no file of that name)", puzzle
-    try:
-        return puzzle, Path(puzzle).read_text("utf-8")
-    except UnicodeDecodeError as error:
-        raise ConfigurationError(
-            f"{puzzle}: not a text file; expected a puzzle in UTF-8"
-        ) from error
 
 
 @trm.command("variants")

@@ -12,7 +12,7 @@ from assets.checks import Verdict
 from assets.families.family import Kind, Overlap
 from storage.examples import SPLITS, map_shards, read_plan
 from storage.manifest import CorruptDataError, verify_manifest
-from trm_model.puzzles.plans import open_source
+from trm_model.puzzles.plans import open_examples
 
 Bools = npt.NDArray[np.bool_]
 
@@ -64,7 +64,7 @@ def _results(path: Path, kind: Kind) -> Iterator[tuple[int, dict[str, Bools]]]:
             path, lambda start, inputs, labels: (start, kind.example_checks(inputs, labels))
         )
         return
-    source = open_source(path)
+    source = open_examples(path)
     total = int(source.example_offsets[-1])
     for start in range(0, total, BLOCK):
         yield start, kind.example_checks(*source.rows(np.arange(start, min(start + BLOCK, total))))

@@ -23,13 +23,13 @@ from assets.reports import markdown, pictures
 from assets.store import current_examples, folder_bytes
 from assets.tables import AugmentedPuzzles
 from storage.build import building
-from storage.examples import SPLITS, LazyExamples, Source, read_plan, write_examples, write_plan
+from storage.examples import SPLITS, ExampleSet, LazyExamples, read_plan, write_examples, write_plan
 from storage.manifest import CorruptDataError, hash_file
 from storage.shards import UploadError, upload_shards, write_shards
 from storage.store import Store
 from storage.tables import TableError, publish_file, read_file, read_metadata, write_file
 from trm_model.errors import ConfigurationError
-from trm_model.puzzles.plans import open_source, plan_of
+from trm_model.puzzles.plans import open_examples, plan_of
 from trm_model.seeding import derive
 from trm_model.version import code_version
 
@@ -140,10 +140,10 @@ def write_dataset(
         return build.publish()
 
 
-def open_split(folder: Path, split: str) -> Source:
+def open_split(folder: Path, split: str) -> ExampleSet:
     """A split of a data set, read or computed example by example as they are asked for."""
     path = folder / f"{split}.zarr"
-    return LazyExamples(path) if read_plan(path) is None else open_source(path)
+    return LazyExamples(path) if read_plan(path) is None else open_examples(path)
 
 
 # Asset bodies

@@ -20,9 +20,12 @@ from assets.families.arc_files import read_arc
 from assets.families.family import Augmented, Imported, Overlap
 from assets.tables import Puzzles
 from storage.examples import Bytes2d, Codec
+from trm_model.puzzles.arc.canonical_form import canonical
+from trm_model.puzzles.arc.checks import check_examples
 from trm_model.puzzles.arc.examples import make_examples
-from trm_model.puzzles.arc.leaks import KNOWN_LEAKS, canonical, leaks
-from trm_model.puzzles.arc.tasks import SIDE, Grid, Pair, Task, check_examples
+from trm_model.puzzles.arc.leaks import KNOWN_LEAKS, leaks
+from trm_model.puzzles.arc.tasks import Pair, Task
+from trm_model.puzzles.arc.tokens import SIDE, Grid
 from trm_model.seeding import numpy_generator
 
 # By token: pad, end of grid, then the colours as the ARC site shows them.

@@ -17,16 +17,9 @@ from pathlib import Path
 from typing import cast
 
 from assets.data.puzzle_files import SourceError, read_bytes
-from trm_model.puzzles.arc.tasks import (
-    PACKAGED,
-    Task,
-    TaskError,
-    from_task,
-    packaged_tasks,
-    parse_object,
-    stem,
-    to_tasks,
-)
+from trm_model.puzzles.arc.packaged import PACKAGED, packaged_tasks
+from trm_model.puzzles.arc.parsing import from_task, parse_object, stem, to_tasks
+from trm_model.puzzles.arc.tasks import Task, TaskError
 
 CHALLENGES, SOLUTIONS = "_challenges.json", "_solutions.json"
 REMEDY = "mend or remove the task"

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from assets.checks import Verdict
     from assets.tables import Puzzles
     from storage.examples import Bytes2d, Codec
-    from trm_model.puzzles.plans import PlannedSource
+    from trm_model.puzzles.family import PlannedExamples
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class Augmented:
     version.
     """
 
-    source: "PlannedSource"
+    source: "PlannedExamples"
     groups: "pl.DataFrame"
     names: Sequence[str] | None = None
 

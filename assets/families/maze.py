@@ -24,7 +24,7 @@ from assets.families.maze_csv import read_maze_csv
 from assets.tables import Puzzles
 from storage.examples import Bytes2d, Codec
 from trm_model.errors import require
-from trm_model.puzzles.maze import grids as maze
+from trm_model.puzzles import maze
 
 # By token: pad, wall, space, start, goal, path; then a predicted cell that is wrong.
 _COLOURS = ListedColormap(

@@ -14,7 +14,7 @@ from assets.data.puzzle_files import (
     refuse_repeated,
     row_name,
 )
-from trm_model.puzzles.maze import grids as maze
+from trm_model.puzzles import maze
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from assets.data.splits import number_splits
 from assets.families.family import Augmented, Imported, Overlap
 from assets.tables import Puzzles
 from storage.examples import Bytes2d, Codec
-from trm_model.puzzles.sequence import sums as sequence
+from trm_model.puzzles import sequence
 
 
 class SequencePuzzles(Puzzles):

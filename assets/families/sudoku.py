@@ -21,8 +21,9 @@ from assets.families.family import Augmented, Imported, Overlap
 from assets.families.sudoku_csv import read_sudoku_csv
 from assets.tables import Puzzles
 from storage.examples import Bytes2d, Codec
-from trm_model.puzzles.sudoku import grids as sudoku
-from trm_model.puzzles.sudoku.examples import SudokuExamples, check_examples
+from trm_model.puzzles import sudoku
+from trm_model.puzzles.sudoku.checks import check_examples
+from trm_model.puzzles.sudoku.examples import SudokuExamples
 from trm_model.seeding import numpy_generator
 
 BALANCE = 0.02

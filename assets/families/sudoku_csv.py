@@ -15,7 +15,7 @@ from assets.data.puzzle_files import (
     refuse,
     refuse_repeated,
 )
-from trm_model.puzzles.sudoku import grids as sudoku
+from trm_model.puzzles import sudoku
 
 
 @dataclass(frozen=True, slots=True)

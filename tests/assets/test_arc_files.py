@@ -14,7 +14,9 @@ from assets.data.puzzle_files import SourceError
 from assets.families.arc_files import read_arc
 from tests.trm_model.puzzles.test_arc import random_task
 from trm_model.puzzles.arc.examples import make_examples
-from trm_model.puzzles.arc.tasks import PACKAGED, Task, from_task
+from trm_model.puzzles.arc.packaged import PACKAGED
+from trm_model.puzzles.arc.parsing import from_task
+from trm_model.puzzles.arc.tasks import Task
 
 TASKS = [random_task(name, 0, tests=2) for name in ("one", "two")]
 GOOD: dict[str, Any] = {task.name: from_task(task) for task in TASKS}

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from assets.data.puzzle_files import SourceError
 from assets.families.maze_csv import read_maze_csv
-from trm_model.puzzles.maze import grids as maze
+from trm_model.puzzles import maze
 from trm_model.puzzles.symmetry import dihedral
 
 SIDE = 7

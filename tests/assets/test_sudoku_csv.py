@@ -19,8 +19,8 @@ from assets.data.puzzle_files import SourceError
 from assets.families.family import Imported
 from assets.families.sudoku import SudokuKind
 from assets.families.sudoku_csv import read_sudoku_csv
-from trm_model.puzzles.sudoku import grids as sudoku
-from trm_model.puzzles.sudoku.grids import SHAPES
+from trm_model.puzzles import sudoku
+from trm_model.puzzles.sudoku.tokens import SHAPES
 
 MADE = sudoku.generate(6, SHAPES[9], seed=1)
 HEADER = "source,question,answer,rating"

@@ -34,11 +34,9 @@ from trm_model.model.generations.autoregressive import Cache
 from trm_model.model.reasoner import Reasoner
 from trm_model.model.size import Size
 from trm_model.noise import Noise
+from trm_model.puzzles import arc, maze, sudoku
 from trm_model.puzzles.arc import examples as arc_examples
-from trm_model.puzzles.arc import tasks as arc
-from trm_model.puzzles.maze import grids as maze
-from trm_model.puzzles.sudoku import grids as sudoku
-from trm_model.puzzles.sudoku.examples import check_examples
+from trm_model.puzzles.sudoku.checks import check_examples
 from trm_model.seeding import numpy_generator
 from trm_model.training.ema import Ema
 from trm_model.training.optimizers import make_optimizers

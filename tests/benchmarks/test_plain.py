@@ -6,14 +6,13 @@ import numpy as np
 import pytest
 import torch
 
-from storage.examples import Source
+from storage.examples import ExampleSet
 from tests.benchmarks import plain_builders
 from tests.benchmarks.__main__ import ours, plain
-from trm_model.puzzles.arc import tasks as arc
+from trm_model.puzzles import arc, maze, sudoku
 from trm_model.puzzles.arc.examples import make_examples
-from trm_model.puzzles.maze import grids as maze
-from trm_model.puzzles.sudoku import grids as sudoku
-from trm_model.puzzles.sudoku.examples import SudokuExamples, check_examples
+from trm_model.puzzles.sudoku.checks import check_examples
+from trm_model.puzzles.sudoku.examples import SudokuExamples
 from trm_model.puzzles.symmetry import COUNT, dihedral
 from trm_model.seeding import numpy_generator
 
@@ -26,7 +25,7 @@ def test_plain_and_ours_make_the_same_steps() -> None:
         torch.testing.assert_close(mine, theirs, rtol=1e-3, atol=1e-4)
 
 
-def assert_same_split(folder: Path, source: Source) -> tuple[np.ndarray, np.ndarray]:
+def assert_same_split(folder: Path, source: ExampleSet) -> tuple[np.ndarray, np.ndarray]:
     """Groups, puzzles and ids are those of ``source``, and so is the first puzzle of each group;
     returns inputs and labels, uint8."""
     inputs, labels = (np.load(folder / f"{name}.npy") for name in ("inputs", "labels"))

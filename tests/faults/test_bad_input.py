@@ -46,11 +46,10 @@ from storage.tables import TableError, read_file, read_metadata, write_file
 from tests.trm_model.puzzles.test_arc import random_task
 from tests.trm_model.training.recipes import tiny_spec
 from trm_model.errors import ConfigurationError
+from trm_model.puzzles import maze, sudoku
 from trm_model.puzzles.arc.examples import make_examples
-from trm_model.puzzles.arc.tasks import from_task
-from trm_model.puzzles.maze import grids as maze
-from trm_model.puzzles.plans import open_source, plan_of
-from trm_model.puzzles.sudoku import grids as sudoku
+from trm_model.puzzles.arc.parsing import from_task
+from trm_model.puzzles.plans import open_examples, plan_of
 from trm_model.puzzles.sudoku.examples import SudokuExamples
 from trm_model.training import checkpoint as checkpoints
 from trm_model.training.checkpoint import Checkpoint, Progress
@@ -136,7 +135,7 @@ def read_all(folder: Path) -> object:
 
 
 def read_planned(folder: Path) -> object:
-    source = open_source(folder / "x.zarr")
+    source = open_examples(folder / "x.zarr")
     return source, source.rows(np.arange(int(source.example_offsets[-1])))
 
 

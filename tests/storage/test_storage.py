@@ -22,10 +22,10 @@ from storage.build import building
 from storage.examples import (
     INDEX,
     Examples,
+    ExampleSet,
     Header,
     LazyExamples,
     Plan,
-    Source,
     map_shards,
     open_header,
     read_examples,
@@ -67,7 +67,7 @@ def source(puzzles: int, seed: int = 0) -> Examples:
     )
 
 
-def assert_equal(one: Source, other: Source) -> None:
+def assert_equal(one: ExampleSet, other: ExampleSet) -> None:
     assert one.header == other.header
     for name in INDEX:
         np.testing.assert_array_equal(getattr(one, name), getattr(other, name))
@@ -128,7 +128,7 @@ def test_an_interrupted_build_continues_from_its_finished_shards(tmp_path: Path)
                 raise RuntimeError("power cut")
             return examples.rows(index)
 
-    def build(source: Source, key: str = "key") -> tuple[str, str]:
+    def build(source: ExampleSet, key: str = "key") -> tuple[str, str]:
         with building(LocalStore(tmp_path), "", key) as under_way:
             write_examples(
                 under_way.folder / "x.zarr",

@@ -7,7 +7,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from storage.examples import Examples, Source
+from storage.examples import Examples, ExampleSet
 
 IGNORE = -100
 """Label of a cell that is not counted (the authors' value)."""
@@ -45,7 +45,7 @@ class DeviceExamples:
     stored, computed for each batch where the source computes its rows (online augmentation).
     """
 
-    def __init__(self, source: Source, device: torch.device) -> None:
+    def __init__(self, source: ExampleSet, device: torch.device) -> None:
         self._source = source
         self._cells = (
             (torch.from_numpy(source.inputs).to(device), torch.from_numpy(source.labels).to(device))

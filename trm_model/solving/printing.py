@@ -4,18 +4,17 @@ from typing import Any
 
 import numpy as np
 
-from trm_model.errors import ConfigurationError, require
-from trm_model.puzzles.arc.tasks import to_drawing
-from trm_model.puzzles.arc.votes import ATTEMPTS, Vote
-from trm_model.puzzles.questions import Arc, Puzzle, Question
-from trm_model.solving.solve import Loaded, Solution, solve_all, solve_by_votes
+from trm_model.errors import require
+from trm_model.puzzles.arc.drawing import to_drawing
+from trm_model.solving.trained import Solution, TrainedModel
+from trm_model.solving.votes import Attempt, solve_by_votes
 
 SHOWN_CELLS = 12
 """Of the cells that a step changed, so many are listed."""
 
 
 def describe(
-    loaded: Loaded,
+    model: TrainedModel,
     text: str,
     *,
     where: str,
@@ -30,96 +29,75 @@ def describe(
     :param where: where the text is from, for messages.
     :param task_name: ARC: the task's name; empty: unknown.
     :param puzzle_id: row of the puzzle table; None: the row of the task, 0 where it is unknown.
+    :param steps: supervision steps; None: as the variant is evaluated.
     :param votes: ARC: how many versions of the task vote; 0: no vote is taken.
     :returns: JSON values; drawings are under ``drawing``.
     :raises ConfigurationError: a text, a row, steps or votes that the model cannot have.
     """
-    puzzle, notes, versions, task = loaded.puzzle, [], [], None
-    try:
-        if isinstance(puzzle, Arc):
-            task, questions = puzzle.read_task(text, task_name or "task")
-            versions = loaded.versions(task_name) if task_name else []
-        else:
-            questions = puzzle.read(text)
-    except ValueError as error:
-        raise ConfigurationError(f"{where}: {error}") from error
-    row: int = puzzle_id if puzzle_id is not None else versions[0][0] if versions else 0
-    if task is not None and not row:
+    family, notes, evaluation = model.family, [], model.evaluation(depth=steps, seed=seed)
+    questions = model.questions(text, where)
+    row = model.row_of(task_name) if puzzle_id is None else puzzle_id
+    if family.votes and not row:
         notes.append(
-            f"task {task.name!r} is unknown to this checkpoint, as far as the puzzle names of its "
-            "data are at hand: answered with row 0 of the puzzle table, which belongs to no task, "
-            "so expect no right answer; name a task it was trained on by --task, or a row by "
-            "--puzzle-id"
+            f"task {task_name or 'task'!r} is unknown to this checkpoint, as far as the puzzle "
+            "names of its data are at hand: answered with row 0 of the puzzle table, which "
+            "belongs to no task, so expect no right answer; name a task it was trained on by "
+            "--task, or a row by --puzzle-id"
         )
-    solutions = solve_all(
-        loaded,
-        np.stack([question.cells for question in questions]),
-        np.full(len(questions), row),
-        steps=steps,
-        seed=seed,
-    )
-    answers = [
-        _answer(puzzle, question, solution)
-        for question, solution in zip(questions, solutions, strict=True)
-    ]
+    answers = [_answer(found) for found in model.solve_questions(questions, row, evaluation)]
     if votes:
         require(
-            task is not None,
-            f"--votes {votes}: this model answers {puzzle.name}; expected ARC, leave it out",
+            family.votes,
+            f"--votes {votes}: this model answers {family.name}; expected ARC, leave it out",
         )
+        versions = model.versions(task_name) if task_name else []
         require(
             votes > 0 and bool(versions),
             f"--votes {votes}: no versions of the task are known; leave it out",
         )
-        assert task is not None
-        assert isinstance(puzzle, Arc)
-        used = versions[:votes]
-        for found in solve_by_votes(loaded, task, used, steps=steps, seed=seed):
-            if found.rank <= ATTEMPTS:
-                answers[found.test_input].setdefault("votes", []).append(
-                    _attempt(puzzle, questions[found.test_input], found, len(used))
-                )
+        for attempt in solve_by_votes(model, text, versions[:votes], evaluation):
+            voted = answers[attempt.vote.test_input].setdefault("votes", [])
+            voted.append(_attempt(attempt))
     return {
-        "model": loaded.description,
-        "kind": puzzle.name,
-        "side": puzzle.side,
+        "model": model.description,
+        "kind": family.name,
+        "grid": list(family.grid),
         "puzzle_id": row,
         "notes": notes,
         "answers": answers,
     }
 
 
-def _attempt(puzzle: Arc, question: Question, found: Vote, voters: int) -> dict[str, Any]:
-    verdict = puzzle.compare(question, found.grid)
+def _attempt(attempt: Attempt) -> dict[str, Any]:
+    vote = attempt.vote
     return {
-        "answer": found.grid.tolist(),
-        "drawing": to_drawing(found.grid) or "(no grid)",
-        "votes": found.votes,
-        "of": voters,
-        "halt_probability": found.mean_halt,
-        "right": verdict.right,
-        "verdict": str(verdict),
+        "answer": vote.grid.tolist(),
+        "drawing": to_drawing(vote.grid) or "(no grid)",
+        "votes": vote.votes,
+        "of": attempt.voters,
+        "halt_probability": vote.mean_halt,
+        "right": attempt.verdict.right,
+        "verdict": str(attempt.verdict),
     }
 
 
-def _answer(puzzle: Puzzle, question: Question, solution: Solution) -> dict[str, Any]:
-    verdict = puzzle.judge(question, solution.final)
+def _answer(solution: Solution) -> dict[str, Any]:
+    family, verdict = solution.family, solution.verdict
+    steps = zip(solution.answers, solution.changed, solution.halt_probabilities, strict=True)
     return {
-        "question": puzzle.plain(question.cells),
-        "answer": puzzle.plain(solution.final),
-        "drawing": puzzle.draw(solution.final),
+        "question": family.plain(solution.question.cells),
+        "answer": solution.plain,
+        "drawing": family.draw(solution.final),
         "right": verdict.right,
         "verdict": str(verdict),
         "steps": [
             {
-                "answer": puzzle.plain(answer),
-                "drawing": puzzle.draw(answer),
+                "answer": family.plain(answer),
+                "drawing": family.draw(answer),
                 "changed": np.flatnonzero(changed).tolist(),
                 "halt_probability": float(probability),
             }
-            for answer, changed, probability in zip(
-                solution.answers, solution.changed, solution.halt_probabilities, strict=True
-            )
+            for answer, changed, probability in steps
         ],
     }
 
@@ -129,14 +107,14 @@ def to_text(result: dict[str, Any], *, show_steps: bool) -> str:
 
     :param show_steps: also the answer after each supervision step.
     """
-    side: int = result["side"]
+    _, columns = result["grid"]
     lines = [f"model: {result['model']}", *(f"note: {note}" for note in result["notes"])]
     for number, answer in enumerate(result["answers"], 1):
         steps: list[dict[str, Any]] = answer["steps"]
         if len(result["answers"]) > 1:
             lines += ["", f"test input {number}"]
         for step, described in enumerate(steps, 1) if show_steps else ():
-            cells = [f"{cell // side + 1},{cell % side + 1}" for cell in described["changed"]]
+            cells = [f"{cell // columns + 1},{cell % columns + 1}" for cell in described["changed"]]
             shown = " ".join(cells[:SHOWN_CELLS]) + (" …" if len(cells) > SHOWN_CELLS else "")
             heading = f"step {step}: halting probability {described['halt_probability']:.3f}, "
             if cells:

@@ -89,7 +89,7 @@ def _train(run: Path, stop: _Stop, modules: Sequence[str], *, other_code: bool) 
     from storage.lock import LockedError, lock
     from storage.manifest import CorruptDataError, verify_manifest
     from trm_model.errors import ConfigurationError
-    from trm_model.puzzles.plans import open_source
+    from trm_model.puzzles.plans import open_examples
     from trm_model.training.checkpoint import intact_step
     from trm_model.training.loop import TrainingError, train
     from trm_model.training.run import RunSpec, run_store, training_version
@@ -138,7 +138,7 @@ def _train(run: Path, stop: _Stop, modules: Sequence[str], *, other_code: bool) 
                 run,
                 spec.variant,
                 spec.recipe,
-                open_source(data / "train.zarr"),
+                open_examples(data / "train.zarr"),
                 spec.seed,
                 spec.execution,
                 report=_report,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from storage.examples import Source
+from storage.examples import ExampleSet
 from trm_model.errors import require
 from trm_model.seeding import numpy_generator
 
@@ -33,7 +33,7 @@ class Sampler:
     """
 
     def __init__(
-        self, source: Source, batch_size: int, seed: int, *, rank: int = 0, ranks: int = 1
+        self, source: ExampleSet, batch_size: int, seed: int, *, rank: int = 0, ranks: int = 1
     ) -> None:
         require(0 <= rank < ranks, f"rank={rank} of {ranks}: expected 0 to {ranks - 1}")
         require(

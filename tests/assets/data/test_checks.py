@@ -24,7 +24,7 @@ from storage.manifest import write_manifest
 from storage.store import LocalStore
 from tests.trm_model.training.recipes import TINY
 from trm_model.launching import LocalProcess
-from trm_model.puzzles.plans import open_source
+from trm_model.puzzles.plans import open_examples
 from trm_model.puzzles.sudoku import grids as sudoku
 from trm_model.variants import VARIANTS
 
@@ -125,7 +125,7 @@ def test_online_examples_are_the_stored_ones(tmp_path: Path) -> None:
             seed=0,
             online=online,
         )
-        sources.append(open_source(store.open(key) / "train.zarr"))
+        sources.append(open_examples(store.open(key) / "train.zarr"))
     index = np.arange(sources[0].example_offsets[-1])[::-1]
     for stored, computed in zip(*(source.rows(index) for source in sources), strict=True):
         np.testing.assert_array_equal(stored, computed)
@@ -183,7 +183,7 @@ def test_examples_are_described_one_by_one(tmp_path: Path) -> None:
     store = LocalStore(tmp_path)
     key, _ = datasets.write_dataset(store, "x", frame, kind, augmentations=4, seed=0)
     folder = store.open(key)
-    source = open_source(folder / "train.zarr")
+    source = open_examples(folder / "train.zarr")
     described = datasets.describe_examples(folder, "train", None)
     assert described["example"].to_list() == list(range(int(source.example_offsets[-1])))
     sizes = np.diff(source.example_offsets)

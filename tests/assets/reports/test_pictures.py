@@ -9,7 +9,7 @@ import numpy.typing as npt
 import polars as pl
 import pytest
 from matplotlib.axes import Axes
-from matplotlib.colors import to_rgb
+from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
@@ -81,7 +81,7 @@ def test_the_wrong_cell_of_a_maze_is_drawn_in_the_wrong_colour() -> None:
     assert np.argwhere(cells[0] != cells[1]).tolist() == [[1, 1]]
     image = wrong.axes[1].images[0]
     colour = image.cmap(image.norm(cells[0][1, 1]))
-    hexadecimal = matplotlib.colors.to_hex(colour)
+    hexadecimal = to_hex(colour)
     assert shows(decoded(wrong), hexadecimal)
     assert not shows(decoded(good), hexadecimal)
 
@@ -95,6 +95,13 @@ def test_questions_stand_above_their_answers() -> None:
     assert all(colour != WRONG for axes in lower for _, colour in digits(axes).values())
     tops = [axes.get_position().y0 for axes in upper]
     assert min(tops) > max(axes.get_position().y1 for axes in lower)
+
+
+def legend(axes: Axes) -> list[str]:
+    """The names in the legend, in order."""
+    box = axes.get_legend()
+    assert box is not None
+    return [text.get_text() for text in box.get_texts()]
 
 
 def bars(axes: Axes) -> dict[float, float]:
@@ -112,7 +119,7 @@ def test_a_histogram_shows_the_share_of_each_number() -> None:
     [axes] = figure.axes
     assert axes.get_xlabel() == "clues"
     assert bars(axes) == pytest.approx({2.0: 0.75, 5.0: 0.25})
-    assert [text.get_text() for text in axes.get_legend().get_texts()] == ["train"]
+    assert legend(axes) == ["train"]
     both = pictures.histogram({"train": np.array([0, 1]), "test": np.array([60])}, "x").axes[0]
     assert len(both.patches) == 2 * 61
     assert sorted(bars(both).values()) == pytest.approx([0.5, 0.5, 1.0])
@@ -123,7 +130,7 @@ def test_a_histogram_shows_the_share_of_each_number() -> None:
 def lines(axes: Axes) -> dict[str, list[tuple[float, float]]]:
     """Label -> points of each line."""
     return {
-        str(line.get_label()): list(zip(*map(np.ndarray.tolist, line.get_data()), strict=True))
+        str(line.get_label()): [(float(x), float(y)) for x, y in line.get_xydata()]
         for line in axes.lines
     }
 
@@ -150,8 +157,7 @@ def test_learning_curves_go_through_the_given_points() -> None:
         "hrm, seed 0": [(10, 0.25)],
         "trm, seed 1": [(10, 0.125)],
     }
-    legend = [text.get_text() for text in solved.get_legend().get_texts()]
-    assert legend == ["hrm, seed 0", "trm, seed 0", "trm, seed 1"]
+    assert legend(solved) == ["hrm, seed 0", "trm, seed 0", "trm, seed 1"]
 
 
 def test_depth_curves_go_through_the_given_points_in_the_order_of_steps() -> None:

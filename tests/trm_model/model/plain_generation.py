@@ -1,5 +1,5 @@
 """Generation written out: one sequence, one position at a time, every key and value looked up by
-name. Slow, and nothing of ``trm_model.model.generation`` is used."""
+name. Slow, and nothing of ``trm_model.model.generations.autoregressive`` is used."""
 
 import math
 from collections.abc import Callable

@@ -13,24 +13,26 @@ from tests.trm_model.model.plain_generation import plain_generation
 from tests.trm_model.training.recipes import TINY
 from trm_model.authors.checkpoints import save
 from trm_model.errors import ConfigurationError
-from trm_model.evaluation import evaluate as evaluation
 from trm_model.evaluation.evaluate import evaluate
-from trm_model.model import generation
 from trm_model.model.backprop.last_calls import LastCalls
 from trm_model.model.batch import IGNORE, Batch, DeviceExamples
 from trm_model.model.feed_forwards.short_convolution import ShortConvolution
-from trm_model.model.generations.autoregressive import generate, most_examples
+from trm_model.model.generations import autoregressive
+from trm_model.model.generations.autoregressive import Autoregressive, generate
+from trm_model.model.haltings.none import AllSteps
+from trm_model.model.haltings.q_learning import QLearning
 from trm_model.model.mixers.attention import Attention
 from trm_model.model.mixers.token_mlp import TokenMlp
 from trm_model.model.reasoner import Reasoner, build
 from trm_model.model.size import Size
+from trm_model.model.solvers.anderson import Anderson
 from trm_model.model.starts.noisy import NoisyStart
 from trm_model.model.starts.random import RandomStart
 from trm_model.model.state import Output, State
 from trm_model.model.variant import Variant
 from trm_model.noise import Noise
-from trm_model.puzzles.sequence.sums import AdditionExamples
-from trm_model.puzzles.sequence.sums import generate as generate_pairs
+from trm_model.puzzles.sequence import AdditionExamples
+from trm_model.puzzles.sequence import generate as generate_pairs
 from trm_model.training.execution import Execution
 from trm_model.training.loop import Trainer
 from trm_model.training.losses import losses
@@ -107,7 +109,7 @@ def test_nothing_later_changes_anything_earlier(cell: int) -> None:
         ({"mixer": Attention(positions="learned")}, 2, 3),
         ({"mixer": Attention(positions="none"), "latents": 2}, 2, 0),
         ({"latents": 0, "networks": "separate", "answer_layers": 3, "layers": 1}, 1, 6),
-        ({"deep_supervision": False, "halting": "none"}, 1, 2),
+        ({"deep_supervision": False, "halting": AllSteps()}, 1, 2),
     ],
 )
 def test_kept_keys_and_values_give_what_computing_all_anew_gives(
@@ -192,13 +194,19 @@ def test_labels_tell_where_to_answer_and_nothing_else() -> None:
             "a token MLP mixes later cells into earlier ones; use mixer=Attention",
         ),
         ({"feed_forward": ShortConvolution()}, "a convolution needs earlier cells' activations"),
-        ({"solver": "anderson"}, "its weights depend on all cells"),
-        ({"start": RandomStart()}, "start=RandomStart with generation='autoregressive'"),
-        ({"start": NoisyStart()}, "start=NoisyStart with generation='autoregressive'"),
-        ({"halting": "q_learning"}, "no value of going on for single cells"),
+        ({"solver": Anderson()}, "its weights depend on all cells"),
+        (
+            {"start": RandomStart()},
+            r"RandomStart with generation=Autoregressive\(\): noise and the choice of starts",
+        ),
+        (
+            {"start": NoisyStart()},
+            r"NoisyStart with generation=Autoregressive\(\): noise and the choice of starts",
+        ),
+        ({"halting": QLearning()}, "no value of going on for single cells"),
         (
             {"generation": "backwards"},
-            "generation='backwards': expected one of parallel, autoregressive",
+            "generation='backwards': expected one of (parallel, autoregressive|autoregressive, parallel)",
         ),
     ],
 )
@@ -209,7 +217,8 @@ def test_what_cannot_be_is_refused(changes: dict[str, Any], message: str) -> Non
 
 def test_the_authors_format_has_no_such_model(tmp_path: Path) -> None:
     with pytest.raises(
-        ConfigurationError, match="generation='autoregressive': the authors' code has no such model"
+        ConfigurationError,
+        match=r"generation=Autoregressive\(\): the authors' code has no such model",
     ):
         save(model(), tmp_path / "weights")
 
@@ -218,7 +227,7 @@ def test_the_halting_head_judges_cells() -> None:
     labels = torch.tensor([[IGNORE, 1, 2], [IGNORE, 1, 2]])
     logits = torch.nn.functional.one_hot(torch.tensor([[3, 1, 3], [3, 1, 2]]), 4).float()
     halt = torch.tensor([[9.0, 2.0, -1.0], [-9.0, 3.0, 4.0]])
-    found = losses(Output(logits, halt, halt, State(logits, ())), labels).halt
+    found = losses(Output(logits, halt, halt, State(logits, ())), labels, BASE).halt
     expected = [
         (np.log1p(np.exp(-2.0)) + np.log1p(np.exp(-1.0))) / 2,
         (np.log1p(np.exp(-3.0)) + np.log1p(np.exp(-4.0))) / 2,
@@ -264,7 +273,7 @@ def test_training_learns_sums_and_generation_answers_them() -> None:
     losses_per_example = [float(row[1] / row[0]) for row in totals]
     assert losses_per_example[-1] < 0.3 * losses_per_example[0]
     assert trainer.ema is not None
-    trained = build(variant, recipe, examples.header, 0)
+    trained = build(variant, recipe.size, examples.header, 0)
     trained.load_state_dict({**trainer.reasoner.state_dict(), **trainer.ema.average})
     result = evaluate(
         trained, DeviceExamples(examples, torch.device("cpu")), max_steps=2, batch_size=50
@@ -278,17 +287,17 @@ def test_evaluation_bounds_the_cache_and_does_not_depend_on_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     examples = sums(10)
-    reasoner = build(SHALLOW, TINY, examples.header, 0)
+    reasoner = build(SHALLOW, TINY.size, examples.header, 0)
     data = DeviceExamples(examples, torch.device("cpu"))
     whole = evaluate(reasoner, data, max_steps=2, batch_size=64)
     # 2 (keys, values) x 2 steps x 12 layers x 8 positions x 16 channels x 4 bytes
-    monkeypatch.setattr(generation, "CACHE_BYTES", 3 * 2 * 2 * 12 * 8 * 16 * 4 + 1)
-    assert most_examples(reasoner, 2, 64) == 3
-    assert most_examples(reasoner, 2, 1) == 1
+    monkeypatch.setattr(autoregressive, "CACHE_BYTES", 3 * 2 * 2 * 12 * 8 * 16 * 4 + 1)
+    assert Autoregressive().most_examples(reasoner, 2, 64) == 3
+    assert Autoregressive().most_examples(reasoner, 2, 1) == 1
     sizes: list[int] = []
-    inner = evaluation.generate
+    inner = autoregressive.generate
     monkeypatch.setattr(
-        evaluation,
+        autoregressive,
         "generate",
         lambda model, batch, *rest: (sizes.append(len(batch.inputs)), inner(model, batch, *rest))[
             1
@@ -301,7 +310,7 @@ def test_evaluation_bounds_the_cache_and_does_not_depend_on_it(
 
 
 def test_a_direct_model_too_can_answer_cell_by_cell() -> None:
-    variant = replace(VARIANTS["direct"], generation="autoregressive", layers=2)
+    variant = replace(VARIANTS["direct"], generation=Autoregressive(), layers=2)
     reasoner, examples = model(variant), batch()
     (output,) = generate(reasoner, examples, 1, NOISE)
     answers = output.logits.argmax(-1).masked_fill(examples.labels == IGNORE, 0)

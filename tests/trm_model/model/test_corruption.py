@@ -13,11 +13,10 @@ from hypothesis import strategies as st
 from tests.trm_model.model.test_model import SIZE, batch, generator
 from trm_model.errors import ConfigurationError
 from trm_model.evaluation.evaluate import rollout
+from trm_model.model.evaluation import Evaluation
 from trm_model.model.reasoner import Reasoner
 from trm_model.model.starts.noisy import (
     NoisyStart,
-    choose_cells,
-    corrupted_answer,
     corrupted_share,
     least_confident,
     levels_at_test,
@@ -123,7 +122,16 @@ def test_training_levels_by_order() -> None:
 @pytest.mark.parametrize("correlated", [False, True])
 def test_cells_are_chosen_with_their_share(correlated: bool) -> None:
     noise, share = Noise(1, torch.arange(4000)), torch.full((4000,), 0.3, dtype=torch.float64)
-    cells = choose_cells(NoisyStart(correlated=correlated), share, noise, 36, (6, 6)).double()
+    model = Reasoner(
+        VARIANTS["drm"],
+        SIZE,
+        vocabulary=6,
+        length=36,
+        num_puzzles=1,
+        generator=generator(),
+        grid=(6, 6),
+    )
+    cells = NoisyStart(correlated=correlated).choose_cells(share, noise, model).double()
     # Each cell by itself, also in the corners, where the blur sees fewer neighbours.
     assert (cells.mean(0) - 0.3).abs().max() < 0.035
     grid = cells.view(-1, 6, 6)
@@ -169,8 +177,8 @@ def test_corrupted_answers() -> None:
         assert model.answer_tokens is not None
         assert len(model.answer_tokens) == len(model.tokens) == 6 + (corruption == "mask")
         none, all_ = (
-            corrupted_answer(
-                model, start, tokens, torch.full((5,), share, dtype=torch.float64), rows, noise
+            start.corrupted_answer(
+                model, tokens, torch.full((5,), share, dtype=torch.float64), rows, noise
             ).detach()
             for share in (0.0, 1.0)
         )
@@ -186,8 +194,8 @@ def test_corrupted_answers() -> None:
             assert set(nearest.flatten().tolist()) == set(range(6))
         else:
             assert all_[:, SIZE.prefix :].std().item() == pytest.approx(1.0, rel=0.1)
-            half = corrupted_answer(
-                model, start, tokens, torch.full((5,), 0.5, dtype=torch.float64), rows, noise
+            half = start.corrupted_answer(
+                model, tokens, torch.full((5,), 0.5, dtype=torch.float64), rows, noise
             ).detach()
             torch.testing.assert_close(
                 half,
@@ -200,14 +208,16 @@ def test_corrupted_answers() -> None:
 def test_test_steps_see_no_label_and_forget_z_if_told_to() -> None:
     for carried in (True, False):
         model, examples, noise = (
-            drm(steps=3, carried_latents=carried),
+            drm(carried_latents=carried),
             batch(),
             Noise(0, torch.arange(5)),
         )
         other = type(examples)(
             examples.inputs, torch.ones_like(examples.labels), examples.puzzle_ids
         )
-        one, two = (list(rollout(model, each, 3, noise)) for each in (examples, other))
+        one, two = (
+            list(rollout(model, each, 3, Evaluation(), noise)) for each in (examples, other)
+        )
         assert all(torch.equal(a.logits, b.logits) for a, b in zip(one, two, strict=True))
         # Before the first and, at level 1000, before the second step all is masked: without a
         # carried z they are equal.

@@ -8,30 +8,37 @@ import numpy as np
 import pytest
 import torch
 from torch.nn import functional as F
-from trm_model.model.halting import halts
 
 from trm_model.evaluation.evaluate import rollout
 from trm_model.model.backprop.last_calls import LastCalls
 from trm_model.model.batch import IGNORE, Batch
 from trm_model.model.feed_forwards.dense import Dense
-from trm_model.model.feed_forwards.experts import Experts, MixtureOfExperts
+from trm_model.model.feed_forwards.experts import MixtureOfExperts
 from trm_model.model.feed_forwards.gated_norm import GatedNormSwiGlu
 from trm_model.model.feed_forwards.short_convolution import ConvolvedSwiGlu
+from trm_model.model.haltings.bce import BinaryCrossEntropy
+from trm_model.model.haltings.compared import Compared
+from trm_model.model.haltings.halting import Halting
+from trm_model.model.haltings.none import AllSteps
+from trm_model.model.haltings.q_learning import QLearning
+from trm_model.model.haltings.solved import WhenSolved
 from trm_model.model.layers import Gated, inner_width, linear, rms_norm, truncated_normal
 from trm_model.model.mixers.attention import Attention
 from trm_model.model.mixers.token_mlp import TokenMlp
 from trm_model.model.reasoner import Reasoner
 from trm_model.model.size import Size
-from trm_model.model.solvers.anderson import MEMORY, RIDGE, Anderson
+from trm_model.model.solvers.anderson import MEMORY, RIDGE, Anderson, FixedPoint
+from trm_model.model.solvers.iteration import Iteration
+from trm_model.model.solvers.solver import Solver
 from trm_model.model.starts.noisy import NoisyStart
 from trm_model.model.starts.random import RandomStart
 from trm_model.model.state import Output, State
 from trm_model.model.variant import Variant
 from trm_model.noise import Noise
-from trm_model.optimizers.adam_atan2 import AdamAtan2
+from trm_model.optimizers.adam_atan2 import Atan2Steps
 from trm_model.training.ema import Ema
 from trm_model.training.exploration import earliest_halts
-from trm_model.training.losses import going_on, log_stablemax, losses
+from trm_model.training.losses import log_stablemax, losses
 from trm_model.training.optimizers import make_optimizers, warmup
 from trm_model.training.puzzle_rows import sign_sgd_
 from trm_model.training.recipe import Recipe
@@ -136,7 +143,8 @@ def test_losses_count_labelled_cells_only() -> None:
     labels = torch.tensor([[1, IGNORE, 2], [IGNORE, IGNORE, IGNORE]])
     state = State(torch.zeros(2, 3, 1), ())
     halt = torch.tensor([0.5, -0.5])
-    result = losses(Output(logits, halt, halt, state), labels)
+    output = Output(logits, halt, halt, state)
+    result = losses(output, labels, VARIANTS["trm"])
     log_p = log_stablemax(logits)
     torch.testing.assert_close(result.answer[0], -(log_p[0, 0, 1] + log_p[0, 2, 2]) / 2)
     assert result.answer[1] == 0
@@ -148,40 +156,43 @@ def test_losses_count_labelled_cells_only() -> None:
         result.halt, F.binary_cross_entropy_with_logits(halt, solved, reduction="none")
     )
     torch.testing.assert_close(result.total, result.answer.sum() + 0.5 * result.halt.sum())
-    assert losses(Output(logits, halt, halt, state), labels, halting="none").halt.tolist() == [0, 0]
+    for halting in (AllSteps(), WhenSolved()):
+        assert losses(output, labels, Variant(halting=halting)).halt.tolist() == [0, 0]
 
 
 def test_halting_and_exploration() -> None:
     zero = torch.zeros(4)
     both = torch.tensor([2.0, 0.5, 0.0, 0.0])
-    for halting in ("q_learning", "compared"):
-        values = torch.tensor([1.0, 1.0, -1.0, -1.0])
-        assert halts(
-            values, both, zero > 0, torch.tensor([1, 3, 3, 4]), halting=halting, max_steps=4
-        ).tolist() == [
+    logits, steps = torch.tensor([1.0, 1.0, -1.0, -1.0]), torch.tensor([1, 3, 3, 4])
+    rules: tuple[Halting, ...] = (QLearning(), Compared())
+    for halting in rules:
+        assert halting.halts(logits, both, zero > 0, steps, max_steps=4).tolist() == [
             False,
             True,
             False,
             True,
         ]
-    assert halts(-both, zero, both > 0, torch.ones(4), halting="solved", max_steps=4).tolist() == [
+    assert WhenSolved().halts(-both, zero, both > 0, torch.ones(4), max_steps=4).tolist() == [
         True,
         True,
         False,
         False,
     ]
-    logits, steps = torch.tensor([1.0, 1.0, -1.0, -1.0]), torch.tensor([1, 3, 3, 4])
-    assert halts(logits, zero, zero > 0, steps, halting="bce", max_steps=4).tolist() == [
+    bce = BinaryCrossEntropy()
+    assert bce.halts(logits, zero, zero > 0, steps, max_steps=4).tolist() == [
         True,
         True,
         False,
         True,
     ]
     earliest = torch.tensor([2, 2, 0, 5])
-    assert halts(
-        logits, zero, zero > 0, steps, halting="bce", max_steps=4, earliest=earliest
-    ).tolist() == [False, True, False, True]
-    assert halts(logits, zero, zero > 0, steps, halting="none", max_steps=4).tolist() == [
+    assert bce.halts(logits, zero, zero > 0, steps, max_steps=4, earliest=earliest).tolist() == [
+        False,
+        True,
+        False,
+        True,
+    ]
+    assert AllSteps().halts(logits, zero, zero > 0, steps, max_steps=4).tolist() == [
         False,
         False,
         False,
@@ -207,7 +218,7 @@ def test_sign_sgd_sums_duplicates_and_leaves_other_rows() -> None:
 
 def test_adam_atan2_equals_its_formula() -> None:
     weight = torch.nn.Parameter(torch.tensor([1.0, -2.0, 3.0]))
-    optimizer = AdamAtan2([weight], lr=0.0, betas=(0.9, 0.95), weight_decay=0.1)
+    optimizer = Atan2Steps([weight], lr=0.0, betas=(0.9, 0.95), weight_decay=0.1)
     optimizer.param_groups[0]["lr"] = 0.01
     expected, mean, square = weight.detach().double().numpy().copy(), np.zeros(3), np.zeros(3)
     for step in range(1, 6):
@@ -325,7 +336,7 @@ def test_recursion_equals_the_papers_loops(base: str, changes: dict[str, Any]) -
         y = (
             written_out(model, x)
             if loops
-            else model.recurse(x, model.start(NOISE), model.variant, NOISE).answer
+            else model.recurse(x, model.start(NOISE), model.recursion, NOISE).answer
         )
         answers.append(y.detach())
         gradients.append(
@@ -353,7 +364,7 @@ def test_every_variant_has_finite_gradients_for_every_weight(name: str) -> None:
     # What nothing reads with a gradient: corrupted answers enter before the graded cycle, and
     # "solved" needs no halting head.
     unused = {"answer_tokens"} if isinstance(variant.start, NoisyStart) else set[str]()
-    unused |= {"halt_weight", "halt_bias"} if variant.halting == "solved" else set()
+    unused |= {"halt_weight", "halt_bias"} if variant.halting == WhenSolved() else set()
     for parameter_name, parameter in model.named_parameters():
         if parameter_name in unused:
             assert parameter.grad is None
@@ -405,7 +416,7 @@ def test_every_variant_runs_in_bfloat16(name: str) -> None:
     assert {x.dtype for x in (step.carry.state.answer, *step.carry.state.latents)} == {
         torch.bfloat16
     }
-    outputs = list(rollout(model, batch(), 2, NOISE))
+    outputs = list(rollout(model, batch(), 2, model.variant.evaluation, NOISE))
     assert outputs[1].logits.dtype == torch.float32
     assert outputs[1].logits.isfinite().all()
 
@@ -447,7 +458,7 @@ def test_gated_norm_short_convolution_and_experts_equal_their_formulas() -> None
         convolved(x), F.silu(summed) @ convolved.down.T, rtol=1e-4, atol=1e-5
     )
 
-    experts = MixtureOfExperts(16, 4.0, Experts(4, 2), g)
+    experts = MixtureOfExperts(16, 4.0, 4, 2, g)
     with torch.no_grad():
         expected = torch.zeros_like(x)
         for b in range(2):
@@ -480,13 +491,13 @@ def test_anderson_equals_least_squares_and_finds_a_fixed_point_sooner() -> None:
     matrix = contraction(12)
     shift = torch.randn(3, 12, generator=g)
     solution = torch.linalg.solve(torch.eye(12) - matrix, shift.T).T
-    solver, plain, point = Anderson(), torch.zeros(3, 12), torch.zeros(3, 12)
+    solving, plain, point = FixedPoint(), torch.zeros(3, 12), torch.zeros(3, 12)
     points, values = [], []
     for _ in range(8):
         value = point @ matrix.T + shift
         points.append(point)
         values.append(value)
-        point, plain = solver.next(point, value), plain @ matrix.T + shift
+        point, plain = solving.next(point, value), plain @ matrix.T + shift
         f, r = (
             torch.stack(rows[-MEMORY:], 1).double()
             for rows in (values, [v - p for v, p in zip(values, points, strict=True)])
@@ -509,7 +520,8 @@ def test_anderson_equals_least_squares_and_finds_a_fixed_point_sooner() -> None:
 def test_the_fixed_point_variant_ends_nearer_to_one() -> None:
     """With a contraction for a network: |f(z) - z| at the last latent call of the first cycle."""
     residuals: list[float] = []
-    for solver in ("iteration", "anderson"):
+    solvers: tuple[Solver, ...] = (Iteration(), Anderson())
+    for solver in solvers:
         model, calls = (
             make(replace(VARIANTS["trm"], solver=solver, latent_updates=8, cycles=2)),
             list[tuple[torch.Tensor, torch.Tensor]](),
@@ -554,9 +566,8 @@ def test_going_on_has_the_best_following_head_as_target() -> None:
     expected = torch.tensor(
         [-(t * yes + (1 - t) * no) for t, (yes, no) in zip(targets, log, strict=True)]
     )
-    torch.testing.assert_close(
-        going_on(now, following, torch.tensor([False, False, True])), expected
-    )
+    found = QLearning().going_on_loss(now, following, torch.tensor([False, False, True]))
+    torch.testing.assert_close(found, expected)
 
 
 def test_the_winner_of_several_starts_is_trained_alone() -> None:
@@ -566,9 +577,8 @@ def test_the_winner_of_several_starts_is_trained_alone() -> None:
     assert not torch.equal(carry.state.latents[0][:5], carry.state.latents[0][5:10])
     step = supervise(model, carry, max_steps=4, noise=NOISE)
     wide, draws = examples.repeat(4), NOISE.repeat(4)
-    every = losses(
-        model(wide.inputs, model.puzzle_rows[wide.puzzle_ids], carry.state, draws), wide.labels
-    )
+    output = model(wide.inputs, model.puzzle_rows[wide.puzzle_ids], carry.state, draws)
+    every = losses(output, wide.labels, model.variant)
     torch.testing.assert_close(step.losses.answer, every.answer.view(4, 5).amin(0))
     torch.testing.assert_close(step.losses.halt, every.halt.view(4, 5).mean(0))
     # Halted examples start anew with all their starts, the others go on with all of theirs.
@@ -582,7 +592,7 @@ def test_the_winner_of_several_starts_is_trained_alone() -> None:
 def test_loss_weights_of_the_curriculum_and_softmax() -> None:
     model = make(VARIANTS["depth_curriculum"])
     carry = replace(Carry.fresh(model, batch(), NOISE), steps=torch.arange(5))
-    step = supervise(model, carry, max_steps=16, noise=NOISE, stage=model.variant.stage(0.1))
+    step = supervise(model, carry, max_steps=16, noise=NOISE, recursion=model.variant.stage(0.1))
     each = step.losses.answer + 0.5 * step.losses.halt
     torch.testing.assert_close(step.losses.total, (0.7 ** torch.arange(5) * each).sum())
     logits, labels = (
@@ -590,9 +600,8 @@ def test_loss_weights_of_the_curriculum_and_softmax() -> None:
         torch.tensor([[1, IGNORE, 2], [0, 1, 3]]),
     )
     halt = torch.zeros(2)
-    soft = losses(
-        Output(logits, halt, halt, State(torch.zeros(2, 3, 1), ())), labels, loss="softmax"
-    )
+    output = Output(logits, halt, halt, State(torch.zeros(2, 3, 1), ()))
+    soft = losses(output, labels, VARIANTS["softmax_loss"])
     expected = torch.stack(
         [F.cross_entropy(logits[i].double(), labels[i], ignore_index=IGNORE) for i in range(2)]
     )

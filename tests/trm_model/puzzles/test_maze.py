@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from trm_model.errors import ConfigurationError
-from trm_model.puzzles.maze import grids as maze
-from trm_model.puzzles.maze.grids import GOAL, PATH, SPACE, START, WALL
+from trm_model.puzzles import maze
+from trm_model.puzzles.maze.tokens import GOAL, PATH, SPACE, START, WALL
 from trm_model.puzzles.symmetry import dihedral
 
 Cell = tuple[int, int]
@@ -155,13 +155,13 @@ def test_bounds_never_change_the_number_of_good_pairs() -> None:
 
 
 def test_layouts_have_their_number_of_walls_uniformly_placed() -> None:
-    from trm_model.puzzles.maze.grids import _draw_layout
+    from trm_model.puzzles.maze.layouts import draw_layout
 
     for side, walls in ((6, 14), (33, 400), (5, 24), (5, 0)):
         free, state, draws = np.zeros(side + 2, np.uint64), np.array([7], np.uint64), 3000
         total = np.zeros((side, side))
         for _ in range(draws):
-            _draw_layout(free, side, walls, state)
+            draw_layout(free, side, walls, state)
             grid = free[1:-1, None] >> np.arange(side, dtype=np.uint64) & np.uint64(1)
             assert grid.sum() == side * side - walls
             assert free[0] == free[-1] == 0
@@ -285,7 +285,7 @@ def test_unique_paths() -> None:
 
 
 def test_impossible_mazes_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(maze, "PATIENCE", 1)
+    monkeypatch.setattr("trm_model.puzzles.maze.sampling.PATIENCE", 1)
     for arguments, message in (
         ({"side": 1}, "side=1: expected 2..63"),
         ({"side": 64}, "side=64"),

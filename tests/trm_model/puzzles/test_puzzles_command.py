@@ -14,8 +14,10 @@ from assets.families.arc_files import read_arc
 from assets.families.maze_csv import read_maze_csv
 from assets.families.sudoku_csv import read_sudoku_csv
 from tests.trm_model.puzzles.test_arc import random_task
-from trm_model.puzzles.__main__ import main
-from trm_model.puzzles.arc.tasks import from_task, parse_name, preview
+from trm_model.puzzles.arc.augmentation import parse_name
+from trm_model.puzzles.arc.drawing import preview
+from trm_model.puzzles.arc.parsing import from_task
+from trm_model.puzzles.command import main
 
 SUDOKU = ["sudoku", "generate", "--count", "3", "--digits", "4", "--extra-clues", "1", "2"]
 MAZE = ["maze", "generate", "--count", "3", "--side", "8", "--longer-than", "12"]

@@ -19,8 +19,8 @@ from assets.reports.pictures import png, question_sheet
 from storage.examples import read_examples
 from storage.store import LocalStore
 from trm_model.errors import ConfigurationError
-from trm_model.puzzles.plans import KINDS, open_source, plan_of
-from trm_model.puzzles.sequence import sums as sequence
+from trm_model.puzzles import sequence
+from trm_model.puzzles.plans import KINDS, open_examples, plan_of
 
 ENTRY = GeneratedAddition(digits=2, train=60, test=20)
 digits = st.integers(1, sequence.MAX_DIGITS)
@@ -144,7 +144,7 @@ def test_stored_checked_and_drawn(tmp_path: Path, online: bool) -> None:
     )
     folder = store.open(key)
     assert all(verdict.passed for verdict in example_checks(folder, kind).values())
-    train, test = open_source(folder / "train.zarr"), read_examples(folder / "test.zarr")
+    train, test = open_examples(folder / "train.zarr"), read_examples(folder / "test.zarr")
     assert (int(train.example_offsets[-1]), len(test.inputs)) == (120, 20)
     assert train.header == replace(test.header, augmentations=1)
     assert png(question_sheet(kind, *train.rows(np.arange(3))))[:4] == b"\x89PNG"

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 
 from trm_model.errors import ConfigurationError
-from trm_model.puzzles.sudoku import grids as sudoku
-from trm_model.puzzles.sudoku.examples import SudokuExamples, check_examples
-from trm_model.puzzles.sudoku.grids import SHAPES
+from trm_model.puzzles import sudoku
+from trm_model.puzzles.sudoku.checks import check_examples
+from trm_model.puzzles.sudoku.examples import SudokuExamples
+from trm_model.puzzles.sudoku.tokens import SHAPES
 
 
 def source(n: int, copies: int = 5, seed: int = 1) -> tuple[sudoku.Generated, SudokuExamples]:
