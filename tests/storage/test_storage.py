@@ -17,7 +17,7 @@ from assets.families.family import kind_of
 from assets.families.sudoku import generated_puzzles
 from assets.tables import AugmentedPuzzles, Scores, Training
 from storage import examples as store
-from storage.atomic import new_file, publish, staging, sweep, write_text
+from storage.atomic import new_file, publish, remove, staging, sweep, write_text
 from storage.build import building
 from storage.examples import (
     INDEX,
@@ -298,6 +298,16 @@ def test_a_failed_write_leaves_nothing(tmp_path: Path) -> None:
         raise RuntimeError("midway")
     assert target.read_text() == "old"
     assert [path.name for path in tmp_path.iterdir()] == ["x.txt"]
+
+
+def test_removing_takes_files_folders_and_links_and_nothing_is_no_error(tmp_path: Path) -> None:
+    (tmp_path / "kept").mkdir()
+    (tmp_path / "link").symlink_to("kept")
+    (tmp_path / "file").touch()
+    (tmp_path / "folder" / "deep").mkdir(parents=True)
+    for name in ("link", "file", "folder", "nothing"):
+        remove(tmp_path / name)
+    assert [path.name for path in tmp_path.iterdir()] == ["kept"]
 
 
 def test_publish_and_sweep(tmp_path: Path) -> None:
