@@ -63,13 +63,13 @@ class Choice:
 
 
 def choices(axis: type[_C]) -> dict[str, type[_C]]:
-    """The choices of an axis by name: those built in, which stand beside the axis's own file, and
-    those of the user that have been imported.
+    """The choices of an axis by name, in alphabetical order: those built in, which stand beside the
+    axis's own file, and those of the user that have been imported.
     """
     package = axis.__module__.rpartition(".")[0]
     for module in pkgutil.iter_modules(importlib.import_module(package).__path__):
         importlib.import_module(f"{package}.{module.name}")
-    return cast("dict[str, type[_C]]", axis.known)
+    return cast("dict[str, type[_C]]", dict(sorted(axis.known.items())))
 
 
 def find(axis: type[_C], name: str, *, importing: bool = False) -> type[_C]:

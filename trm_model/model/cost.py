@@ -8,8 +8,10 @@ counted.
 
 from dataclasses import dataclass
 
+from typing import Any
+
 import torch
-from torch.utils.flop_counter import FlopCounterMode
+from torch.utils.flop_counter import FlopCounterMode, conv_flop_count
 
 from trm_model.model.reasoner import Reasoner
 from trm_model.model.size import Size
@@ -39,6 +41,32 @@ class Cost:
     state_numbers: int
 
 
+def convolution_backward_flops(
+    gradient: torch.Size,
+    x: torch.Size,
+    weight: torch.Size,
+    _bias: Any,
+    _stride: Any,
+    _padding: Any,
+    _dilation: Any,
+    transposed: bool,
+    _output_padding: Any,
+    _groups: int,
+    wanted: list[bool],
+    **_: Any,
+) -> int:
+    """Operations of a convolution's gradients, from the arguments' shapes: as many for the input,
+    and as many for the weight, as the convolution itself takes.
+
+    torch's own formula counts the gradient of a depthwise kernel as if all channels were mixed.
+    """
+    return sum(wanted[:2]) * conv_flop_count(list(x), list(weight), list(gradient), transposed)
+
+
+FORMULAS: dict[Any, Any] = {torch.ops.aten.convolution_backward: convolution_backward_flops}
+"""In place of torch's own formulas, by operation."""
+
+
 def step_flops(model: Reasoner) -> tuple[int, int]:
     """Operations of one supervision step on one start of one example: forward, and backward.
 
@@ -47,7 +75,7 @@ def step_flops(model: Reasoner) -> tuple[int, int]:
     noise = Noise(0, torch.zeros(1, dtype=torch.int64, device="meta"))
     inputs = torch.zeros(1, model.length, dtype=torch.int64, device="meta")
     answers = model.variant.generation.teacher(inputs)
-    with FlopCounterMode(display=False) as counter:
+    with FlopCounterMode(display=False, custom_mapping=FORMULAS) as counter:
         output = model(inputs, model.puzzle_rows[:1], model.start(noise), noise, None, answers)
         forward = counter.get_total_flops()
         (output.logits.sum() + output.halt_logits.sum()).backward()

@@ -18,6 +18,7 @@ class Muon(Optimizer):
     """
 
     name: ClassVar[str] = "muon"
+    takes_all: ClassVar[bool] = False
 
     def build(
         self,

@@ -1,6 +1,6 @@
 """The axis of how gradients become steps of the weights."""
 
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import torch
 from torch import nn
@@ -28,6 +28,8 @@ class Optimizer(Choice, axis=True):
     """How gradients become steps of the weights. Rates are set before each step by the loop."""
 
     __slots__ = ()
+    takes_all: ClassVar[bool] = True
+    """Whether it can be the optimizer of all weights, vectors and embeddings among them."""
 
     def build(
         self,

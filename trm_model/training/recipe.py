@@ -53,6 +53,11 @@ class Recipe:
             puzzle_weight_decay=0.0,
         )
         require(
+            self.optimizer.takes_all,
+            f"optimizer={self.optimizer}: it takes the networks' matrices only, and leaves the "
+            "rest to the recipe's optimizer; use it as a variant's optimizer",
+        )
+        require(
             0.0 <= self.exploration <= 1.0,
             f"exploration={self.exploration}: expected a probability",
         )

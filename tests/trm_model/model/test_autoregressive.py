@@ -206,7 +206,7 @@ def test_labels_tell_where_to_answer_and_nothing_else() -> None:
         ({"halting": QLearning()}, "no value of going on for single cells"),
         (
             {"generation": "backwards"},
-            "generation='backwards': expected one of (parallel, autoregressive|autoregressive, parallel)",
+            "generation='backwards': expected one of autoregressive, parallel",
         ),
     ],
 )
