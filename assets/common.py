@@ -1,14 +1,14 @@
-"""What the assets' bodies share. Imports nothing heavy: the definitions load it."""
+"""What the assets' bodies share."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
 
 import dagster as dg
 from pydantic import Field
 
-from assets.benchmarks import ArcFiles, ArcTasks, Benchmark, KindName, PuzzleFile, PuzzleSource
+from assets.benchmarks import Benchmark
+from assets.check import Check, CheckOutcome
+from assets.families.origin import declared_checks
 from storage.layout import Layout
 
 STAGES = (
@@ -24,57 +24,9 @@ STAGES = (
 """All stages in order; ``votes`` is ARC's alone."""
 
 
-class Check(NamedTuple):
-    """A check of a stage; a failure of a ``blocking`` one keeps what is downstream from running."""
-
-    description: str
-    blocking: bool = True
-
-
 _HASH = {"hash_matches_content": Check("Every stored file has the checksum it was written with.")}
-_LEAKAGE = {"no_leakage": Check("No training puzzle is a test puzzle, up to symmetry.")}
-_SUDOKU = {
-    "label_solves_input": Check("Every answer holds each digit once in every row, column and box."),
-    "clues_kept": Check("Every answer has its puzzle's digit wherever the puzzle has one."),
-}
-_MAZE = {
-    "well_formed": Check("Every maze has one start and one goal among walls and spaces."),
-    "input_kept": Check("Every answer is its maze with a path marked on spaces."),
-    "shortest_path": Check("Every marked path leads from start to goal, and none is shorter."),
-}
-_SEQUENCE = {"label_solves_input": Check("Every answer is the sum of its question's numbers.")}
-_ARC = {
-    "grid_bounds": Check(
-        "Every grid is a rectangle of colours with its end marks, and padding around it."
-    )
-}
 
-CHECKS: dict[KindName, dict[str, dict[str, Check]]] = {
-    "sudoku": {
-        "puzzles": {
-            "unique_solution": Check("Every puzzle has exactly one solution."),
-            **_SUDOKU,
-            **_LEAKAGE,
-            "class_balance": Check(
-                "Digits are about equally frequent among the clues.", blocking=False
-            ),
-        },
-        "examples": {**_HASH, **_SUDOKU},
-    },
-    "maze": {"puzzles": {**_MAZE, **_LEAKAGE}, "examples": {**_HASH, **_MAZE}},
-    "sequence": {"puzzles": {**_SEQUENCE, **_LEAKAGE}, "examples": {**_HASH, **_SEQUENCE}},
-    "arc": {
-        "puzzles": {
-            "grid_bounds": Check("Every grid has 1 to 30 rows and columns of colours 0 to 9."),
-            "no_leakage": Check(
-                "No test pair or task is among the training tasks, up to symmetry, but for those "
-                "known of the published benchmark."
-            ),
-        },
-        "examples": {**_HASH, **_ARC},
-    },
-}
-_ALL_KINDS: dict[str, dict[str, Check]] = {
+_OF_RESULTS: dict[str, dict[str, Check]] = {
     "checkpoint": {"finite_loss": Check("Every logged loss is a finite number.")},
     "scores": {
         "above_chance": Check(
@@ -95,15 +47,11 @@ def stages_of(benchmark: Benchmark) -> tuple[str, ...]:
 
 def checks_of(benchmark: Benchmark, stage: str) -> dict[str, Check]:
     """The checks of a stage, by name."""
-    return _ALL_KINDS.get(stage) or CHECKS[benchmark.source.kind].get(stage, {})
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """The outcome of one check and the figures behind it."""
-
-    passed: bool
-    figures: dict[str, int | float | str] = field(default_factory=dict[str, int | float | str])
+    of_data = {
+        "puzzles": dict(benchmark.origin.checks),
+        "examples": {**_HASH, **declared_checks(type(benchmark.origin.family))},
+    }
+    return {**of_data, **_OF_RESULTS}.get(stage, {})
 
 
 class Store(dg.ConfigurableResource):
@@ -117,58 +65,6 @@ class Store(dg.ConfigurableResource):
     @property
     def layout(self) -> Layout:
         return Layout(Path(self.root).resolve())
-
-
-class FileConfig(dg.Config):
-    """Which files the puzzles come from and how they are split.
-
-    :param path: local path or URL of the puzzles; None: the repository that the benchmark's entry
-        names.
-    :param test_path: file with the test puzzles; None: a share of ``path``.
-    :param test_share: share of ``path`` kept for testing when there is no ``test_path``.
-    :param train_puzzles, test_puzzles: draw at most so many for each split; None: as the entry
-        says, or all.
-    :param seed: of the split and the draw.
-    """
-
-    path: str | None = None
-    test_path: str | None = None
-    test_share: float = 0.1
-    train_puzzles: int | None = Field(default=None, ge=1)
-    test_puzzles: int | None = Field(default=None, ge=1)
-    seed: int = 0
-
-
-class ArcConfig(dg.Config):
-    """Files with ARC tasks.
-
-    :param train: files (local paths or URLs) with further tasks to train on, such as ConceptARC's.
-    :param without_files: do without, where the benchmark wants some.
-    """
-
-    train: list[str] = Field(default_factory=list[str])
-    without_files: bool = False
-
-
-class ArcFilesConfig(dg.Config):
-    """One's own ARC tasks (:func:`assets.families.arc_files.read_arc`): local paths or URLs of JSON
-    with whole tasks, or of Kaggle's challenges.
-
-    :param train: files with tasks to train on whole.
-    :param test: file with the tasks that are evaluated; their demonstrations are trained on.
-    """
-
-    train: list[str] = Field(default_factory=list[str])
-    test: str
-
-
-CONFIGS: dict[type[PuzzleSource], type[dg.Config]] = {
-    PuzzleFile: FileConfig,
-    ArcTasks: ArcConfig,
-    ArcFiles: ArcFilesConfig,
-}
-"""What a materialization of puzzles may be told; generated ones need nothing beside the benchmark's
-entry."""
 
 
 class ShardsConfig(dg.Config):
@@ -232,32 +128,32 @@ def check_specs(name: str, benchmark: Benchmark, stage: str) -> list[dg.AssetChe
 
 
 def check_results(
-    name: str, benchmark: Benchmark, stage: str, verdicts: Mapping[str, Verdict]
+    name: str, benchmark: Benchmark, stage: str, outcomes: Mapping[str, CheckOutcome]
 ) -> list[dg.AssetCheckResult]:
-    """Verdicts as results of the checks that :func:`check_specs` declares; a check without a
-    verdict could not be made."""
+    """Outcomes as results of the checks that :func:`check_specs` declares; a check without a
+    outcome could not be made."""
     return [
         dg.AssetCheckResult(
             asset_key=dg.AssetKey([name, stage]),
             check_name=check_name,
-            passed=verdict.passed,
-            metadata=verdict.figures,
+            passed=outcome.passed,
+            metadata=outcome.figures,
             severity=dg.AssetCheckSeverity.ERROR if check.blocking else dg.AssetCheckSeverity.WARN,
         )
         for check_name, check in checks_of(benchmark, stage).items()
-        for verdict in (
-            verdicts.get(
-                check_name, Verdict(False, {"error": "not made: an earlier check failed"})
+        for outcome in (
+            outcomes.get(
+                check_name, CheckOutcome(False, {"error": "not made: an earlier check failed"})
             ),
         )
     ]
 
 
-def blocks(benchmark: Benchmark, stage: str, verdicts: Mapping[str, Verdict]) -> bool:
+def blocks(benchmark: Benchmark, stage: str, outcomes: Mapping[str, CheckOutcome]) -> bool:
     """Whether a blocking check has failed: then the stage must not hand on what it made."""
     return any(
-        checks_of(benchmark, stage)[name].blocking and not verdict.passed
-        for name, verdict in verdicts.items()
+        checks_of(benchmark, stage)[name].blocking and not outcome.passed
+        for name, outcome in outcomes.items()
     )
 
 

@@ -12,7 +12,6 @@ import dagster as dg
 from assets.benchmarks import Benchmark
 from assets.common import (
     CODE,
-    CONFIGS,
     EvaluationConfig,
     ShardsConfig,
     Store,
@@ -45,7 +44,7 @@ def build_benchmark(
             **options,
         )
 
-    config_type = CONFIGS.get(type(benchmark.source))
+    config_type = benchmark.origin.config
 
     @asset(
         "puzzles",

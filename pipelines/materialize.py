@@ -167,7 +167,7 @@ def main(arguments: Sequence[str]) -> int:
                 "makes them again"
             )
             stages = [stage for stage in stages if stage not in DATA_STAGES]
-        elif entry.generated:
+        elif entry.origin.generated:
             print(
                 f"{benchmark}: making the data again, since the benchmark's entry has changed (or "
                 "they are damaged)"

@@ -21,8 +21,8 @@ from assets.common import (
     user_error,
 )
 from assets.data.checks import example_checks
-from assets.data.puzzle_files import SourceError
-from assets.families.family import Augmented, Kind, kind_of
+from assets.data.puzzle_files import PuzzleFileError
+from assets.families.origin import Augmented, Origin
 from assets.reports.pictures import histogram, inline, markdown_frame, question_sheet
 from assets.tables import AugmentedPuzzles
 from storage.atomic import point, publish, staging
@@ -45,11 +45,11 @@ PUZZLES_PER_FILE = 1_000_000
 
 def _described(split: str, augmented: Augmented) -> Iterator[pl.DataFrame]:
     """Rows of :class:`assets.tables.AugmentedPuzzles`, a bounded number at a time."""
-    source, groups = augmented.source, augmented.groups
-    for start in range(0, len(source.puzzle_ids), PUZZLES_PER_FILE):
-        puzzle = np.arange(start, min(start + PUZZLES_PER_FILE, len(source.puzzle_ids)))
-        group = np.searchsorted(source.group_offsets, puzzle, side="right") - 1
-        augmentation = puzzle - source.group_offsets[group]
+    examples, groups = augmented.examples, augmented.groups
+    for start in range(0, len(examples.puzzle_ids), PUZZLES_PER_FILE):
+        puzzle = np.arange(start, min(start + PUZZLES_PER_FILE, len(examples.puzzle_ids)))
+        group = np.searchsorted(examples.group_offsets, puzzle, side="right") - 1
+        augmentation = puzzle - examples.group_offsets[group]
         of_group = groups[group].select("difficulty", "source", pl.col("name").alias("base"))
         names = (
             pl.Series(augmented.names[start : start + len(puzzle)])
@@ -58,10 +58,12 @@ def _described(split: str, augmented: Augmented) -> Iterator[pl.DataFrame]:
         )
         yield of_group.with_columns(
             split=pl.lit(split),
-            example=pl.Series(source.example_offsets[puzzle]),
-            examples=pl.Series(source.example_offsets[puzzle + 1] - source.example_offsets[puzzle]),
+            example=pl.Series(examples.example_offsets[puzzle]),
+            examples=pl.Series(
+                examples.example_offsets[puzzle + 1] - examples.example_offsets[puzzle]
+            ),
             group=pl.Series(group),
-            puzzle_id=pl.Series(source.puzzle_ids[puzzle]),
+            puzzle_id=pl.Series(examples.puzzle_ids[puzzle]),
             name=names,
             augmentation=pl.Series(augmentation),
         )
@@ -84,7 +86,7 @@ def write_dataset(
     layout: Layout,
     benchmark: str,
     puzzles: pl.DataFrame,
-    kind: Kind,
+    origin: Origin,
     *,
     augmentations: int,
     seed: int,
@@ -110,17 +112,17 @@ def write_dataset(
     ).hexdigest()[:16]
     with building(layout.examples(benchmark), key, progress) as build:
         for split in SPLITS:
-            augmented = kind.augmented(
+            augmented = origin.augmented(
                 puzzles, split, augmentations, derive(seed, benchmark), sources
             )
             path = build.folder / f"{split}.zarr"
             if online and split == "train":
-                write_plan(path, augmented.source, plan_of(augmented.source))
+                write_plan(path, augmented.examples, plan_of(augmented.examples))
             else:
                 write_examples(
                     path,
-                    augmented.source,
-                    codec=kind.codec,
+                    augmented.examples,
+                    codec=origin.family.codec,
                     workers=workers,
                     finished=build.finished,
                     on_file=build.on_file,
@@ -134,7 +136,7 @@ def write_dataset(
                     AugmentedPuzzles,
                     frame,
                 )
-        write_file(build.folder / "base.parquet", kind.schema, puzzles)
+        write_file(build.folder / "base.parquet", origin.schema, puzzles)
         return build.publish()
 
 
@@ -148,31 +150,31 @@ def materialize_puzzles(
     benchmark: Benchmark,
     config: dg.Config | None,
 ) -> dg.MaterializeResult:
-    kind = kind_of(benchmark.source)
+    origin = benchmark.origin
     started = time.monotonic()
     try:
-        found = kind.puzzles(benchmark.source, config, context.log.info)
+        found = origin.puzzles(config, context.log.info)
         # Examples must be possible before anything is kept: no two tasks of one name, for instance.
-        source = kind.augmented(found.frame, "train", 0, 0, {}).source
-    except (SourceError, ConfigurationError) as error:
+        examples = origin.augmented(found.frame, "train", 0, 0, {}).examples
+    except (PuzzleFileError, ConfigurationError) as error:
         raise user_error(error) from error
     made = time.monotonic() - started
-    verdicts = kind.puzzle_checks(found.frame, benchmark.source)
+    outcomes = origin.check_puzzles(found.frame)
     path = layout.puzzles(name)
-    if blocks(benchmark, "puzzles", verdicts):
+    if blocks(benchmark, "puzzles", outcomes):
         # Kept to look at; nothing reads it.
         path = path.with_suffix(".refused.parquet")
     stored = write_file(
-        path, kind.schema, found.frame, metadata={SOURCES: json.dumps(found.sources)}
+        path, origin.schema, found.frame, metadata={SOURCES: json.dumps(found.sources)}
     )
     context.log.info("wrote %d puzzles to %s", len(stored), path)
     by_split = {split: stored.filter(pl.col("split") == split) for split in SPLITS}
-    sample = source.rows(np.arange(min(5, len(by_split["train"]))))
+    sample = examples.rows(np.arange(min(5, len(by_split["train"]))))
     distributions = {
         column: histogram(
             {split: part[column].to_numpy() for split, part in by_split.items()}, label
         )
-        for column, label in kind.distributions.items()
+        for column, label in origin.distributions.items()
         if stored[column].n_unique() > 1
     }
     return dg.MaterializeResult(
@@ -183,7 +185,7 @@ def materialize_puzzles(
             "bytes": path.stat().st_size,
             "path": dg.MetadataValue.path(str(path)),
             "sample": dg.MetadataValue.md(
-                inline(question_sheet(kind, *sample), "puzzles and answers")
+                inline(question_sheet(origin.family, *sample), "puzzles and answers")
             ),
             **{
                 column: dg.MetadataValue.md(inline(png, column))
@@ -201,7 +203,7 @@ def materialize_puzzles(
             **({"sources": found.sources} if found.sources else {}),
         },
         data_version=dg.DataVersion(hash_file(path)[:16]),
-        check_results=check_results(name, benchmark, "puzzles", verdicts),
+        check_results=check_results(name, benchmark, "puzzles", outcomes),
     )
 
 
@@ -211,10 +213,10 @@ def materialize_examples(
     path = layout.puzzles(name)
     if not path.exists():
         raise user_error(f"{path}: no puzzles yet; materialize {name}/puzzles first")
-    kind = kind_of(benchmark.source)
+    origin = benchmark.origin
     try:
         file_hash = hash_file(path)
-        puzzles = read_file(path, kind.schema)
+        puzzles = read_file(path, origin.schema)
         sources = {
             "puzzles": file_hash,
             "entry": benchmark.data_hash,
@@ -238,17 +240,17 @@ def materialize_examples(
         layout,
         name,
         puzzles,
-        kind,
+        origin,
         augmentations=benchmark.augmentations,
-        seed=benchmark.source.seed,
+        seed=origin.seed,
         online=benchmark.online,
         sources=sources,
         progress=progress,
     )
     written = time.monotonic()
-    verdicts = example_checks(folder, kind)
+    outcomes = example_checks(folder, origin.family)
     checked = time.monotonic()
-    if not blocks(benchmark, "examples", verdicts):
+    if not blocks(benchmark, "examples", outcomes):
         point(layout.current_examples(name), folder)
     online = benchmark.online
     splits = {
@@ -257,7 +259,7 @@ def materialize_examples(
         )
         for split in SPLITS
     }
-    counts = {split: int(source.example_offsets[-1]) for split, source in splits.items()}
+    counts = {split: int(part.example_offsets[-1]) for split, part in splits.items()}
     sample = splits["train"].rows(np.arange(min(5, counts["train"])))
     length = splits["train"].header.length
     stored = sum(folder_bytes(folder / f"{split}.zarr") for split in SPLITS)
@@ -275,11 +277,11 @@ def materialize_examples(
             "path": dg.MetadataValue.path(str(folder)),
             "content_hash": content_hash,
             "sample": dg.MetadataValue.md(
-                inline(question_sheet(kind, *sample), "the first training examples")
+                inline(question_sheet(origin.family, *sample), "the first training examples")
             ),
         },
         data_version=dg.DataVersion(content_hash[:16]),
-        check_results=check_results(name, benchmark, "examples", verdicts),
+        check_results=check_results(name, benchmark, "examples", outcomes),
     )
 
 

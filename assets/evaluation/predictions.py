@@ -15,7 +15,6 @@ from assets.common import CODE, EvaluationConfig, check_results, current_run, us
 from assets.data.checks import above_chance
 from assets.data.datasets import describe_examples
 from assets.evaluation.metrics import Metric, score_rows
-from assets.families.family import kind_of
 from assets.partitions import variant_and_seed
 from assets.reports.pictures import answer_sheet, inline, markdown_frame
 from assets.tables import Predictions, Scores, Votes
@@ -122,7 +121,7 @@ def materialize_predictions(
     last = shown.shape[1]
     steps = [*(step for step in (1, 2, 4) if step < last), last]
     picture = answer_sheet(
-        kind_of(benchmark.source),
+        benchmark.origin.family,
         *examples.rows(late),
         shown[:, [step - 1 for step in steps]],
         steps,
@@ -206,6 +205,6 @@ def materialize_scores(
             name,
             benchmark,
             "scores",
-            {"above_chance": above_chance(table, kind_of(benchmark.source).chance)},
+            {"above_chance": above_chance(table, benchmark.origin.family.chance)},
         ),
     )

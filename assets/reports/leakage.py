@@ -6,7 +6,6 @@ import polars as pl
 
 from assets.benchmarks import BENCHMARKS
 from assets.common import user_error
-from assets.families.family import kind_of
 from assets.reports.pictures import markdown_table
 from assets.tables import Leakage
 from storage.layout import Layout
@@ -18,8 +17,12 @@ def leakage_rows(tables: dict[str, pl.DataFrame]) -> dict[str, pl.DataFrame]:
     benchmark."""
     found: dict[str, pl.DataFrame] = {}
     for tested, table in tables.items():
-        source = BENCHMARKS[tested].source
-        kind = kind_of(source)
+        origin = BENCHMARKS[tested].origin
+        overlaps = {
+            trained: origin.overlap(other, table)
+            for trained, other in tables.items()
+            if BENCHMARKS[trained].origin.family.name == origin.family.name
+        }
         rows = [
             {
                 "trained_on": trained,
@@ -28,9 +31,7 @@ def leakage_rows(tables: dict[str, pl.DataFrame]) -> dict[str, pl.DataFrame]:
                 "first": overlap.leaks[0] if overlap.leaks else None,
                 "shared": overlap.shared,
             }
-            for trained, other in tables.items()
-            if BENCHMARKS[trained].source.kind == source.kind
-            for overlap in (kind.overlap(other, table),)
+            for trained, overlap in overlaps.items()
         ]
         found[tested] = pl.DataFrame(rows, schema_overrides={"first": pl.String})
     return found
@@ -38,7 +39,7 @@ def leakage_rows(tables: dict[str, pl.DataFrame]) -> dict[str, pl.DataFrame]:
 
 def materialize_leakage(layout: Layout) -> dg.MaterializeResult:
     tables = {
-        name: read_file(path, kind_of(BENCHMARKS[name].source).schema)
+        name: read_file(path, BENCHMARKS[name].origin.schema)
         for name in BENCHMARKS
         if (path := layout.puzzles(name)).exists()
     }

@@ -12,8 +12,8 @@ import polars as pl
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from assets.families.family import Kind
 from storage.examples import Bytes2d
+from trm_model.puzzles.family import Family
 
 
 def _png(figure: Figure) -> bytes:
@@ -50,26 +50,26 @@ def markdown_frame(frame: pl.DataFrame) -> dg.MetadataValue:
 
 
 def _panel(
-    axes: Any, kind: Kind, question: Bytes2d, shown: Bytes2d, label: Bytes2d, title: str
+    axes: Any, family: Family, question: Bytes2d, shown: Bytes2d, label: Bytes2d, title: str
 ) -> None:
-    kind.draw(axes, question, shown, label)
+    family.paint(axes, question, shown, label)
     axes.set_title(title, fontsize=9)
     axes.set_aspect("equal")
     axes.axis("off")
 
 
-def question_sheet(kind: Kind, inputs: Bytes2d, labels: Bytes2d) -> bytes:
+def question_sheet(family: Family, inputs: Bytes2d, labels: Bytes2d) -> bytes:
     """Examples [K, L]: questions in the upper row, their answers in the lower."""
     figure = Figure(figsize=(2.1 * len(inputs), 4.6))
     axes = figure.subplots(2, len(inputs), squeeze=False)
     for column, (question, label) in enumerate(zip(inputs, labels, strict=True)):
-        _panel(axes[0, column], kind, question, question, label, "question")
-        _panel(axes[1, column], kind, question, label, label, "answer")
+        _panel(axes[0, column], family, question, question, label, "question")
+        _panel(axes[1, column], family, question, label, label, "answer")
     return _png(figure)
 
 
 def answer_sheet(
-    kind: Kind, inputs: Bytes2d, labels: Bytes2d, predictions: Bytes2d, steps: Sequence[int]
+    family: Family, inputs: Bytes2d, labels: Bytes2d, predictions: Bytes2d, steps: Sequence[int]
 ) -> bytes:
     """A row per example [K, L]: the question, then the predicted answer after each of the given
     supervision steps.
@@ -79,11 +79,11 @@ def answer_sheet(
     figure = Figure(figsize=(2.0 * (len(steps) + 1), 2.3 * len(inputs)))
     axes = figure.subplots(len(inputs), len(steps) + 1, squeeze=False)
     for row, (question, label) in enumerate(zip(inputs, labels, strict=True)):
-        _panel(axes[row, 0], kind, question, question, label, "question")
+        _panel(axes[row, 0], family, question, question, label, "question")
         for column, step in enumerate(steps):
             _panel(
                 axes[row, column + 1],
-                kind,
+                family,
                 question,
                 predictions[row, column],
                 label,

@@ -4,21 +4,20 @@ from pathlib import Path
 
 import polars as pl
 
-from assets.benchmarks import BENCHMARKS, ArcTasks
-from assets.common import ArcConfig
-from assets.families.family import kind_of
-from assets.families.sudoku import SudokuPuzzles, generated_puzzles
+from assets.benchmarks import BENCHMARKS
+from assets.families.arc import ArcConfig, ArcTasks
+from assets.families.sudoku import SudokuPuzzles
 from assets.reports.leakage import leakage_rows, materialize_leakage
 from assets.tables import Leakage
 from storage.layout import Layout
 from storage.tables import scan, write_file
-from tests.assets.test_checks import SOURCE
+from tests.assets.test_checks import puzzles
 
 
 def arc_table(name: str) -> pl.DataFrame:
-    entry = BENCHMARKS[name].source
+    entry = BENCHMARKS[name].origin
     assert isinstance(entry, ArcTasks)
-    return kind_of(entry).puzzles(entry, ArcConfig(without_files=True), print).frame
+    return entry.puzzles(ArcConfig(without_files=True)).frame
 
 
 def test_the_leaks_of_the_public_data_are_found() -> None:
@@ -41,7 +40,7 @@ def test_the_leaks_of_the_public_data_are_found() -> None:
 
 def test_leaks_between_benchmarks_are_a_table(tmp_path: Path) -> None:
     layout = Layout(tmp_path)
-    frame = generated_puzzles(SOURCE)
+    frame = puzzles()
     turned = frame.with_columns(split=pl.Series(["test", *frame["split"][1:]]))
     write_file(layout.puzzles("sudoku_4x4"), SudokuPuzzles, frame)
     write_file(layout.puzzles("sudoku_6x6"), SudokuPuzzles, turned)

@@ -8,21 +8,20 @@ import pytest
 import torch
 
 from assets.data.datasets import write_dataset
-from assets.families.family import Kind
 from storage.layout import Layout
 from storage.manifest import verify_manifest
-from tests.faults.conftest import NewRun, Start
+from tests.faults.conftest import ENTRY, NewRun, Start
 from tests.faults.helpers import Child, assert_same_training, checkpoint_steps, until
 from trm_model.training.checkpoint import Checkpoint, Progress, load, save
 
 
-def test_data_set(small_disk: Path, puzzles: pl.DataFrame, kind: Kind) -> None:
+def test_data_set(small_disk: Path, puzzles: pl.DataFrame) -> None:
     layout = Layout(small_disk / "store")
     with pytest.raises(OSError, match="No space left on device"):
-        write_dataset(layout, "tiny", puzzles, kind, augmentations=10_000, seed=0)
+        write_dataset(layout, "tiny", puzzles, ENTRY, augmentations=10_000, seed=0)
     assert all(path.name.startswith(".") for path in layout.examples("tiny").iterdir())
     # What was finished of the large one gives way to another.
-    folder, content_hash = write_dataset(layout, "tiny", puzzles, kind, augmentations=1, seed=0)
+    folder, content_hash = write_dataset(layout, "tiny", puzzles, ENTRY, augmentations=1, seed=0)
     assert sorted(path.name for path in layout.examples("tiny").iterdir()) == [".lock", folder.name]
     assert verify_manifest(folder) == content_hash
 

@@ -5,26 +5,25 @@ from pathlib import Path
 import polars as pl
 
 from assets.data.datasets import write_dataset
-from assets.families.family import Kind
 from storage.layout import Layout
 from storage.manifest import verify_manifest
-from tests.faults.conftest import Start
+from tests.faults.conftest import ENTRY, Start
 from tests.faults.helpers import until
 
 WRITE = """
 import sys
 from pathlib import Path
 import polars as pl
-from assets.datasets import write_dataset
-from assets.kinds import kind_of
+from assets.data.datasets import write_dataset
 from storage.layout import Layout
 from tests.faults.conftest import ENTRY
-write_dataset(Layout(Path(sys.argv[1])), "tiny", pl.read_parquet(sys.argv[2]), kind_of(ENTRY), augmentations=100_000, seed=0, workers=1)
+layout, puzzles = Layout(Path(sys.argv[1])), pl.read_parquet(sys.argv[2])
+write_dataset(layout, "tiny", puzzles, ENTRY, augmentations=100_000, seed=0, workers=1)
 """
 
 
 def test_killed_write_leaves_no_data_set_and_the_next_continues(
-    start: Start, puzzles: pl.DataFrame, kind: Kind, tmp_path: Path
+    start: Start, puzzles: pl.DataFrame, tmp_path: Path
 ) -> None:
     layout = Layout(tmp_path / "store")
     parent = layout.examples("tiny")
@@ -51,7 +50,7 @@ def test_killed_write_leaves_no_data_set_and_the_next_continues(
     content_hash = verify_manifest(folder)
     assert (
         write_dataset(
-            Layout(tmp_path / "undisturbed"), "tiny", puzzles, kind, augmentations=100_000, seed=0
+            Layout(tmp_path / "undisturbed"), "tiny", puzzles, ENTRY, augmentations=100_000, seed=0
         )[1]
         == content_hash
     )

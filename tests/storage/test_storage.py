@@ -11,10 +11,8 @@ import numpy.typing as npt
 import polars as pl
 import pytest
 
-from assets.benchmarks import GeneratedSudoku
 from assets.data.datasets import write_dataset
-from assets.families.family import kind_of
-from assets.families.sudoku import generated_puzzles
+from assets.families.sudoku import GeneratedSudoku
 from assets.tables import AugmentedPuzzles, Scores, Training
 from storage import examples as store
 from storage.atomic import new_file, point, publish, staging, sweep, write_text
@@ -22,10 +20,10 @@ from storage.build import building
 from storage.examples import (
     INDEX,
     Examples,
+    ExampleSet,
     Header,
     LazyExamples,
     Plan,
-    Source,
     map_shards,
     open_header,
     read_examples,
@@ -60,7 +58,7 @@ def source(puzzles: int, seed: int = 0) -> Examples:
     )
 
 
-def assert_equal(one: Source, other: Source) -> None:
+def assert_equal(one: ExampleSet, other: ExampleSet) -> None:
     assert one.header == other.header
     for name in INDEX:
         np.testing.assert_array_equal(getattr(one, name), getattr(other, name))
@@ -121,7 +119,7 @@ def test_an_interrupted_build_continues_from_its_finished_shards(tmp_path: Path)
                 raise RuntimeError("power cut")
             return examples.rows(index)
 
-    def build(source: Source, key: str = "key") -> tuple[Path, str]:
+    def build(source: ExampleSet, key: str = "key") -> tuple[Path, str]:
         with building(tmp_path, key) as under_way:
             write_examples(
                 under_way.folder / "x.zarr",
@@ -199,8 +197,8 @@ def test_same_seed_same_bytes_another_seed_others(tmp_path: Path) -> None:
         _, content_hash = write_dataset(
             Layout(tmp_path / folder),
             "x",
-            generated_puzzles(entry),
-            kind_of(entry),
+            entry.puzzles().frame,
+            entry,
             augmentations=5,
             seed=seed,
         )
@@ -212,10 +210,10 @@ def test_same_seed_same_bytes_another_seed_others(tmp_path: Path) -> None:
 def test_writing_the_same_data_again_leaves_it_alone_and_mends_damage(tmp_path: Path) -> None:
     layout = Layout(tmp_path)
     entry = GeneratedSudoku(digits=4, train=30, test=10, extra_clues=(1, 4))
-    puzzles = generated_puzzles(entry)
+    puzzles = entry.puzzles().frame
 
     def write() -> Path:
-        return write_dataset(layout, "x", puzzles, kind_of(entry), augmentations=5, seed=0)[0]
+        return write_dataset(layout, "x", puzzles, entry, augmentations=5, seed=0)[0]
 
     folder = write()
     inode = folder.stat().st_ino

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from assets.families.arc_files import read_arc
-from assets.families.maze_csv import read_maze_csv
-from assets.families.sudoku_csv import read_sudoku_csv
+from assets.families.arc import read_arc
+from assets.families.maze import read_maze_csv
+from assets.families.sudoku import read_sudoku_csv
 from tests.trm_model.puzzles.test_arc import random_task
 from trm_model.puzzles.arc.augmentation import parse_name
 from trm_model.puzzles.arc.drawing import preview
