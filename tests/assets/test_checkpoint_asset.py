@@ -10,26 +10,25 @@ import dagster as dg
 import pytest
 
 import assets.training.checkpoint as checkpoint_asset
-from assets.benchmarks import BENCHMARKS, Benchmark, GeneratedSudoku
-from assets.common import STAGE_MODULES, Store, stages_of
+from assets import keys
+from assets.benchmarks import BENCHMARKS, Benchmark
 from assets.data.datasets import write_dataset
-from assets.families.family import kind_of
-from assets.families.sudoku import generated_puzzles
+from assets.families.sudoku import GeneratedSudoku
 from assets.graph import build_benchmark
 from assets.partitions import variant_seed_partitions
-from storage.atomic import point
-from storage.layout import Layout
+from assets.stages import STAGE_MODULES
+from assets.store import StoreResource
 from storage.store import MARKER, LocalStore
 from tests.trm_model.training.recipes import TINY
 from trm_model.launching import Ending, Job, Outcome
-from trm_model.puzzles.plans import open_source
+from trm_model.puzzles.plans import open_examples
 from trm_model.training.loop import train
 from trm_model.training.run import RunSpec, training_version
 from trm_model.variants import VARIANTS
 from trm_model.version import code_version
 
 SOURCE = GeneratedSudoku(digits=4, train=30, test=10, extra_clues=(1, 4))
-BENCHMARK = Benchmark(title="tiny", source=SOURCE, recipe=replace(TINY, steps=8))
+BENCHMARK = Benchmark(title="tiny", origin=SOURCE, recipe=replace(TINY, steps=8))
 FINISHED = Outcome(Ending.FINISHED)
 INTERRUPTED = Outcome(Ending.INTERRUPTED, "it was interrupted")
 
@@ -80,7 +79,7 @@ class Running:
             return self.launcher.outcome is INTERRUPTED and asked >= self.launcher.steps
 
         if self.launcher.outcome in (FINISHED, INTERRUPTED):
-            examples = open_source(spec.data_folder(self.run) / "train.zarr")
+            examples = open_examples(spec.data_folder(self.run) / "train.zarr")
             train(
                 self.run,
                 spec.variant,
@@ -99,7 +98,7 @@ class Running:
 class Workplace:
     """A store with data, and the graph of one benchmark."""
 
-    layout: Layout
+    store: LocalStore
     graph: list[dg.AssetsDefinition]
 
     def materialize(self, launcher: Here, **config: Any) -> dg.ExecuteInProcessResult:
@@ -108,7 +107,7 @@ class Workplace:
                 self.graph,
                 selection=[dg.AssetKey(["tiny", "checkpoint"])],
                 partition_key="trm_mlp|0",
-                resources={"store": Store(root=str(self.layout.root)), "launcher": launcher},
+                resources={"store": StoreResource(root=str(self.store.root)), "launcher": launcher},
                 instance=instance,
                 raise_on_error=False,
                 run_config={
@@ -120,13 +119,11 @@ class Workplace:
 
 @pytest.fixture
 def place(tmp_path: Path) -> Workplace:
-    layout = Layout(tmp_path / "store")
-    folder, _ = write_dataset(
-        layout, "tiny", generated_puzzles(SOURCE), kind_of(SOURCE), augmentations=1, seed=0
-    )
-    point(layout.current_examples("tiny"), folder)
+    store = LocalStore.create(tmp_path / "store")
+    key, _ = write_dataset(store, "tiny", SOURCE.puzzles().frame, SOURCE, augmentations=1, seed=0)
+    store.point(keys.current_examples("tiny"), key)
     partitions = variant_seed_partitions(VARIANTS)
-    return Workplace(layout, build_benchmark("tiny", BENCHMARK, VARIANTS, partitions))
+    return Workplace(store, build_benchmark("tiny", BENCHMARK, VARIANTS, partitions))
 
 
 @pytest.mark.filterwarnings("ignore::dagster.BetaWarning")
@@ -142,8 +139,8 @@ def test_a_training_is_started_described_and_read(
     assert spec.key == run.name
     assert spec.data.startswith("examples/tiny/")
     assert spec.device_lock == "locks/cpu.lock"
-    assert LocalStore.containing(run).root == place.layout.root.resolve()
-    assert (place.layout.root / MARKER).is_file()
+    assert LocalStore.containing(run).root == place.store.root.resolve()
+    assert (place.store.root / MARKER).is_file()
     assert "the last line" in capfd.readouterr().err
     # Finished: the next time says the same of it.
     written = (run / "run.json").read_bytes()

@@ -3,11 +3,12 @@
 import dagster as dg
 
 from assets.benchmarks import BENCHMARKS
-from assets.checks import Verdict, blocks, check_results, check_specs, checks_of
+from assets.check import CheckOutcome
+from assets.checks import blocks, check_results, check_specs, checks_of
 from assets.progress import spaced
 
 SUDOKU = BENCHMARKS["sudoku_4x4"]
-GOOD = Verdict(True, {"checked": 3})
+GOOD = CheckOutcome(True, {"checked": 3})
 
 
 def test_a_check_without_a_verdict_counts_as_failed() -> None:
@@ -27,7 +28,7 @@ def test_a_check_without_a_verdict_counts_as_failed() -> None:
 
 
 def test_only_blocking_checks_block() -> None:
-    bad = Verdict(False)
+    bad = CheckOutcome(False)
     assert not blocks(SUDOKU, "puzzles", {"unique_solution": GOOD, "class_balance": bad})
     assert blocks(SUDOKU, "puzzles", {"unique_solution": bad, "class_balance": GOOD})
 

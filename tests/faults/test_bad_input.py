@@ -23,13 +23,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from assets.benchmarks import BENCHMARKS
-from assets.configs import ArcFilesConfig, FileConfig
 from assets.data.datasets import materialize_puzzles
-from assets.data.puzzle_files import SourceError
-from assets.families.arc_files import read_arc
-from assets.families.maze_csv import read_maze_csv
-from assets.families.sudoku import SudokuPuzzles, columns
-from assets.families.sudoku_csv import read_sudoku_csv
+from assets.data.puzzle_files import PuzzleFileError
+from assets.data.splits import FileConfig
+from assets.families.arc import ArcFilesConfig, read_arc
+from assets.families.maze import read_maze_csv
+from assets.families.sudoku import SudokuPuzzles, columns, read_sudoku_csv
 from storage.build import Build
 from storage.examples import (
     Examples,
@@ -177,43 +176,45 @@ def write_checkpoint(folder: Path) -> None:
 
 CONTAINERS = {
     "sudoku csv": Container(
-        SourceError,
+        PuzzleFileError,
         lambda f: (f / "x.csv").write_text(csv_text(SUDOKU_ROWS)),
         lambda f: read_sudoku_csv(str(f / "x.csv"), 4),
     ),
     "maze csv": Container(
-        SourceError,
+        PuzzleFileError,
         lambda f: (f / "x.csv").write_text(csv_text(MAZE_ROWS)),
         lambda f: read_maze_csv(str(f / "x.csv")),
     ),
     "arc json": Container(
-        SourceError,
+        PuzzleFileError,
         lambda f: (f / "x.json").write_text(json.dumps(GOOD_ARC)),
         lambda f: read_arc(str(f / "x.json")),
     ),
     "arc task": Container(
-        SourceError,
+        PuzzleFileError,
         lambda f: (f / "x.json").write_text(json.dumps(GOOD_ARC["one"])),
         lambda f: read_arc(str(f / "x.json")),
     ),
-    "arc kaggle": Container(SourceError, kaggle, lambda f: read_arc(str(f / "a_challenges.json"))),
-    "arc folder": Container(SourceError, task_folder, lambda f: read_arc(str(f / "tasks"))),
+    "arc kaggle": Container(
+        PuzzleFileError, kaggle, lambda f: read_arc(str(f / "a_challenges.json"))
+    ),
+    "arc folder": Container(PuzzleFileError, task_folder, lambda f: read_arc(str(f / "tasks"))),
     "sudoku csv gzip": Container(
-        SourceError,
+        PuzzleFileError,
         lambda f: (f / "x.csv.gz").write_bytes(
             gzip.compress(csv_text(SUDOKU_ROWS).encode(), mtime=0)
         ),
         lambda f: read_sudoku_csv(str(f / "x.csv.gz"), 4),
     ),
     "maze csv gzip": Container(
-        SourceError,
+        PuzzleFileError,
         lambda f: (f / "x.csv.gz").write_bytes(
             gzip.compress(csv_text(MAZE_ROWS).encode(), mtime=0)
         ),
         lambda f: read_maze_csv(str(f / "x.csv.gz")),
     ),
     "arc json gzip": Container(
-        SourceError,
+        PuzzleFileError,
         lambda f: (f / "x.json.gz").write_bytes(
             gzip.compress(json.dumps(GOOD_ARC).encode(), mtime=0)
         ),

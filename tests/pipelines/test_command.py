@@ -7,9 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from assets.common import STAGES as STAGES_OF_THE_GRAPH
 
-from assets.stages import STAGES
 from pipelines import command
 from trm_model.command import MISTAKE, run
 
@@ -114,7 +112,3 @@ def test_a_port_in_use_is_named(capsys: pytest.CaptureFixture[str]) -> None:
 def test_without_a_command_the_help_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(command.trm, [], program="trm") == MISTAKE
     assert capsys.readouterr().err.startswith("Usage: trm [OPTIONS] COMMAND")
-
-
-def test_the_stages_are_those_of_the_graph() -> None:
-    assert STAGES == STAGES_OF_THE_GRAPH

@@ -13,11 +13,11 @@ from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from assets.benchmarks import GeneratedMaze, GeneratedSudoku
-from assets.families.family import kind_of
 from assets.reports import pictures
+from trm_model.puzzles.maze.family import Maze
+from trm_model.puzzles.sudoku.family import Sudoku
 
-SUDOKU = kind_of(GeneratedSudoku(digits=4, train=1, test=1))
+SUDOKU = Sudoku(4)
 RIGHT, WRONG, CLUE = "#1a7f37", "#cf222e", "black"
 ANSWER = np.array([1, 2, 3, 4, 3, 4, 1, 2, 2, 1, 4, 3, 4, 3, 2, 1], np.uint8) + 1
 QUESTION = np.where(np.arange(16) < 4, ANSWER, 1).astype(np.uint8)
@@ -72,9 +72,8 @@ def test_the_wrong_cell_of_a_maze_is_drawn_in_the_wrong_colour() -> None:
     question = np.where(label == 5, 2, label).astype(np.uint8)
     astray = label.copy()
     astray[4] = 5
-    kind = kind_of(GeneratedMaze(side=3, longer_than=0, train=1, test=1))
     wrong, good = (
-        pictures.answer_sheet(kind, question[None], label[None], shown[None, None], [1])
+        pictures.answer_sheet(Maze(3), question[None], label[None], shown[None, None], [1])
         for shown in (astray, label)
     )
     cells = [np.asarray(figure.axes[1].images[0].get_array()) for figure in (wrong, good)]

@@ -68,7 +68,7 @@ from trm_model.seeding import derive
 
 
 @numba.njit(cache=True, nogil=True)
-def _shares(side, longer_than, low, high, draws, seed):
+def good_shares(side, longer_than, low, high, draws, seed):
     """Shares of good pairs of ``draws`` layouts with low..high walls; 0 for most."""
     free, sets = np.zeros(side + 2, np.uint64), np.zeros((6, side + 2), np.uint64)
     starts, goals = np.empty(side * side, np.int64), np.empty(side * side, np.int64)
@@ -100,7 +100,7 @@ def _scales(side: int, longer_than: int, low: int, high: int) -> Floats:
     parts = np.array_split(np.arange(low, high + 1), min(PILOT_PARTS, high - low + 1))
     shares = np.stack(
         [
-            _shares(side, longer_than, int(part[0]), int(part[-1]), PILOT_DRAWS, k)
+            good_shares(side, longer_than, int(part[0]), int(part[-1]), PILOT_DRAWS, k)
             for k, part in enumerate(parts)
         ]
     )
@@ -112,7 +112,7 @@ def _scales(side: int, longer_than: int, low: int, high: int) -> Floats:
 
 
 @numba.njit(cache=True, nogil=True)
-def _sample(
+def sample_layouts(
     base,
     first,
     last,
@@ -257,7 +257,7 @@ def generate(
         room = max(CHUNK, min(count - len(seen), 8 * CHUNK))
         inputs, labels = np.empty((room, cells), np.uint8), np.empty((room, cells), np.uint8)
         lengths = np.empty(room, np.int64)
-        attempt, made = _sample(
+        attempt, made = sample_layouts(
             base,
             attempt,
             attempt + 250_000,
