@@ -203,7 +203,7 @@ def test_a_training_interrupted_under_other_code(
 
 
 def test_every_stage_names_the_module_that_does_its_work() -> None:
-    stages = {stage for entry in BENCHMARKS.values() for stage in stages_of(entry)}
+    stages = {stage for entry in BENCHMARKS.values() for stage in entry.stages}
     assert stages <= set(STAGE_MODULES)
     versions = {module: code_version(module) for module in set(STAGE_MODULES.values())}
     assert len(set(versions.values())) == len(versions)

@@ -448,7 +448,7 @@ def refine(model: Reasoner, steps: int, cache: Cache | None, first: int, stop: i
     for _ in range(steps):
         if cache is not None:
             cache.step(torch.zeros(1, dtype=torch.bool))
-        state = model.recurse(question, state, model.variant, noise, cache)
+        state = model.recurse(question, state, model.recursion, noise, cache)
 
 
 @one_thread()

@@ -32,8 +32,8 @@ def shortened(command: Command) -> list[str]:
 
 
 def to_run() -> list[list[object]]:
-    """The files first, since variants are read once; then what is marked to run, in the order of the
-    pages, no command twice."""
+    """The files first, since variants are read once; then what is marked to run, in the order of
+    the pages, no command twice."""
     items: list[list[object]] = [["file", name, text] for name, text in files().items()]
     items.append(DEMO)
     for block in all_blocks("sh", "python"):

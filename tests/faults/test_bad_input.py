@@ -649,10 +649,13 @@ for name, row, field, change, says in (
     ("another's answer", 5, 2, lambda _: MAZE_ROWS[0][2], "row 6 (line 7): answer differs"),
 ):
     kind("maze csv", name, maze_row(row, field, change), says)
+WALLED = "S#" + "#" * 33 + "G"
 kind(
-    "maze csv", "no way", to_bytes("x.csv", csv_text([*MAZE_ROWS[:3], ["a", "S#" + "#" * 33 + "G", "S#" + "#" * 33 + "G", "0"]]).encode()),
+    "maze csv",
+    "no way",
+    to_bytes("x.csv", csv_text([*MAZE_ROWS[:3], ["a", WALLED, WALLED, "0"]]).encode()),
     "row 4 (line 5): question has no way",
-)  # fmt: skip
+)
 
 # ARC
 
@@ -922,11 +925,26 @@ for which in (STORED, PLANS[0]):
     )
     kind(which, "header with more", attribute("header", "colour", 1), "'colour'")
     for field, value in (
-        ("vocabulary", "abc"), ("vocabulary", []), ("vocabulary", [1, 2]), ("vocabulary", ["x"] * 300), ("grid", [4]), ("grid", [4, 4, 4]),
-        ("grid", ["4", "4"]), ("grid", [0, 4]), ("grid", [4.0, 4]), ("ignore_id", "0"), ("ignore_id", -1), ("num_puzzle_ids", 0),
-        ("num_puzzle_ids", True), ("seed", "0"), ("seed", None), ("augmentations", -1), ("augmentations", 1.5), ("sources", []),
+        ("vocabulary", "abc"),
+        ("vocabulary", []),
+        ("vocabulary", [1, 2]),
+        ("vocabulary", ["x"] * 300),
+        ("grid", [4]),
+        ("grid", [4, 4, 4]),
+        ("grid", ["4", "4"]),
+        ("grid", [0, 4]),
+        ("grid", [4.0, 4]),
+        ("ignore_id", "0"),
+        ("ignore_id", -1),
+        ("num_puzzle_ids", 0),
+        ("num_puzzle_ids", True),
+        ("seed", "0"),
+        ("seed", None),
+        ("augmentations", -1),
+        ("augmentations", 1.5),
+        ("sources", []),
         ("sources", {"a": 1}),
-    ):  # fmt: skip
+    ):
         kind(
             which,
             f"{field} {str(value)[:20]}",
@@ -1247,12 +1265,16 @@ for name in (
         "x.zarr: ",
     )
 for name, array, value, says in (
-    ("shape 0", "shapes", 0, "shapes: expected sides of 1..8"), ("shape 9", "shapes", 9, "shapes: expected sides of 1..8"),
-    ("colour 12 in a grid", "cells", 12, "colour 12"), ("symmetry 8", "dihedrals", 8, "symmetry 8"),
-    ("colours repeated", "colours", 1, "colours: expected permutations"), ("colours too large", "colours", 200, "colours: expected perm"),
-    ("pairs falling", "pair_offsets", 10**9, "pair_offsets: expected to rise"), ("groups falling", "group_offsets", -5, "group_offsets: ex"),
+    ("shape 0", "shapes", 0, "shapes: expected sides of 1..8"),
+    ("shape 9", "shapes", 9, "shapes: expected sides of 1..8"),
+    ("colour 12 in a grid", "cells", 12, "colour 12"),
+    ("symmetry 8", "dihedrals", 8, "symmetry 8"),
+    ("colours repeated", "colours", 1, "colours: expected permutations"),
+    ("colours too large", "colours", 200, "colours: expected perm"),
+    ("pairs falling", "pair_offsets", 10**9, "pair_offsets: expected to rise"),
+    ("groups falling", "group_offsets", -5, "group_offsets: ex"),
     ("other ids", "puzzle_ids", 99, "puzzle_ids is not that of the planned"),
-):  # fmt: skip
+):
     kind(
         PLANS[2],
         name,

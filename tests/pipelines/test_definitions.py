@@ -14,7 +14,7 @@ from assets.checks import checks_of
 from assets.stages import TRAIN_STAGES
 from pipelines import execute, materialize
 from pipelines.definitions import PARTITIONS, defs
-from trm_model.model.variant import VARIANTS
+from trm_model.variants import VARIANTS
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -45,7 +45,7 @@ def test_each_job_selects_its_assets() -> None:
             f"{name}/{stage}"
             for name, entry in BENCHMARKS.items()
             for stage in stages
-            if stage in entry.stages and (entry.generated or not generated)
+            if stage in entry.stages and (entry.origin.generated or not generated)
         }
 
     expected = {

@@ -239,25 +239,25 @@ def test_data_training_and_evaluation_one_by_one_say_what_was_made_and_where(
     tmp_path: Path,
 ) -> None:
     place = Workplace(tmp_path)
-    layout = place.layout
+    store = place.store
     assert (
-        f"sudoku_4x4: made puzzles ({layout.puzzles('sudoku_4x4')}), "
-        f"examples ({layout.current_examples('sudoku_4x4')})"
+        f"sudoku_4x4: made puzzles ({store.open(keys.puzzles('sudoku_4x4'))}), "
+        f"examples ({store.open(keys.examples('sudoku_4x4'))})"
     ) in place.trm("data", "sudoku_4x4")
-    link = layout.current_examples("sudoku_4x4")
-    before = link.resolve()
+    pointer = keys.current_examples("sudoku_4x4")
+    before = store.follow(pointer)
     assert "made shards" in place.trm("data", "sudoku_4x4", "--stage", "shards")
     train = ["train", "sudoku_4x4", "--stage", "checkpoint", "--partition", "trm|0"]
     said = place.trm(*train, "--set", "checkpoint.steps=2", "--set", "checkpoint.batch_size=8")
-    assert f"sudoku_4x4: made checkpoint ({layout.root / 'runs' / 'sudoku_4x4'})\n" in said
-    assert not (layout.tables() / "scores").exists()
+    assert f"sudoku_4x4: made checkpoint ({store.open('runs/sudoku_4x4')})\n" in said
+    assert not store.open("tables/scores").exists()
     said = place.trm(
         "evaluate", "sudoku_4x4", "--partition", "trm|0", "--set", "predictions.limit=10"
     )
     assert "made predictions (" in said
-    assert f"ablation ({layout.report('sudoku_4x4')}), leaderboard (" in said
-    assert scan(layout.tables(), Scores).collect()["n"].max() == 10
-    assert link.resolve() == before
+    assert f"ablation ({store.open(keys.ablation_page('sudoku_4x4'))}), leaderboard (" in said
+    assert scan(store, Scores).collect()["n"].max() == 10
+    assert store.follow(pointer) == before
 
 
 def test_what_is_missing_is_said_in_one_line(workplace: Workplace) -> None:

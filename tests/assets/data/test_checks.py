@@ -23,8 +23,8 @@ from storage.manifest import write_manifest
 from storage.store import LocalStore
 from tests.trm_model.training.recipes import TINY
 from trm_model.launching import LocalProcess
+from trm_model.puzzles import sudoku
 from trm_model.puzzles.plans import open_examples
-from trm_model.puzzles.sudoku import grids as sudoku
 from trm_model.variants import VARIANTS
 
 ORIGIN = GeneratedSudoku(digits=4, train=30, test=10, extra_clues=(1, 4))

@@ -16,7 +16,7 @@ from assets.reports.page import html_page
 from storage.examples import Header
 from tests.trm_model.training.recipes import TINY
 from trm_model.model.cost import cost
-from trm_model.model.variant import VARIANTS
+from trm_model.variants import VARIANTS
 
 
 def test_ablation_table_puts_ours_beside_the_published() -> None:
