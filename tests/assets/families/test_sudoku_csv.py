@@ -263,7 +263,10 @@ def test_from_the_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("huggingface_hub.hf_hub_download", fail)
     with pytest.raises(
         PuzzleFileError,
-        match=r"sapientinc/sudoku-extreme/train\.csv: cannot be fetched \(no route to host\); give path",
+        match=(
+            r"sapientinc/sudoku-extreme/train\.csv: cannot be fetched \(no route to host\); "
+            "give path"
+        ),
     ):
         entry.puzzles(FileConfig())
 
