@@ -13,6 +13,8 @@ import polars as pl
 import pytest
 import torch
 
+from assets.data.datasets import write_dataset
+from assets.families.sequence import GeneratedAddition
 from storage.examples import Examples, Header, open_header, read_examples
 from storage.layout import Layout
 from tests.trm_model.puzzles.test_arc import naive_tokens, random_task
@@ -547,3 +549,24 @@ def test_many_questions_are_answered_in_parts_as_one_by_one(
     monkeypatch.setattr("trm_model.solving.solve.BATCH", 3)
     for one, other in zip(whole, solve_all(loaded, questions), strict=True):
         np.testing.assert_array_equal(one.answers, other.answers)
+
+
+def test_a_model_of_sums_is_asked_in_text(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    entry, layout = GeneratedAddition(digits=2, train=30, test=10), Layout(tmp_path / "store")
+    folder, content_hash = write_dataset(
+        layout, "sums", entry.puzzles().frame, entry, augmentations=1, seed=0
+    )
+    header = open_header(folder / "train.zarr")
+    made = trained(tmp_path / "run", (layout, folder, content_hash), "trm_mlp", header)
+    assert main([str(made), "12+34=", "--json"]) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert (result["kind"], result["grid"]) == ("sequence", [1, 9])
+    [answer] = result["answers"]
+    assert answer["question"] == "12+34=___"
+    assert len(answer["answer"]) == 9
+    assert answer["right"] == (answer["answer"][6:] == "640")
+    assert main([str(made), "12+345="]) == 2
+    assert "expected numbers of at most 2 digits" in capsys.readouterr().err
+    assert main([str(made), "12+34=", "--show-steps"]) == 0
