@@ -60,7 +60,7 @@ def test_files_of_every_form_are_read(tmp_path: Path) -> None:
     packed = tmp_path / "tasks.json.gz"
     packed.write_bytes(gzip.compress((tmp_path / "tasks.json").read_bytes()))
     assert same(read_arc(str(packed)).tasks, TASKS)
-    assert read_arc(str(packed)).source_hash == read_arc(str(tmp_path / "tasks.json")).source_hash
+    assert read_arc(str(packed)).content_hash == read_arc(str(tmp_path / "tasks.json")).content_hash
     folder = tmp_path / "folder"
     folder.mkdir()
     for name, task in GOOD.items():
