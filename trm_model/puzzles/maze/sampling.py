@@ -1,9 +1,7 @@
-"""Mazes on a square grid of cells: parse, check, solve, generate, draw.
+"""Random mazes: their distribution, and how we sample it fast.
 
 A move goes to a neighbouring free cell (up, down, left, right); the **length of a path is its
-number of moves**, one less than its cells. A maze is a grid of walls and free cells with a start
-and a goal; its label is the same grid with a shortest path's inner cells marked. Grids are tokens,
-uint8 [N, side * side], flattened row by row.
+number of moves**, one less than its cells.
 
 **Distribution** (Lehnert et al. 2024, arXiv 2402.14083, and their code): the number of walls w is
 uniform among the whole numbers from ``walls[0]`` to ``walls[1]`` of the cells; the w walls are
@@ -35,9 +33,6 @@ The bounds, all exact:
   any goal.
 - With e the greatest distance from a cell v, d(s, g) <= d(s, v) + e: cells within ``longer_than -
   e`` of v are in no good pair.
-
-Distances are found by widening a set of cells by one move at a time, with one 64-bit word per row
-of cells.
 """
 
 from functools import cache
