@@ -15,7 +15,7 @@ SMALL = {
     "train": ("--stage", "checkpoint", "--set", "checkpoint.steps=2", *_TESTED),
     "evaluate": _TESTED,
 }
-"""Commands -> words that are added, so that they take seconds: few steps, few puzzles, no report."""
+"""Commands -> words that are added, that make them short: few steps, few puzzles, no report."""
 
 
 DEMO: list[list[object]] = [
