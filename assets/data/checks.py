@@ -1,46 +1,19 @@
 """What data must satisfy. Each check is a plain function of what is stored; assets/checks.py
 declares it."""
 
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-import polars as pl
 
-from assets.check import CheckOutcome
+from assets.check import CheckOutcome, all_pass
 from storage.examples import SPLITS, map_shards, read_plan
 from storage.manifest import CorruptDataError, verify_manifest
 from trm_model.puzzles.family import Family
 from trm_model.puzzles.plans import open_examples
 
 Bools = npt.NDArray[np.bool_]
-
-
-def all_pass(good: Bools, what: str) -> CheckOutcome:
-    """Passed if ``good`` holds everywhere; else the first ``what`` where it does not is named."""
-    wrong = np.flatnonzero(~good)
-    figures: dict[str, int | float | str] = {"checked": len(good), "failed": len(wrong)}
-    if len(wrong):
-        figures["first_failed"] = f"{what} {int(wrong[0])}"
-    return CheckOutcome(not len(wrong), figures)
-
-
-def leaks(splits: pl.Series, forms: Sequence[Hashable]) -> CheckOutcome:
-    """Whether no training puzzle is a test puzzle, up to symmetry: whether no form is in both
-    splits."""
-    in_test = {form for split, form in zip(splits, forms, strict=True) if split == "test"}
-    return all_pass(
-        np.array(
-            [
-                form not in in_test
-                for split, form in zip(splits, forms, strict=True)
-                if split == "train"
-            ]
-        ),
-        "training puzzle",
-    )
-
 
 BLOCK = 1 << 17
 """Examples made at a time of a split that is computed while training."""

@@ -15,9 +15,9 @@ from assets.benchmarks import Benchmark
 from assets.checks import blocks, check_results
 from assets.configs import ShardsConfig
 from assets.data.checks import example_checks
-from assets.data.puzzle_files import PuzzleFileError
 from assets.failures import user_error
 from assets.families.origin import Augmented, Origin
+from assets.families.puzzle_files import PuzzleFileError
 from assets.progress import spaced
 from assets.reports import markdown, pictures
 from assets.store import current_examples, folder_bytes

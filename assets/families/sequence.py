@@ -10,9 +10,7 @@ import pandera.polars as pa
 import polars as pl
 from pandera.typing.polars import Series
 
-from assets.check import Check, CheckOutcome
-from assets.data.checks import all_pass, leaks
-from assets.data.splits import number_splits
+from assets.check import Check, CheckOutcome, all_pass, leaks
 from assets.families.origin import (
     NO_LEAKAGE,
     Augmented,
@@ -21,6 +19,7 @@ from assets.families.origin import (
     declared_checks,
     silent,
 )
+from assets.families.splits import number_splits
 from assets.tables import Puzzles
 from trm_model.errors import require
 from trm_model.puzzles import sequence

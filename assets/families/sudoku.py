@@ -12,17 +12,7 @@ import pandera.polars as pa
 import polars as pl
 from pandera.typing.polars import Series
 
-from assets.check import Check, CheckOutcome
-from assets.data.checks import all_pass, leaks
-from assets.data.puzzle_files import (
-    Choose,
-    characters,
-    every_row,
-    read_table,
-    refuse,
-    refuse_repeated,
-)
-from assets.data.splits import FileRows, PuzzleFile, number_splits
+from assets.check import Check, CheckOutcome, all_pass, leaks
 from assets.families.origin import (
     NO_LEAKAGE,
     Augmented,
@@ -31,6 +21,15 @@ from assets.families.origin import (
     declared_checks,
     silent,
 )
+from assets.families.puzzle_files import (
+    Choose,
+    characters,
+    every_row,
+    read_table,
+    refuse,
+    refuse_repeated,
+)
+from assets.families.splits import FileRows, PuzzleFile, number_splits
 from assets.tables import Puzzles
 from trm_model.errors import require
 from trm_model.puzzles import sudoku

@@ -16,10 +16,8 @@ from click.testing import CliRunner
 
 from assets import keys
 from assets.benchmarks import Benchmark
-from assets.check import Check, CheckOutcome
+from assets.check import Check, CheckOutcome, all_pass, leaks
 from assets.checks import checks_of
-from assets.data.checks import all_pass, leaks
-from assets.data.splits import number_splits
 from assets.families.origin import (
     NO_LEAKAGE,
     Augmented,
@@ -28,6 +26,7 @@ from assets.families.origin import (
     declared_checks,
     silent,
 )
+from assets.families.splits import number_splits
 from assets.graph import build_benchmark
 from assets.partitions import variant_seed_partitions
 from assets.store import StoreResource

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from assets.data.puzzle_files import PuzzleFileError
 from assets.families.arc import read_arc
+from assets.families.puzzle_files import PuzzleFileError
 from tests.trm_model.puzzles.test_arc import random_task
 from trm_model.puzzles.arc.examples import make_examples
 from trm_model.puzzles.arc.packaged import PACKAGED

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from assets.data.puzzle_files import PuzzleFileError
 from assets.families.maze import read_maze_csv
+from assets.families.puzzle_files import PuzzleFileError
 from trm_model.puzzles import maze
 from trm_model.puzzles.symmetry import dihedral
 

@@ -13,9 +13,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from assets.data.puzzle_files import PuzzleFileError
-from assets.data.splits import FileConfig
 from assets.families.origin import Imported
+from assets.families.puzzle_files import PuzzleFileError
+from assets.families.splits import FileConfig
 from assets.families.sudoku import SudokuFile, read_sudoku_csv
 from trm_model.puzzles import sudoku
 from trm_model.puzzles.sudoku.tokens import SHAPES

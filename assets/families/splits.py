@@ -10,8 +10,8 @@ import numpy as np
 import polars as pl
 from pydantic import Field
 
-from assets.data.puzzle_files import Choose, PuzzleFileError, Rows
 from assets.families.origin import Imported, Origin, silent
+from assets.families.puzzle_files import Choose, PuzzleFileError, Rows
 from storage.examples import SPLITS
 from trm_model.seeding import numpy_generator
 
