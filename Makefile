@@ -6,7 +6,7 @@ export DAGSTER_HOME ?= $(CURDIR)/.dagster
 export TRM_DATA ?= $(CURDIR)/data
 PORT ?= 3000
 
-.PHONY: install demo test coverage lint check-full ui bench clean
+.PHONY: install demo test coverage lint check-full ui bench gpu-check bench-gpu clean
 
 COVERAGE := --cov=pipelines --cov=assets --cov=trm_model --cov=storage --cov-report=term:skip-covered
 
@@ -45,6 +45,13 @@ ui: install
 
 bench: install
 	$(BIN)/python -m tests.benchmarks $(ONLY)
+
+# Both take DEVICE (auto, cuda:1, cpu …); on a machine without this Makefile's installation run the modules themselves.
+gpu-check: install
+	$(BIN)/python -m tests.gpu.check $(DEVICE)
+
+bench-gpu: install
+	$(BIN)/python -m tests.gpu.bench $(or $(DEVICE),auto) $(ONLY)
 
 clean:
 	rm -rf $(VENV) .dagster data

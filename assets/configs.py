@@ -1,61 +1,8 @@
-"""What a materialization of each stage may be told. A benchmark's entry says the rest."""
+"""What a materialization of each stage may be told; of puzzles, the family's file says it. A
+benchmark's entry says the rest."""
 
 import dagster as dg
 from pydantic import Field
-
-from assets.benchmarks import ArcFiles, ArcTasks, PuzzleFile, PuzzleSource
-
-
-class FileConfig(dg.Config):
-    """Which files the puzzles come from and how they are split.
-
-    :param path: local path or URL of the puzzles; None: the repository that the benchmark's entry
-        names.
-    :param test_path: file with the test puzzles; None: a share of ``path``.
-    :param test_share: share of ``path`` kept for testing when there is no ``test_path``.
-    :param train_puzzles, test_puzzles: draw at most so many for each split; None: as the entry
-        says, or all.
-    :param seed: of the split and the draw.
-    """
-
-    path: str | None = None
-    test_path: str | None = None
-    test_share: float = 0.1
-    train_puzzles: int | None = Field(default=None, ge=1)
-    test_puzzles: int | None = Field(default=None, ge=1)
-    seed: int = 0
-
-
-class ArcConfig(dg.Config):
-    """Files with ARC tasks.
-
-    :param train: files (local paths or URLs) with further tasks to train on, such as ConceptARC's.
-    :param without_files: train without such files, where the benchmark expects some.
-    """
-
-    train: list[str] = Field(default_factory=list[str])
-    without_files: bool = False
-
-
-class ArcFilesConfig(dg.Config):
-    """The user's own ARC tasks: local paths or URLs of JSON with whole tasks, or of Kaggle's
-    challenges (:func:`assets.families.arc_files.read_arc`).
-
-    :param train: files with tasks to train on whole.
-    :param test: file with the tasks that are evaluated; their demonstrations are trained on.
-    """
-
-    train: list[str] = Field(default_factory=list[str])
-    test: str
-
-
-CONFIGS: dict[type[PuzzleSource], type[dg.Config]] = {
-    PuzzleFile: FileConfig,
-    ArcTasks: ArcConfig,
-    ArcFiles: ArcFilesConfig,
-}
-"""What a materialization of puzzles may be told, by where they come from. Generated puzzles need
-nothing beside the benchmark's entry."""
 
 
 class ShardsConfig(dg.Config):

@@ -13,7 +13,7 @@ import dagster as dg
 
 from assets.benchmarks import Benchmark
 from assets.checks import check_specs
-from assets.configs import CONFIGS, EvaluationConfig, ShardsConfig, TrainingConfig
+from assets.configs import EvaluationConfig, ShardsConfig, TrainingConfig
 from assets.stages import STAGE_MODULES
 from assets.store import StoreResource
 from trm_model.launching import Launcher
@@ -43,7 +43,7 @@ def build_benchmark(
             **options,
         )
 
-    config_type = CONFIGS.get(type(benchmark.source))
+    config_type = benchmark.origin.config
 
     @asset(
         "puzzles",

@@ -162,7 +162,7 @@ def _needed_stages(benchmark: str, entry: Benchmark, store: Store) -> list[str]:
         print(f"{benchmark}: using the data in {current}; trm data {benchmark} makes them again")
         return [stage for stage in stages if stage not in DATA_STAGES]
     require(
-        entry.generated,
+        entry.origin.generated,
         f"{current}: made from another entry, or damaged; materialize puzzles and examples again",
     )
     print(

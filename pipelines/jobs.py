@@ -25,7 +25,7 @@ def _stages(benchmarks: Mapping[str, Benchmark], stages: Iterable[str]) -> dg.As
 
 def build_jobs(benchmarks: Mapping[str, Benchmark]) -> list[Any]:
     """``demo``, ``data``, ``train``, ``evaluate``, ``report``."""
-    generated = {name: entry for name, entry in benchmarks.items() if entry.generated}
+    generated = {name: entry for name, entry in benchmarks.items() if entry.origin.generated}
     return [
         dg.define_asset_job(
             "demo",

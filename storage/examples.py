@@ -42,8 +42,9 @@ _T = TypeVar("_T")
 Bytes2d = npt.NDArray[np.uint8]
 Ints = npt.NDArray[np.int64]
 Codec = Literal["bitshuffle", "plain"]
-"""zstd level 1, chosen by trial (docs/data.md). Sudoku tokens use four bits of eight: with Blosc's bit
-shuffle 2.2 times smaller and four times faster. ARC grids are long runs: without."""
+"""zstd level 1, chosen by trial (docs/data.md). Sudoku tokens use four bits of eight: with Blosc's
+bit shuffle they are 2.2 times smaller and four times faster. ARC grids are long runs: without
+it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,10 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from assets.benchmarks import GeneratedSudoku
 from assets.data.datasets import write_dataset
-from assets.families.family import kind_of
-from assets.families.sudoku import generated_puzzles
+from assets.families.sudoku import GeneratedSudoku
 from storage.store import LocalStore
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
@@ -45,6 +43,6 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> tuple[LocalStore, Path, st
     store = LocalStore(tmp_path_factory.mktemp("tiny"))
     entry = GeneratedSudoku(digits=4, train=40, test=20, extra_clues=(1, 4))
     key, content_hash = write_dataset(
-        store, "tiny", generated_puzzles(entry), kind_of(entry), augmentations=3, seed=0
+        store, "tiny", entry.puzzles().frame, entry, augmentations=3, seed=0
     )
     return store, store.open(key), content_hash

@@ -9,7 +9,8 @@ The names below are imported when they are first used, so that ``import trm_mode
 >>> import trm_model
 >>> model = trm_model.load("data/runs/sudoku_4x4/trm_mlp/0/current")  # doctest: +SKIP
 
-``TrainedModel`` is what it returns. It solves a puzzle given as text or as a file, and predicts many.
+``TrainedModel`` is what it returns. It solves a puzzle given as text or as a file, and predicts
+many.
 
 >>> solution = model.solve("1.......4......2")  # doctest: +SKIP
 >>> model.predict(inputs)  # doctest: +SKIP

@@ -15,9 +15,9 @@ from assets.benchmarks import Benchmark
 from assets.checks import blocks, check_results
 from assets.configs import ShardsConfig
 from assets.data.checks import example_checks
-from assets.data.puzzle_files import SourceError
 from assets.failures import user_error
-from assets.families.family import Augmented, Kind, kind_of
+from assets.families.origin import Augmented, Origin
+from assets.families.puzzle_files import PuzzleFileError
 from assets.progress import spaced
 from assets.reports import markdown, pictures
 from assets.store import current_examples, folder_bytes
@@ -42,11 +42,11 @@ PUZZLES_PER_FILE = 1_000_000
 
 def _described(split: str, augmented: Augmented) -> Iterator[pl.DataFrame]:
     """Rows of :class:`assets.tables.AugmentedPuzzles`, a bounded number at a time."""
-    source, groups = augmented.source, augmented.groups
-    for start in range(0, len(source.puzzle_ids), PUZZLES_PER_FILE):
-        puzzle = np.arange(start, min(start + PUZZLES_PER_FILE, len(source.puzzle_ids)))
-        group = np.searchsorted(source.group_offsets, puzzle, side="right") - 1
-        augmentation = puzzle - source.group_offsets[group]
+    made, groups = augmented.examples, augmented.groups
+    for start in range(0, len(made.puzzle_ids), PUZZLES_PER_FILE):
+        puzzle = np.arange(start, min(start + PUZZLES_PER_FILE, len(made.puzzle_ids)))
+        group = np.searchsorted(made.group_offsets, puzzle, side="right") - 1
+        augmentation = puzzle - made.group_offsets[group]
         of_group = groups[group].select("difficulty", "source", pl.col("name").alias("base"))
         names = (
             pl.Series(augmented.names[start : start + len(puzzle)])
@@ -55,10 +55,10 @@ def _described(split: str, augmented: Augmented) -> Iterator[pl.DataFrame]:
         )
         yield of_group.with_columns(
             split=pl.lit(split),
-            example=pl.Series(source.example_offsets[puzzle]),
-            examples=pl.Series(source.example_offsets[puzzle + 1] - source.example_offsets[puzzle]),
+            example=pl.Series(made.example_offsets[puzzle]),
+            examples=pl.Series(made.example_offsets[puzzle + 1] - made.example_offsets[puzzle]),
             group=pl.Series(group),
-            puzzle_id=pl.Series(source.puzzle_ids[puzzle]),
+            puzzle_id=pl.Series(made.puzzle_ids[puzzle]),
             name=names,
             augmentation=pl.Series(augmentation),
         )
@@ -89,7 +89,7 @@ def write_dataset(
     store: Store,
     benchmark: str,
     puzzles: pl.DataFrame,
-    kind: Kind,
+    origin: Origin,
     *,
     augmentations: int,
     seed: int,
@@ -120,17 +120,17 @@ def write_dataset(
     ).hexdigest()[:16]
     with building(store, keys.examples(benchmark), key, progress) as build:
         for split in SPLITS:
-            augmented = kind.augmented(
+            augmented = origin.augmented(
                 puzzles, split, augmentations, derive(seed, benchmark), sources
             )
             path = build.folder / f"{split}.zarr"
             if online and split == "train":
-                write_plan(path, augmented.source, plan_of(augmented.source))
+                write_plan(path, augmented.examples, plan_of(augmented.examples))
             else:
                 write_examples(
                     path,
-                    augmented.source,
-                    codec=kind.codec,
+                    augmented.examples,
+                    codec=origin.family.codec,
                     workers=workers,
                     finished=build.finished,
                     on_file=build.on_file,
@@ -144,7 +144,7 @@ def write_dataset(
                     AugmentedPuzzles,
                     frame,
                 )
-        write_file(build.folder / "base.parquet", kind.schema, puzzles)
+        write_file(build.folder / "base.parquet", origin.schema, puzzles)
         return build.publish()
 
 
@@ -164,20 +164,20 @@ def materialize_puzzles(
     benchmark: Benchmark,
     config: dg.Config | None,
 ) -> dg.MaterializeResult:
-    kind = kind_of(benchmark.source)
+    origin = benchmark.origin
     started = time.monotonic()
     try:
-        found = kind.puzzles(benchmark.source, config, context.log.info)
+        found = origin.puzzles(config, context.log.info)
         # Examples must be possible before anything is kept: no two tasks of one name, for instance.
-        source = kind.augmented(found.frame, "train", 0, 0, {}).source
-    except (SourceError, ConfigurationError) as error:
+        source = origin.augmented(found.frame, "train", 0, 0, {}).examples
+    except (PuzzleFileError, ConfigurationError) as error:
         raise user_error(error) from error
     made = time.monotonic() - started
-    verdicts = kind.puzzle_checks(found.frame, benchmark.source)
-    refused = blocks(benchmark, "puzzles", verdicts)
+    outcomes = origin.check_puzzles(found.frame)
+    refused = blocks(benchmark, "puzzles", outcomes)
     key = keys.refused_puzzles(name) if refused else keys.puzzles(name)
     stored = publish_file(
-        store, key, kind.schema, found.frame, metadata={SOURCES: json.dumps(found.sources)}
+        store, key, origin.schema, found.frame, metadata={SOURCES: json.dumps(found.sources)}
     )
     path = store.open(key)
     context.log.info("wrote %d puzzles to %s", len(stored), path)
@@ -187,7 +187,7 @@ def materialize_puzzles(
         column: pictures.histogram(
             {split: part[column].to_numpy() for split, part in by_split.items()}, label
         )
-        for column, label in kind.distributions.items()
+        for column, label in origin.distributions.items()
         if stored[column].n_unique() > 1
     }
     first_rows = stored.head(5).select(
@@ -201,7 +201,7 @@ def materialize_puzzles(
             "bytes": path.stat().st_size,
             "path": dg.MetadataValue.path(str(path)),
             "sample": markdown.picture(
-                pictures.question_sheet(kind, *sample), "puzzles and answers"
+                pictures.question_sheet(origin.family, *sample), "puzzles and answers"
             ),
             **{
                 column: markdown.picture(figure, column) for column, figure in distributions.items()
@@ -210,7 +210,7 @@ def materialize_puzzles(
             **({"sources": found.sources} if found.sources else {}),
         },
         data_version=dg.DataVersion(hash_file(path)[:16]),
-        check_results=check_results(name, benchmark, "puzzles", verdicts),
+        check_results=check_results(name, benchmark, "puzzles", outcomes),
     )
 
 
@@ -220,10 +220,10 @@ def materialize_examples(
     path = store.open(keys.puzzles(name))
     if not path.exists():
         raise user_error(f"{path}: no puzzles yet; materialize {name}/puzzles first")
-    kind = kind_of(benchmark.source)
+    origin = benchmark.origin
     try:
         file_hash = hash_file(path)
-        puzzles = read_file(path, kind.schema)
+        puzzles = read_file(path, origin.schema)
         sources = {
             "puzzles": file_hash,
             "entry": benchmark.data_hash,
@@ -240,18 +240,18 @@ def materialize_examples(
         store,
         name,
         puzzles,
-        kind,
+        origin,
         augmentations=benchmark.augmentations,
-        seed=benchmark.source.seed,
+        seed=origin.seed,
         online=benchmark.online,
         sources=sources,
         progress=spaced(context.log.info),
     )
     folder = store.open(key)
     written = time.monotonic()
-    verdicts = example_checks(folder, kind)
+    outcomes = example_checks(folder, origin.family)
     checked = time.monotonic()
-    if not blocks(benchmark, "examples", verdicts):
+    if not blocks(benchmark, "examples", outcomes):
         store.point(keys.current_examples(name), key)
     splits = {split: open_split(folder, split) for split in SPLITS}
     counts = {split: int(source.example_offsets[-1]) for split, source in splits.items()}
@@ -271,11 +271,11 @@ def materialize_examples(
             "path": dg.MetadataValue.path(str(folder)),
             "content_hash": content_hash,
             "sample": markdown.picture(
-                pictures.question_sheet(kind, *sample), "the first training examples"
+                pictures.question_sheet(origin.family, *sample), "the first training examples"
             ),
         },
         data_version=dg.DataVersion(content_hash[:16]),
-        check_results=check_results(name, benchmark, "examples", verdicts),
+        check_results=check_results(name, benchmark, "examples", outcomes),
     )
 
 

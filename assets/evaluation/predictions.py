@@ -14,7 +14,6 @@ from assets.benchmarks import Benchmark
 from assets.configs import EvaluationConfig
 from assets.data.datasets import describe_examples
 from assets.failures import user_error
-from assets.families.family import kind_of
 from assets.partitions import variant_and_seed
 from assets.progress import spaced
 from assets.reports import markdown, pictures
@@ -147,7 +146,7 @@ def materialize_predictions(
     last = shown.shape[1]
     steps = [*(step for step in SHOWN_STEPS if step < last), last]
     figure = pictures.answer_sheet(
-        kind_of(benchmark.source),
+        benchmark.origin.family,
         *examples.rows(late),
         shown[:, [step - 1 for step in steps]],
         steps,

@@ -7,12 +7,12 @@ import polars as pl
 
 from assets import keys
 from assets.benchmarks import Benchmark
-from assets.checks import Verdict, check_results
+from assets.check import CheckOutcome
+from assets.checks import check_results
 from assets.evaluation.metrics import Metric, score_rows
 from assets.evaluation.predictions import read_predictions
 from assets.evaluation.votes import pass_rows, read_votes
 from assets.failures import user_error
-from assets.families.family import kind_of
 from assets.partitions import variant_and_seed
 from assets.reports import markdown
 from assets.tables import Scores
@@ -22,11 +22,11 @@ from trm_model.errors import ConfigurationError
 from trm_model.training.run import RunSpec
 
 
-def above_chance(scores: pl.DataFrame, chance: float) -> Verdict:
+def above_chance(scores: pl.DataFrame, chance: float) -> CheckOutcome:
     """Whether the lower bound of the cell accuracy is above what a trivial answer reaches;
     ``scores``: rows of :class:`assets.tables.Scores`."""
     low = float(scores.filter(pl.col("metric") == "cell_accuracy")["low"][0])
-    return Verdict(low > chance, {"low": low, "chance": chance})
+    return CheckOutcome(low > chance, {"low": low, "chance": chance})
 
 
 def materialize_scores(
@@ -73,6 +73,6 @@ def materialize_scores(
             name,
             benchmark,
             "scores",
-            {"above_chance": above_chance(table, kind_of(benchmark.source).chance)},
+            {"above_chance": above_chance(table, benchmark.origin.family.chance)},
         ),
     )

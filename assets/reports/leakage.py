@@ -7,7 +7,6 @@ import polars as pl
 from assets import keys
 from assets.benchmarks import BENCHMARKS
 from assets.failures import user_error
-from assets.families.family import kind_of
 from assets.reports import markdown
 from assets.tables import Leakage
 from storage.store import Store
@@ -16,16 +15,15 @@ from storage.tables import TableError, partition_key, publish_file, read_file
 
 def leakage_rows(tables: dict[str, pl.DataFrame]) -> dict[str, pl.DataFrame]:
     """Rows of :class:`assets.tables.Leakage` for each tested benchmark, beside the benchmarks with
-    puzzles of the same kind; ``tables``: puzzles by benchmark."""
+    puzzles of the same family; ``tables``: puzzles by benchmark."""
     found: dict[str, pl.DataFrame] = {}
     for tested, table in tables.items():
-        source = BENCHMARKS[tested].source
-        kind = kind_of(source)
+        origin = BENCHMARKS[tested].origin
         rows: list[dict[str, str | int | None]] = []
         for trained, other in tables.items():
-            if BENCHMARKS[trained].source.kind != source.kind:
+            if BENCHMARKS[trained].origin.family.name != origin.family.name:
                 continue
-            overlap = kind.overlap(other, table)
+            overlap = origin.overlap(other, table)
             rows.append(
                 {
                     "trained_on": trained,
@@ -45,7 +43,7 @@ def materialize_leakage(store: Store) -> dg.MaterializeResult:
         path = store.open(keys.puzzles(name))
         if path.exists():
             try:
-                tables[name] = read_file(path, kind_of(benchmark.source).schema)
+                tables[name] = read_file(path, benchmark.origin.schema)
             except TableError as error:
                 raise user_error(error) from error
     if not tables:

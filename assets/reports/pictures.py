@@ -3,7 +3,7 @@
 import base64
 import io
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -12,18 +12,10 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from storage.examples import Bytes2d
+from trm_model.puzzles.family import Family
 
 MOST_BARS = 60
 """Whole numbers that a histogram gives a bar each; with more, bars stand for ranges."""
-
-
-class Drawing(Protocol):
-    """What can draw its puzzles: a family's."""
-
-    def draw(self, axes: Any, question: Bytes2d, shown: Bytes2d, label: Bytes2d) -> None:
-        """Draw one grid of tokens uint8 [L] onto matplotlib axes, marking what is right and wrong
-        beside ``label``."""
-        ...
 
 
 def png(figure: Figure) -> bytes:
@@ -39,15 +31,15 @@ def data_uri(picture: bytes) -> str:
 
 
 def _panel(
-    axes: Any, family: Drawing, question: Bytes2d, shown: Bytes2d, label: Bytes2d, title: str
+    axes: Any, family: Family, question: Bytes2d, shown: Bytes2d, label: Bytes2d, title: str
 ) -> None:
-    family.draw(axes, question, shown, label)
+    family.paint(axes, question, shown, label)
     axes.set_title(title, fontsize=9)
     axes.set_aspect("equal")
     axes.axis("off")
 
 
-def question_sheet(family: Drawing, inputs: Bytes2d, labels: Bytes2d) -> Figure:
+def question_sheet(family: Family, inputs: Bytes2d, labels: Bytes2d) -> Figure:
     """Examples uint8 [K, L]: questions in the upper row, their answers in the lower."""
     figure = Figure(figsize=(2.1 * len(inputs), 4.6))
     axes = figure.subplots(2, len(inputs), squeeze=False)
@@ -58,7 +50,7 @@ def question_sheet(family: Drawing, inputs: Bytes2d, labels: Bytes2d) -> Figure:
 
 
 def answer_sheet(
-    family: Drawing, inputs: Bytes2d, labels: Bytes2d, predictions: Bytes2d, steps: Sequence[int]
+    family: Family, inputs: Bytes2d, labels: Bytes2d, predictions: Bytes2d, steps: Sequence[int]
 ) -> Figure:
     """A row per example uint8 [K, L]: the question, then the predicted answer after each of the
     given supervision steps.

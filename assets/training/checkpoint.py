@@ -10,7 +10,8 @@ import torch
 
 from assets import keys
 from assets.benchmarks import Benchmark
-from assets.checks import Verdict, check_results
+from assets.check import CheckOutcome
+from assets.checks import check_results
 from assets.configs import TrainingConfig
 from assets.failures import user_error
 from assets.partitions import variant_and_seed
@@ -37,11 +38,11 @@ from trm_model.training.run import (
 )
 
 
-def finite_loss(training: pl.DataFrame) -> Verdict:
+def finite_loss(training: pl.DataFrame) -> CheckOutcome:
     """Whether every logged loss is a finite number, and there is one; ``training``: rows of
     :class:`assets.tables.Training`."""
     finite = training["loss"].is_finite()
-    return Verdict(
+    return CheckOutcome(
         len(training) > 0 and bool(finite.all()),
         {"rows": len(training), "not_finite": int((~finite).sum())},
     )

@@ -11,6 +11,7 @@ from tests.benchmarks import plain_builders
 from tests.benchmarks.__main__ import ours, plain
 from trm_model.puzzles import arc, maze, sudoku
 from trm_model.puzzles.arc.examples import make_examples
+from trm_model.puzzles.maze.sampling import good_shares
 from trm_model.puzzles.sudoku.checks import check_examples
 from trm_model.puzzles.sudoku.examples import SudokuExamples
 from trm_model.puzzles.symmetry import COUNT, dihedral
@@ -62,7 +63,7 @@ def test_plain_mazes_are_hard_mazes_as_often_as_the_share_of_good_pairs_says() -
     inputs, labels = (np.stack(tokens) for tokens in zip(*kept, strict=True))
     assert all(good.all() for good in maze.check_examples(inputs, labels, side))
     assert maze.shortest_length(inputs, side).min() == longer_than + 1
-    share = maze._shares(side, longer_than, 64 * 3 // 10, 64 * 5 // 10, 200_000, 0).mean()  # pyright: ignore[reportPrivateUsage]
+    share = good_shares(side, longer_than, 64 * 3 // 10, 64 * 5 // 10, 200_000, 0).mean()
     assert abs(len(kept) - draws * share) < 5 * np.sqrt(draws * share)
 
 

@@ -71,6 +71,12 @@ def all_blocks(*languages: str) -> list[Block]:
     return [block for page in pages for block in blocks(page) if block.language in languages]
 
 
+def files() -> dict[str, str]:
+    """The files that pages give whole: name -> text."""
+    given = all_blocks("python", "yaml")
+    return {b.mark.removeprefix("file "): b.text for b in given if b.mark.startswith("file ")}
+
+
 @dataclass(frozen=True, slots=True)
 class Command:
     """A command line of a block: words, and the file that its output goes to, if any."""

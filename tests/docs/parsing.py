@@ -3,13 +3,14 @@
 import importlib.util
 import re
 from collections.abc import Sequence
+from pathlib import Path
 
 import click
 from dagster._cli import create_dagster_cli
 
 from assets.benchmarks import BENCHMARKS
 from pipelines.command import trm
-from tests.docs.pages import ROOT, Command
+from tests.docs.pages import ROOT, Command, files
 
 SHELL = {"source", "export", "pip", "pre-commit"}
 """Programs whose arguments are not checked."""
@@ -61,7 +62,8 @@ def check_benchmark(benchmark: str, partitions: Sequence[str], settings: Sequenc
     from pipelines.execute import parse_partitions, parse_settings
 
     assert benchmark in BENCHMARKS, benchmark
-    parse_partitions(partitions, PARTITIONS.get_partition_keys())
+    own = [f"{Path(name).stem}|0" for name in files() if name.startswith("variants/")]
+    parse_partitions(partitions, [*PARTITIONS.get_partition_keys(), *own])
     for name, op in parse_settings(benchmark, settings).items():
         definition = defs.resolve_assets_def(name.split("__")).op
         known = definition.config_schema.config_type.fields  # pyright: ignore[reportAttributeAccessIssue, reportOptionalMemberAccess]

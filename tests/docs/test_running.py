@@ -6,21 +6,21 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.docs.pages import ROOT, Command, all_blocks, commands
+from tests.docs.pages import ROOT, Command, all_blocks, commands, files
 
 SUBSTITUTIONS = {"trm_mlp|0...trm_mlp|2": "trm_mlp|0...trm_mlp|0"}
 """Words of commands that would take longer than a test should -> words in their place."""
+_TESTED = ("--stage", "predictions", "--stage", "scores", "--set", "predictions.limit=4")
 SMALL = {
-    "train": ("--set", "checkpoint.steps=2", "--set", "predictions.limit=4"),
-    "evaluate": ("--set", "predictions.limit=4"),
+    "train": ("--stage", "checkpoint", "--set", "checkpoint.steps=2", *_TESTED),
+    "evaluate": _TESTED,
 }
-"""Commands -> words that are added, so that they take seconds."""
+"""Commands -> words that are added, that make them short: few steps, few puzzles, no report."""
 
 
-DEMO: list[object] = [
-    "trm",
-    ["train", "sudoku_4x4", "--partition", "trm_mlp|0", *SMALL["train"]],
-    None,
+DEMO: list[list[object]] = [
+    ["trm", ["data", "sudoku_4x4"], None],
+    ["trm", ["train", "sudoku_4x4", "--partition", "trm_mlp|0", *SMALL["train"]], None],
 ]
 """What readers have made by ``make demo`` before they try anything else."""
 
@@ -32,12 +32,12 @@ def shortened(command: Command) -> list[str]:
 
 
 def to_run() -> list[list[object]]:
-    """All that is marked to run, in the order of the pages; no command twice."""
-    items: list[list[object]] = [DEMO]
-    for block in all_blocks("sh", "python", "yaml"):
-        if block.mark.startswith("file "):
-            items.append(["file", block.mark.removeprefix("file "), block.text])
-        elif block.mark == "run" and block.language == "python":
+    """The files first, since variants are read once; then what is marked to run, in the order of
+    the pages, no command twice."""
+    items: list[list[object]] = [["file", name, text] for name, text in files().items()]
+    items += DEMO
+    for block in all_blocks("sh", "python"):
+        if block.mark == "run" and block.language == "python":
             items.append(["python", block.name, block.text])
         elif block.mark == "run":
             for command in commands(block):
@@ -55,7 +55,7 @@ def test_commands_and_programs_run(tmp_path: Path) -> None:
         "TRM_DATA": str(tmp_path / "data"),
         "DAGSTER_HOME": str(tmp_path / "dagster"),
         "TRM_VARIANTS": str(tmp_path / "variants"),
-        "PYTHONPATH": str(ROOT),
+        "PYTHONPATH": f"{ROOT}{os.pathsep}{tmp_path}",
         "OMP_NUM_THREADS": "1",
     }
     done = subprocess.run(

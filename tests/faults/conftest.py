@@ -8,10 +8,8 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from assets.benchmarks import GeneratedSudoku
 from assets.data.datasets import write_dataset
-from assets.families.family import Kind, kind_of
-from assets.families.sudoku import generated_puzzles
+from assets.families.sudoku import GeneratedSudoku
 from storage.store import LocalStore
 from tests.faults.helpers import Child
 from trm_model.model.size import Size
@@ -31,19 +29,14 @@ collect_ignore_glob = [] if sys.platform.startswith("linux") else ["test_*.py"]
 
 @pytest.fixture(scope="session")
 def puzzles() -> pl.DataFrame:
-    return generated_puzzles(ENTRY)
+    return ENTRY.puzzles().frame
 
 
 @pytest.fixture(scope="session")
-def kind() -> Kind:
-    return kind_of(ENTRY)
-
-
-@pytest.fixture(scope="session")
-def new_run(puzzles: pl.DataFrame, kind: Kind, tmp_path_factory: pytest.TempPathFactory) -> NewRun:
+def new_run(puzzles: pl.DataFrame, tmp_path_factory: pytest.TempPathFactory) -> NewRun:
     """Makes a given folder one of a training that takes seconds; always the same training."""
     store = LocalStore(tmp_path_factory.mktemp("store"))
-    data, version = write_dataset(store, "tiny", puzzles, kind, augmentations=3, seed=0)
+    data, version = write_dataset(store, "tiny", puzzles, ENTRY, augmentations=3, seed=0)
     recipe = Recipe(
         size=Size(width=16, heads=2, prefix=2, puzzle_width=16),
         steps=STEPS,

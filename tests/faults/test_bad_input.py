@@ -23,13 +23,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from assets.benchmarks import BENCHMARKS
-from assets.configs import ArcFilesConfig, FileConfig
 from assets.data.datasets import materialize_puzzles
-from assets.data.puzzle_files import SourceError
-from assets.families.arc_files import read_arc
-from assets.families.maze_csv import read_maze_csv
-from assets.families.sudoku import SudokuPuzzles, columns
-from assets.families.sudoku_csv import read_sudoku_csv
+from assets.families.arc import ArcFilesConfig, read_arc
+from assets.families.maze import read_maze_csv
+from assets.families.puzzle_files import PuzzleFileError
+from assets.families.splits import FileConfig
+from assets.families.sudoku import SudokuPuzzles, columns, read_sudoku_csv
 from storage.build import Build
 from storage.examples import (
     Examples,
@@ -177,43 +176,45 @@ def write_checkpoint(folder: Path) -> None:
 
 CONTAINERS = {
     "sudoku csv": Container(
-        SourceError,
+        PuzzleFileError,
         lambda f: (f / "x.csv").write_text(csv_text(SUDOKU_ROWS)),
         lambda f: read_sudoku_csv(str(f / "x.csv"), 4),
     ),
     "maze csv": Container(
-        SourceError,
+        PuzzleFileError,
         lambda f: (f / "x.csv").write_text(csv_text(MAZE_ROWS)),
         lambda f: read_maze_csv(str(f / "x.csv")),
     ),
     "arc json": Container(
-        SourceError,
+        PuzzleFileError,
         lambda f: (f / "x.json").write_text(json.dumps(GOOD_ARC)),
         lambda f: read_arc(str(f / "x.json")),
     ),
     "arc task": Container(
-        SourceError,
+        PuzzleFileError,
         lambda f: (f / "x.json").write_text(json.dumps(GOOD_ARC["one"])),
         lambda f: read_arc(str(f / "x.json")),
     ),
-    "arc kaggle": Container(SourceError, kaggle, lambda f: read_arc(str(f / "a_challenges.json"))),
-    "arc folder": Container(SourceError, task_folder, lambda f: read_arc(str(f / "tasks"))),
+    "arc kaggle": Container(
+        PuzzleFileError, kaggle, lambda f: read_arc(str(f / "a_challenges.json"))
+    ),
+    "arc folder": Container(PuzzleFileError, task_folder, lambda f: read_arc(str(f / "tasks"))),
     "sudoku csv gzip": Container(
-        SourceError,
+        PuzzleFileError,
         lambda f: (f / "x.csv.gz").write_bytes(
             gzip.compress(csv_text(SUDOKU_ROWS).encode(), mtime=0)
         ),
         lambda f: read_sudoku_csv(str(f / "x.csv.gz"), 4),
     ),
     "maze csv gzip": Container(
-        SourceError,
+        PuzzleFileError,
         lambda f: (f / "x.csv.gz").write_bytes(
             gzip.compress(csv_text(MAZE_ROWS).encode(), mtime=0)
         ),
         lambda f: read_maze_csv(str(f / "x.csv.gz")),
     ),
     "arc json gzip": Container(
-        SourceError,
+        PuzzleFileError,
         lambda f: (f / "x.json.gz").write_bytes(
             gzip.compress(json.dumps(GOOD_ARC).encode(), mtime=0)
         ),
@@ -648,10 +649,13 @@ for name, row, field, change, says in (
     ("another's answer", 5, 2, lambda _: MAZE_ROWS[0][2], "row 6 (line 7): answer differs"),
 ):
     kind("maze csv", name, maze_row(row, field, change), says)
+WALLED = "S#" + "#" * 33 + "G"
 kind(
-    "maze csv", "no way", to_bytes("x.csv", csv_text([*MAZE_ROWS[:3], ["a", "S#" + "#" * 33 + "G", "S#" + "#" * 33 + "G", "0"]]).encode()),
+    "maze csv",
+    "no way",
+    to_bytes("x.csv", csv_text([*MAZE_ROWS[:3], ["a", WALLED, WALLED, "0"]]).encode()),
     "row 4 (line 5): question has no way",
-)  # fmt: skip
+)
 
 # ARC
 
@@ -921,11 +925,26 @@ for which in (STORED, PLANS[0]):
     )
     kind(which, "header with more", attribute("header", "colour", 1), "'colour'")
     for field, value in (
-        ("vocabulary", "abc"), ("vocabulary", []), ("vocabulary", [1, 2]), ("vocabulary", ["x"] * 300), ("grid", [4]), ("grid", [4, 4, 4]),
-        ("grid", ["4", "4"]), ("grid", [0, 4]), ("grid", [4.0, 4]), ("ignore_id", "0"), ("ignore_id", -1), ("num_puzzle_ids", 0),
-        ("num_puzzle_ids", True), ("seed", "0"), ("seed", None), ("augmentations", -1), ("augmentations", 1.5), ("sources", []),
+        ("vocabulary", "abc"),
+        ("vocabulary", []),
+        ("vocabulary", [1, 2]),
+        ("vocabulary", ["x"] * 300),
+        ("grid", [4]),
+        ("grid", [4, 4, 4]),
+        ("grid", ["4", "4"]),
+        ("grid", [0, 4]),
+        ("grid", [4.0, 4]),
+        ("ignore_id", "0"),
+        ("ignore_id", -1),
+        ("num_puzzle_ids", 0),
+        ("num_puzzle_ids", True),
+        ("seed", "0"),
+        ("seed", None),
+        ("augmentations", -1),
+        ("augmentations", 1.5),
+        ("sources", []),
         ("sources", {"a": 1}),
-    ):  # fmt: skip
+    ):
         kind(
             which,
             f"{field} {str(value)[:20]}",
@@ -1246,12 +1265,16 @@ for name in (
         "x.zarr: ",
     )
 for name, array, value, says in (
-    ("shape 0", "shapes", 0, "shapes: expected sides of 1..8"), ("shape 9", "shapes", 9, "shapes: expected sides of 1..8"),
-    ("colour 12 in a grid", "cells", 12, "colour 12"), ("symmetry 8", "dihedrals", 8, "symmetry 8"),
-    ("colours repeated", "colours", 1, "colours: expected permutations"), ("colours too large", "colours", 200, "colours: expected perm"),
-    ("pairs falling", "pair_offsets", 10**9, "pair_offsets: expected to rise"), ("groups falling", "group_offsets", -5, "group_offsets: ex"),
+    ("shape 0", "shapes", 0, "shapes: expected sides of 1..8"),
+    ("shape 9", "shapes", 9, "shapes: expected sides of 1..8"),
+    ("colour 12 in a grid", "cells", 12, "colour 12"),
+    ("symmetry 8", "dihedrals", 8, "symmetry 8"),
+    ("colours repeated", "colours", 1, "colours: expected permutations"),
+    ("colours too large", "colours", 200, "colours: expected perm"),
+    ("pairs falling", "pair_offsets", 10**9, "pair_offsets: expected to rise"),
+    ("groups falling", "group_offsets", -5, "group_offsets: ex"),
     ("other ids", "puzzle_ids", 99, "puzzle_ids is not that of the planned"),
-):  # fmt: skip
+):
     kind(
         PLANS[2],
         name,

@@ -9,22 +9,21 @@ import torch
 
 from assets import keys
 from assets.data.datasets import write_dataset
-from assets.families.family import Kind
 from storage.manifest import verify_manifest
 from storage.store import LocalStore
-from tests.faults.conftest import NewRun, Start
+from tests.faults.conftest import ENTRY, NewRun, Start
 from tests.faults.helpers import Child, assert_same_training, checkpoint_steps, until
 from trm_model.training.checkpoint import Checkpoint, Progress, load, save
 
 
-def test_data_set(small_disk: Path, puzzles: pl.DataFrame, kind: Kind) -> None:
+def test_data_set(small_disk: Path, puzzles: pl.DataFrame) -> None:
     store = LocalStore.create(small_disk / "store")
     parent = store.open(keys.examples("tiny"))
     with pytest.raises(OSError, match="No space left on device"):
-        write_dataset(store, "tiny", puzzles, kind, augmentations=10_000, seed=0)
+        write_dataset(store, "tiny", puzzles, ENTRY, augmentations=10_000, seed=0)
     assert all(path.name.startswith(".") for path in parent.iterdir())
     # What was finished of the large one gives way to another.
-    key, content_hash = write_dataset(store, "tiny", puzzles, kind, augmentations=1, seed=0)
+    key, content_hash = write_dataset(store, "tiny", puzzles, ENTRY, augmentations=1, seed=0)
     assert sorted(path.name for path in parent.iterdir()) == [".lock", store.open(key).name]
     assert verify_manifest(store.open(key)) == content_hash
 

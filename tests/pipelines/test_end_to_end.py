@@ -108,7 +108,8 @@ def test_the_whole_way_for_other_kinds_of_puzzles(
     place = Workplace(tmp_path)
     place.succeed(
         benchmark, "--partition", "trm|0",
-        "--set", "checkpoint.steps=3", "--set", "checkpoint.batch_size=8", "--set", f"predictions.limit={limit}",
+        "--set", "checkpoint.steps=3", "--set", "checkpoint.batch_size=8",
+        "--set", f"predictions.limit={limit}",
     )  # fmt: skip
     scores = scan(place.store, Scores).collect()
     assert metric in scores["metric"].to_list()
@@ -238,29 +239,25 @@ def test_data_training_and_evaluation_one_by_one_say_what_was_made_and_where(
     tmp_path: Path,
 ) -> None:
     place = Workplace(tmp_path)
-    layout = place.layout
-    done = place.run("pipelines", "evaluate", "sudoku_4x4", "--partition", "trm|0")
-    assert done.returncode == 2
-    assert "first" in done.stderr.splitlines()[-1]
-    assert done.stdout.splitlines()[-1] == "sudoku_4x4: nothing was made"
+    store = place.store
     assert (
-        f"sudoku_4x4: made puzzles ({layout.puzzles('sudoku_4x4')}), "
-        f"examples ({layout.current_examples('sudoku_4x4')})"
+        f"sudoku_4x4: made puzzles ({store.open(keys.puzzles('sudoku_4x4'))}), "
+        f"examples ({store.open(keys.examples('sudoku_4x4'))})"
     ) in place.trm("data", "sudoku_4x4")
-    link = layout.current_examples("sudoku_4x4")
-    before = link.resolve()
+    pointer = keys.current_examples("sudoku_4x4")
+    before = store.follow(pointer)
     assert "made shards" in place.trm("data", "sudoku_4x4", "--stage", "shards")
     train = ["train", "sudoku_4x4", "--stage", "checkpoint", "--partition", "trm|0"]
     said = place.trm(*train, "--set", "checkpoint.steps=2", "--set", "checkpoint.batch_size=8")
-    assert f"sudoku_4x4: made checkpoint ({layout.root / 'runs' / 'sudoku_4x4'})\n" in said
-    assert not (layout.tables() / "scores").exists()
+    assert f"sudoku_4x4: made checkpoint ({store.open('runs/sudoku_4x4')})\n" in said
+    assert not store.open("tables/scores").exists()
     said = place.trm(
         "evaluate", "sudoku_4x4", "--partition", "trm|0", "--set", "predictions.limit=10"
     )
     assert "made predictions (" in said
-    assert f"ablation ({layout.report('sudoku_4x4')}), leaderboard (" in said
-    assert scan(layout.tables(), Scores).collect()["n"].max() == 10
-    assert link.resolve() == before
+    assert f"ablation ({store.open(keys.ablation_page('sudoku_4x4'))}), leaderboard (" in said
+    assert scan(store, Scores).collect()["n"].max() == 10
+    assert store.follow(pointer) == before
 
 
 def test_what_is_missing_is_said_in_one_line(workplace: Workplace) -> None:
@@ -281,6 +278,7 @@ def test_what_is_missing_is_said_in_one_line(workplace: Workplace) -> None:
         done = workplace.materialize(*arguments)
         assert done.returncode == 2
         assert message in done.stderr.splitlines()[-1]
+        assert " made " not in done.stdout.replace("nothing was made", "")
 
 
 def test_a_damaged_data_set_stops_before_training(workplace: Workplace, tmp_path: Path) -> None:
@@ -308,8 +306,10 @@ def test_a_damaged_data_set_stops_before_training(workplace: Workplace, tmp_path
 def test_own_puzzles_from_a_file(workplace: Workplace, real_sudoku: Path) -> None:
     workplace.succeed(
         "sudoku_csv", "--partition", "trm_mlp|0",
-        "--set", f"puzzles.path={real_sudoku / 'hard_test.csv.gz'}", "--set", "puzzles.train_puzzles=60", "--set", "puzzles.test_puzzles=20",
-        "--set", "checkpoint.steps=2", "--set", "checkpoint.batch_size=4", "--set", "predictions.limit=4",
+        "--set", f"puzzles.path={real_sudoku / 'hard_test.csv.gz'}",
+        "--set", "puzzles.train_puzzles=60", "--set", "puzzles.test_puzzles=20",
+        "--set", "checkpoint.steps=2", "--set", "checkpoint.batch_size=4",
+        "--set", "predictions.limit=4",
     )  # fmt: skip
     scores = scan(workplace.store, Scores).filter(pl.col("benchmark") == "sudoku_csv").collect()
     assert scores.filter(pl.col("metric") == "exact_accuracy")["n"].to_list() == [4]

@@ -11,13 +11,11 @@ import numpy.typing as npt
 import polars as pl
 import pytest
 
-from assets.benchmarks import GeneratedSudoku
 from assets.data.datasets import write_dataset
-from assets.families.family import kind_of
-from assets.families.sudoku import generated_puzzles
+from assets.families.sudoku import GeneratedSudoku
 from assets.tables import AugmentedPuzzles, Scores, Training
 from storage import examples as store
-from storage.atomic import new_file, publish, staging, sweep, write_text
+from storage.atomic import new_file, publish, remove, staging, sweep, write_text
 from storage.build import building
 from storage.examples import (
     INDEX,
@@ -207,8 +205,8 @@ def test_same_seed_same_bytes_another_seed_others(tmp_path: Path) -> None:
         _, content_hash = write_dataset(
             LocalStore(tmp_path / folder),
             "x",
-            generated_puzzles(entry),
-            kind_of(entry),
+            entry.puzzles().frame,
+            entry,
             augmentations=5,
             seed=seed,
         )
@@ -220,10 +218,10 @@ def test_same_seed_same_bytes_another_seed_others(tmp_path: Path) -> None:
 def test_writing_the_same_data_again_leaves_it_alone_and_mends_damage(tmp_path: Path) -> None:
     store = LocalStore(tmp_path)
     entry = GeneratedSudoku(digits=4, train=30, test=10, extra_clues=(1, 4))
-    puzzles = generated_puzzles(entry)
+    puzzles = entry.puzzles().frame
 
     def write() -> Path:
-        key, _ = write_dataset(store, "x", puzzles, kind_of(entry), augmentations=5, seed=0)
+        key, _ = write_dataset(store, "x", puzzles, entry, augmentations=5, seed=0)
         return store.open(key)
 
     folder = write()
@@ -298,6 +296,16 @@ def test_a_failed_write_leaves_nothing(tmp_path: Path) -> None:
         raise RuntimeError("midway")
     assert target.read_text() == "old"
     assert [path.name for path in tmp_path.iterdir()] == ["x.txt"]
+
+
+def test_removing_takes_files_folders_and_links_and_nothing_is_no_error(tmp_path: Path) -> None:
+    (tmp_path / "kept").mkdir()
+    (tmp_path / "link").symlink_to("kept")
+    (tmp_path / "file").touch()
+    (tmp_path / "folder" / "deep").mkdir(parents=True)
+    for name in ("link", "file", "folder", "nothing"):
+        remove(tmp_path / name)
+    assert [path.name for path in tmp_path.iterdir()] == ["kept"]
 
 
 def test_publish_and_sweep(tmp_path: Path) -> None:

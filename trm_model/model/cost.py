@@ -7,7 +7,6 @@ counted.
 """
 
 from dataclasses import dataclass
-
 from typing import Any
 
 import torch

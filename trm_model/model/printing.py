@@ -40,7 +40,10 @@ def variant_lines(variants: Mapping[str, Variant]) -> Iterator[str]:
         changes = {base: differences(other, variant) for base, other in earlier.items()}
         nearest = min(changes, key=lambda base: len(changes[base]), default=None)
         if nearest is None:
-            text = f"the base of the others: {variant.depth} layers per supervision step in {variant.calls} calls"
+            text = (
+                f"the base of the others: {variant.depth} layers per supervision step in "
+                f"{variant.calls} calls"
+            )
         elif not changes[nearest]:
             text = f"the same as {nearest}"
         else:

@@ -9,13 +9,12 @@ import numpy as np
 import polars as pl
 import pytest
 
-import assets.families.sudoku
-from assets.benchmarks import ArcTasks, Benchmark, GeneratedSudoku
-from assets.checks import Verdict
-from assets.configs import ArcConfig
+from assets.benchmarks import Benchmark
+from assets.check import CheckOutcome
 from assets.data import checks, datasets
-from assets.families.family import kind_of
-from assets.families.sudoku import SudokuKind, generated_puzzles, grids
+from assets.families.arc import ArcTasks
+from assets.families.origin import Imported
+from assets.families.sudoku import GeneratedSudoku, grids
 from assets.graph import build_benchmark
 from assets.partitions import variant_seed_partitions
 from assets.store import StoreResource
@@ -24,26 +23,24 @@ from storage.manifest import write_manifest
 from storage.store import LocalStore
 from tests.trm_model.training.recipes import TINY
 from trm_model.launching import LocalProcess
+from trm_model.puzzles import sudoku
 from trm_model.puzzles.plans import open_examples
-from trm_model.puzzles.sudoku import grids as sudoku
 from trm_model.variants import VARIANTS
 
-SOURCE = GeneratedSudoku(digits=4, train=30, test=10, extra_clues=(1, 4))
+ORIGIN = GeneratedSudoku(digits=4, train=30, test=10, extra_clues=(1, 4))
+SHAPE = ORIGIN.family.shape
 
 
 def puzzles() -> pl.DataFrame:
-    return generated_puzzles(SOURCE)
+    return ORIGIN.puzzles().frame
 
 
-KIND = SudokuKind(4)
-
-
-def verdicts(frame: pl.DataFrame) -> dict[str, Verdict]:
-    return KIND.puzzle_checks(frame, SOURCE)
+def outcomes(frame: pl.DataFrame) -> dict[str, CheckOutcome]:
+    return ORIGIN.check_puzzles(frame)
 
 
 def test_good_puzzles_pass() -> None:
-    assert all(verdict.passed for verdict in verdicts(puzzles()).values())
+    assert all(outcome.passed for outcome in outcomes(puzzles()).values())
 
 
 def change(frame: pl.DataFrame, row: int, column: str, value: str) -> pl.DataFrame:
@@ -63,52 +60,52 @@ def change(frame: pl.DataFrame, row: int, column: str, value: str) -> pl.DataFra
     ],
 )
 def test_bad_puzzles_fail(column: str, value: str, failing: set[str]) -> None:
-    found = verdicts(change(puzzles(), 3, column, value))
-    assert failing <= {name for name, verdict in found.items() if not verdict.passed}
+    found = outcomes(change(puzzles(), 3, column, value))
+    assert failing <= {name for name, outcome in found.items() if not outcome.passed}
     assert all(found[name].figures["first_failed"] == "puzzle 3" for name in failing)
 
 
 def test_unbalanced_clues_are_found() -> None:
     frame = puzzles()
     only_ones = frame.with_columns(question=pl.col("answer").str.replace_all("[234]", "."))
-    assert not verdicts(only_ones)["class_balance"].passed
+    assert not outcomes(only_ones)["class_balance"].passed
 
 
 def test_leakage_up_to_symmetry_is_found() -> None:
     frame = puzzles()
-    question, answer = (grids(frame, column, KIND.shape)[7:8] for column in ("question", "answer"))
-    image = sudoku.shuffle(question, answer, np.array([5], np.uint64), KIND.shape)
+    question, answer = (grids(frame, column, SHAPE)[7:8] for column in ("question", "answer"))
+    image = sudoku.shuffle(question, answer, np.array([5], np.uint64), SHAPE)
     leaked = change(
         change(frame, 35, "question", sudoku.to_text(image[0][0])),
         35,
         "answer",
         sudoku.to_text(image[1][0]),
     )
-    verdict = verdicts(leaked)["no_leakage"]
-    assert not verdict.passed
-    assert verdict.figures["first_failed"] == "training puzzle 7"
+    outcome = outcomes(leaked)["no_leakage"]
+    assert not outcome.passed
+    assert outcome.figures["first_failed"] == "training puzzle 7"
 
 
 @pytest.mark.parametrize("online", [False, True])
 def test_example_checks(tmp_path: Path, online: bool) -> None:
     store = LocalStore(tmp_path)
     key, _ = datasets.write_dataset(
-        store, "x", puzzles(), KIND, augmentations=3, seed=0, online=online
+        store, "x", puzzles(), ORIGIN, augmentations=3, seed=0, online=online
     )
     folder = store.open(key)
-    assert all(verdict.passed for verdict in checks.example_checks(folder, KIND).values())
+    assert all(outcome.passed for outcome in checks.example_checks(folder, ORIGIN.family).values())
     path = folder / "test.zarr"
     whole = read_examples(path)
     whole.labels[5, 0] = whole.labels[5, 1]
     shutil.rmtree(path)
     write_examples(path, whole)
-    found = checks.example_checks(folder, KIND)
-    assert {name for name, verdict in found.items() if not verdict.passed} == {
+    found = checks.example_checks(folder, ORIGIN.family)
+    assert {name for name, outcome in found.items() if not outcome.passed} == {
         "hash_matches_content"
     }
     write_manifest(folder)
-    found = checks.example_checks(folder, KIND)
-    assert {name for name, verdict in found.items() if not verdict.passed} >= {"label_solves_input"}
+    found = checks.example_checks(folder, ORIGIN.family)
+    assert {name for name, outcome in found.items() if not outcome.passed} >= {"label_solves_input"}
     assert found["label_solves_input"].figures["first_failed"] == "test example 5"
 
 
@@ -120,7 +117,7 @@ def test_online_examples_are_the_stored_ones(tmp_path: Path) -> None:
             store,
             "x",
             puzzles(),
-            KIND,
+            ORIGIN,
             augmentations=3,
             seed=0,
             online=online,
@@ -136,13 +133,13 @@ def test_online_examples_are_the_stored_ones(tmp_path: Path) -> None:
 def test_a_failing_blocking_check_stops_what_is_downstream(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    entry = Benchmark(title="leaky", source=SOURCE, recipe=TINY)
+    entry = Benchmark(title="leaky", origin=ORIGIN, recipe=TINY)
     graph = build_benchmark("leaky", entry, VARIANTS, variant_seed_partitions(VARIANTS))
     good_table = puzzles()
     bad_table = change(good_table, 3, "question", "." * 16)
 
     def run(frame: pl.DataFrame) -> dg.ExecuteInProcessResult:
-        monkeypatch.setattr(assets.families.sudoku, "generated_puzzles", lambda _: frame)
+        monkeypatch.setattr(GeneratedSudoku, "puzzles", lambda *_: Imported(frame))
         resources: dict[str, Any] = {
             "store": StoreResource(root=str(tmp_path)),
             "launcher": LocalProcess(),
@@ -178,10 +175,9 @@ def test_a_failing_blocking_check_stops_what_is_downstream(
 def test_examples_are_described_one_by_one(tmp_path: Path) -> None:
     """Of ARC, where a puzzle has several examples: those of its pairs."""
     entry = ArcTasks(train=(), test="arc_agi_1/training", side=5, tasks=3)
-    kind = kind_of(entry)
-    frame = kind.puzzles(entry, ArcConfig(), print).frame
+    frame = entry.puzzles().frame
     store = LocalStore(tmp_path)
-    key, _ = datasets.write_dataset(store, "x", frame, kind, augmentations=4, seed=0)
+    key, _ = datasets.write_dataset(store, "x", frame, entry, augmentations=4, seed=0)
     folder = store.open(key)
     source = open_examples(folder / "train.zarr")
     described = datasets.describe_examples(folder, "train", None)
@@ -192,20 +188,19 @@ def test_examples_are_described_one_by_one(tmp_path: Path) -> None:
     for groups in (1, 2, 3):
         count = int(source.example_offsets[source.group_offsets[groups]])
         assert datasets.describe_examples(folder, "train", groups).equals(described.head(count))
-    assert all(verdict.passed for verdict in kind.puzzle_checks(frame, entry).values())
-    assert all(verdict.passed for verdict in checks.example_checks(folder, kind).values())
+    assert all(outcome.passed for outcome in entry.check_puzzles(frame).values())
+    assert all(outcome.passed for outcome in checks.example_checks(folder, entry.family).values())
 
 
 def test_training_on_what_is_reported_is_refused() -> None:
     """ARC-AGI-2's training tasks hold most of ARC-AGI-1's evaluation tasks."""
     entry = ArcTasks(train=("arc_agi_2/training",), test="arc_agi_1/evaluation")
-    kind = kind_of(entry)
-    frame = kind.puzzles(entry, ArcConfig(), print).frame
-    verdict = kind.puzzle_checks(frame, entry)["no_leakage"]
-    assert not verdict.passed
-    assert verdict.figures["leaks"] == 376
+    frame = entry.puzzles().frame
+    outcome = entry.check_puzzles(frame)["no_leakage"]
+    assert not outcome.passed
+    assert outcome.figures["leaks"] == 376
     fine = ArcTasks(train=("arc_agi_1/training",), test="arc_agi_1/evaluation")
-    verdict = kind.puzzle_checks(kind.puzzles(fine, ArcConfig(), print).frame, fine)["no_leakage"]
-    assert verdict.passed
-    assert verdict.figures["known_leaks"] == 2
-    assert verdict.figures["shown_by_the_task_itself"] == 7
+    outcome = fine.check_puzzles(fine.puzzles().frame)["no_leakage"]
+    assert outcome.passed
+    assert outcome.figures["known_leaks"] == 2
+    assert outcome.figures["shown_by_the_task_itself"] == 7

@@ -15,7 +15,8 @@ from assets.reports.comparison import (
 from assets.reports.page import html_page
 from storage.examples import Header
 from tests.trm_model.training.recipes import TINY
-from trm_model.model.variant import VARIANTS
+from trm_model.model.cost import cost
+from trm_model.variants import VARIANTS
 
 
 def test_ablation_table_puts_ours_beside_the_published() -> None:
@@ -66,6 +67,43 @@ def test_ablation_table_puts_ours_beside_the_published() -> None:
             0.9,
             1,
         )
+
+
+def test_rows_are_readable() -> None:
+    full = {
+        "benchmark": "b", "name": "trm", "ours": 0.8512, "low": 0.8, "high": 0.9, "seeds": 2,
+        "published": 0.874, "published_source": "a paper", "difference": -0.0228,
+        "parameters": 1_234_567, "depth": 42, "forward_passes": 1, "train_seconds": 59.6,
+        "examples_seen": 1e6,
+    }  # fmt: skip
+    empty = dict.fromkeys(full) | {"benchmark": "b", "name": "hrm", "seeds": 0}
+    rows = readable(pl.DataFrame([full, empty]), leading=["benchmark"])
+    assert rows[0] == {
+        "benchmark": "b", "variant": "trm", "ours %": "85.1", "95 % interval": "80.0 – 90.0",
+        "seeds": "2", "published %": "87.4", "difference": "-2.3", "parameters": "1,234,567",
+        "depth": "42", "forward passes per step": "1", "training s": "60",
+        "examples seen": "1,000,000", "published in": "a paper",
+    }  # fmt: skip
+    filled = {"benchmark": "b", "variant": "hrm", "seeds": "0"}
+    assert rows[1] == dict.fromkeys(rows[0], "") | filled
+
+
+def test_costs_are_in_billions_of_operations() -> None:
+    header = Header(vocabulary=("pad", "blank", "1", "2", "3", "4"), grid=(4, 4))
+    [row] = cost_rows({"trm_mlp": VARIANTS["trm_mlp"]}, TINY, header)
+    found = cost(
+        VARIANTS["trm_mlp"],
+        TINY.size,
+        vocabulary=6,
+        length=16,
+        num_puzzles=1,
+        batch_size=TINY.batch_size,
+        max_steps=TINY.max_steps,
+    )
+    per_step, per_example = found.training_flops / 1e9, found.test_flops / 1e9
+    assert float(row["GFLOP per optimizer step"]) == pytest.approx(per_step, abs=0.05)
+    assert float(row["GFLOP per test example"]) == pytest.approx(per_example, abs=0.0005)
+    assert row["parameters"] == f"{found.parameters:,}"
 
 
 def test_the_report_lists_every_variant_with_its_cost() -> None:

@@ -5,21 +5,20 @@ from pathlib import Path
 import polars as pl
 
 from assets import keys
-from assets.benchmarks import BENCHMARKS, ArcTasks
-from assets.configs import ArcConfig
-from assets.families.family import kind_of
-from assets.families.sudoku import SudokuPuzzles, generated_puzzles
+from assets.benchmarks import BENCHMARKS
+from assets.families.arc import ArcConfig, ArcTasks
+from assets.families.sudoku import SudokuPuzzles
 from assets.reports.leakage import leakage_rows, materialize_leakage
 from assets.tables import Leakage
 from storage.store import LocalStore
 from storage.tables import publish_file, scan
-from tests.assets.data.test_checks import SOURCE
+from tests.assets.data.test_checks import puzzles
 
 
 def arc_table(name: str) -> pl.DataFrame:
-    entry = BENCHMARKS[name].source
+    entry = BENCHMARKS[name].origin
     assert isinstance(entry, ArcTasks)
-    return kind_of(entry).puzzles(entry, ArcConfig(without_files=True), print).frame
+    return entry.puzzles(ArcConfig(without_files=True)).frame
 
 
 def test_the_leaks_of_the_public_data_are_found() -> None:
@@ -42,7 +41,7 @@ def test_the_leaks_of_the_public_data_are_found() -> None:
 
 def test_leaks_between_benchmarks_are_a_table(tmp_path: Path) -> None:
     store = LocalStore(tmp_path)
-    frame = generated_puzzles(SOURCE)
+    frame = puzzles()
     turned = frame.with_columns(split=pl.Series(["test", *frame["split"][1:]]))
     publish_file(store, keys.puzzles("sudoku_4x4"), SudokuPuzzles, frame)
     publish_file(store, keys.puzzles("sudoku_6x6"), SudokuPuzzles, turned)

@@ -13,11 +13,11 @@ from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from assets.benchmarks import GeneratedMaze, GeneratedSudoku
-from assets.families.family import kind_of
 from assets.reports import pictures
+from trm_model.puzzles.maze.family import Maze
+from trm_model.puzzles.sudoku.family import Sudoku
 
-SUDOKU = kind_of(GeneratedSudoku(digits=4, train=1, test=1))
+SUDOKU = Sudoku(4)
 RIGHT, WRONG, CLUE = "#1a7f37", "#cf222e", "black"
 ANSWER = np.array([1, 2, 3, 4, 3, 4, 1, 2, 2, 1, 4, 3, 4, 3, 2, 1], np.uint8) + 1
 QUESTION = np.where(np.arange(16) < 4, ANSWER, 1).astype(np.uint8)
@@ -72,16 +72,14 @@ def test_the_wrong_cell_of_a_maze_is_drawn_in_the_wrong_colour() -> None:
     question = np.where(label == 5, 2, label).astype(np.uint8)
     astray = label.copy()
     astray[4] = 5
-    kind = kind_of(GeneratedMaze(side=3, longer_than=0, train=1, test=1))
     wrong, good = (
-        pictures.answer_sheet(kind, question[None], label[None], shown[None, None], [1])
+        pictures.answer_sheet(Maze(3), question[None], label[None], shown[None, None], [1])
         for shown in (astray, label)
     )
     cells = [np.asarray(figure.axes[1].images[0].get_array()) for figure in (wrong, good)]
     assert np.argwhere(cells[0] != cells[1]).tolist() == [[1, 1]]
     image = wrong.axes[1].images[0]
-    colour = image.cmap(image.norm(cells[0][1, 1]))
-    hexadecimal = to_hex(colour)
+    hexadecimal = to_hex(image.to_rgba(cells[0])[1, 1])
     assert shows(decoded(wrong), hexadecimal)
     assert not shows(decoded(good), hexadecimal)
 
@@ -123,16 +121,16 @@ def test_a_histogram_shows_the_share_of_each_number() -> None:
     both = pictures.histogram({"train": np.array([0, 1]), "test": np.array([60])}, "x").axes[0]
     assert len(both.patches) == 2 * 61
     assert sorted(bars(both).values()) == pytest.approx([0.5, 0.5, 1.0])
-    assert len(pictures.histogram({"train": np.array([0, 61])}, "x").axes[0].patches) == 60
+    # More numbers than bars: sixty ranges from the least to the most.
+    wide = pictures.histogram({"train": np.array([0, 0, 0, 119])}, "x").axes[0]
+    assert len(wide.patches) == 60
+    assert bars(wide) == pytest.approx({0.5: 0.375, 118.5: 0.125})
     assert len(pictures.histogram({"train": np.array([3, 3])}, "x").axes[0].patches) == 1
 
 
-def lines(axes: Axes) -> dict[str, list[tuple[float, float]]]:
-    """Label -> points of each line."""
-    return {
-        str(line.get_label()): [(float(x), float(y)) for x, y in line.get_xydata()]
-        for line in axes.lines
-    }
+def lines(axes: Axes) -> dict[str, list[list[float]]]:
+    """Label -> points [x, y] of each line."""
+    return {str(line.get_label()): np.column_stack(line.get_data()).tolist() for line in axes.lines}
 
 
 def test_learning_curves_go_through_the_given_points() -> None:
@@ -148,14 +146,14 @@ def test_learning_curves_go_through_the_given_points() -> None:
     loss, solved = pictures.learning_curves(training).axes
     assert loss.get_yscale() == "log"
     assert lines(loss) == {
-        "trm, seed 0": [(10, 2.0), (20, 1.0)],
-        "hrm, seed 0": [(10, 3.0)],
-        "trm, seed 1": [(10, 4.0)],
+        "trm, seed 0": [[10, 2.0], [20, 1.0]],
+        "hrm, seed 0": [[10, 3.0]],
+        "trm, seed 1": [[10, 4.0]],
     }
     assert lines(solved) == {
-        "trm, seed 0": [(10, 0.0), (20, 0.5)],
-        "hrm, seed 0": [(10, 0.25)],
-        "trm, seed 1": [(10, 0.125)],
+        "trm, seed 0": [[10, 0.0], [20, 0.5]],
+        "hrm, seed 0": [[10, 0.25]],
+        "trm, seed 1": [[10, 0.125]],
     }
     assert legend(solved) == ["hrm, seed 0", "trm, seed 0", "trm, seed 1"]
 
@@ -171,7 +169,7 @@ def test_depth_curves_go_through_the_given_points_in_the_order_of_steps() -> Non
         }
     )
     [axes] = pictures.depth_curves(scores).axes
-    assert lines(axes) == {"trm, seed 0": [(1, 0.25), (2, 0.5), (3, 0.75)]}
+    assert lines(axes) == {"trm, seed 0": [[1, 0.25], [2, 0.5], [3, 0.75]]}
 
 
 def test_a_picture_is_png_and_its_uri_holds_the_same_bytes() -> None:

@@ -80,7 +80,9 @@ def test_the_check_finds_what_the_plain_checks_find(n: int) -> None:
     for values in (
         inputs,
         labels,
-    ):  # Any token, pad and the first past the vocabulary included, in one or two cells of half the examples.
+    ):
+        # Any token, pad and the first past the vocabulary included, in one or two cells of half the
+        # examples.
         for row in range(0, 120, 2):
             values[row, generator.integers(0, n * n, generator.integers(1, 3))] = (
                 generator.integers(0, n + 3)

