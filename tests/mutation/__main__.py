@@ -52,7 +52,8 @@ PRELOADED = ("torch", "numba", "zarr", "polars", "scipy.ndimage", "webdataset", 
 """Imported once, before the processes that run tests are forked off."""
 TEST_SECONDS = 12.0
 """Tests of one room to run for a mutant: the quickest, up to this many seconds in all."""
-LEAST_TIMEOUT = 30.0
+LEAST_TIMEOUT = 120.0
+"""For modules whose change makes numba compile."""
 LOG = "mutation.log"
 """What pytest printed last, in the copy of the tree."""
 
@@ -168,8 +169,6 @@ def main() -> None:
     os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
     sys.dont_write_bytecode = True
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # So that the child ends with us.
-    for name in PRELOADED:
-        importlib.import_module(name)
     entries = tomllib.loads((Path(__file__).parent / "reasons.toml").read_text("utf-8"))
     reasons = {(entry["module"], entry["change"]): entry["reason"] for entry in entries["mutant"]}
     outcomes = dict.fromkeys(("noticed", "timeout", "explained", "survived"), 0)
@@ -177,6 +176,10 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="mutation-") as folder:
         tree = Path(folder) / "tree"
         copy_tree(tree)
+        # By default the cache belongs to the bytes of many modules: each mutant would compile anew.
+        os.environ["NUMBA_CACHE_DIR"] = str(Path(folder) / "numba")
+        for name in PRELOADED:
+            importlib.import_module(name)
         for module, mutant in drawn(
             arguments.paths or list(TESTS), arguments.count, arguments.seed
         ):
