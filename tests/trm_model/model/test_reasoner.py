@@ -30,15 +30,17 @@ def generator() -> torch.Generator:
 
 
 def make(variant: Variant | None = None, size: Size = SIZE, **changes: Any) -> Reasoner:
-    given = {"vocabulary": 5, "length": 4, "num_puzzles": 3, "generator": generator(), **changes}
-    return Reasoner(variant or Variant(), size, **given)
+    given: dict[str, Any] = {"vocabulary": 5, "length": 4, "num_puzzles": 3, **changes}
+    return Reasoner(variant or Variant(), size, generator=generator(), **given)
 
 
 @pytest.mark.parametrize(("name", "least"), [("vocabulary", 2), ("length", 1), ("num_puzzles", 1)])
 def test_least_sizes(name: str, least: int) -> None:
-    assert make(**{name: least}).num_parameters > 0
+    allowed, refused = dict[str, Any](), dict[str, Any]()
+    allowed[name], refused[name] = least, least - 1
+    assert make(**allowed).num_parameters > 0
     with pytest.raises(ConfigurationError, match="expected at least"):
-        make(**{name: least - 1})
+        make(**refused)
 
 
 def test_weights_are_drawn_in_this_order() -> None:
@@ -89,7 +91,8 @@ def test_two_networks_have_equal_depths_unless_told_otherwise() -> None:
 
 
 def test_what_is_read_of_a_state() -> None:
-    """Cells after the prefix by the head; the halting head at the first position, or at each cell."""
+    """Cells after the prefix by the head; the halting head reads the first position, or each
+    cell."""
     answer = torch.randn(3, 6, 16, generator=generator())
     for generation, shape in ((None, (3,)), (Autoregressive(), (3, 4))):
         variant = Variant(mixer=Attention())
@@ -193,7 +196,7 @@ def test_batches_on_a_device(*, stored: bool) -> None:
         example_offsets, group_offsets = examples.example_offsets, examples.group_offsets
         rows = examples.rows
 
-    data = DeviceExamples(examples if stored else Computed(), torch.device("cpu"))  # type: ignore[arg-type]
+    data = DeviceExamples(examples if stored else Computed(), torch.device("cpu"))
     assert len(data) == 5
     found = data.gather(np.array([4, 0, 1, 2, 3]))
     assert found.inputs.tolist() == cells[[4, 0, 1, 2, 3]].tolist()
