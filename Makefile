@@ -6,7 +6,7 @@ export DAGSTER_HOME ?= $(CURDIR)/.dagster
 export TRM_DATA ?= $(CURDIR)/data
 PORT ?= 3000
 
-.PHONY: install demo test coverage lint check-full ui bench gpu-check bench-gpu clean
+.PHONY: install demo test coverage lint mutation check-full ui bench gpu-check bench-gpu clean
 
 COVERAGE := --cov=pipelines --cov=assets --cov=trm_model --cov=storage --cov-report=term:skip-covered
 
@@ -34,6 +34,10 @@ lint: install
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright
+
+# Small changes of the code, of which the tests should notice nine in ten; ONLY: modules or folders.
+mutation: install
+	$(BIN)/python -m tests.mutation $(ONLY)
 
 # What takes longer: every test, with coverage, and the trial with mutations (an hour or more).
 check-full: lint

@@ -20,6 +20,7 @@ import time
 import tomllib
 from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
@@ -58,6 +59,10 @@ LOG = "mutation.log"
 """What pytest printed last, in the copy of the tree."""
 
 
+OUTCOMES = {"failed": "noticed", "crashed": "crashed", "timeout": "timeout", "passed": "survived"}
+"""How tests end -> what became of the mutant."""
+
+
 class _Durations:
     """A pytest plugin that adds up the seconds that each test takes which does not fail or skip."""
 
@@ -90,11 +95,16 @@ def _in_child(tree: Path, tests: list[str], found: Connection) -> None:
     found.send((int(code), durations.passed()))
 
 
-def run_tests(
-    tree: Path, tests: list[str], timeout: float | None = None
-) -> tuple[int, dict[str, float]] | None:
-    """Run tests of a copy of the project in a process of their own: pytest's exit code and the
-    seconds of each test; None after ``timeout`` seconds, or if the process died."""
+class Result(NamedTuple):
+    """How tests ended: ``passed``, ``failed``, ``crashed`` or ``timeout``, and the seconds of each
+    that passed."""
+
+    ended: str
+    seconds: dict[str, float]
+
+
+def run_tests(tree: Path, tests: list[str], timeout: float | None = None) -> Result:
+    """Run tests of a copy of the project in a process of their own."""
     ours, theirs = multiprocessing.Pipe()
     child = multiprocessing.get_context("fork").Process(
         target=_in_child, args=(tree, tests, theirs)
@@ -102,12 +112,14 @@ def run_tests(
     child.start()
     theirs.close()
     try:
-        return ours.recv() if ours.poll(timeout) else None
+        if not ours.poll(timeout):
+            return Result("timeout", {})
+        code, seconds = ours.recv()
+        return Result("passed" if code == pytest.ExitCode.OK else "failed", seconds)
     except EOFError:
-        return None
+        return Result("crashed", {})
     finally:
-        if child.is_alive():
-            child.join(1.0)
+        child.join(1.0)
         if child.is_alive():
             os.killpg(child.pid or 0, signal.SIGKILL)
         child.join()
@@ -170,8 +182,8 @@ def main() -> None:
     sys.dont_write_bytecode = True
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # So that the child ends with us.
     entries = tomllib.loads((Path(__file__).parent / "reasons.toml").read_text("utf-8"))
-    reasons = {(entry["module"], entry["change"]): entry["reason"] for entry in entries["mutant"]}
-    outcomes = dict.fromkeys(("noticed", "timeout", "explained", "survived"), 0)
+    reasons = {(entry["module"], entry["change"]) for entry in entries["mutant"]}
+    outcomes = dict.fromkeys((*OUTCOMES.values(), "explained"), 0)
     rooms: dict[str, tuple[list[str], float]] = {}
     with tempfile.TemporaryDirectory(prefix="mutation-") as folder:
         tree = Path(folder) / "tree"
@@ -192,16 +204,9 @@ def main() -> None:
             file.write_bytes(mutant.applied(original))
             result = run_tests(tree, tests, max(4.0 * usual, LEAST_TIMEOUT))
             file.write_bytes(original)
-            reason = reasons.get((module, mutant.change))
-            outcome = (
-                "timeout"
-                if result is None
-                else "noticed"
-                if result[0] != pytest.ExitCode.OK
-                else "explained"
-                if reason
-                else "survived"
-            )
+            outcome = OUTCOMES[result.ended]
+            if outcome == "survived" and (module, mutant.change) in reasons:
+                outcome = "explained"
             outcomes[outcome] += 1
             seconds = time.monotonic() - began
             print(
@@ -215,19 +220,17 @@ def main() -> None:
 
 def _without_mutant(tree: Path, room: str) -> tuple[list[str], float]:
     """The tests to run for a room's mutants, and the seconds that they take."""
-    result = run_tests(tree, ["--continue-on-collection-errors", *TESTS[room]])
-    if result is None or result[0] != pytest.ExitCode.OK:
+    found = run_tests(tree, ["--continue-on-collection-errors", *TESTS[room]])
+    if found.ended != "passed":
         print((tree / LOG).read_text("utf-8")[-2000:])
         print(f"{room}: tests fail without any mutant; going on with the others", flush=True)
-    passed = {} if result is None else result[1]
-    tests = quickest(passed)
+    tests = quickest(found.seconds)
     began = time.monotonic()
-    result = run_tests(tree, ["-x", *tests])
-    if not tests or result is None or result[0] != pytest.ExitCode.OK:
+    if not tests or run_tests(tree, ["-x", *tests]).ended != "passed":
         print((tree / LOG).read_text("utf-8")[-2000:])
         sys.exit(f"{room}: its tests fail without any mutant; make them pass first")
     seconds = time.monotonic() - began
-    print(f"{room}: {len(tests)} of {len(passed)} tests, {seconds:.1f} s", flush=True)
+    print(f"{room}: {len(tests)} of {len(found.seconds)} tests, {seconds:.1f} s", flush=True)
     return ["-x", *tests], seconds
 
 
