@@ -26,6 +26,7 @@ from trm_model.devices import resolve_device
 from trm_model.errors import ConfigurationError
 from trm_model.launching import Ending, Launcher
 from trm_model.model.variant import Variant
+from trm_model.puzzles.plans import examples_modules
 from trm_model.training.checkpoint import saved, step_reached
 from trm_model.training.execution import Execution
 from trm_model.training.job import training_job
@@ -67,6 +68,7 @@ def materialize_checkpoint(
             for field in ("steps", "batch_size")
             if (value := getattr(config, field)) is not None
         }
+        computed = examples_modules(folder / "train.zarr")
         variant, recipe = variants[variant_name], replace(benchmark.recipe, **changes)
         spec = RunSpec(
             benchmark=name,
@@ -76,7 +78,7 @@ def materialize_checkpoint(
             seed=seed,
             data=data,
             data_version=read_content_hash(folder),
-            code=(CodeSpan(version=training_version(variant, recipe)),),
+            code=(CodeSpan(version=training_version(variant, recipe, computed)),),
             header=open_header(folder / "train.zarr"),
             execution=Execution(
                 device=device,

@@ -214,7 +214,7 @@ class GeneratedWords(Origin):
 def registered(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """The family is known during a test, and to no other test."""
     with monkeypatch.context() as patch:
-        patch.setattr(registry, "_FAMILIES", {**registry._FAMILIES})  # pyright: ignore[reportPrivateUsage]
+        patch.setattr(registry, "_registered", {**registry._registered})  # pyright: ignore[reportPrivateUsage]
         assert registry.register(Reversal) is Reversal
         yield
 
