@@ -92,7 +92,6 @@ def build_benchmark(
         deps=[examples],
         partitions_def=partitions,
         pool=ACCELERATOR_POOL,
-        retry_policy=dg.RetryPolicy(max_retries=1),
         description=(
             "Trained weights. Training is a process of its own; a retry continues where it stopped."
         ),

@@ -109,8 +109,9 @@ def materialize_checkpoint(
     if outcome.ending is Ending.REFUSED:
         raise user_error(outcome.message)
     if outcome.ending is not Ending.FINISHED:
-        # A retry continues from the newest checkpoint.
-        raise dg.Failure(description=f"{run}: {outcome.message}")
+        # A retry continues from the newest checkpoint. It is asked for here, since a retry policy
+        # would also start the step again that somebody has interrupted.
+        raise dg.RetryRequested(max_retries=1) from dg.Failure(f"{run}: {outcome.message}")
     spec = RunSpec.read(run)
     store.point(
         keys.current_run(name, variant_name, seed), keys.run(name, variant_name, seed, run.name)
