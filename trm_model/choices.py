@@ -80,9 +80,23 @@ def find(axis: type[_C], name: str, *, importing: bool = False) -> type[_C]:
     :raises ConfigurationError: there is none, or it cannot be imported.
     """
     found = choices(axis)
-    if name in found:
-        return found[name]
     title = axis.__name__.lower()
+    loaded = found.get(name) or _load(found, title, name, importing=importing)
+    require(
+        isinstance(loaded, type) and issubclass(loaded, axis) and _is_frozen(loaded),
+        f"{title} {name!r}: expected a frozen dataclass derived from {axis.__name__}",
+    )
+    return cast("type[_C]", loaded)
+
+
+def _is_frozen(cls: type) -> bool:
+    """Whether a class was itself made by ``@dataclass(frozen=True)``."""
+    parameters: Any = cls.__dict__.get("__dataclass_params__")
+    return parameters is not None and parameters.frozen
+
+
+def _load(found: Mapping[str, type[Choice]], title: str, name: str, *, importing: bool) -> object:
+    """What ``package.module:Class`` names, for :func:`find`."""
     names = ", ".join(choice for choice in found if ":" not in choice)
     module, colon, cls = name.partition(":")
     require(
@@ -95,17 +109,12 @@ def find(axis: type[_C], name: str, *, importing: bool = False) -> type[_C]:
         "stored files are not imported; name it in a variant of your own first, or import it",
     )
     try:
-        loaded = getattr(importlib.import_module(module), cls)
+        return getattr(importlib.import_module(module), cls)
     except (ImportError, AttributeError) as error:
         raise ConfigurationError(
             f"{title} {name!r}: {' '.join(str(error).split())}; expected package.module:Class of a "
             "class that Python can import here"
         ) from error
-    require(
-        isinstance(loaded, type) and issubclass(loaded, axis) and is_dataclass(loaded),
-        f"{title} {name!r}: expected a frozen dataclass derived from {axis.__name__}",
-    )
-    return cast("type[_C]", loaded)
 
 
 # Checking the fields of a configuration

@@ -29,6 +29,7 @@ from trm_model.authors.checkpoints import (
 from trm_model.errors import ConfigurationError
 from trm_model.model.backprop.last_calls import LastCalls
 from trm_model.model.batch import Batch
+from trm_model.model.haltings.q_learning import QLearning
 from trm_model.model.reasoner import Reasoner
 from trm_model.model.starts.noisy import NoisyStart
 from trm_model.noise import Noise
@@ -375,10 +376,10 @@ def test_configurations_mean_what_they_say() -> None:
     assert size_of(base).prefix == authors.DEFAULT_PREFIX
     assert size_of(config(HRM_CLASS, puzzle_emb_ndim=33)).prefix == 3
     hrm = variant_of(config(HRM_CLASS), ["inner.H_init", "inner.L_init"])
-    assert (hrm.backprop, hrm.halting, hrm.answer_layers) == (LastCalls(2), "q_learning", 3)
+    assert (hrm.backprop, hrm.halting, hrm.answer_layers) == (LastCalls(2), QLearning(), 3)
     assert (
         variant_of(config(no_ACT_continue=False), ["inner.H_init", "inner.L_init"]).halting
-        == "q_learning"
+        == QLearning()
     )
     assert variant_of(config(loss="softmax_cross_entropy"), []).loss == "softmax"
     assert conformance.size_of is size_of

@@ -10,11 +10,14 @@ import pytest
 from torch.nn import functional as F
 
 from trm_model.authors import conformance
-from trm_model.model import blocks as layers
-from trm_model.model import corruption, reasoner
+from trm_model.model import layers, reasoner
+from trm_model.model.haltings.q_learning import QLearning
+from trm_model.model.mixers import attention
+from trm_model.model.recursion import Recursion
+from trm_model.model.starts import noisy
 from trm_model.model.starts.noisy import NoisyStart
 from trm_model.model.variant import Variant
-from trm_model.training import losses, supervision
+from trm_model.training import losses
 
 REFERENCE = Path(__file__).resolve().parents[2] / "reference"
 CONFIGS: dict[str, dict[str, Any]] = {
@@ -66,37 +69,40 @@ def _wrong_epsilon(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _wrong_rotation(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(layers, "ROPE_BASE", 1_000.0)
+    monkeypatch.setattr(attention, "ROPE_BASE", 1_000.0)
 
 
 def _wrong_loss(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(losses, "log_stablemax", lambda logits: logits.double().log_softmax(-1))
+    monkeypatch.setitem(losses.LOG_SHARES, "stablemax", losses.log_softmax)
 
 
 def _wrong_gradient_depth(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Variant, "graded_calls", property(lambda variant: variant.calls))
+    def all_graded(variant: Variant) -> Recursion:
+        calls = variant.cycles * (variant.latent_updates + 1)
+        return Recursion(variant.cycles, variant.latent_updates, calls)
+
+    monkeypatch.setattr(Variant, "recursion", property(all_graded))
 
 
 def _wrong_target(monkeypatch: pytest.MonkeyPatch) -> None:
-    def halt_only(now: Any, following: Any, last: Any) -> Any:
+    def halt_only(_rule: QLearning, now: Any, following: Any, last: Any) -> Any:
         del last
         target = following.halt_logits.sigmoid()
         return F.binary_cross_entropy_with_logits(now.continue_logits, target, reduction="none")
 
-    monkeypatch.setattr(supervision, "going_on", halt_only)
+    monkeypatch.setattr(QLearning, "going_on_loss", halt_only)
 
 
 def _wrong_halting(monkeypatch: pytest.MonkeyPatch) -> None:
-    original = supervision.halts
-    monkeypatch.setattr(
-        supervision,
-        "halts",
-        lambda *given, **named: original(*given, **{**named, "halting": "bce"}),
-    )
+    def positive(_rule: QLearning, halt_logits: Any, continue_logits: Any, solved: Any) -> Any:
+        del continue_logits, solved
+        return halt_logits > 0
+
+    monkeypatch.setattr(QLearning, "wants", positive)
 
 
 def _wrong_schedule(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(corruption, "COSINE_OFFSET", 0.02)
+    monkeypatch.setattr(noisy, "COSINE_OFFSET", 0.02)
 
 
 def _fresh_latents(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,10 +12,14 @@ from storage.examples import Examples, Header, read_examples
 from storage.manifest import CorruptDataError
 from tests.trm_model.training.recipes import TINY, tiny_spec
 from trm_model.errors import ConfigurationError
-from trm_model.evaluation.evaluate import Evaluation, evaluate
+from trm_model.evaluation.evaluate import Outcome, evaluate
 from trm_model.model.batch import DeviceExamples
+from trm_model.model.evaluation import Evaluation
 from trm_model.model.reasoner import build
 from trm_model.noise import Noise
+from trm_model.optimizers.adam_atan2 import AdamAtan2
+from trm_model.optimizers.adamw import AdamW
+from trm_model.optimizers.optimizer import Optimizer
 from trm_model.training import checkpoint as checkpoints
 from trm_model.training.execution import Execution
 from trm_model.training.loop import TOTALS, Trainer, TrainingError, train
@@ -99,15 +103,15 @@ def tensors(run: Path) -> dict[str, torch.Tensor]:
 @pytest.mark.parametrize(
     ("variant", "optimizer"),
     [
-        ("trm_mlp", "adamw"),
-        ("trm", "adam_atan2"),
-        ("no_ema", "adamw"),
-        ("multi_scale", "adamw"),
-        ("autoregressive", "adamw"),
+        ("trm_mlp", AdamW()),
+        ("trm", AdamAtan2()),
+        ("no_ema", AdamW()),
+        ("multi_scale", AdamW()),
+        ("autoregressive", AdamW()),
     ],
 )
 def test_stopping_anywhere_and_continuing_changes_no_bit(
-    tmp_path: Path, tiny: tuple[object, Path, str], variant: str, optimizer: str
+    tmp_path: Path, tiny: tuple[object, Path, str], variant: str, optimizer: Optimizer
 ) -> None:
     examples = read_examples(tiny[1] / "train.zarr")
     recipe = replace(TINY, optimizer=optimizer)
@@ -231,10 +235,17 @@ def test_evaluation_of_an_example_does_not_depend_on_its_batch(
 ) -> None:
     """With test-time noise too; another seed gives other noise."""
     examples = read_examples(tiny[1] / "test.zarr")
-    model = build(VARIANTS[name], TINY, examples.header, 0)
+    model = build(VARIANTS[name], TINY.size, examples.header, 0)
     data = DeviceExamples(examples, torch.device("cpu"))
     results = [
-        evaluate(model, data, max_steps=3, batch_size=size, index=np.arange(9), seed=seed)
+        evaluate(
+            model,
+            data,
+            replace(VARIANTS[name].evaluation, seed=seed),
+            max_steps=3,
+            batch_size=size,
+            index=np.arange(9),
+        )
         for size, seed in ((9, 0), (4, 0), (9, 1))
     ]
     steps = VARIANTS[name].test_steps(3)
@@ -349,7 +360,7 @@ def test_evaluation_equals_supervision_steps_in_any_batching(
     tiny: tuple[object, Path, str],
 ) -> None:
     examples = read_examples(tiny[1] / "test.zarr")
-    model = build(VARIANTS["trm_mlp"], TINY, examples.header, 0)
+    model = build(VARIANTS["trm_mlp"], TINY.size, examples.header, 0)
     data = DeviceExamples(examples, torch.device("cpu"))
     results = [evaluate(model, data, max_steps=3, batch_size=size) for size in (20, 7)]
     np.testing.assert_array_equal(results[0].predictions, results[1].predictions)
@@ -374,15 +385,11 @@ def test_evaluation_equals_supervision_steps_in_any_batching(
 
 def test_first_steps() -> None:
     right = np.array([[1, 2, 2], [2, 1, 1], [0, 1, 1]])
-    evaluation = Evaluation(
-        np.zeros((3, 3, 2), np.uint8),
-        right,
-        np.array([2, 2, 2]),
-        np.array([[-1, 1, 1], [-1, -1, 2], [-1, -1, -1]], np.float32),
-    )
-    assert evaluation.solved.tolist() == [
+    logits = np.array([[-1, 1, 1], [-1, -1, 2], [-1, -1, -1]], np.float32)
+    outcome = Outcome(np.zeros((3, 3, 2), np.uint8), right, np.array([2, 2, 2]), logits, logits > 0)
+    assert outcome.solved.tolist() == [
         [False, True, True],
         [True, False, False],
         [False, False, False],
     ]
-    assert evaluation.halted_at.tolist() == [2, 3, 3]
+    assert outcome.halted_at.tolist() == [2, 3, 3]
