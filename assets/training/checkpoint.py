@@ -10,10 +10,10 @@ import torch
 
 from assets import keys
 from assets.benchmarks import Benchmark
-from assets.check import CheckOutcome
 from assets.checks import check_results
 from assets.configs import TrainingConfig
 from assets.failures import user_error
+from assets.outcomes import CheckOutcome
 from assets.partitions import variant_and_seed
 from assets.reports import markdown, pictures
 from assets.store import current_examples, folder_bytes

@@ -131,8 +131,8 @@ def split(examples: int) -> Examples:
 
 @pytest.mark.parametrize("codec", ["bitshuffle", "plain"])
 def test_pieces_are_of_the_size_that_stored_data_sets_have(tmp_path: Path, codec: Any) -> None:
-    """A mebibyte of cells per chunk, 32 chunks per shard, zstd level 1, crc32c: other sizes would be
-    other bytes for the same puzzles."""
+    """A mebibyte of cells per chunk, 32 chunks per shard, zstd level 1, crc32c: other sizes would
+    be other bytes for the same puzzles."""
     told: list[tuple[int, int]] = []
     total = write_examples(
         tmp_path / "x.zarr", split(5), codec=codec, progress=lambda *seen: told.append(seen)

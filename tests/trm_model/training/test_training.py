@@ -14,7 +14,6 @@ from tests.trm_model.training.recipes import TINY, tiny_spec
 from trm_model.errors import ConfigurationError
 from trm_model.evaluation.evaluate import Outcome, evaluate
 from trm_model.model.batch import DeviceExamples
-from trm_model.model.evaluation import Evaluation
 from trm_model.model.reasoner import build
 from trm_model.noise import Noise
 from trm_model.optimizers.adam_atan2 import AdamAtan2
