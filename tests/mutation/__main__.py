@@ -26,18 +26,19 @@ import pytest
 from tests.mutation.mutants import Mutant, places
 
 ROOT = Path(__file__).resolve().parents[2]
+MODEL = "tests/trm_model/model"
 TESTS = {
     "storage": ["tests/storage"],
     "trm_model/choices.py": [
         "tests/trm_model/test_choices.py",
         "tests/trm_model/test_plain_data.py",
     ],
-    "trm_model/noise.py": ["tests/trm_model/test_noise.py"],
+    "trm_model/noise.py": ["tests/trm_model/test_noise.py", f"{MODEL}/test_corruption.py"],
     "trm_model/seeding.py": ["tests/trm_model/test_noise.py"],
-    "trm_model/optimizers": ["tests/trm_model/optimizers"],
-    "trm_model/model": ["tests/trm_model/model"],
-    "trm_model/model/kernels": ["tests/trm_model/model/test_fused.py"],
-    "trm_model/training": ["tests/trm_model/training"],
+    "trm_model/optimizers": ["tests/trm_model/optimizers", f"{MODEL}/test_model.py"],
+    "trm_model/model": [MODEL],
+    "trm_model/model/kernels": [f"{MODEL}/test_fused.py"],
+    "trm_model/training": ["tests/trm_model/training", f"{MODEL}/test_model.py"],
     "trm_model/evaluation": ["tests/trm_model/evaluation"],
     "trm_model/puzzles/arc/votes.py": [
         "tests/trm_model/puzzles/test_voting.py",
@@ -51,7 +52,8 @@ PRELOADED = ("torch", "numba", "zarr", "polars", "scipy.ndimage", "webdataset", 
 """Imported once, before the processes that run tests are forked off."""
 TEST_SECONDS = 12.0
 """Tests of one room to run for a mutant: the quickest, up to this many seconds in all."""
-LEAST_TIMEOUT = 30.0
+LEAST_TIMEOUT = 120.0
+"""For modules whose change makes numba compile."""
 LOG = "mutation.log"
 """What pytest printed last, in the copy of the tree."""
 
@@ -167,8 +169,6 @@ def main() -> None:
     os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
     sys.dont_write_bytecode = True
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # So that the child ends with us.
-    for name in PRELOADED:
-        importlib.import_module(name)
     entries = tomllib.loads((Path(__file__).parent / "reasons.toml").read_text("utf-8"))
     reasons = {(entry["module"], entry["change"]): entry["reason"] for entry in entries["mutant"]}
     outcomes = dict.fromkeys(("noticed", "timeout", "explained", "survived"), 0)
@@ -176,6 +176,10 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="mutation-") as folder:
         tree = Path(folder) / "tree"
         copy_tree(tree)
+        # By default the cache belongs to the bytes of many modules: each mutant would compile anew.
+        os.environ["NUMBA_CACHE_DIR"] = str(Path(folder) / "numba")
+        for name in PRELOADED:
+            importlib.import_module(name)
         for module, mutant in drawn(
             arguments.paths or list(TESTS), arguments.count, arguments.seed
         ):
@@ -211,7 +215,7 @@ def main() -> None:
 
 def _without_mutant(tree: Path, room: str) -> tuple[list[str], float]:
     """The tests to run for a room's mutants, and the seconds that they take."""
-    result = run_tests(tree, TESTS[room])
+    result = run_tests(tree, ["--continue-on-collection-errors", *TESTS[room]])
     if result is None or result[0] != pytest.ExitCode.OK:
         print((tree / LOG).read_text("utf-8")[-2000:])
         print(f"{room}: tests fail without any mutant; going on with the others", flush=True)

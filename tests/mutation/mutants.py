@@ -3,7 +3,7 @@
 import ast
 from typing import NamedTuple
 
-SWAPPED: dict[type[ast.AST], type[ast.AST]] = {
+COMPARISONS: dict[type[ast.cmpop], type[ast.cmpop]] = {
     ast.Lt: ast.LtE,
     ast.LtE: ast.Lt,
     ast.Gt: ast.GtE,
@@ -14,6 +14,8 @@ SWAPPED: dict[type[ast.AST], type[ast.AST]] = {
     ast.IsNot: ast.Is,
     ast.In: ast.NotIn,
     ast.NotIn: ast.In,
+}
+OPERATORS: dict[type[ast.operator], type[ast.operator]] = {
     ast.Add: ast.Sub,
     ast.Sub: ast.Add,
     ast.Mult: ast.Div,
@@ -25,8 +27,6 @@ SWAPPED: dict[type[ast.AST], type[ast.AST]] = {
     ast.RShift: ast.LShift,
     ast.BitAnd: ast.BitOr,
     ast.BitOr: ast.BitAnd,
-    ast.And: ast.Or,
-    ast.Or: ast.And,
 }
 OPPOSITES = (("min", "max"), ("amin", "amax"), ("argmin", "argmax"), ("minimum", "maximum"))
 NAMES = {**dict(OPPOSITES), **{high: low for low, high in OPPOSITES}}
@@ -69,7 +69,9 @@ class _Finder(ast.NodeVisitor):
             [Mutant(node.lineno, start, stop, f"({text})", f"{before} -> {text}") for text in texts]
         )
 
-    def _drop_default(self, name: ast.expr | ast.arg, until: ast.expr, default: ast.expr) -> None:
+    def _drop_default(
+        self, name: ast.expr | ast.arg, until: ast.expr | ast.arg, default: ast.expr
+    ) -> None:
         start, stop = self._span(until)[1], self._span(default)[1]
         shown = name.arg if isinstance(name, ast.arg) else ast.unparse(name)
         change = f"{shown} = {ast.unparse(default)} -> {shown}"
@@ -115,18 +117,19 @@ class _Finder(ast.NodeVisitor):
             self.visit(node.value)
 
     def visit_Compare(self, node: ast.Compare) -> None:
-        swapped = SWAPPED[type(node.ops[0])]()
+        swapped = COMPARISONS[type(node.ops[0])]()
         self._replace(node, ast.Compare(node.left, [swapped, *node.ops[1:]], node.comparators))
         self.generic_visit(node)
 
     def visit_BinOp(self, node: ast.BinOp) -> None:
-        swapped = SWAPPED.get(type(node.op))
+        swapped = OPERATORS.get(type(node.op))
         if swapped is not None:
             self._replace(node, ast.BinOp(node.left, swapped(), node.right))
         self.generic_visit(node)
 
     def visit_BoolOp(self, node: ast.BoolOp) -> None:
-        self._replace(node, ast.BoolOp(SWAPPED[type(node.op)](), node.values))
+        swapped = ast.Or() if isinstance(node.op, ast.And) else ast.And()
+        self._replace(node, ast.BoolOp(swapped, node.values))
         self.generic_visit(node)
 
     def visit_UnaryOp(self, node: ast.UnaryOp) -> None:

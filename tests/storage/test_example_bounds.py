@@ -3,12 +3,13 @@ not; and how large the pieces of a split are."""
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
 import zarr
 
+from storage import examples as module
 from storage.examples import (
     Examples,
     Header,
@@ -16,6 +17,7 @@ from storage.examples import (
     check_cells,
     check_index,
     header_from_dict,
+    read_examples,
     write_examples,
 )
 
@@ -131,8 +133,8 @@ def split(examples: int) -> Examples:
 
 @pytest.mark.parametrize("codec", ["bitshuffle", "plain"])
 def test_pieces_are_of_the_size_that_stored_data_sets_have(tmp_path: Path, codec: Any) -> None:
-    """A mebibyte of cells per chunk, 32 chunks per shard, zstd level 1, crc32c: other sizes would
-    be other bytes for the same puzzles."""
+    """A mebibyte of cells per chunk, 32 chunks per shard, zstd level 1, crc32c: with other sizes
+    the same puzzles would be other bytes."""
     told: list[tuple[int, int]] = []
     total = write_examples(
         tmp_path / "x.zarr", split(5), codec=codec, progress=lambda *seen: told.append(seen)
@@ -142,7 +144,7 @@ def test_pieces_are_of_the_size_that_stored_data_sets_have(tmp_path: Path, codec
     for name in ("inputs", "labels"):
         array = zarr.open_array(tmp_path / "x.zarr" / name, mode="r")
         assert (array.chunks, array.shards) == ((rows, 6), (32 * rows, 6))
-        first, second = (compressor.to_dict() for compressor in array.compressors)
+        first, second = (cast(Any, each).to_dict() for each in array.compressors)
         assert second == {"name": "crc32c"}
         expected = (
             {"name": "zstd", "configuration": {"level": 1, "checksum": False}}
@@ -171,3 +173,12 @@ def test_lazy_examples_are_read_in_runs(tmp_path: Path) -> None:
             np.testing.assert_array_equal(mine, theirs)
     with pytest.raises(ValueError, match="2 indices from 1 to 3: expected consecutive ones"):
         lazy.rows(np.array([1, 3]))
+
+
+def test_examples_larger_than_a_chunk_have_chunks_of_their_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "CHUNK_BYTES", 5)
+    assert write_examples(tmp_path / "x.zarr", split(3)) == 3
+    assert zarr.open_array(tmp_path / "x.zarr" / "inputs", mode="r").chunks == (1, 6)
+    np.testing.assert_array_equal(read_examples(tmp_path / "x.zarr").inputs, split(3).inputs)

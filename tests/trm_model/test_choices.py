@@ -118,7 +118,7 @@ def test_a_stranger_cannot_make_us_import(tmp_path: Path) -> None:
     assert "mixer 'stranger:Evil': a class that is neither built in nor registered" in str(
         error.value
     )
-    tiny_spec(tmp_path, "abc").write(tmp_path)
+    tiny_spec(tmp_path, tmp_path / "data", "abc").write(tmp_path)
     run = json.loads((tmp_path / RUN_FILE).read_text())
     for field, name in (("variant", "stranger:Evil"), ("recipe", "stranger:Evil")):
         changes = {"mixer": name} if field == "variant" else {"optimizer": name}

@@ -69,10 +69,12 @@ class Everything:
     ],
 )
 def test_values_must_fit_their_types(name: str, good: Any, bad: Any, expected: str | None) -> None:
-    assert getattr(Everything(**{"whole": 1, name: good}), name) == good
+    fine, wrong = dict[str, Any](whole=1), dict[str, Any](whole=1)
+    fine[name], wrong[name] = good, bad
+    assert getattr(Everything(**fine), name) == good
     if expected is not None:
         with pytest.raises(ConfigurationError) as error:
-            Everything(**{"whole": 1, name: bad})
+            Everything(**wrong)
         assert str(error.value).startswith(f"{name}={bad!r}: expected {expected}")
         assert str(error.value).endswith(f"; change {name}")
 
