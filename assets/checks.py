@@ -9,8 +9,8 @@ from collections.abc import Mapping
 import dagster as dg
 
 from assets.benchmarks import Benchmark
-from assets.check import Check, CheckOutcome
 from assets.families.origin import declared_checks
+from assets.outcomes import Check, CheckOutcome
 
 _HASH = {"hash_matches_content": Check("Every stored file has the checksum it was written with.")}
 _OF_RESULTS: dict[str, dict[str, Check]] = {

@@ -7,6 +7,7 @@ and the definitions are loaded by every command and page.
 """
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any
 
 import dagster as dg
@@ -21,6 +22,12 @@ from trm_model.model.variant import Variant
 from trm_model.version import code_version
 
 ACCELERATOR_POOL = "accelerator"
+
+
+@cache
+def _version_of(stage: str) -> str:
+    """The version of the code of a stage, which is the same for every benchmark."""
+    return code_version(STAGE_MODULES[stage])
 
 
 def build_benchmark(
@@ -38,7 +45,7 @@ def build_benchmark(
         return dg.asset(
             key=[name, stage],
             group_name=name,
-            code_version=code_version(STAGE_MODULES[stage]),
+            code_version=_version_of(stage),
             check_specs=check_specs(name, benchmark, stage),
             **options,
         )
@@ -92,7 +99,6 @@ def build_benchmark(
         deps=[examples],
         partitions_def=partitions,
         pool=ACCELERATOR_POOL,
-        retry_policy=dg.RetryPolicy(max_retries=1),
         description=(
             "Trained weights. Training is a process of its own; a retry continues where it stopped."
         ),
@@ -190,7 +196,7 @@ def build_leakage(benchmarks: Sequence[str]) -> dg.AssetsDefinition:
         group_name="reports",
         deps=[dg.AssetKey([name, "puzzles"]) for name in benchmarks],
         kinds={"polars"},
-        code_version=code_version(STAGE_MODULES["leakage"]),
+        code_version=_version_of("leakage"),
         description=(
             "Test puzzles that are among the training puzzles of a benchmark, up to symmetry, for "
             "all pairs of benchmarks."
@@ -212,7 +218,7 @@ def build_leaderboard(benchmarks: Sequence[str]) -> dg.AssetsDefinition:
         group_name="reports",
         deps=[dg.AssetKey([name, "ablation"]) for name in benchmarks],
         kinds={"polars"},
-        code_version=code_version(STAGE_MODULES["leaderboard"]),
+        code_version=_version_of("leaderboard"),
         automation_condition=dg.AutomationCondition.eager().without(
             ~dg.AutomationCondition.any_deps_missing()
         ),

@@ -7,13 +7,16 @@ The names below are imported when they are first used, so that ``import trm_mode
 ``load`` reads a trained model: a run's folder, a checkpoint in it, or a file of the authors'.
 
 >>> import trm_model
->>> model = trm_model.load("data/runs/sudoku_4x4/trm_mlp/0/current")  # doctest: +SKIP
+>>> model = trm_model.load(run)  # such as "data/runs/sudoku_4x4/trm_mlp/0/current"
 
 ``TrainedModel`` is what it returns. It solves a puzzle given as text or as a file, and predicts
-many.
+many. A solution, printed, is its drawing and whether it is right.
 
->>> solution = model.solve("1.......4......2")  # doctest: +SKIP
->>> model.predict(inputs)  # doctest: +SKIP
+>>> solution = model.solve("1.......4......2")
+>>> solution.answers.shape  # after each of 4 supervision steps, 16 cells
+(4, 16)
+>>> model.predict(["1.......4......2", ".1..42132....3.2"], depth=8).shape
+(2, 16)
 
 ``Variant`` is what a model is: every choice that an ablation changes.
 
@@ -35,18 +38,16 @@ many.
 >>> trm_model.Recipe(steps=500, learning_rate=1e-3).batch_size
 768
 
-``RunSpec`` is one training as data. It is written to the folder that ``train`` works in, and read
-from there.
+``Evaluation`` is how a trained model is tested: depth, rollouts, noise, how one answer is chosen.
 
->>> spec = trm_model.RunSpec.read(run)  # doctest: +SKIP
->>> spec.variant_name  # doctest: +SKIP
+>>> trm_model.Evaluation(depth=64, rollouts=8).selection
+HaltingLogit()
+
+``RunSpec`` is one training as data: benchmark, variant, recipe, seed, data, code.
+
+>>> from pathlib import Path
+>>> trm_model.RunSpec.read(Path(run)).variant_name
 'trm_mlp'
-
-``train`` trains in a folder, from its newest checkpoint if it has one.
-
->>> progress = trm_model.train(
-...     run, spec.variant, spec.recipe, examples, spec.seed, spec.execution
-... )  # doctest: +SKIP
 
 ``cost`` counts a variant's parameters and floating-point operations.
 
@@ -68,11 +69,11 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from trm_model.errors import ConfigurationError
     from trm_model.model.cost import cost
+    from trm_model.model.evaluation import Evaluation
     from trm_model.model.size import Size
     from trm_model.model.variant import Variant
     from trm_model.solving.loading import load
     from trm_model.solving.trained import TrainedModel
-    from trm_model.training.loop import train
     from trm_model.training.recipe import Recipe
     from trm_model.training.run import RunSpec
     from trm_model.variants import VARIANTS
@@ -80,6 +81,7 @@ if TYPE_CHECKING:
 __all__ = [
     "VARIANTS",
     "ConfigurationError",
+    "Evaluation",
     "Recipe",
     "RunSpec",
     "Size",
@@ -87,7 +89,6 @@ __all__ = [
     "Variant",
     "cost",
     "load",
-    "train",
 ]
 
 # Where each name is defined: the same as under TYPE_CHECKING above, for the running program.
@@ -95,13 +96,13 @@ _HOMES = {
     "VARIANTS": "trm_model.variants:VARIANTS",
     "ConfigurationError": "trm_model.errors:ConfigurationError",
     "TrainedModel": "trm_model.solving.trained:TrainedModel",
+    "Evaluation": "trm_model.model.evaluation:Evaluation",
     "Recipe": "trm_model.training.recipe:Recipe",
     "RunSpec": "trm_model.training.run:RunSpec",
     "Size": "trm_model.model.size:Size",
     "Variant": "trm_model.model.variant:Variant",
     "cost": "trm_model.model.cost:cost",
     "load": "trm_model.solving.loading:load",
-    "train": "trm_model.training.loop:train",
 }
 
 

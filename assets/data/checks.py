@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from assets.check import CheckOutcome, all_pass
+from assets.outcomes import CheckOutcome, all_pass
 from storage.examples import SPLITS, map_shards, read_plan
 from storage.manifest import CorruptDataError, verify_manifest
 from trm_model.puzzles.family import Family

@@ -7,12 +7,12 @@ import polars as pl
 
 from assets import keys
 from assets.benchmarks import Benchmark
-from assets.check import CheckOutcome
 from assets.checks import check_results
 from assets.evaluation.metrics import Metric, score_rows
 from assets.evaluation.predictions import read_predictions
 from assets.evaluation.votes import pass_rows, read_votes
 from assets.failures import user_error
+from assets.outcomes import CheckOutcome
 from assets.partitions import variant_and_seed
 from assets.reports import markdown
 from assets.tables import Scores

@@ -24,9 +24,9 @@ import polars as pl
 from pandera.typing.polars import Series
 from pydantic import Field
 
-from assets.check import Check, CheckOutcome, all_pass
 from assets.families.origin import Augmented, Imported, Origin, Overlap, silent
 from assets.families.puzzle_files import PuzzleFileError, read_bytes
+from assets.outcomes import Check, CheckOutcome, all_pass
 from assets.tables import Puzzles
 from trm_model.puzzles.arc import (
     PACKAGED,

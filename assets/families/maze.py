@@ -13,7 +13,6 @@ import pandera.polars as pa
 import polars as pl
 from pandera.typing.polars import Series
 
-from assets.check import Check, CheckOutcome, all_pass, leaks
 from assets.families.origin import (
     NO_LEAKAGE,
     Augmented,
@@ -34,6 +33,7 @@ from assets.families.puzzle_files import (
     row_name,
 )
 from assets.families.splits import FileRows, PuzzleFile, number_splits
+from assets.outcomes import Check, CheckOutcome, all_pass, leaks
 from assets.tables import Puzzles
 from storage.examples import Bytes2d
 from trm_model.errors import require

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import dagster as dg
 import polars as pl
 
-from assets.check import Check, CheckOutcome
+from assets.outcomes import Check, CheckOutcome
 from assets.tables import Puzzles
 from trm_model.puzzles.family import Family, PlannedExamples
 

@@ -10,7 +10,6 @@ import pandera.polars as pa
 import polars as pl
 from pandera.typing.polars import Series
 
-from assets.check import Check, CheckOutcome, all_pass, leaks
 from assets.families.origin import (
     NO_LEAKAGE,
     Augmented,
@@ -20,6 +19,7 @@ from assets.families.origin import (
     silent,
 )
 from assets.families.splits import number_splits
+from assets.outcomes import Check, CheckOutcome, all_pass, leaks
 from assets.tables import Puzzles
 from trm_model.errors import require
 from trm_model.puzzles import sequence

@@ -12,7 +12,6 @@ import pandera.polars as pa
 import polars as pl
 from pandera.typing.polars import Series
 
-from assets.check import Check, CheckOutcome, all_pass, leaks
 from assets.families.origin import (
     NO_LEAKAGE,
     Augmented,
@@ -30,6 +29,7 @@ from assets.families.puzzle_files import (
     refuse_repeated,
 )
 from assets.families.splits import FileRows, PuzzleFile, number_splits
+from assets.outcomes import Check, CheckOutcome, all_pass, leaks
 from assets.tables import Puzzles
 from trm_model.errors import require
 from trm_model.puzzles import sudoku

@@ -10,10 +10,10 @@ import torch
 
 from assets import keys
 from assets.benchmarks import Benchmark
-from assets.check import CheckOutcome
 from assets.checks import check_results
 from assets.configs import TrainingConfig
 from assets.failures import user_error
+from assets.outcomes import CheckOutcome
 from assets.partitions import variant_and_seed
 from assets.reports import markdown, pictures
 from assets.store import current_examples, folder_bytes
@@ -26,6 +26,7 @@ from trm_model.devices import resolve_device
 from trm_model.errors import ConfigurationError
 from trm_model.launching import Ending, Launcher
 from trm_model.model.variant import Variant
+from trm_model.puzzles.plans import examples_modules
 from trm_model.training.checkpoint import saved, step_reached
 from trm_model.training.execution import Execution
 from trm_model.training.job import training_job
@@ -67,6 +68,7 @@ def materialize_checkpoint(
             for field in ("steps", "batch_size")
             if (value := getattr(config, field)) is not None
         }
+        computed = examples_modules(folder / "train.zarr")
         variant, recipe = variants[variant_name], replace(benchmark.recipe, **changes)
         spec = RunSpec(
             benchmark=name,
@@ -76,7 +78,7 @@ def materialize_checkpoint(
             seed=seed,
             data=data,
             data_version=read_content_hash(folder),
-            code=(CodeSpan(version=training_version(variant, recipe)),),
+            code=(CodeSpan(version=training_version(variant, recipe, computed)),),
             header=open_header(folder / "train.zarr"),
             execution=Execution(
                 device=device,
@@ -107,8 +109,9 @@ def materialize_checkpoint(
     if outcome.ending is Ending.REFUSED:
         raise user_error(outcome.message)
     if outcome.ending is not Ending.FINISHED:
-        # A retry continues from the newest checkpoint.
-        raise dg.Failure(description=f"{run}: {outcome.message}")
+        # A retry continues from the newest checkpoint. It is asked for here, since a retry policy
+        # would also start the step again that somebody has interrupted.
+        raise dg.RetryRequested(max_retries=1) from dg.Failure(f"{run}: {outcome.message}")
     spec = RunSpec.read(run)
     store.point(
         keys.current_run(name, variant_name, seed), keys.run(name, variant_name, seed, run.name)

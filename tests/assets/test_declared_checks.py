@@ -3,8 +3,8 @@
 import dagster as dg
 
 from assets.benchmarks import BENCHMARKS
-from assets.check import CheckOutcome
 from assets.checks import blocks, check_results, check_specs, checks_of
+from assets.outcomes import CheckOutcome
 from assets.progress import spaced
 
 SUDOKU = BENCHMARKS["sudoku_4x4"]

@@ -16,7 +16,6 @@ from click.testing import CliRunner
 
 from assets import keys
 from assets.benchmarks import Benchmark
-from assets.check import Check, CheckOutcome, all_pass, leaks
 from assets.checks import checks_of
 from assets.families.origin import (
     NO_LEAKAGE,
@@ -28,6 +27,7 @@ from assets.families.origin import (
 )
 from assets.families.splits import number_splits
 from assets.graph import build_benchmark
+from assets.outcomes import Check, CheckOutcome, all_pass, leaks
 from assets.partitions import variant_seed_partitions
 from assets.store import StoreResource
 from storage.examples import Codec, Header
@@ -214,7 +214,7 @@ class GeneratedWords(Origin):
 def registered(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """The family is known during a test, and to no other test."""
     with monkeypatch.context() as patch:
-        patch.setattr(registry, "_FAMILIES", {**registry._FAMILIES})  # pyright: ignore[reportPrivateUsage]
+        patch.setattr(registry, "_registered", {**registry._registered})  # pyright: ignore[reportPrivateUsage]
         assert registry.register(Reversal) is Reversal
         yield
 

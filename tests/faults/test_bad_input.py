@@ -52,7 +52,7 @@ from trm_model.puzzles.plans import open_examples, plan_of
 from trm_model.puzzles.sudoku.examples import SudokuExamples
 from trm_model.training import checkpoint as checkpoints
 from trm_model.training.checkpoint import Checkpoint, Progress
-from trm_model.training.loop import _keep_rows
+from trm_model.training.loop import keep_rows
 from trm_model.training.run import RunSpec
 
 Damage = Callable[[Path], object]
@@ -1919,7 +1919,7 @@ def test_what_a_killed_writer_left_is_passed_over(line: bytes, tmp_path: Path) -
     trusted."""
     metrics = tmp_path / "metrics.jsonl"
     metrics.write_bytes(b'{"step": 1}\n' + line + b"\n" + b'{"step": 2}\n')
-    _keep_rows(metrics, 5)
+    keep_rows(metrics, 5)
     assert metrics.read_text() == '{"step": 1}\n'
     (tmp_path / ".building-x.finished").write_bytes(
         b'["a", {"bytes": 1, "sha256": ""}]\n' + line + b"\n"

@@ -336,7 +336,7 @@ def test_a_new_field_with_a_default_changes_nothing_of_what_is_hashed() -> None:
     before, after = _Before(1, _Inner(shift=5)), _After(1, _WiderInner(shift=5))
     assert changed(before) == changed(after) == {"needed": 1, "inner": {"shift": 5}}
     assert changed(_After(1, new=1.0)) == {"needed": 1, "new": 1.0}
-    # A choice is named although all its fields are at their defaults, and only differing ones count.
+    # A choice is named although all its fields are at their defaults.
     assert changed(_Before(1, backprop=LastCalls(3)))["backprop"] == {"last_calls": {"count": 3}}
     assert changed(Variant(mixer=Attention())) == {"mixer": {"attention": {}}}
     assert changed(Variant(feed_forward=Experts(5, 2))) == {
@@ -348,13 +348,13 @@ def test_a_new_field_with_a_default_changes_nothing_of_what_is_hashed() -> None:
     }
 
 
-def test_what_identifies_a_run() -> None:
+def test_what_identifies_a_run(tmp_path: Path) -> None:
     assert VARIANTS["trm_mlp"].identity() == {}
     assert VARIANTS["trm"].identity() == {"mixer": {"attention": {}}}
     # How a model is tested is no part of its training.
     tested = replace(VARIANTS["trm"], evaluation=Evaluation(depth=3, rollouts=4))
     assert tested.identity() == VARIANTS["trm"].identity()
-    spec = replace(tiny_spec(Path(), "abc"), recipe=Recipe())
+    spec = replace(tiny_spec(tmp_path, tmp_path / "data", "abc"), recipe=Recipe())
     empty = json.dumps({"recipe": {}, "variant": {}})
     assert spec.config_hash == hashlib.sha256(empty.encode()).hexdigest()[:16]
     identities = [json.dumps(variant.identity(), sort_keys=True) for variant in VARIANTS.values()]

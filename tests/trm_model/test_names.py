@@ -3,18 +3,29 @@
 import doctest
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 import trm_model
+from storage.examples import open_header
+from storage.store import LocalStore
+from tests.trm_model.training.recipes import tiny_spec
+from trm_model.puzzles.plans import open_examples
+from trm_model.training.loop import train
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def test_examples_of_the_docstring() -> None:
-    result = doctest.testmod(trm_model)
-    assert result.attempted >= 7
+def test_examples_of_the_docstring(tiny: tuple[LocalStore, Path, str], tmp_path: Path) -> None:
+    _, folder, content_hash = tiny
+    spec = tiny_spec(tmp_path, folder, content_hash, steps=1)
+    replace(spec, header=open_header(folder / "train.zarr")).write(tmp_path)
+    examples = open_examples(folder / "train.zarr")
+    train(tmp_path, spec.variant, spec.recipe, examples, spec.seed, spec.execution)
+    result = doctest.testmod(trm_model, extraglobs={"run": str(tmp_path)})
+    assert result.attempted >= 12
     assert result.failed == 0
 
 

@@ -17,6 +17,16 @@ def plan_of(examples: PlannedExamples) -> Plan:
     return Plan(kind, *examples.plan())
 
 
+def examples_modules(path: Path) -> list[str]:
+    """The modules that compute the examples of the split at ``path``; none where they are stored.
+
+    :raises CorruptDataError: not a readable split.
+    :raises ConfigurationError: examples of a family that is not known here.
+    """
+    stored_plan = read_plan(path)
+    return [] if stored_plan is None else [family_named(stored_plan[1].kind).examples.__module__]
+
+
 def open_examples(path: Path) -> ExampleSet:
     """The split at ``path``: decoded to memory where its examples are stored, computed on demand
     where only their plan is.

@@ -1,18 +1,26 @@
 """Which families there are. A built-in one is one line here; a family from elsewhere is made known
-by :func:`register`."""
+by :func:`register`.
 
+A built-in family is imported when it is asked for, so that a training depends on no family but that
+of its data.
+"""
+
+import importlib
 from typing import TypeVar
 
 from storage.examples import Header
 from trm_model.errors import ConfigurationError, require
-from trm_model.puzzles.arc.family import Arc
 from trm_model.puzzles.family import Family, Grid
-from trm_model.puzzles.maze.family import Maze
-from trm_model.puzzles.sequence.family import Addition
-from trm_model.puzzles.sudoku.family import Sudoku
 
 _F = TypeVar("_F", bound=type[Family])
-_FAMILIES: dict[str, type[Family]] = {}
+
+BUILT_IN = {
+    "sudoku": "trm_model.puzzles.sudoku.family:Sudoku",
+    "maze": "trm_model.puzzles.maze.family:Maze",
+    "arc": "trm_model.puzzles.arc.family:Arc",
+    "sequence": "trm_model.puzzles.sequence.family:Addition",
+}
+_registered: dict[str, type[Family]] = {}
 
 
 def register(family: _F) -> _F:
@@ -20,24 +28,20 @@ def register(family: _F) -> _F:
 
     :raises ConfigurationError: another family has this name.
     """
-    known = _FAMILIES.setdefault(family.name, family)
+    home = f"{family.__module__}:{family.__qualname__}"
+    known = _registered.get(family.name, family)
+    taken = BUILT_IN.get(family.name, f"{known.__module__}:{known.__qualname__}")
     require(
-        known is family,
-        f"family {family.name!r}: {known.__module__}.{known.__qualname__} has this name already; "
-        "choose another",
+        taken == home,
+        f"family {family.name!r}: {taken} has this name already; choose another for {home}",
     )
+    _registered[family.name] = family
     return family
-
-
-register(Sudoku)
-register(Maze)
-register(Arc)
-register(Addition)
 
 
 def names() -> tuple[str, ...]:
     """The names of all families."""
-    return tuple(_FAMILIES)
+    return tuple({**BUILT_IN, **_registered})
 
 
 def family_named(name: str) -> type[Family]:
@@ -45,13 +49,16 @@ def family_named(name: str) -> type[Family]:
 
     :raises ConfigurationError: there is none.
     """
-    require(name in _FAMILIES, f"family {name!r}: expected one of {', '.join(_FAMILIES)}")
-    return _FAMILIES[name]
+    require(name in names(), f"family {name!r}: expected one of {', '.join(names())}")
+    if name in BUILT_IN:
+        module, _, family = BUILT_IN[name].partition(":")
+        return getattr(importlib.import_module(module), family)
+    return _registered[name]
 
 
 def families_at(grid: Grid) -> list[Family]:
     """Every family that has puzzles of this size."""
-    found = (family.at(grid) for family in _FAMILIES.values())
+    found = (family_named(name).at(grid) for name in names())
     return [family for family in found if family is not None]
 
 

@@ -220,7 +220,7 @@ def train(
         trainer.resume(found)
         report(f"continuing from step {trainer.progress.step} of {recipe.steps}")
     metrics = run / METRICS
-    _keep_rows(metrics, trainer.progress.step)
+    keep_rows(metrics, trainer.progress.step)
     clock = _Clock(trainer.progress)
     saved_at = reported_at = time.monotonic()
 
@@ -323,7 +323,7 @@ def _row(trainer: Trainer, totals: Tensor, clock: _Clock) -> dict[str, Any]:
     }
 
 
-def _keep_rows(metrics: Path, step: int) -> None:
+def keep_rows(metrics: Path, step: int) -> None:
     """Drop rows after ``step`` (and a half-written last one): the steps will be trained again."""
     if not metrics.exists():
         return

@@ -89,7 +89,7 @@ def _train(run: Path, stop: _Stop, modules: Sequence[str], *, other_code: bool) 
     from storage.lock import LockedError, lock
     from storage.manifest import CorruptDataError, verify_manifest
     from trm_model.errors import ConfigurationError
-    from trm_model.puzzles.plans import open_examples
+    from trm_model.puzzles.plans import examples_modules, open_examples
     from trm_model.training.checkpoint import intact_step
     from trm_model.training.loop import TrainingError, train
     from trm_model.training.run import RunSpec, run_store, training_version
@@ -117,16 +117,6 @@ def _train(run: Path, stop: _Stop, modules: Sequence[str], *, other_code: bool) 
                         stop=stop,
                     )
                 )
-            step = intact_step(run)
-            if step < spec.recipe.steps:
-                version = training_version(spec.variant, spec.recipe)
-                now = spec.taken_up(step, version, other_code=other_code)
-                if now != spec:
-                    spec = now
-                    spec.write(run)
-                if len(spec.code) > 1:
-                    spans = (f"{span.version} from step {span.from_step}" for span in spec.code)
-                    _report(f"trained by several code versions: {', '.join(spans)}")
             data = spec.data_folder(run)
             found = verify_manifest(data)
             if found != spec.data_version:
@@ -134,6 +124,17 @@ def _train(run: Path, stop: _Stop, modules: Sequence[str], *, other_code: bool) 
                     f"{data}: content hash {found[:16]}, expected {spec.data_version[:16]}; "
                     "materialize the checkpoint again"
                 )
+            step = intact_step(run)
+            if step < spec.recipe.steps:
+                computed = examples_modules(data / "train.zarr")
+                version = training_version(spec.variant, spec.recipe, computed)
+                now = spec.taken_up(step, version, other_code=other_code)
+                if now != spec:
+                    spec = now
+                    spec.write(run)
+                if len(spec.code) > 1:
+                    spans = (f"{span.version} from step {span.from_step}" for span in spec.code)
+                    _report(f"trained by several code versions: {', '.join(spans)}")
             progress = train(
                 run,
                 spec.variant,

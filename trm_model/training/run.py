@@ -3,6 +3,7 @@ reproduced."""
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields, is_dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -63,14 +64,16 @@ def choice_modules(variant: Variant, recipe: Recipe) -> list[str]:
     return sorted(_modules(replace(variant, evaluation=Evaluation())) | _modules(recipe))
 
 
-def training_version(variant: Variant, recipe: Recipe) -> str:
-    """The version of the code that trains ``variant`` by ``recipe``: of all that the training
-    process imports, and of the modules that define their choices
-    (:func:`trm_model.version.code_version`).
+def training_version(variant: Variant, recipe: Recipe, examples: Sequence[str] = ()) -> str:
+    """The version of the code that trains ``variant`` by ``recipe`` on a data set: of all that the
+    training process imports, of the modules that define their choices, and of those that compute
+    the examples where they are not stored (:func:`trm_model.version.code_version`).
 
+    :param examples: the modules that compute examples
+        (:func:`trm_model.puzzles.plans.examples_modules`).
     :raises ConfigurationError: a choice of the user's own that is not in a file.
     """
-    return code_version(TRAINING, *choice_modules(variant, recipe))
+    return code_version(TRAINING, *choice_modules(variant, recipe), *examples)
 
 
 # Runs

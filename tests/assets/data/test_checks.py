@@ -10,12 +10,12 @@ import polars as pl
 import pytest
 
 from assets.benchmarks import Benchmark
-from assets.check import CheckOutcome
 from assets.data import checks, datasets
 from assets.families.arc import ArcTasks
 from assets.families.origin import Imported
 from assets.families.sudoku import GeneratedSudoku, grids
 from assets.graph import build_benchmark
+from assets.outcomes import CheckOutcome
 from assets.partitions import variant_seed_partitions
 from assets.store import StoreResource
 from storage.examples import read_examples, write_examples

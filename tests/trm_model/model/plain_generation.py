@@ -70,7 +70,7 @@ def plain_generation(
         layers = v.layers if number == 0 or v.answer_layers is None else v.answer_layers
         for layer in range(layers):
             query, key, value = (weights[f"{name}.{layer}.mixer.qkv"] @ x).view(3, heads, -1)
-            if v.mixer.positions == "rope":
+            if v.mixer == Attention():
                 query, key = rotated(query, position), rotated(key, position)
             kept[position, step, call, layer] = key, value
             keys, values = (

@@ -26,7 +26,7 @@ from trm_model.model.layers import Gated, inner_width, linear, rms_norm, truncat
 from trm_model.model.mixers.attention import Attention
 from trm_model.model.mixers.token_mlp import TokenMlp
 from trm_model.model.reasoner import Reasoner
-from trm_model.model.size import Size
+from trm_model.model.size import Precision, Size
 from trm_model.model.solvers.anderson import MEMORY, RIDGE, Anderson, FixedPoint
 from trm_model.model.solvers.iteration import Iteration
 from trm_model.model.solvers.solver import Solver
@@ -53,7 +53,7 @@ def generator(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
-def make(variant: Variant, size: Size = SIZE, precision: str = "float32") -> Reasoner:
+def make(variant: Variant, size: Size = SIZE, precision: Precision = "float32") -> Reasoner:
     return Reasoner(
         variant,
         size,
@@ -63,7 +63,7 @@ def make(variant: Variant, size: Size = SIZE, precision: str = "float32") -> Rea
         generator=generator(),
         precision=precision,
         grid=(3, 3),
-    )  # type: ignore[arg-type]
+    )
 
 
 def batch(seed: int = 1) -> Batch:

@@ -385,7 +385,9 @@ def test_evaluation_equals_supervision_steps_in_any_batching(
 def test_first_steps() -> None:
     right = np.array([[1, 2, 2], [2, 1, 1], [0, 1, 1]])
     logits = np.array([[-1, 1, 1], [-1, -1, 2], [-1, -1, -1]], np.float32)
-    outcome = Evaluated(np.zeros((3, 3, 2), np.uint8), right, np.array([2, 2, 2]), logits, logits > 0)
+    outcome = Evaluated(
+        np.zeros((3, 3, 2), np.uint8), right, np.array([2, 2, 2]), logits, logits > 0
+    )
     assert outcome.solved.tolist() == [
         [False, True, True],
         [True, False, False],

@@ -26,7 +26,7 @@ lets these pass, and says so."""
 
 
 def leaks(train: Iterable[Task], test: Iterable[Task]) -> list[Leak]:
-    """What of ``test``'s answers is in the training data, up to the augmentations' group
+    """The answers of ``test`` that the training data hold, up to the augmentations' group
     (:func:`canonical`).
 
     All pairs of ``train`` count as trained on. A benchmark is checked with its training and its

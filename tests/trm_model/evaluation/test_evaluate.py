@@ -1,0 +1,362 @@
+"""What each setting of an evaluation does, on models that nobody has trained."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from storage.examples import Examples, read_examples
+from tests.trm_model.training.recipes import TINY
+from trm_model.errors import ConfigurationError
+from trm_model.evaluation.evaluate import Evaluated, evaluate, rollout
+from trm_model.model.backprop.last_cycles import LastCycles
+from trm_model.model.batch import DeviceExamples
+from trm_model.model.curricula.constant import Constant
+from trm_model.model.evaluation import Evaluation
+from trm_model.model.generations.generation import disturbed
+from trm_model.model.haltings.bce import BinaryCrossEntropy
+from trm_model.model.haltings.compared import Compared
+from trm_model.model.haltings.halting import Halting
+from trm_model.model.haltings.none import AllSteps
+from trm_model.model.haltings.q_learning import QLearning
+from trm_model.model.haltings.solved import WhenSolved
+from trm_model.model.reasoner import Reasoner, build
+from trm_model.model.selections.halting_logit import HaltingLogit
+from trm_model.model.selections.plurality import Plurality
+from trm_model.model.selections.selection import Selection
+from trm_model.model.starts.random import RandomStart
+from trm_model.model.state import Output, State
+from trm_model.model.variant import Variant
+from trm_model.noise import Noise
+from trm_model.variants import VARIANTS
+
+Tiny = tuple[object, Path, str]
+SHORT = Variant(cycles=1, latent_updates=2)
+RANDOM = replace(SHORT, start=RandomStart())
+COUNT, STEPS = 9, 4
+
+
+@pytest.fixture(scope="module")
+def examples(tiny: Tiny) -> Examples:
+    return read_examples(tiny[1] / "test.zarr")
+
+
+def shortened(variant: Variant) -> Variant:
+    """As few calls as the variant can have: more of them magnify rounding."""
+    updates = max(variant.latents, min(variant.latent_updates, 2))
+    return replace(
+        variant,
+        cycles=1,
+        latent_updates=updates,
+        backprop=LastCycles(),
+        curriculum=Constant(),
+    )
+
+
+def untrained(variant: Variant, examples: Examples) -> Reasoner:
+    """A model whose halting heads differ from example to example and from step to step."""
+    model = build(variant, TINY.size, examples.header, 0)
+    generator = torch.Generator().manual_seed(5)
+    with torch.no_grad():
+        model.halt_weight.normal_(generator=generator)
+        model.halt_bias.zero_()
+    return model
+
+
+def outcome_of(
+    model: Reasoner, examples: Examples, evaluation: Evaluation | None = None, **changes: Any
+) -> Evaluated:
+    data = DeviceExamples(examples, torch.device("cpu"))
+    settings: dict[str, Any] = {"max_steps": STEPS, "batch_size": 64, "index": np.arange(COUNT)}
+    return evaluate(model, data, evaluation, **{**settings, **changes})
+
+
+def assert_same(one: Evaluated, other: Evaluated) -> None:
+    """To the bit."""
+    for name in ("predictions", "right_cells", "labelled_cells", "halt_logits", "halts"):
+        np.testing.assert_array_equal(getattr(one, name), getattr(other, name), err_msg=name)
+
+
+def outputs(model: Reasoner, examples: Examples, evaluation: Evaluation) -> Iterator[Output]:
+    batch = DeviceExamples(examples, torch.device("cpu")).gather(np.arange(COUNT))
+    noise = Noise(evaluation.seed, torch.arange(COUNT))
+    yield from rollout(model, batch, STEPS, evaluation, noise)
+
+
+@pytest.mark.parametrize("selection", [HaltingLogit(), Plurality()])
+@pytest.mark.parametrize("name", ["trm_mlp", "hrm", "random_latents", "drm", "autoregressive"])
+def test_one_rollout_is_the_plain_evaluation_whatever_selects(
+    examples: Examples, name: str, selection: Selection
+) -> None:
+    """To the bit; and the plain evaluation is a loop over the model's outputs."""
+    model = untrained(shortened(VARIANTS[name]), examples)
+    plain = outcome_of(model, examples, Evaluation(depth=STEPS))
+    given = Evaluation(depth=STEPS, rollouts=1, noise=0.0, selection=selection)
+    assert_same(outcome_of(model, examples, given), plain)
+    for step, output in enumerate(outputs(model, examples, Evaluation())):
+        np.testing.assert_array_equal(output.logits.argmax(-1).numpy(), plain.predictions[:, step])
+
+
+def test_depth_goes_on_where_training_ended(examples: Examples) -> None:
+    model = untrained(SHORT, examples)
+    trained, deeper = (outcome_of(model, examples, Evaluation(depth=depth)) for depth in (None, 7))
+    assert trained.predictions.shape == (COUNT, STEPS, 16)
+    assert deeper.predictions.shape == (COUNT, 7, 16)
+    np.testing.assert_array_equal(deeper.predictions[:, :STEPS], trained.predictions)
+    np.testing.assert_array_equal(deeper.halt_logits[:, :STEPS], trained.halt_logits)
+    assert (deeper.predictions[:, 6] != deeper.predictions[:, STEPS - 1]).any()
+    # None: as many as in training, which is one without deep supervision.
+    single = untrained(replace(SHORT, deep_supervision=False), examples)
+    assert outcome_of(single, examples, Evaluation()).predictions.shape[1] == 1
+    assert outcome_of(single, examples, Evaluation(depth=3)).predictions.shape[1] == 3
+
+
+def test_the_variants_own_evaluation_is_the_default(examples: Examples) -> None:
+    own = Evaluation(depth=2, rollouts=3, noise=0.2, seed=4)
+    model = untrained(replace(RANDOM, evaluation=own), examples)
+    assert_same(outcome_of(model, examples), outcome_of(model, examples, own))
+    assert outcome_of(model, examples).predictions.shape[1] == 2
+
+
+def test_only_the_last_predictions_are_kept_if_asked(examples: Examples) -> None:
+    model = untrained(SHORT, examples)
+    every, last = outcome_of(model, examples), outcome_of(model, examples, every_step=False)
+    np.testing.assert_array_equal(last.predictions, every.predictions[:, -1:])
+    np.testing.assert_array_equal(last.right_cells, every.right_cells)
+    np.testing.assert_array_equal(last.halts, every.halts)
+
+
+def test_rollouts_are_tries_of_their_own_and_selection_chooses_one_answer(
+    examples: Examples,
+) -> None:
+    """Written out: three rollouts of each example; the surest, or each cell's most frequent token,
+    the smallest of equally frequent ones.
+    """
+    model, three = untrained(RANDOM, examples), Evaluation(rollouts=3)
+    surest = outcome_of(model, examples, three)
+    voted = outcome_of(model, examples, replace(three, selection=Plurality()))
+    differing = 0
+    for step, output in enumerate(outputs(model, examples, three)):
+        tries = output.logits.argmax(-1).view(3, COUNT, 16).numpy()
+        logits = output.halt_logits.view(3, COUNT).numpy()
+        differing += int((tries[0] != tries[1]).any() and (tries[0] != tries[2]).any())
+        for example in range(COUNT):
+            best = int(logits[:, example].argmax())
+            np.testing.assert_array_equal(surest.predictions[example, step], tries[best, example])
+            assert surest.halt_logits[example, step] == logits[best, example]
+            for cell in range(16):
+                counts = np.bincount(tries[:, example, cell])
+                assert voted.predictions[example, step, cell] == counts.argmax()
+            assert voted.halt_logits[example, step] == pytest.approx(
+                logits[:, example].mean(), abs=1e-6
+            )
+    assert differing == STEPS
+    # More rollouts are other tries: the first of three is not the one of one.
+    assert (outcome_of(model, examples, Evaluation()).halt_logits != surest.halt_logits).any()
+
+
+def test_ties_of_selections() -> None:
+    """Among equally sure rollouts the first answers; among equally frequent tokens the smallest."""
+    predictions = torch.tensor([[[5, 2], [1, 1]], [[3, 2], [2, 1]], [[4, 1], [3, 1]]])
+    logits = torch.tensor([[1.0, 0.0], [1.0, 2.0], [0.5, 2.0]])
+    chosen, best = HaltingLogit().select(predictions, logits)
+    assert chosen.tolist() == [[5, 2], [2, 1]]
+    assert best.tolist() == [1.0, 2.0]
+    chosen, mean = Plurality().select(predictions, logits)
+    assert chosen.tolist() == [[3, 2], [1, 1]]
+    torch.testing.assert_close(mean, torch.tensor([2.5 / 3, 4.0 / 3]))
+    # Two against two, the larger token first.
+    chosen, _ = Plurality().select(
+        torch.tensor([[[5]], [[2]], [[5]], [[2]], [[1]]]), torch.zeros(5, 1)
+    )
+    assert chosen.tolist() == [[2]]
+
+
+def test_noise_disturbs_the_latents_before_each_step(examples: Examples) -> None:
+    """Normal numbers of the stated spread, of each example and step its own; nothing else moves."""
+    variant = replace(SHORT, latents=2)
+    model = untrained(variant, examples)
+    seen: list[State] = []
+
+    def watch(_model: object, given: tuple[Any, ...]) -> None:
+        seen.append(given[2])
+
+    model.register_forward_pre_hook(watch)
+    after = [output.state for output in outputs(model, examples, Evaluation(noise=0.3))]
+    before = [model.start(Noise(0, torch.arange(COUNT))), *after[:-1]]
+    drawn: list[Tensor] = []
+    for clean, noisy in zip(before, seen, strict=True):
+        assert torch.equal(clean.answer, noisy.answer)
+        drawn += [two - one for one, two in zip(clean.latents, noisy.latents, strict=True)]
+    table = torch.stack(drawn).flatten(1)
+    assert table.shape[0] == STEPS * 2
+    # 2,592 numbers each: their spread is known to 1.4 %, their correlations to 0.02.
+    torch.testing.assert_close(table.std(1), torch.full((8,), 0.3), rtol=0.06, atol=0.0)
+    assert table.mean(1).abs().max() < 0.03
+    assert (torch.corrcoef(table) - torch.eye(8)).abs().max() < 0.1
+    assert torch.corrcoef(drawn[0].flatten(1)).fill_diagonal_(0.0).abs().max() < 0.25
+
+
+def test_disturbed_states_keep_their_precision() -> None:
+    state = State(torch.zeros(3, 4, 5), (torch.zeros(3, 4, 5, dtype=torch.bfloat16),))
+    noisy = disturbed(state, 0.3, Noise(0, torch.arange(3)))
+    assert noisy.answer is state.answer
+    assert noisy.latents[0].dtype == torch.bfloat16
+    assert noisy.latents[0].float().std().item() == pytest.approx(0.3, rel=0.3)
+
+
+def test_the_seed_is_of_the_random_numbers_and_of_nothing_else(examples: Examples) -> None:
+    noisy = Evaluation(noise=0.3)
+    model = untrained(SHORT, examples)
+    assert_same(outcome_of(model, examples, noisy), outcome_of(model, examples, noisy))
+    again, other = (outcome_of(model, examples, replace(noisy, seed=seed)) for seed in (0, 1))
+    assert (again.halt_logits != other.halt_logits).all()
+    clean = [outcome_of(model, examples, Evaluation(seed=seed)) for seed in (0, 1)]
+    assert_same(*clean)
+    assert (clean[0].halt_logits != again.halt_logits).all()
+    starts = untrained(RANDOM, examples)
+    first, second = (outcome_of(starts, examples, Evaluation(seed=seed)) for seed in (0, 1))
+    assert (first.halt_logits != second.halt_logits).all()
+
+
+def test_an_examples_noise_belongs_to_its_number(examples: Examples) -> None:
+    """Asked for alone, or in another order, an example draws the same."""
+    model, noisy = untrained(RANDOM, examples), Evaluation(noise=0.3, rollouts=2)
+    whole = outcome_of(model, examples, noisy)
+    some = outcome_of(model, examples, noisy, index=np.array([7, 2, 5]))
+    np.testing.assert_allclose(some.halt_logits, whole.halt_logits[[7, 2, 5]], atol=1e-4)
+    np.testing.assert_array_equal(some.predictions, whole.predictions[[7, 2, 5]])
+
+
+RULES: dict[str, Halting] = {
+    "bce": BinaryCrossEntropy(),
+    "q_learning": QLearning(),
+    "compared": Compared(),
+}
+
+
+@pytest.mark.parametrize("rule", list(RULES))
+def test_stopping_keeps_the_answer_of_the_first_step_that_halts(
+    examples: Examples, rule: str
+) -> None:
+    """By the variant's own rule: a positive logit, or one above that of going on."""
+    model = untrained(replace(SHORT, halting=RULES[rule]), examples)
+
+    def margins() -> np.ndarray[Any, Any]:
+        return np.stack(
+            [
+                (output.halt_logits - (0.0 if rule == "bce" else output.continue_logits)).numpy()
+                for output in outputs(model, examples, Evaluation())
+            ],
+            axis=1,
+        )
+
+    with torch.no_grad():
+        # A quarter of all steps halts, so that examples halt at steps of their own.
+        model.halt_bias[0] -= float(np.quantile(margins(), 0.75))
+    wants = margins() > 0
+    plain = outcome_of(model, examples, Evaluation(depth=6))
+    stopping = outcome_of(model, examples, Evaluation(depth=6, stop_at_halting=True))
+    np.testing.assert_array_equal(plain.halts[:, :STEPS], wants)
+    first = plain.halted_at
+    assert len(set(first.tolist())) > 1
+    for example, halted in enumerate(first):
+        halts = bool(plain.halts[example].any())
+        for step in range(6):
+            kept = min(step, halted - 1) if halts else step
+            for name in ("predictions", "halt_logits", "right_cells"):
+                np.testing.assert_array_equal(
+                    getattr(stopping, name)[example, step], getattr(plain, name)[example, kept]
+                )
+            assert stopping.halts[example, step] == (halts and step >= halted - 1)
+    np.testing.assert_array_equal(stopping.halted_at, first)
+    # Some answers would have changed after they halted.
+    assert (stopping.predictions != plain.predictions).any()
+
+
+def test_each_rollout_stops_by_itself(examples: Examples) -> None:
+    """Selection chooses among what the rollouts kept."""
+    model = untrained(RANDOM, examples)
+    found = outcome_of(model, examples, Evaluation(rollouts=3, stop_at_halting=True))
+    kept: list[tuple[Tensor, Tensor] | None] = [None] * (3 * COUNT)
+    stopped_apart = False
+    for step, output in enumerate(outputs(model, examples, Evaluation(rollouts=3))):
+        now: list[tuple[Tensor, Tensor]] = []
+        for place in range(3 * COUNT):
+            answer = output.logits[place].argmax(-1), output.halt_logits[place]
+            now.append(kept[place] or answer)
+            if kept[place] is None and output.halt_logits[place] > 0:
+                kept[place] = answer
+        for example in range(COUNT):
+            tries = [now[example + COUNT * number] for number in range(3)]
+            halted = [kept[example + COUNT * number] is not None for number in range(3)]
+            stopped_apart = stopped_apart or 0 < sum(halted) < 3
+            prediction, logit = max(tries, key=lambda each: float(each[1]))
+            np.testing.assert_array_equal(found.predictions[example, step], prediction.numpy())
+            assert found.halt_logits[example, step] == logit.item()
+    assert stopped_apart
+
+
+@pytest.mark.parametrize("rule", [AllSteps(), WhenSolved()])
+def test_rules_without_a_head_never_halt_at_test(examples: Examples, rule: Halting) -> None:
+    """Nobody knows at test whether an answer is right."""
+    model = untrained(replace(SHORT, halting=rule), examples)
+    plain = outcome_of(model, examples)
+    assert not plain.halts.any()
+    assert plain.halted_at.tolist() == [STEPS] * COUNT
+    assert_same(outcome_of(model, examples, Evaluation(stop_at_halting=True)), plain)
+
+
+def test_the_first_step_that_halts() -> None:
+    halts = np.array([[False, True, False], [False, False, True], [False] * 3, [True] * 3])
+    zeros = np.zeros((4, 3), np.int64)
+    outcome = Evaluated(
+        np.zeros((4, 3, 2), np.uint8), zeros, zeros[:, 0], zeros.astype(np.float32), halts
+    )
+    assert outcome.halted_at.tolist() == [2, 3, 3, 1]
+    assert outcome.halted_at.dtype == np.int32
+
+
+def test_cells_one_after_the_other_have_no_rollouts(examples: Examples) -> None:
+    model = untrained(shortened(VARIANTS["autoregressive"]), examples)
+    for evaluation in (Evaluation(rollouts=2), Evaluation(noise=0.1)):
+        with pytest.raises(ConfigurationError, match="belong to whole answers; use rollouts=1"):
+            outcome_of(model, examples, evaluation)
+        with pytest.raises(ConfigurationError, match="belong to whole answers; use rollouts=1"):
+            replace(VARIANTS["autoregressive"], evaluation=evaluation)
+
+
+SHORTENED = {shortened(variant): name for name, variant in reversed(VARIANTS.items())}
+"""Every variant, but one of those that differ in what was cut only."""
+
+
+@pytest.mark.parametrize("variant", list(SHORTENED), ids=list(SHORTENED.values()))
+def test_results_do_not_depend_on_the_batch(examples: Examples, variant: Variant) -> None:
+    model = untrained(variant, examples)
+    evaluation = replace(variant.evaluation, depth=2)
+    whole, parts, single = (
+        outcome_of(model, examples, evaluation, batch_size=size) for size in (COUNT, 4, 1)
+    )
+    for other in (parts, single):
+        np.testing.assert_array_equal(other.predictions, whole.predictions)
+        np.testing.assert_array_equal(other.right_cells, whole.right_cells)
+        np.testing.assert_array_equal(other.halts, whole.halts)
+        np.testing.assert_allclose(other.halt_logits, whole.halt_logits, rtol=1e-4, atol=1e-4)
+
+
+def test_progress_is_told(examples: Examples) -> None:
+    told: list[tuple[int, int]] = []
+    model = untrained(SHORT, examples)
+    outcome_of(
+        model,
+        examples,
+        Evaluation(depth=1),
+        batch_size=4,
+        progress=lambda done, total: told.append((done, total)),
+    )
+    assert told == [(4, 9), (8, 9), (9, 9)]
