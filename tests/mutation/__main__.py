@@ -143,6 +143,12 @@ def quickest(seconds: dict[str, float]) -> list[str]:
     return chosen
 
 
+def read_reasons() -> set[tuple[str, str, str]]:
+    """Of the mutants that no test can notice: module, line of the source, change."""
+    entries = tomllib.loads((Path(__file__).parent / "reasons.toml").read_text("utf-8"))["mutant"]
+    return {(entry["module"], entry["line"], entry["change"]) for entry in entries}
+
+
 def copy_tree(target: Path) -> None:
     """What git knows or would add, without what it ignores."""
     listing = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
@@ -181,8 +187,7 @@ def main() -> None:
     os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
     sys.dont_write_bytecode = True
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # So that the child ends with us.
-    entries = tomllib.loads((Path(__file__).parent / "reasons.toml").read_text("utf-8"))
-    reasons = {(entry["module"], entry["change"]) for entry in entries["mutant"]}
+    reasons = read_reasons()
     outcomes = dict.fromkeys((*OUTCOMES.values(), "explained"), 0)
     rooms: dict[str, tuple[list[str], float]] = {}
     with tempfile.TemporaryDirectory(prefix="mutation-") as folder:
@@ -205,7 +210,8 @@ def main() -> None:
             result = run_tests(tree, tests, max(4.0 * usual, LEAST_TIMEOUT))
             file.write_bytes(original)
             outcome = OUTCOMES[result.ended]
-            if outcome == "survived" and (module, mutant.change) in reasons:
+            line = original.splitlines()[mutant.line - 1].decode().strip()
+            if outcome == "survived" and (module, line, mutant.change) in reasons:
                 outcome = "explained"
             outcomes[outcome] += 1
             seconds = time.monotonic() - began

@@ -4,6 +4,7 @@ import ast
 
 import pytest
 
+from tests.mutation.__main__ import ROOT, read_reasons
 from tests.mutation.mutants import places
 
 
@@ -55,3 +56,13 @@ def test_every_mutant_is_python_and_differs_in_its_line_only() -> None:
             text = mutant.applied(source.encode()).decode()
             assert ast.unparse(ast.parse(text)) != ast.unparse(ast.parse(source))
             assert text.endswith("x = é > 2\n") or mutant.line == 6
+
+
+def test_reasons_are_of_mutants_that_there_are() -> None:
+    for module, line, change in read_reasons():
+        source = (ROOT / module).read_bytes()
+        lines = [text.decode().strip() for text in source.splitlines()]
+        possible = {
+            (lines[mutant.line - 1], mutant.change) for place in places(source) for mutant in place
+        }
+        assert (line, change) in possible, f"{module}: {line}: {change}"
