@@ -41,8 +41,8 @@ class Batch:
 
 
 class DeviceExamples:
-    """Batches of examples on ``device``. Stored examples are kept there and gathered there; computed
-    ones (online augmentation) are computed for each batch.
+    """Batches of examples on ``device``. Stored examples are kept and gathered there; others
+    (online augmentation) are computed for each batch.
     """
 
     def __init__(self, examples: ExampleSet, device: torch.device) -> None:
