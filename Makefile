@@ -6,7 +6,9 @@ export DAGSTER_HOME ?= $(CURDIR)/.dagster
 export TRM_DATA ?= $(CURDIR)/data
 PORT ?= 3000
 
-.PHONY: install demo test lint ui bench clean
+.PHONY: install demo test coverage lint mutation check-full ui bench gpu-check bench-gpu clean
+
+COVERAGE := --cov=pipelines --cov=assets --cov=trm_model --cov=storage --cov-report=term:skip-covered
 
 install: $(VENV)/installed
 
@@ -22,19 +24,38 @@ demo: install
 	$(BIN)/python -m pipelines.demo
 
 test: install
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -m 'not slow'
+
+# The same tests, and how much of the code they run. Measuring takes two fifths more time, hence apart.
+coverage: install
+	$(BIN)/python -m pytest -m 'not slow' $(COVERAGE)
 
 lint: install
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright
 
+# Small changes of the code, of which the tests should notice nine in ten; ONLY: modules or folders.
+mutation: install
+	$(BIN)/python -m tests.mutation $(ONLY)
+
+# What takes longer: every test, with coverage, and the trial with mutations (an hour or more).
+check-full: lint
+	$(BIN)/python -m pytest $(COVERAGE)
+	$(BIN)/python -m tests.mutation
+
 ui: install
-	@echo "the graph of every benchmark: http://127.0.0.1:$(PORT)/asset-groups (4 x 4 Sudoku: /locations/trm/asset-groups/sudoku_4x4)"
-	$(BIN)/python -m pipelines.ui --port $(PORT)
+	$(BIN)/trm ui --port $(PORT)
 
 bench: install
 	$(BIN)/python -m tests.benchmarks $(ONLY)
+
+# Both take DEVICE (auto, cuda:1, cpu …); on a machine without this Makefile's installation run the modules themselves.
+gpu-check: install
+	$(BIN)/python -m tests.gpu.check $(DEVICE)
+
+bench-gpu: install
+	$(BIN)/python -m tests.gpu.bench $(or $(DEVICE),auto) $(ONLY)
 
 clean:
 	rm -rf $(VENV) .dagster data

@@ -1,28 +1,33 @@
-"""The assets of one benchmark, from puzzles to ablation table, and the leaderboard over all. One
-factory for every benchmark.
+"""The wiring: the assets of one benchmark, from puzzles to ablation table, and the reports over
+all benchmarks. One factory serves every benchmark.
 
-Bodies import torch, polars, matplotlib and numba themselves: loading the definitions stays fast.
+The assets' bodies are in the rooms ``data``, ``training``, ``evaluation`` and ``reports``. They
+are imported when an asset runs, because torch, polars, matplotlib and numba take seconds to load
+and the definitions are loaded by every command and page.
 """
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any
 
 import dagster as dg
 
 from assets.benchmarks import Benchmark
-from assets.common import (
-    CODE,
-    CONFIGS,
-    EvaluationConfig,
-    ShardsConfig,
-    Store,
-    TrainingConfig,
-    check_specs,
-)
+from assets.checks import check_specs
+from assets.configs import EvaluationConfig, ShardsConfig, TrainingConfig
+from assets.stages import STAGE_MODULES
+from assets.store import StoreResource
+from trm_model.launching import Launcher
 from trm_model.model.variant import Variant
 from trm_model.version import code_version
 
 ACCELERATOR_POOL = "accelerator"
+
+
+@cache
+def _version_of(stage: str) -> str:
+    """The version of the code of a stage, which is the same for every benchmark."""
+    return code_version(STAGE_MODULES[stage])
 
 
 def build_benchmark(
@@ -40,12 +45,12 @@ def build_benchmark(
         return dg.asset(
             key=[name, stage],
             group_name=name,
-            code_version=code_version(CODE),
+            code_version=_version_of(stage),
             check_specs=check_specs(name, benchmark, stage),
             **options,
         )
 
-    config_type = CONFIGS.get(type(benchmark.source))
+    config_type = benchmark.origin.config
 
     @asset(
         "puzzles",
@@ -53,7 +58,7 @@ def build_benchmark(
         config_schema=config_type.to_config_schema() if config_type is not None else None,
         description=f"{benchmark.title}. Base puzzles and their answers, each checked.",
     )
-    def puzzles(context: dg.AssetExecutionContext, store: Store) -> dg.MaterializeResult:
+    def puzzles(context: dg.AssetExecutionContext, store: StoreResource) -> dg.MaterializeResult:
         from assets.data.datasets import materialize_puzzles
 
         config = (
@@ -61,7 +66,7 @@ def build_benchmark(
             if config_type is not None
             else None
         )
-        return materialize_puzzles(context, store.layout, name, benchmark, config)
+        return materialize_puzzles(context, store.connect(), name, benchmark, config)
 
     @asset(
         "examples",
@@ -72,10 +77,10 @@ def build_benchmark(
             "versions are kept by hash."
         ),
     )
-    def examples(context: dg.AssetExecutionContext, store: Store) -> dg.MaterializeResult:
+    def examples(context: dg.AssetExecutionContext, store: StoreResource) -> dg.MaterializeResult:
         from assets.data.datasets import materialize_examples
 
-        return materialize_examples(context, store.layout, name, benchmark)
+        return materialize_examples(context, store.connect(), name, benchmark)
 
     @asset(
         "shards",
@@ -83,10 +88,10 @@ def build_benchmark(
         deps=[examples],
         description="The same examples as webdataset tar shards, for streaming from a bucket.",
     )
-    def shards(config: ShardsConfig, store: Store) -> dg.MaterializeResult:
+    def shards(config: ShardsConfig, store: StoreResource) -> dg.MaterializeResult:
         from assets.data.datasets import materialize_shards
 
-        return materialize_shards(store.layout, name, config)
+        return materialize_shards(store.connect(), name, config)
 
     @asset(
         "checkpoint",
@@ -94,7 +99,6 @@ def build_benchmark(
         deps=[examples],
         partitions_def=partitions,
         pool=ACCELERATOR_POOL,
-        retry_policy=dg.RetryPolicy(max_retries=1),
         description=(
             "Trained weights. Training is a process of its own; a retry continues where it stopped."
         ),
@@ -102,13 +106,13 @@ def build_benchmark(
     def checkpoint(
         context: dg.AssetExecutionContext,
         config: TrainingConfig,
-        store: Store,
-        pipes: dg.PipesSubprocessClient,
+        store: StoreResource,
+        launcher: dg.ResourceParam[Launcher],
     ) -> dg.MaterializeResult:
         from assets.training.checkpoint import materialize_checkpoint
 
         return materialize_checkpoint(
-            context, config, store.layout, pipes, name, benchmark, variants
+            context, config, store.connect(), launcher, name, benchmark, variants
         )
 
     @asset(
@@ -117,14 +121,16 @@ def build_benchmark(
         deps=[checkpoint, examples],
         partitions_def=partitions,
         pool=ACCELERATOR_POOL,
-        description="Answers of the averaged weights to every test puzzle, after all supervision steps.",
+        description=(
+            "Answers of the averaged weights to every test puzzle, after all supervision steps."
+        ),
     )
     def predictions(
-        context: dg.AssetExecutionContext, config: EvaluationConfig, store: Store
+        context: dg.AssetExecutionContext, config: EvaluationConfig, store: StoreResource
     ) -> dg.MaterializeResult:
         from assets.evaluation.predictions import materialize_predictions
 
-        return materialize_predictions(context, config, store.layout, name, benchmark)
+        return materialize_predictions(context, config, store.connect(), name, benchmark, variants)
 
     votes: list[dg.AssetsDefinition] = []
     if benchmark.votes:
@@ -134,12 +140,16 @@ def build_benchmark(
             kinds={"polars"},
             deps=[predictions],
             partitions_def=partitions,
-            description="Candidate answers to each test input, by votes over all augmentations of its task.",
+            description=(
+                "Candidate answers to each test input, by votes over all augmentations of its task."
+            ),
         )
-        def count_votes(context: dg.AssetExecutionContext, store: Store) -> dg.MaterializeResult:
+        def count_votes(
+            context: dg.AssetExecutionContext, store: StoreResource
+        ) -> dg.MaterializeResult:
             from assets.evaluation.votes import materialize_votes
 
-            return materialize_votes(context, store.layout, name)
+            return materialize_votes(context, store.connect(), name)
 
         votes.append(count_votes)
 
@@ -148,12 +158,15 @@ def build_benchmark(
         kinds={"polars"},
         deps=[predictions, *votes],
         partitions_def=partitions,
-        description="Accuracies with 95 % intervals and what they came from: checkpoint, data, code, configuration, run.",
+        description=(
+            "Accuracies with 95 % intervals and what they came from: checkpoint, data, code, "
+            "configuration, run."
+        ),
     )
-    def scores(context: dg.AssetExecutionContext, store: Store) -> dg.MaterializeResult:
-        from assets.evaluation.predictions import materialize_scores
+    def scores(context: dg.AssetExecutionContext, store: StoreResource) -> dg.MaterializeResult:
+        from assets.evaluation.scores import materialize_scores
 
-        return materialize_scores(context, store.layout, name, benchmark)
+        return materialize_scores(context, store.connect(), name, benchmark)
 
     @asset(
         "ablation",
@@ -162,12 +175,15 @@ def build_benchmark(
         automation_condition=dg.AutomationCondition.eager().without(
             ~dg.AutomationCondition.any_deps_missing()
         ),
-        description="Every variant trained so far beside the published figures, with learning curves; also as one HTML file.",
+        description=(
+            "Every variant trained so far beside the published figures, with learning curves; also "
+            "as one HTML file."
+        ),
     )
-    def ablation(store: Store) -> dg.MaterializeResult:
+    def ablation(store: StoreResource) -> dg.MaterializeResult:
         from assets.reports.ablation import materialize_ablation
 
-        return materialize_ablation(store.layout, name, benchmark, variants)
+        return materialize_ablation(store.connect(), name, benchmark, variants)
 
     return [puzzles, examples, shards, checkpoint, predictions, *votes, scores, ablation]
 
@@ -180,13 +196,16 @@ def build_leakage(benchmarks: Sequence[str]) -> dg.AssetsDefinition:
         group_name="reports",
         deps=[dg.AssetKey([name, "puzzles"]) for name in benchmarks],
         kinds={"polars"},
-        code_version=code_version(CODE),
-        description="Test puzzles that are among the training puzzles of a benchmark, up to symmetry, for all pairs of benchmarks.",
+        code_version=_version_of("leakage"),
+        description=(
+            "Test puzzles that are among the training puzzles of a benchmark, up to symmetry, for "
+            "all pairs of benchmarks."
+        ),
     )
-    def leakage(store: Store) -> dg.MaterializeResult:
+    def leakage(store: StoreResource) -> dg.MaterializeResult:
         from assets.reports.leakage import materialize_leakage
 
-        return materialize_leakage(store.layout)
+        return materialize_leakage(store.connect())
 
     return leakage
 
@@ -199,15 +218,15 @@ def build_leaderboard(benchmarks: Sequence[str]) -> dg.AssetsDefinition:
         group_name="reports",
         deps=[dg.AssetKey([name, "ablation"]) for name in benchmarks],
         kinds={"polars"},
-        code_version=code_version(CODE),
+        code_version=_version_of("leaderboard"),
         automation_condition=dg.AutomationCondition.eager().without(
             ~dg.AutomationCondition.any_deps_missing()
         ),
         description="Best results over all benchmarks, beside the published figures.",
     )
-    def leaderboard(store: Store) -> dg.MaterializeResult:
-        from assets.reports.ablation import materialize_leaderboard
+    def leaderboard(store: StoreResource) -> dg.MaterializeResult:
+        from assets.reports.leaderboard import materialize_leaderboard
 
-        return materialize_leaderboard(store.layout)
+        return materialize_leaderboard(store.connect())
 
     return leaderboard

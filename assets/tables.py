@@ -1,10 +1,29 @@
-"""What a row of each table is: pandera schemas, beside which each family of puzzles has its own."""
+"""What a row of each table is: pandera schemas. Each family of puzzles has one of its own beside
+them."""
 
 import pandera.polars as pa
 import polars as pl
 from pandera.typing.polars import Series
 
 from storage.tables import Table
+
+
+class OfBenchmark(Table):
+    """A table with a partition per benchmark."""
+
+    @classmethod
+    def levels(cls) -> pl.Schema:
+        """See :meth:`storage.tables.Table.levels`."""
+        return pl.Schema({"benchmark": pl.String})
+
+
+class OfRun(Table):
+    """A table with a partition per benchmark, variant and seed."""
+
+    @classmethod
+    def levels(cls) -> pl.Schema:
+        """See :meth:`storage.tables.Table.levels`."""
+        return pl.Schema({"benchmark": pl.String, "variant": pl.String, "seed": pl.Int64})
 
 
 class Puzzles(Table):
@@ -22,8 +41,11 @@ class Puzzles(Table):
 
 
 class AugmentedPuzzles(Table):
-    """Puzzles as trained on, augmentations included, in the order of the examples: the first of
-    them and their number. ``augmentation`` 0 is the puzzle itself."""
+    """Puzzles as trained on, augmentations included, in the order of the examples.
+
+    ``example`` is the index of the puzzle's first example and ``examples`` their number; ``base``
+    names the puzzle that it is an augmentation of; ``augmentation`` 0 is that puzzle itself.
+    """
 
     split: Series[str] = pa.Field(isin=["train", "test"])
     example: Series[pl.Int64] = pa.Field(ge=0)  # pyright: ignore[reportIncompatibleMethodOverride]
@@ -37,9 +59,12 @@ class AugmentedPuzzles(Table):
     source: Series[str]
 
 
-class Leakage(Table):
-    """What a benchmark holds of another's (or its own) test puzzles, up to symmetry: ``leaks`` of
-    them in its training data (``first`` is one), ``shared`` at all."""
+class Leakage(OfBenchmark):
+    """How many test puzzles of a benchmark another benchmark (or itself) holds, up to symmetry.
+
+    ``trained_on`` is that other benchmark; ``leaks`` of the ``test_puzzles`` are in its training
+    data, ``first`` is the name of one of them, and ``shared`` are in either of its splits.
+    """
 
     trained_on: Series[str]
     test_puzzles: Series[pl.Int64] = pa.Field(ge=0)
@@ -48,9 +73,9 @@ class Leakage(Table):
     shared: Series[pl.Int64] = pa.Field(ge=0)
 
 
-class Training(Table):
+class Training(OfRun):
     """Progress of a training, one row per logging interval; losses and accuracies are means over
-    it."""
+    the interval. ``examples`` and ``wall_seconds`` count from the start of the training."""
 
     step: Series[pl.Int64] = pa.Field(ge=1)
     examples: Series[pl.Int64] = pa.Field(ge=1)
@@ -65,13 +90,13 @@ class Training(Table):
     wall_seconds: Series[float] = pa.Field(gt=0)
 
 
-class Predictions(Table):
+class Predictions(OfRun):
     """Answers of the averaged weights after the last supervision step, one row per example.
 
     ``puzzle``, ``name``: base and augmented puzzle; ``steps``: the supervision step at which the
     halting head would first have stopped; ``solved_after``: whether the example is solved after
-    each step; ``prediction``: tokens after the last; ``checkpoint``: the weights' folder, below the
-    root of all data; ``evaluation_code``: version of the code that evaluated.
+    each step; ``prediction``: tokens after the last step; ``checkpoint``: key of the weights'
+    folder in the store; ``evaluation_code``: version of the code that evaluated.
     """
 
     split: Series[str] = pa.Field(isin=["train", "test"])
@@ -89,7 +114,7 @@ class Predictions(Table):
     evaluation_code: Series[str]
 
 
-class Votes(Table):
+class Votes(OfRun):
     """ARC: candidate answers to each test input by rank (most votes first), over all augmentations
     of its task.
 
@@ -107,12 +132,12 @@ class Votes(Table):
     checkpoint: Series[str]
 
 
-class Scores(Table):
-    """Metrics with their 95 % interval, and what they came from. ``k``: pass@k, or the supervision
-    step of a depth curve.
+class Scores(OfRun):
+    """Metrics with their 95 % intervals, and what they came from.
 
-    ``code_version`` is that of the code that trained, ``evaluation_code`` of the code that
-    evaluated.
+    ``k`` is that of pass@k, or the supervision step of a depth curve; ``n`` the number of examples
+    (of pass@k: of tasks); ``code_version`` is the version of the code that trained,
+    ``evaluation_code`` of the code that evaluated.
     """
 
     split: Series[str] = pa.Field(isin=["train", "test"])
@@ -140,7 +165,7 @@ class Scores(Table):
     created_at: Series[str]
 
 
-class Ablation(Table):
+class Ablation(OfBenchmark):
     """One row per variant of a benchmark: ours over seeds beside the published figure."""
 
     name: Series[str] = pa.Field(unique=True)

@@ -1,4 +1,4 @@
-"""The code location: the only ``Definitions``."""
+"""The code location: everything that Dagster shows and runs, in one ``Definitions``."""
 
 import dagster as dg
 
@@ -27,7 +27,7 @@ defs = dg.Definitions(
     schedules=[build_weekly_retraining(BENCHMARKS)],
     sensors=[REPORTS_FOLLOW],
     resources=resources(),
-    # Steps share one process: a step of its own costs seconds, and training has its own process
-    # anyway (DAGSTER.md).
+    # All steps of a Dagster run share one process: starting one for each takes seconds, and
+    # training has a process of its own anyway (docs/architecture.md).
     executor=dg.in_process_executor,
 )

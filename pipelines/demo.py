@@ -6,49 +6,46 @@ import time
 
 import polars as pl
 
+from assets import keys
 from assets.tables import Scores
-from pipelines import materialize
 from pipelines.definitions import defs
+from pipelines.execute import materialize
 from pipelines.jobs import DEMO
+from storage.store import Store
 from storage.tables import scan
 
 PARTITIONS = ("trm_mlp|0", "trm|0")
+METRICS = ("exact_accuracy", "cell_accuracy", "mean_steps")
+COLUMNS = ("variant", "seed", "metric", "value", "low", "high", "n")
 
 
 def main() -> int:
     """Materialize, then show the scores, the picture and what to do next; returns the exit code."""
     started = time.monotonic()
-    code = materialize.main([DEMO, *(word for key in PARTITIONS for word in ("--partition", key))])
+    code = materialize(DEMO, partitions=PARTITIONS)
     if code:
         return code
-    layout = (defs.resources or {})["store"].layout
-    shown = ["variant", "seed", "metric", "value", "low", "high", "n"]
-    scores = (
-        scan(layout.tables(), Scores)
-        .filter(
-            (pl.col("benchmark") == DEMO)
-            & pl.col("metric").is_in(["exact_accuracy", "cell_accuracy", "mean_steps"])
-        )
+    store: Store = (defs.resources or {})["store"].connect()
+    print(f"\nScores on unseen puzzles (from the tables in {store.open('tables/scores')}):")
+    with pl.Config(tbl_rows=-1, tbl_hide_dataframe_shape=True, float_precision=4):
+        print(_scores(store))
+    picture = store.open(keys.answers_picture(DEMO, "trm_mlp", 0))
+    print(f"""
+Puzzles and the answer after each supervision step: {picture}
+Ablation report:                                    {store.open(keys.ablation_page(DEMO))}
+The graph in your browser:                          make ui
+Made in {time.monotonic() - started:.0f} s; everything is in {store.open("")}.""")
+    return 0
+
+
+def _scores(store: Store) -> pl.DataFrame:
+    return (
+        scan(store, Scores)
+        .filter((pl.col("benchmark") == DEMO) & pl.col("metric").is_in(METRICS))
         .sort("metric", "value", descending=[True, True])
-        .select(shown)
+        .select(COLUMNS)
         .collect()
     )
-    with pl.Config(tbl_rows=-1, tbl_hide_dataframe_shape=True, float_precision=4):
-        print(
-            "\nScores on unseen puzzles (pl.scan_parquet over "
-            f"{layout.tables() / 'scores'}):\n{scores}"
-        )
-    print(
-        "\nPuzzles and the answer after each supervision step: "
-        f"{layout.report(DEMO) / 'answers-trm_mlp-0.png'}"
-    )
-    print(
-        "Ablation report:                                     "
-        f"{layout.report(DEMO) / 'ablation.html'}"
-    )
-    print("The graph in your browser:                           make ui")
-    print(f"({time.monotonic() - started:.0f} s)")
-    return 0
 
 
 if __name__ == "__main__":

@@ -1,22 +1,21 @@
-"""Dagster's home folder for one machine: ``python -m pipelines.home`` prints it, creating what is
-missing."""
+"""Dagster's home folder on this machine: ``python -m pipelines.home`` makes it where it is missing
+and prints its path."""
 
 import os
 import shutil
 from pathlib import Path
 
 VARIABLE = "DAGSTER_HOME"
+SETTINGS = "dagster.yaml"
 
 
 def prepare_home() -> Path:
-    """``$DAGSTER_HOME``, by default ``.dagster`` here, with our ``dagster.yaml`` in it; the
-    variable is set for this process."""
+    """The folder that ``DAGSTER_HOME`` names, by default ``.dagster`` here, with our settings in
+    it. The variable is set for this process and those that it starts."""
     home = Path(os.environ.get(VARIABLE, ".dagster")).resolve()
     home.mkdir(parents=True, exist_ok=True)
-    if not (home / "dagster.yaml").exists():
-        shutil.copyfile(
-            Path(__file__).parent / "deployment" / "dagster.yaml", home / "dagster.yaml"
-        )
+    if not (home / SETTINGS).exists():
+        shutil.copyfile(Path(__file__).parent / "deployment" / SETTINGS, home / SETTINGS)
     os.environ[VARIABLE] = str(home)
     return home
 

@@ -3,17 +3,15 @@
 import os
 from collections.abc import Mapping
 
-import dagster as dg
-
-from assets.common import Store
+from assets.store import StoreResource
+from trm_model.launching import LocalProcess
 
 DATA_VARIABLE = "TRM_DATA"
 
 
 def resources() -> Mapping[str, object]:
-    """The store below ``$TRM_DATA`` (default ``data``) and the launcher of training processes."""
-    # Terminated runs: SIGINT, then time for the trainer to write its checkpoint.
+    """The store below ``$TRM_DATA`` (default ``data``) and what starts trainings."""
     return {
-        "store": Store(root=os.environ.get(DATA_VARIABLE, "data")),
-        "pipes": dg.PipesSubprocessClient(termination_timeout_seconds=60.0),
+        "store": StoreResource(root=os.environ.get(DATA_VARIABLE, "data")),
+        "launcher": LocalProcess(),
     }

@@ -1,23 +1,27 @@
-"""Weekly retraining, off until somebody turns it on."""
+"""Weekly retraining, which is off until somebody turns it on in the UI."""
 
 from collections.abc import Iterator, Mapping
 
 import dagster as dg
 
 from assets.benchmarks import Benchmark
-from pipelines.jobs import TRAIN_STAGES, asset_keys
+from assets.stages import TRAIN_STAGES
+from pipelines.jobs import asset_keys
 
 
 def build_weekly_retraining(benchmarks: Mapping[str, Benchmark]) -> dg.ScheduleDefinition:
-    """``weekly_retraining``: Sundays at 03:00, every (variant, seed) that a benchmark's entry names
-    in ``retrain``, from scratch."""
+    """The schedule ``weekly_retraining``: on Sundays at 03:00 every (variant, seed) that a
+    benchmark's entry names in ``retrain`` is trained from the beginning."""
 
     @dg.schedule(
         name="weekly_retraining",
         cron_schedule="0 3 * * 0",
         job_name="train",
         default_status=dg.DefaultScheduleStatus.STOPPED,
-        description="Trains the partitions that the benchmarks' entries name in `retrain`, afresh.",
+        description=(
+            "Trains the partitions that the benchmarks' entries name in `retrain` from the "
+            "beginning."
+        ),
     )
     def weekly_retraining(context: dg.ScheduleEvaluationContext) -> Iterator[dg.RunRequest]:
         for name, benchmark in benchmarks.items():

@@ -1,5 +1,5 @@
-"""Reports follow results: the assets with an automation condition are materialized when what they
-show has changed."""
+"""Reports follow results: an asset with an automation condition is materialized when what it shows
+has changed."""
 
 import dagster as dg
 

@@ -1,58 +1,51 @@
-"""``dagster dev`` on 127.0.0.1 with our home folder: the page, the code location and the daemon.
-``make ui`` runs it."""
+"""The Dagster UI on this machine, which ``trm ui`` runs: the page, the code location and the
+daemon."""
 
-import argparse
+import importlib.util
 import os
 import signal
 import socket
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 
 from pipelines.home import prepare_home
+from trm_model.errors import ConfigurationError, require
 
 HOST = "127.0.0.1"
+WORKSPACE = Path(__file__).parent / "deployment" / "workspace.yaml"
 
 
-def main(arguments: Sequence[str]) -> int:
-    """Replace this process by the server; returns 2 if the port is taken."""
-    parser = argparse.ArgumentParser(
-        prog="python -m pipelines.ui", description=(__doc__ or "").split("\n")[0]
+def serve(port: int) -> None:
+    """Replace this process by ``dagster dev`` on 127.0.0.1 with our home folder.
+
+    :raises ConfigurationError: the port is taken, or the server is not installed.
+    """
+    require(
+        importlib.util.find_spec("dagster_webserver") is not None,
+        "dagster-webserver is not installed; pip install 'trm-pipelines[ui]'",
     )
-    parser.add_argument("--port", type=int, default=3000)
-    port: int = parser.parse_args(arguments).port
-    with socket.socket() as probe:
-        # Dagster would start a second server on a port in use without a word.
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((HOST, port))
-        except OSError as error:
-            print(
-                f"error: port {port} on {HOST} is taken ({error.strerror}); use another: make ui "
-                f"PORT={port + 1}",
-                file=sys.stderr,
-            )
-            return 2
-    prepare_home()
-    workspace = Path(__file__).parent.parent / "workspace.yaml"
+    _require_free(port)
+    home = prepare_home()
+    print(
+        f"the graph of every benchmark: http://{HOST}:{port}/asset-groups (4 x 4 Sudoku: "
+        f"http://{HOST}:{port}/locations/trm/asset-groups/sudoku_4x4); runs are kept in {home}",
+        flush=True,
+    )
     # A shell's background job ignores SIGINT, and the server would inherit that and never end.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_DFL)
-    command = [
-        sys.executable,
-        "-m",
-        "dagster",
-        "dev",
-        "--host",
-        HOST,
-        "--port",
-        str(port),
-        "--workspace",
-        str(workspace),
-    ]
-    os.execv(sys.executable, command)  # noqa: S606
-    return 0
+    options = ["--host", HOST, "--port", str(port), "--workspace", str(WORKSPACE)]
+    os.execv(sys.executable, [sys.executable, "-m", "dagster", "dev", *options])  # noqa: S606
 
 
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+def _require_free(port: int) -> None:
+    """Dagster would start a second server on a port in use without a word."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+        except (OSError, OverflowError) as error:
+            raise ConfigurationError(
+                f"port {port} on {HOST} cannot be had ({error}); use another: trm ui --port "
+                f"{port + 1 if 0 < port < 65535 else 3000}"
+            ) from error

@@ -1,4 +1,5 @@
-"""Writing so that a reader never sees half of it: temporary name, fsync, rename."""
+"""Writing files and folders so that a reader never sees half of one: they are written under a
+temporary name, synced to the disk and renamed."""
 
 import contextlib
 import os
@@ -100,8 +101,8 @@ def publish(temporary: Path, target: Path) -> None:
     """Sync the folder ``temporary`` and rename it to ``target``; an older ``target`` is moved aside
     first and then removed.
 
-    Between the two renames there is no ``target``; where readers may come at that moment, use a
-    fresh name and :func:`point`.
+    Between the two renames there is no ``target``; where readers may come at that moment, publish
+    under a fresh name and let a pointer name it (:meth:`storage.store.Store.point`).
     """
     sync_tree(temporary)
     aside = _temporary(target)
@@ -110,15 +111,6 @@ def publish(temporary: Path, target: Path) -> None:
     temporary.rename(target)
     _sync(target.parent)
     remove(aside)
-
-
-def point(link: Path, target: Path) -> None:
-    """Make the symbolic link ``link`` refer to its sibling ``target``, replacing an older link in
-    one step."""
-    temporary = _temporary(link)
-    temporary.symlink_to(target.name)
-    temporary.replace(link)
-    _sync(link.parent)
 
 
 def write_text(target: Path, text: str) -> None:

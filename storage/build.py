@@ -3,12 +3,13 @@ finished."""
 
 import contextlib
 import json
+import posixpath
 from collections.abc import Callable, Generator
 from pathlib import Path
 
-from storage.atomic import publish, remove, write_text
-from storage.lock import lock
+from storage.atomic import remove, write_text
 from storage.manifest import CorruptDataError, Listing, list_file, verify_manifest, write_manifest
+from storage.store import Store
 
 PREFIX = ".building-"
 WAIT_SECONDS = 24 * 3600.0
@@ -17,10 +18,14 @@ WAIT_SECONDS = 24 * 3600.0
 class Build:
     """A data set under way: ``folder`` is where to write; nothing reads it there.
 
-    ``finished`` and ``on_file`` are what :func:`storage.examples.write_examples` asks and tells.
+    :func:`storage.examples.write_examples` asks ``finished`` before it writes a file and calls
+    ``on_file`` afterwards.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, store: Store, parent: str, key: str) -> None:
+        self._store, self._parent = store, parent
+        folder = store.open(posixpath.join(parent, f"{PREFIX}{key}"))
+        folder.mkdir(exist_ok=True)
         self.folder = folder
         self._log = folder.with_name(f"{folder.name}.finished")
         self._earlier = self._read()
@@ -33,11 +38,8 @@ class Build:
 
     def _read(self) -> dict[str, Listing]:
         found: dict[str, Listing] = {}
-        for line in (
-            self._log.read_text("utf-8", errors="replace").splitlines()
-            if self._log.exists()
-            else []
-        ):
+        text = self._log.read_text("utf-8", errors="replace") if self._log.exists() else ""
+        for line in text.splitlines():
             try:
                 name, listing = json.loads(line)
                 found[name] = listing
@@ -61,17 +63,17 @@ class Build:
         with self._log.open("a", encoding="utf-8") as log:
             log.write(json.dumps([name, listing]) + "\n")
 
-    def publish(self) -> tuple[Path, str]:
+    def publish(self) -> tuple[str, str]:
         """Write the manifest and move the folder to its name, the start of its content hash;
-        returns that folder and the hash.
+        returns its key in the store and the whole hash.
 
         An equal, undamaged data set that is there already is left alone: somebody may be reading
         it.
         """
         content_hash = write_manifest(self.folder, self._known)
-        target = self.folder.parent / content_hash[:16]
-        if not _intact(target):
-            publish(self.folder, target)
+        target = posixpath.join(self._parent, content_hash[:16])
+        if not _intact(self._store.open(target)):
+            self._store.publish_folder(self.folder, target)
         return target, content_hash
 
     def discard(self) -> None:
@@ -89,10 +91,10 @@ def _intact(folder: Path) -> bool:
 
 @contextlib.contextmanager
 def building(
-    parent: Path, key: str, waiting: Callable[[str], None] = lambda _: None
+    store: Store, parent: str, key: str, waiting: Callable[[str], None] = lambda _: None
 ) -> Generator[Build]:
-    """Build below ``parent`` what ``key`` determines to the byte. An error leaves the finished
-    shards for the next attempt.
+    """Build below ``parent``, a key of the store, what ``key`` determines to the byte. An error
+    leaves the finished shards for the next attempt.
 
     Builds below one ``parent`` run one after the other. Remains of builds of other keys, which
     nobody will continue, are removed.
@@ -100,14 +102,16 @@ def building(
     :param key: hash of everything the bytes depend on: source files, plan, seed, code.
     :param waiting: told if another process is building there.
     """
-    folder = parent / f"{PREFIX}{key}"
-    with lock(
-        parent / ".lock", label=f"building {folder}", wait_seconds=WAIT_SECONDS, waiting=waiting
+    mine = f"{PREFIX}{key}"
+    with store.lock(
+        posixpath.join(parent, ".lock"),
+        label=f"building {posixpath.join(parent, mine)}",
+        wait_seconds=WAIT_SECONDS,
+        waiting=waiting,
     ):
-        for other in parent.glob(f"{PREFIX}*"):
-            if not other.name.startswith(folder.name):
+        for other in store.open(parent).glob(f"{PREFIX}*"):
+            if not other.name.startswith(mine):
                 remove(other)
-        folder.mkdir(exist_ok=True)
-        build = Build(folder)
+        build = Build(store, parent, key)
         yield build
         build.discard()

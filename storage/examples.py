@@ -4,10 +4,10 @@ One group per split holds ``inputs`` and ``labels`` uint8 [N, L], ``puzzle_ids``
 ``example_offsets`` int64 [M + 1] (examples of each puzzle) and ``group_offsets`` int64 [G + 1]
 (puzzles of each group). A group is a puzzle and its augmentations.
 
-Examples come from a :class:`Source`, which computes any of them from its index. So each shard can
-be written alone, in any order, by any worker, with the same bytes; and a training may read the
-source itself in place of stored copies: a split that holds a :class:`Plan` in place of ``inputs``
-and ``labels`` (online augmentation).
+Examples come from an :class:`ExampleSet`, which computes any of them from its index. So each shard
+can be written alone, in any order, by any worker, with the same bytes; and a training may read the
+set itself in place of stored copies: such a split holds a :class:`Plan` in place of ``inputs`` and
+``labels`` (online augmentation).
 """
 
 import contextlib
@@ -29,6 +29,8 @@ from storage.reading import reading
 WRITER_VERSION = 3
 CHUNK_BYTES = 1 << 20
 SHARD_CHUNKS = 32
+SPLITS = ("train", "test")
+"""The splits of a data set."""
 INDEX = ("puzzle_ids", "example_offsets", "group_offsets")
 CELLS = ("inputs", "labels")
 
@@ -40,8 +42,9 @@ _T = TypeVar("_T")
 Bytes2d = npt.NDArray[np.uint8]
 Ints = npt.NDArray[np.int64]
 Codec = Literal["bitshuffle", "plain"]
-"""zstd level 1, chosen by trial (DESIGN.md). Sudoku tokens use four bits of eight: with Blosc's bit
-shuffle 2.2 times smaller and four times faster. ARC grids are long runs: without."""
+"""zstd level 1, chosen by trial (docs/data.md). Sudoku tokens use four bits of eight: with Blosc's
+bit shuffle they are 2.2 times smaller and four times faster. ARC grids are long runs: without
+it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,7 +108,7 @@ def _all(kind: type, values: Iterable[object]) -> bool:
     return all(type(value) is kind for value in values)
 
 
-class Source(Protocol):
+class ExampleSet(Protocol):
     """Examples as a function of their index. ``puzzle_ids``, ``example_offsets``,
     ``group_offsets``: see the module's docstring."""
 
@@ -126,8 +129,8 @@ class Source(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a source can be made from again: its kind, JSON values and arrays (base puzzles, tables
-    of augmentations)."""
+    """What a set of examples can be made from again: ``kind`` names what makes it; JSON values and
+    arrays (base puzzles, tables of augmentations)."""
 
     kind: str
     parameters: dict[str, Any]
@@ -136,7 +139,7 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Examples:
-    """A split decoded to memory: a source that looks its rows up."""
+    """A split decoded to memory: an example set that looks its rows up."""
 
     header: Header
     inputs: Bytes2d
@@ -208,12 +211,12 @@ def check_cells(header: Header, inputs: npt.NDArray[Any], labels: npt.NDArray[An
             )
 
 
-def _create(path: Path, source: Source, plan: Plan | None) -> zarr.Group:
-    index = {name: np.asarray(getattr(source, name)) for name in INDEX}
-    check_index(source.header, **index)
+def _create(path: Path, examples: ExampleSet, plan: Plan | None) -> zarr.Group:
+    index = {name: np.asarray(getattr(examples, name)) for name in INDEX}
+    check_index(examples.header, **index)
     attributes = {
         "writer_version": WRITER_VERSION,
-        "header": asdict(source.header),
+        "header": asdict(examples.header),
         "plan": None if plan is None else {"kind": plan.kind, "parameters": plan.parameters},
     }
     # Not overwritten: shards of an interrupted build are there.
@@ -224,16 +227,16 @@ def _create(path: Path, source: Source, plan: Plan | None) -> zarr.Group:
     return group
 
 
-def write_plan(path: Path, source: Source, plan: Plan) -> None:
-    """Write a split without copies: the index and what the source is made from."""
-    group = _create(path, source, plan)
+def write_plan(path: Path, examples: ExampleSet, plan: Plan) -> None:
+    """Write a split without copies: the index and what the examples are made from."""
+    group = _create(path, examples, plan)
     for name, values in plan.arrays.items():
         _write_small(group, f"plan/{name}", values)
 
 
 def write_examples(
     path: Path,
-    source: Source,
+    examples: ExampleSet,
     *,
     codec: Codec = "bitshuffle",
     workers: int | None = None,
@@ -241,7 +244,7 @@ def write_examples(
     on_file: Callable[[Path, Listing], None] = lambda _path, _listing: None,
     progress: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> int:
-    """Write all examples of ``source`` as one zarr group at ``path``; returns their number.
+    """Write all ``examples`` as one zarr group at ``path``; returns their number.
 
     Shards are computed, compressed and written by ``workers`` threads (default: one per core; what
     takes time releases the interpreter's lock); the bytes do not depend on their number. Memory:
@@ -251,9 +254,9 @@ def write_examples(
     :param finished: whether a shard's file from an earlier, interrupted call is there and whole.
     :param on_file: told the size and SHA-256 of each shard's file when it is written.
     """
-    header = source.header
-    total = int(source.example_offsets[-1])
-    group = _create(path, source, None)
+    header = examples.header
+    total = int(examples.example_offsets[-1])
+    group = _create(path, examples, None)
     rows = max(1, CHUNK_BYTES // header.length)
     shard_rows = rows * SHARD_CHUNKS
     compressor = (
@@ -280,7 +283,7 @@ def write_examples(
         files = {name: path / name / "c" / str(shard) / "0" for name in CELLS}
         if not all(finished(file) for file in files.values()):
             for (name, file), values in zip(
-                files.items(), source.rows(np.arange(start, stop)), strict=True
+                files.items(), examples.rows(np.arange(start, stop)), strict=True
             ):
                 arrays[name][start:stop] = values
                 on_file(file, list_file(file))
@@ -434,7 +437,7 @@ def read_examples(path: Path) -> Examples:
 
 
 class LazyExamples:
-    """The split at ``path``, read as it is asked for: a source for those who go through it in
+    """The split at ``path``, read as it is asked for: an example set for those who go through it in
     order.
 
     :raises CorruptDataError: not a readable split; also from :meth:`rows`.

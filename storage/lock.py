@@ -1,11 +1,13 @@
 """Locks that end with the process that holds them, however it ends."""
 
-import fcntl
+import contextlib
 import os
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from pathlib import Path
-from typing import IO
+
+from filelock import FileLock, Timeout
+
+POLL_SECONDS = 0.2
 
 
 class LockedError(RuntimeError):
@@ -13,6 +15,7 @@ class LockedError(RuntimeError):
     holder."""
 
 
+@contextlib.contextmanager
 def lock(
     path: Path,
     *,
@@ -20,36 +23,40 @@ def lock(
     wait_seconds: float,
     waiting: Callable[[str], None],
     stop: Callable[[], bool] = lambda: False,
-) -> IO[str]:
-    """Hold an exclusive ``flock`` on ``path`` until the returned file is closed or the process
-    ends, however it ends.
+) -> Generator[None]:
+    """Hold ``path`` alone until the context ends or the process does, ``kill -9`` included.
+
+    The locking is :class:`filelock.FileLock`'s. This function adds who holds the lock, which the
+    library does not record: the holder writes itself into the file, and whoever waits reads it
+    there. On a file system without locks it fails rather than fall back to marker files, which
+    would outlive a killed process.
 
     :param label: what holds the lock, for those who wait.
     :param waiting: told once, with the holder, if the lock is taken.
     :param stop: asked while waiting; True gives up.
     :raises LockedError: still taken after ``wait_seconds``, or told to stop.
+    :raises OSError: the file system has no locks, or the file cannot be written.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    file = path.open("a+", encoding="utf-8")
-    deadline, told = time.monotonic() + wait_seconds, False
-    while True:
+    held = FileLock(path, thread_local=False, fallback_to_soft=False, poll_interval=POLL_SECONDS)
+    try:
+        held.acquire(blocking=False)
+    except Timeout:
+        waiting(f"waiting until it is free: {_holder(path)}")
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            file.seek(0)
-            holder = f"{path} is locked by {file.read().strip() or 'another process'}"
-            if not told:
-                waiting(f"waiting until it is free: {holder}")
-                told = True
-            if time.monotonic() > deadline or stop():
-                file.close()
-                raise LockedError(
-                    f"{holder}, after {wait_seconds:.0f} s of waiting; end that process or wait "
-                    "for it"
-                ) from None
-            time.sleep(0.2)
-        else:
-            file.truncate(0)
-            file.write(f"process {os.getpid()} ({label})\n")
-            file.flush()
-            return file
+            held.acquire(timeout=wait_seconds, cancel_check=stop)
+        except Timeout:
+            raise LockedError(
+                f"{_holder(path)}, after {wait_seconds:.0f} s of waiting; end that process or "
+                "wait for it"
+            ) from None
+    try:
+        path.write_text(f"process {os.getpid()} ({label})\n", "utf-8")
+        yield
+    finally:
+        held.release()
+
+
+def _holder(path: Path) -> str:
+    holder = path.read_text("utf-8").strip() or "another process"
+    return f"{path} is locked by {holder}"

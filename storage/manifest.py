@@ -15,7 +15,7 @@ from storage.reading import reading
 
 MANIFEST = "manifest.json"
 Listing = dict[str, int | str]
-"""Of one file: ``bytes`` and ``sha256``."""
+"""What a manifest says of one file: its size as ``bytes``, its checksum as ``sha256``."""
 
 
 class CorruptDataError(Exception):
@@ -49,7 +49,7 @@ def list_file(path: Path) -> Listing:
 def write_manifest(folder: Path, known: Mapping[str, Listing] | None = None) -> str:
     """List the folder's files with their checksums and return the content hash.
 
-    :param known: of files that need not be read again, by name relative to ``folder``.
+    :param known: listings of files that need not be read again, by name relative to ``folder``.
     """
     known = known or {}
     listing = {
@@ -66,7 +66,8 @@ def write_manifest(folder: Path, known: Mapping[str, Listing] | None = None) -> 
 def parse_manifest(where: object, data: bytes) -> tuple[dict[str, Listing], str]:
     """The listing of each file and the content hash, from the bytes of a manifest.
 
-    :raises CorruptDataError: not such bytes, or changed since they were written.
+    :param where: what the message names as the place of the bytes.
+    :raises CorruptDataError: bytes that are no manifest, or were changed since they were written.
     """
     with reading(CorruptDataError, where, "a readable manifest; write the folder again"):
         manifest = json.loads(data)

@@ -1,4 +1,5 @@
-"""What is wrong with bytes from outside, as one line and one type of error per container."""
+"""Reading bytes that somebody else may have written: whatever is wrong with them becomes one type
+of error with a message of one line."""
 
 import contextlib
 from collections.abc import Generator
@@ -28,11 +29,11 @@ def one_line(error: BaseException) -> str:
 def reading(
     raising: type[Exception], where: object, expected: str, *further: type[Exception]
 ) -> Generator[None]:
-    """Turn whatever goes wrong while ``where`` is read into ``raising``: "where: what; expected
-    ...; remedy".
+    """Turn whatever goes wrong while ``where`` is read into an error of the type ``raising`` that
+    says ``WHERE: what went wrong; expected EXPECTED``.
 
-    :param expected: what should be there, and the remedy.
-    :param further: libraries' own errors that are none of :data:`MALFORMED`.
+    :param expected: what should be there, and after a semicolon the remedy.
+    :param further: error types of libraries that are none of :data:`MALFORMED`.
     """
     try:
         yield

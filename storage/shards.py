@@ -23,8 +23,8 @@ import numpy.typing as npt
 
 from storage.examples import (
     Examples,
+    ExampleSet,
     Header,
-    Source,
     check_cells,
     check_index,
     header_from_dict,
@@ -44,12 +44,12 @@ class _Sample(NamedTuple):
     last: int
 
 
-def _samples(source: Source, sample_bytes: int) -> list[_Sample]:
+def _samples(examples: ExampleSet, sample_bytes: int) -> list[_Sample]:
     """Cut the puzzles into runs of about ``sample_bytes`` of cells; a puzzle is never cut."""
-    ends = source.example_offsets[1:] * (2 * source.header.length)
+    ends = examples.example_offsets[1:] * (2 * examples.header.length)
     cuts = [0]
     while cuts[-1] < len(ends):
-        begin = int(source.example_offsets[cuts[-1]]) * 2 * source.header.length
+        begin = int(examples.example_offsets[cuts[-1]]) * 2 * examples.header.length
         cuts.append(
             max(cuts[-1] + 1, int(np.searchsorted(ends, begin + sample_bytes, side="right")))
         )
@@ -58,13 +58,13 @@ def _samples(source: Source, sample_bytes: int) -> list[_Sample]:
 
 def write_shards(
     folder: Path,
-    source: Source,
+    examples: ExampleSet,
     *,
     shard_bytes: int = SHARD_BYTES,
     sample_bytes: int = SAMPLE_BYTES,
     workers: int | None = None,
 ) -> str:
-    """Write ``source`` as ``shard-000000.tar``, … into the empty ``folder``; returns the content
+    """Write ``examples`` as ``shard-000000.tar``, … into the empty ``folder``; returns the content
     hash.
 
     A shard holds as many samples as fit into ``shard_bytes`` of cells, at least one. The bytes do
@@ -72,11 +72,11 @@ def write_shards(
     """
     from webdataset.writer import TarWriter
 
-    samples = _samples(source, sample_bytes)
+    samples = _samples(examples, sample_bytes)
     per_shard = max(1, shard_bytes // sample_bytes)
-    header = asdict(source.header)
+    header = asdict(examples.header)
     group_of_puzzle = np.repeat(
-        np.arange(len(source.group_offsets) - 1), np.diff(source.group_offsets)
+        np.arange(len(examples.group_offsets) - 1), np.diff(examples.group_offsets)
     )
 
     def write(shard: int) -> None:
@@ -85,10 +85,14 @@ def write_shards(
             str(folder / f"shard-{shard:06d}.tar"), mtime=0, user="trm", group="trm"
         ) as writer:
             for first, last in samples[shard * per_shard : (shard + 1) * per_shard]:
-                offsets = source.example_offsets[first : last + 1]
-                inputs, labels = source.rows(np.arange(offsets[0], offsets[-1]))
+                offsets = examples.example_offsets[first : last + 1]
+                inputs, labels = examples.rows(np.arange(offsets[0], offsets[-1]))
                 puzzles = np.stack(
-                    (group_of_puzzle[first:last], source.puzzle_ids[first:last], np.diff(offsets)),
+                    (
+                        group_of_puzzle[first:last],
+                        examples.puzzle_ids[first:last],
+                        np.diff(offsets),
+                    ),
                     axis=1,
                 )
                 writer.write(

@@ -1,11 +1,16 @@
-"""Where data, runs, tables and reports lie: one small interface, and local folders as its implementation.
+"""Where data, runs, tables and reports lie: one small interface, and local folders as its
+implementation.
 
-Everything in a store has a key: its path relative to the store's root, with slashes. Nothing inside a store
-holds an absolute path, so that a store can be moved, copied or mounted elsewhere.
+Everything in a store has a key: its path relative to the store's root, with slashes. Nothing
+inside a store holds an absolute path, so that a store can be moved, copied or mounted elsewhere.
+What is published appears whole or not at all; a pointer, which is moved last, says which of
+several versions is current.
 """
 
 import contextlib
 import json
+import os.path
+import posixpath
 from collections.abc import Callable, Generator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -18,10 +23,15 @@ from storage.lock import lock
 MARKER = "store.json"
 """File in a store's root that says that it is one."""
 FORMAT = 1
+POINTER = "points to "
+"""A pointer is a small text file of one line: this, then the target relative to the pointer's
+folder."""
+_POINTER_BYTES = 4096
 
 
 class StoreError(ValueError):
-    """A store or a key in it that cannot be used; the message names it, what was expected and the remedy."""
+    """A store or a key in it that cannot be used; the message names it, what was expected and the
+    remedy."""
 
 
 class Store(Protocol):
@@ -43,12 +53,24 @@ class Store(Protocol):
         """A temporary path to write a file to, which appears as ``key`` whole or not at all."""
         ...
 
+    def publish_folder(self, folder: Path, key: str) -> None:
+        """Let a ``folder`` that was written at a local path of this store appear as ``key``; it is
+        gone from where it was."""
+        ...
+
     def point(self, key: str, target: str) -> None:
-        """Let the pointer ``key`` name ``target``, a key; what it names must be there already."""
+        """Let the pointer ``key`` name ``target``, a key.
+
+        :raises StoreError: there is nothing at ``target``.
+        """
         ...
 
     def follow(self, key: str) -> str | None:
-        """The key that the pointer ``key`` names; None where there is no pointer."""
+        """The key that the pointer ``key`` names; None where there is no pointer, or nothing any
+        more at what it names.
+
+        :raises StoreError: there is a file that is no pointer.
+        """
         ...
 
     def lock(
@@ -59,24 +81,25 @@ class Store(Protocol):
         wait_seconds: float,
         waiting: Callable[[str], None],
         stop: Callable[[], bool] = lambda: False,
-    ) -> AbstractContextManager[object]:
-        """Hold ``key`` alone until the context ends or the process does; see :func:`storage.lock.lock`."""
+    ) -> AbstractContextManager[None]:
+        """Hold ``key`` alone until the context ends or the process does; see
+        :func:`storage.lock.lock`."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class LocalStore:
-    """A store in the folder ``root`` of this machine."""
+    """A store in the folder ``root`` of this machine. Folders in it may be links to other disks."""
 
     root: Path
 
     @staticmethod
     def create(root: Path) -> "LocalStore":
         """The store in ``root``, which is made one if it is not."""
-        marker = root / MARKER
-        if not marker.exists():
-            write_text(marker, json.dumps({"format": FORMAT}))
-        return LocalStore(root.resolve())
+        root = _absolute(root)
+        if not (root / MARKER).exists():
+            write_text(root / MARKER, json.dumps({"format": FORMAT}))
+        return LocalStore(root)
 
     @staticmethod
     def containing(path: Path) -> "LocalStore":
@@ -84,13 +107,13 @@ class LocalStore:
 
         :raises StoreError: it lies in none.
         """
-        path = path.resolve()
-        for folder in (path, *path.parents):
-            if (folder / MARKER).is_file():
-                return LocalStore(folder)
+        for start in (_absolute(path), path.resolve()):
+            for folder in (start, *start.parents):
+                if (folder / MARKER).is_file():
+                    return LocalStore(folder)
         raise StoreError(
-            f"{path}: not in a store (no {MARKER} in it or above it); give a path inside the "
-            "folder that TRM_DATA names"
+            f"{path}: not in a store (there is no {MARKER} in it or above it); expected a path "
+            "inside the folder that TRM_DATA names; give one"
         )
 
     def key(self, path: Path) -> str:
@@ -98,10 +121,13 @@ class LocalStore:
 
         :raises StoreError: it lies outside.
         """
-        path = path.resolve()
-        if not path.is_relative_to(self.root):
-            raise StoreError(f"{path}: outside the store {self.root}; give a path inside it")
-        return path.relative_to(self.root).as_posix()
+        for inner, root in (
+            (_absolute(path), _absolute(self.root)),
+            (path.resolve(), self.root.resolve()),
+        ):
+            if inner.is_relative_to(root):
+                return inner.relative_to(root).as_posix()
+        raise StoreError(f"{path}: outside the store {self.root}; expected a path inside; give one")
 
     def open(self, key: str) -> Path:
         """See :class:`Store`."""
@@ -113,7 +139,7 @@ class LocalStore:
         if not folder.is_dir():
             return []
         names = sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))
-        return [f"{key}/{name}" if key else name for name in names]
+        return [posixpath.join(key, name) for name in names]
 
     @contextlib.contextmanager
     def publish(self, key: str) -> Generator[Path]:
@@ -124,21 +150,49 @@ class LocalStore:
             publish(temporary, target)
 
     def publish_file(self, key: str) -> AbstractContextManager[Path]:
+        """See :class:`Store`.
+
+        The temporary file lies in the first folder of the key, because whoever scans a table must
+        not find a file there that is half written.
+        """
+        first, slash, _ = key.partition("/")
+        return new_file(self.root / key, self.root / first if slash else self.root)
+
+    def publish_folder(self, folder: Path, key: str) -> None:
         """See :class:`Store`."""
-        return new_file(self.root / key)
+        publish(folder, self.root / key)
 
     def point(self, key: str, target: str) -> None:
-        """See :class:`Store`. The pointer is a small text file, since not every disk has links."""
+        """See :class:`Store`. The pointer is a text file, since not every disk has links."""
         if not (self.root / target).exists():
-            raise StoreError(f"{key}: {target} is not in {self.root}; publish it first")
-        write_text(self.root / key, f"{target}\n")
+            raise StoreError(
+                f"{self.root / key}: there is no {target} in {self.root} to point to; expected it "
+                "to be published before; write it first"
+            )
+        relative = posixpath.relpath(target, posixpath.dirname(key) or ".")
+        write_text(self.root / key, f"{POINTER}{relative}\n")
 
     def follow(self, key: str) -> str | None:
-        """See :class:`Store`. Links, which stores had before, are followed too."""
+        """See :class:`Store`. Symbolic links, which stores had before, are followed too."""
         path = self.root / key
         if path.is_symlink():
-            return self.key(path) if path.exists() else None
-        return path.read_text("utf-8").strip() if path.is_file() else None
+            relative = path.readlink().as_posix()
+        elif not path.exists():
+            return None
+        else:
+            relative = _pointer(path)
+            if relative is None:
+                raise StoreError(
+                    f"{path}: not a pointer; expected a file that says {POINTER!r} and a path; "
+                    "remove it and materialize what it belongs to again"
+                )
+        target = posixpath.normpath(posixpath.join(posixpath.dirname(key), relative))
+        if posixpath.isabs(target) or target.split("/")[0] == "..":
+            raise StoreError(
+                f"{path}: points to {relative}, outside the store {self.root}; expected a path "
+                "inside; remove it and materialize what it belongs to again"
+            )
+        return target if (self.root / target).exists() else None
 
     def lock(
         self,
@@ -148,8 +202,37 @@ class LocalStore:
         wait_seconds: float,
         waiting: Callable[[str], None],
         stop: Callable[[], bool] = lambda: False,
-    ) -> AbstractContextManager[object]:
+    ) -> AbstractContextManager[None]:
         """See :class:`Store`."""
         return lock(
             self.root / key, label=label, wait_seconds=wait_seconds, waiting=waiting, stop=stop
         )
+
+
+def follow_pointers(path: Path) -> Path:
+    """``path`` with every pointer in it replaced by what the pointer names, as an operating system
+    does with links: ``runs/b/v/0/current/checkpoints`` is a folder of the current run.
+
+    For paths that users give. Needs no store around the path; one without pointers is returned as
+    it is, whether it exists or not.
+    """
+    found = Path()
+    for part in path.parts:
+        found /= part
+        relative = _pointer(found)
+        if relative is not None:
+            found = Path(os.path.normpath(found.parent / relative))
+    return found
+
+
+def _absolute(path: Path) -> Path:
+    """Without ``..``, but with links left as they are: a folder in the store may be one."""
+    return Path(os.path.abspath(path))  # noqa: PTH100 (Path.absolute keeps ..)
+
+
+def _pointer(path: Path) -> str | None:
+    """What the pointer at ``path`` says; None where there is no pointer."""
+    if not path.is_file() or path.stat().st_size > _POINTER_BYTES:
+        return None
+    text = path.read_text("utf-8", errors="replace")
+    return text.removeprefix(POINTER).strip() if text.startswith(POINTER) else None

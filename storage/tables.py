@@ -1,8 +1,8 @@
-"""Tables in parquet, hive-partitioned by benchmark, variant and seed, one writer per file; pandera
-schemas say what a row is.
+"""Tables in parquet: a file per partition, one writer per file; pandera schemas say what a row is.
 
-Read with ``polars.scan_parquet(root / "tables" / "scores", hive_partitioning=True)`` or
-:func:`scan`.
+A table lies below ``tables/NAME/`` of a store, hive-partitioned: a folder ``LEVEL=VALUE`` for each
+level that the table names. Read it with :func:`scan`, or without this package with
+``polars.scan_parquet(root / "tables" / "NAME", hive_partitioning=True)``.
 """
 
 import re
@@ -14,24 +14,36 @@ from pandera.errors import SchemaErrors
 
 from storage.atomic import new_file
 from storage.reading import reading
+from storage.store import Store
 
+TABLES = "tables"
+"""Folder of the store below which all tables lie."""
+FILE = "part.parquet"
 AGAIN = "materialize the asset that writes it again"
 _PARQUET = (pl.exceptions.PolarsError, pl.exceptions.PanicException)
 """polars' reader panics on some damaged files."""
+_REPORTED = 5
+"""Violations that an error message lists."""
 
 
 class TableError(ValueError):
-    """Rows that are not what the table's schema says; the message names table, column and what was
-    found."""
+    """Rows that are not what the table's schema says; the message names the table, the column and
+    what was found."""
 
 
 class Table(pa.DataFrameModel):
-    """Base of all schemas: exactly these columns, in the given types (values are cast where that
-    loses nothing)."""
+    """Base of all schemas: exactly these columns, in the given types. Values of other types are
+    cast where the cast is possible."""
 
     class Config(pa.DataFrameModel.Config):
         strict = True
         coerce = True
+
+    @classmethod
+    def levels(cls) -> pl.Schema:
+        """Names and types of the folders that the table is partitioned by, outermost first; none:
+        the table is one file."""
+        return pl.Schema()
 
 
 def name_of(table: type[Table]) -> str:
@@ -42,7 +54,7 @@ def name_of(table: type[Table]) -> str:
 def validate(table: type[Table], frame: pl.DataFrame) -> pl.DataFrame:
     """``frame`` in the schema's types and order of columns.
 
-    :raises TableError: one line with every violation.
+    :raises TableError: one line with the first violations.
     """
     columns = list(table.to_schema().columns)
     missing = [name for name in columns if name not in frame.columns]
@@ -56,41 +68,54 @@ def validate(table: type[Table], frame: pl.DataFrame) -> pl.DataFrame:
         cases = (
             error.failure_cases.select("column", "check", "failure_case")
             .unique(maintain_order=True)
-            .head(5)
+            .head(_REPORTED)
             .rows()
         )
         found = "; ".join(
             f"column {column}: {check} fails for {case!r}" for column, check, case in cases
         )
         raise TableError(
-            f"table {name_of(table)}: {found}; expected the columns and bounds in storage/tables.py"
+            f"table {name_of(table)}: {found}; expected the columns and bounds of "
+            f"{table.__module__}.{table.__name__}"
         ) from error
 
 
+def _write(
+    path: Path, table: type[Table], frame: pl.DataFrame, metadata: dict[str, str] | None
+) -> pl.DataFrame:
+    valid = validate(table, frame)
+    try:
+        valid.write_parquet(path, compression="zstd", statistics=True, metadata=metadata)
+    except pl.exceptions.ComputeError as error:
+        # This is how polars reports a full disk.
+        raise OSError(f"{path}: {error}") from error
+    return valid
+
+
 def write_file(
-    path: Path,
-    table: type[Table],
-    frame: pl.DataFrame,
-    *,
-    stage_in: Path | None = None,
-    metadata: dict[str, str] | None = None,
+    path: Path, table: type[Table], frame: pl.DataFrame, *, metadata: dict[str, str] | None = None
 ) -> pl.DataFrame:
     """Validate ``frame`` and write it to one parquet file, atomically; returns what was written.
 
-    :param stage_in: folder on the same disk for the temporary file, outside any folder that is
-        scanned as a table.
     :param metadata: kept in the file beside the rows.
     :raises TableError: rows that the schema refuses.
     :raises OSError: the disk refuses.
     """
-    valid = validate(table, frame)
-    with new_file(path, stage_in) as temporary:
-        try:
-            valid.write_parquet(temporary, compression="zstd", statistics=True, metadata=metadata)
-        except pl.exceptions.ComputeError as error:
-            # polars reports a full disk so.
-            raise OSError(f"{path}: {error}") from error
-    return valid
+    with new_file(path) as temporary:
+        return _write(temporary, table, frame, metadata)
+
+
+def publish_file(
+    store: Store,
+    key: str,
+    table: type[Table],
+    frame: pl.DataFrame,
+    *,
+    metadata: dict[str, str] | None = None,
+) -> pl.DataFrame:
+    """:func:`write_file` to a key of a store."""
+    with store.publish_file(key) as temporary:
+        return _write(temporary, table, frame, metadata)
 
 
 def read_file(path: Path, table: type[Table]) -> pl.DataFrame:
@@ -119,33 +144,21 @@ def read_metadata(path: Path, key: str) -> str:
         return pl.read_parquet_metadata(path)[key]
 
 
-def partition_path(
-    root: Path,
-    table: type[Table],
-    benchmark: str,
-    variant: str | None = None,
-    seed: int | None = None,
-) -> Path:
-    """The file of one partition below ``root``."""
-    folder = root / name_of(table) / f"benchmark={benchmark}"
-    if variant is not None:
-        folder = folder / f"variant={variant}" / f"seed={seed}"
-    return folder / "part.parquet"
+def partition_key(table: type[Table], *values: str | int) -> str:
+    """The key of one partition's file; ``values``: one for each of the table's levels."""
+    levels = [f"{level}={value}" for level, value in zip(table.levels(), values, strict=True)]
+    return "/".join((TABLES, name_of(table), *levels, FILE))
 
 
-def scan(root: Path, table: type[Table]) -> pl.LazyFrame:
-    """All partitions of a table, with the columns ``benchmark``, and ``variant`` and ``seed`` where
-    it has them.
+def scan(store: Store, table: type[Table]) -> pl.LazyFrame:
+    """All partitions of a table, with its levels as further columns.
 
     :raises FileNotFoundError: nothing has been written yet.
     """
-    files = sorted((root / name_of(table)).rglob("part.parquet"))
+    folder = store.open(f"{TABLES}/{name_of(table)}")
+    files = sorted(folder.rglob(FILE))
     if not files:
         raise FileNotFoundError(
-            f"{root / name_of(table)}: no partitions yet; materialize the assets that write them "
-            "first"
+            f"{folder}: no partitions yet; materialize the assets that write them first"
         )
-    schema = {"benchmark": pl.String}
-    if any("variant=" in file.as_posix() for file in files):
-        schema |= {"variant": pl.String, "seed": pl.Int64}
-    return pl.scan_parquet(files, hive_partitioning=True, hive_schema=schema)
+    return pl.scan_parquet(files, hive_partitioning=True, hive_schema=table.levels())

@@ -4,13 +4,18 @@ from pathlib import Path
 
 import pytest
 
-from assets.benchmarks import GeneratedSudoku
 from assets.data.datasets import write_dataset
-from assets.families.family import kind_of
-from assets.families.sudoku import generated_puzzles
-from storage.layout import Layout
+from assets.families.sudoku import GeneratedSudoku
+from storage.store import LocalStore
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _store(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """All temporary folders of the tests lie in one store, runs and the data they are trained on
+    among them."""
+    LocalStore.create(tmp_path_factory.getbasetemp())
 
 
 @pytest.fixture(scope="session")
@@ -32,12 +37,12 @@ def real_arc() -> Path:
 
 
 @pytest.fixture(scope="session")
-def tiny(tmp_path_factory: pytest.TempPathFactory) -> tuple[Layout, Path, str]:
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> tuple[LocalStore, Path, str]:
     """A stored 4 x 4 data set: 40 training puzzles with 3 augmentations each, 20 test puzzles.
-    (layout, folder, hash)."""
-    layout = Layout(tmp_path_factory.mktemp("tiny"))
+    (store, folder, hash)."""
+    store = LocalStore(tmp_path_factory.mktemp("tiny"))
     entry = GeneratedSudoku(digits=4, train=40, test=20, extra_clues=(1, 4))
-    folder, content_hash = write_dataset(
-        layout, "tiny", generated_puzzles(entry), kind_of(entry), augmentations=3, seed=0
+    key, content_hash = write_dataset(
+        store, "tiny", entry.puzzles().frame, entry, augmentations=3, seed=0
     )
-    return layout, folder, content_hash
+    return store, store.open(key), content_hash

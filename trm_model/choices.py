@@ -188,10 +188,10 @@ def check_fields(owner: Any, **least: float) -> None:
         )
     for name, bound in least.items():
         value = getattr(owner, name)
+        number = next(option for option in _options(hints[name]) if option in (int, float))
         require(
             value is None or value >= bound,
-            f"{name}={value!r}: expected {_expected(hints[name])} of at least {bound}; "
-            f"change {name}",
+            f"{name}={value!r}: expected {_expected(number)} of at least {bound}; change {name}",
         )
 
 
@@ -266,7 +266,7 @@ def _value_from_plain(name: str, hint: Any, given: Any, old: Any, *, importing: 
             return _choice_from_plain(option, name, given, importing=importing)
         if is_dataclass(option) and isinstance(given, Mapping):
             plain = cast("Mapping[str, Any]", given)
-            base = old if isinstance(old, option) else None
+            base = old if type(old) is option else None
             return from_plain(cast("type[Any]", option), plain, base, importing=importing)
     if isinstance(given, list) and any(get_origin(option) is tuple for option in _options(hint)):
         return tuple(given)  # JSON and YAML know lists only.

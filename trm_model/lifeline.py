@@ -1,4 +1,8 @@
-"""A process that ends with its parent."""
+"""What a job owes the process that started it: it ends when that process does, and says how it
+ended.
+
+Imports nothing heavy: a job calls :func:`die_with_parent` before it loads anything else.
+"""
 
 import ctypes
 import os
@@ -6,15 +10,19 @@ import signal
 import sys
 
 PARENT_VARIABLE = "TRM_PARENT_PID"
+REFUSED, INTERRUPTED = 2, 143
+"""Exit codes of jobs, beside 0 for a finished one. Refused: a mistake that the last line on
+standard error names, after :data:`ERROR`. Interrupted: told to stop; what was done is kept."""
+ERROR = "error: "
 _PR_SET_PDEATHSIG = 1
 
 
 def die_with_parent() -> None:
     """Ask the kernel for SIGTERM when the parent ends (Linux), and exit at once if it already has.
 
-    Without this a killed Dagster step leaves its training running beside the retry (DAGSTER.md).
-    The parent passes its process id in ``TRM_PARENT_PID``; nothing happens where the variable is
-    missing, as when a person starts the training.
+    Without this a killed Dagster step would leave its training running beside the retry. The parent
+    passes its process id in ``TRM_PARENT_PID``; nothing happens where the variable is missing, as
+    when a person starts the training.
     """
     parent = os.environ.get(PARENT_VARIABLE)
     if parent is None or not sys.platform.startswith("linux"):

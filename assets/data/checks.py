@@ -1,104 +1,50 @@
-"""What data and results must satisfy. Each check is a plain function of what is stored; graph.py
-declares it beside its asset."""
+"""What data must satisfy. Each check is a plain function of what is stored; assets/checks.py
+declares it."""
 
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-import polars as pl
 
-from assets.common import Verdict
-from assets.families.family import Kind, Overlap
-from storage.examples import map_shards, read_plan
-from storage.layout import SPLITS
+from assets.outcomes import CheckOutcome, all_pass
+from storage.examples import SPLITS, map_shards, read_plan
 from storage.manifest import CorruptDataError, verify_manifest
-from trm_model.puzzles.plans import open_source
+from trm_model.puzzles.family import Family
+from trm_model.puzzles.plans import open_examples
 
 Bools = npt.NDArray[np.bool_]
-
-
-def all_pass(good: Bools, what: str) -> Verdict:
-    """Passed if ``good`` holds everywhere; else the first ``what`` where it does not is named."""
-    wrong = np.flatnonzero(~good)
-    figures: dict[str, int | float | str] = {"checked": len(good), "failed": len(wrong)}
-    if len(wrong):
-        figures["first_failed"] = f"{what} {int(wrong[0])}"
-    return Verdict(not len(wrong), figures)
-
-
-def leaks(splits: pl.Series, forms: Sequence[Hashable]) -> Verdict:
-    """Whether no training puzzle is a test puzzle, up to symmetry: whether no form is in both
-    splits."""
-    in_test = {form for split, form in zip(splits, forms, strict=True) if split == "test"}
-    return all_pass(
-        np.array(
-            [
-                form not in in_test
-                for split, form in zip(splits, forms, strict=True)
-                if split == "train"
-            ]
-        ),
-        "training puzzle",
-    )
-
-
-def overlap_of_forms(one: pl.DataFrame, other: pl.DataFrame) -> Overlap:
-    """See :class:`assets.families.family.Kind`, where puzzles of one form are equal."""
-    tested = other.filter(pl.col("split") == "test")
-    trained = one.filter(pl.col("split") == "train")
-    names, shared = (
-        tested.join(frame.unique("form"), on="form", how="semi")["name"].to_list()
-        for frame in (trained, one)
-    )
-    return Overlap(len(tested), names, len(shared))
-
 
 BLOCK = 1 << 17
 """Examples made at a time of a split that is computed while training."""
 
 
-def _results(path: Path, kind: Kind) -> Iterator[tuple[int, dict[str, Bools]]]:
-    """The kind's checks of all examples of a split, in parts: first example and results."""
+def _results(path: Path, family: Family) -> Iterator[tuple[int, dict[str, Bools]]]:
+    """The family's checks of all examples of a split, in parts: first example and results."""
     if read_plan(path) is None:
         yield from map_shards(
-            path, lambda start, inputs, labels: (start, kind.example_checks(inputs, labels))
+            path, lambda start, inputs, labels: (start, family.check(inputs, labels))
         )
         return
-    source = open_source(path)
-    total = int(source.example_offsets[-1])
+    examples = open_examples(path)
+    total = int(examples.example_offsets[-1])
     for start in range(0, total, BLOCK):
-        yield start, kind.example_checks(*source.rows(np.arange(start, min(start + BLOCK, total))))
+        yield start, family.check(*examples.rows(np.arange(start, min(start + BLOCK, total))))
 
 
-def example_checks(folder: Path, kind: Kind) -> dict[str, Verdict]:
+def example_checks(folder: Path, family: Family) -> dict[str, CheckOutcome]:
     """Checks of a data set, over every example, a part at a time."""
     try:
-        stored = Verdict(True, {"content_hash": verify_manifest(folder)})
+        stored = CheckOutcome(True, {"content_hash": verify_manifest(folder)})
     except CorruptDataError as error:
-        return {"hash_matches_content": Verdict(False, {"error": str(error)})}
-    verdicts = {"hash_matches_content": stored}
+        return {"hash_matches_content": CheckOutcome(False, {"error": str(error)})}
+    outcomes = {"hash_matches_content": stored}
     for split in SPLITS:
-        parts = sorted(_results(folder / f"{split}.zarr", kind), key=lambda part: part[0])
+        parts = sorted(_results(folder / f"{split}.zarr", family), key=lambda part: part[0])
         for name in parts[0][1]:
-            verdict = all_pass(
+            outcome = all_pass(
                 np.concatenate([results[name] for _, results in parts]), f"{split} example"
             )
-            if name not in verdicts or verdicts[name].passed:
-                verdicts[name] = verdict
-    return verdicts
-
-
-def finite_loss(training: pl.DataFrame) -> Verdict:
-    """Whether every logged loss is a finite number (and there is one)."""
-    finite = training["loss"].is_finite()
-    return Verdict(
-        len(training) > 0 and bool(finite.all()),
-        {"rows": len(training), "not_finite": int((~finite).sum())},
-    )
-
-
-def above_chance(scores: pl.DataFrame, chance: float) -> Verdict:
-    """Whether the lower bound of the cell accuracy is above what a trivial answer reaches."""
-    low = float(scores.filter(pl.col("metric") == "cell_accuracy")["low"][0])
-    return Verdict(low > chance, {"low": low, "chance": chance})
+            if name not in outcomes or outcomes[name].passed:
+                outcomes[name] = outcome
+    return outcomes

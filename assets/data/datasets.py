@@ -1,4 +1,4 @@
-"""From base puzzles to stored examples."""
+"""The assets of a benchmark's data: base puzzles, stored examples, webdataset shards."""
 
 import hashlib
 import json
@@ -10,30 +10,26 @@ import dagster as dg
 import numpy as np
 import polars as pl
 
+from assets import keys
 from assets.benchmarks import Benchmark
-from assets.common import (
-    CODE,
-    ShardsConfig,
-    blocks,
-    check_results,
-    current_examples,
-    folder_bytes,
-    user_error,
-)
+from assets.checks import blocks, check_results
+from assets.configs import ShardsConfig
 from assets.data.checks import example_checks
-from assets.data.puzzle_files import SourceError
-from assets.families.family import Augmented, Kind, kind_of
-from assets.reports.pictures import histogram, inline, markdown_frame, question_sheet
+from assets.failures import user_error
+from assets.families.origin import Augmented, Origin
+from assets.families.puzzle_files import PuzzleFileError
+from assets.progress import spaced
+from assets.reports import markdown, pictures
+from assets.store import current_examples, folder_bytes
 from assets.tables import AugmentedPuzzles
-from storage.atomic import point, publish, staging
 from storage.build import building
-from storage.examples import LazyExamples, read_plan, write_examples, write_plan
-from storage.layout import SPLITS, Layout
+from storage.examples import SPLITS, ExampleSet, LazyExamples, read_plan, write_examples, write_plan
 from storage.manifest import CorruptDataError, hash_file
 from storage.shards import UploadError, upload_shards, write_shards
-from storage.tables import TableError, read_file, read_metadata, write_file
+from storage.store import Store
+from storage.tables import TableError, publish_file, read_file, read_metadata, write_file
 from trm_model.errors import ConfigurationError
-from trm_model.puzzles.plans import open_source, plan_of
+from trm_model.puzzles.plans import open_examples, plan_of
 from trm_model.seeding import derive
 from trm_model.version import code_version
 
@@ -41,15 +37,16 @@ SOURCES = "sources"
 """Key in the puzzle file's metadata: JSON with the hashes of the files it was made from and how
 they were split."""
 PUZZLES_PER_FILE = 1_000_000
+"""Rows of :class:`assets.tables.AugmentedPuzzles` that one file holds at most."""
 
 
 def _described(split: str, augmented: Augmented) -> Iterator[pl.DataFrame]:
     """Rows of :class:`assets.tables.AugmentedPuzzles`, a bounded number at a time."""
-    source, groups = augmented.source, augmented.groups
-    for start in range(0, len(source.puzzle_ids), PUZZLES_PER_FILE):
-        puzzle = np.arange(start, min(start + PUZZLES_PER_FILE, len(source.puzzle_ids)))
-        group = np.searchsorted(source.group_offsets, puzzle, side="right") - 1
-        augmentation = puzzle - source.group_offsets[group]
+    made, groups = augmented.examples, augmented.groups
+    for start in range(0, len(made.puzzle_ids), PUZZLES_PER_FILE):
+        puzzle = np.arange(start, min(start + PUZZLES_PER_FILE, len(made.puzzle_ids)))
+        group = np.searchsorted(made.group_offsets, puzzle, side="right") - 1
+        augmentation = puzzle - made.group_offsets[group]
         of_group = groups[group].select("difficulty", "source", pl.col("name").alias("base"))
         names = (
             pl.Series(augmented.names[start : start + len(puzzle)])
@@ -58,21 +55,29 @@ def _described(split: str, augmented: Augmented) -> Iterator[pl.DataFrame]:
         )
         yield of_group.with_columns(
             split=pl.lit(split),
-            example=pl.Series(source.example_offsets[puzzle]),
-            examples=pl.Series(source.example_offsets[puzzle + 1] - source.example_offsets[puzzle]),
+            example=pl.Series(made.example_offsets[puzzle]),
+            examples=pl.Series(made.example_offsets[puzzle + 1] - made.example_offsets[puzzle]),
             group=pl.Series(group),
-            puzzle_id=pl.Series(source.puzzle_ids[puzzle]),
+            puzzle_id=pl.Series(made.puzzle_ids[puzzle]),
             name=names,
             augmentation=pl.Series(augmentation),
         )
 
 
-def describe_examples(folder: Path, split: str, groups: int | None) -> pl.DataFrame:
-    """A row (split, example, puzzle, name, puzzle_id, difficulty) for each example of the first
-    ``groups`` (None: all) of a split."""
+def describe_examples(
+    folder: Path, split: str, groups: int | None, versions: int | None = None
+) -> pl.DataFrame:
+    """A row (split, example, puzzle, name, puzzle_id, difficulty) for each example of a split.
+
+    :param groups: of its first so many groups; None: of all of them.
+    :param versions: of the first so many versions of each puzzle, the puzzle itself included;
+        None: of all of them.
+    """
     puzzles = pl.scan_parquet(sorted((folder / "puzzles").glob(f"{split}-*.parquet")))
     if groups is not None:
         puzzles = puzzles.filter(pl.col("group") < groups)
+    if versions is not None:
+        puzzles = puzzles.filter(pl.col("augmentation") < versions)
     example = pl.int_ranges("example", pl.col("example") + pl.col("examples"))
     described = puzzles.select(
         "split", example, pl.col("base").alias("puzzle"), "name", "puzzle_id", "difficulty"
@@ -81,10 +86,10 @@ def describe_examples(folder: Path, split: str, groups: int | None) -> pl.DataFr
 
 
 def write_dataset(
-    layout: Layout,
+    store: Store,
     benchmark: str,
     puzzles: pl.DataFrame,
-    kind: Kind,
+    origin: Origin,
     *,
     augmentations: int,
     seed: int,
@@ -92,35 +97,40 @@ def write_dataset(
     sources: dict[str, str] | None = None,
     workers: int | None = None,
     progress: Callable[[str], None] = lambda _: None,
-) -> tuple[Path, str]:
-    """Augment and store a benchmark's puzzles; returns the folder, named after its content hash,
-    and that hash.
+) -> tuple[str, str]:
+    """Augment and store a benchmark's puzzles; returns the key of the data set's folder, which is
+    named after its content hash, and that hash.
 
-    The folder appears whole; interrupted, a later call continues. Nothing is trained on it before
-    ``current`` links to it, which is left to the caller, after the checks.
+    The folder appears whole. After an interruption, a later call continues from the finished
+    shards. Nothing is trained on the data set before the pointer ``current`` names it, which is
+    left to the caller, after the checks.
 
+    :param augmentations: versions of each training puzzle besides itself.
     :param online: store what the training examples are computed from in place of the examples.
+    :param sources: hashes of what the puzzles came from, kept in the header.
+    :param workers: threads; the bytes do not depend on their number.
+    :raises OSError: the disk refuses.
     """
     sources = sources or {}
     settings = json.dumps(
-        [augmentations, online, seed, sources, code_version(CODE)], sort_keys=True
+        [augmentations, online, seed, sources, code_version(__name__)], sort_keys=True
     )
     key = hashlib.sha256(
         puzzles.hash_rows(seed=0).to_numpy().tobytes() + settings.encode()
     ).hexdigest()[:16]
-    with building(layout.examples(benchmark), key, progress) as build:
+    with building(store, keys.examples(benchmark), key, progress) as build:
         for split in SPLITS:
-            augmented = kind.augmented(
+            augmented = origin.augmented(
                 puzzles, split, augmentations, derive(seed, benchmark), sources
             )
             path = build.folder / f"{split}.zarr"
             if online and split == "train":
-                write_plan(path, augmented.source, plan_of(augmented.source))
+                write_plan(path, augmented.examples, plan_of(augmented.examples))
             else:
                 write_examples(
                     path,
-                    augmented.source,
-                    codec=kind.codec,
+                    augmented.examples,
+                    codec=origin.family.codec,
                     workers=workers,
                     finished=build.finished,
                     on_file=build.on_file,
@@ -134,8 +144,14 @@ def write_dataset(
                     AugmentedPuzzles,
                     frame,
                 )
-        write_file(build.folder / "base.parquet", kind.schema, puzzles)
+        write_file(build.folder / "base.parquet", origin.schema, puzzles)
         return build.publish()
+
+
+def open_split(folder: Path, split: str) -> ExampleSet:
+    """A split of a data set, read or computed example by example as they are asked for."""
+    path = folder / f"{split}.zarr"
+    return LazyExamples(path) if read_plan(path) is None else open_examples(path)
 
 
 # Asset bodies
@@ -143,38 +159,40 @@ def write_dataset(
 
 def materialize_puzzles(
     context: dg.AssetExecutionContext,
-    layout: Layout,
+    store: Store,
     name: str,
     benchmark: Benchmark,
     config: dg.Config | None,
 ) -> dg.MaterializeResult:
-    kind = kind_of(benchmark.source)
+    origin = benchmark.origin
     started = time.monotonic()
     try:
-        found = kind.puzzles(benchmark.source, config, context.log.info)
+        found = origin.puzzles(config, context.log.info)
         # Examples must be possible before anything is kept: no two tasks of one name, for instance.
-        source = kind.augmented(found.frame, "train", 0, 0, {}).source
-    except (SourceError, ConfigurationError) as error:
+        source = origin.augmented(found.frame, "train", 0, 0, {}).examples
+    except (PuzzleFileError, ConfigurationError) as error:
         raise user_error(error) from error
     made = time.monotonic() - started
-    verdicts = kind.puzzle_checks(found.frame, benchmark.source)
-    path = layout.puzzles(name)
-    if blocks(benchmark, "puzzles", verdicts):
-        # Kept to look at; nothing reads it.
-        path = path.with_suffix(".refused.parquet")
-    stored = write_file(
-        path, kind.schema, found.frame, metadata={SOURCES: json.dumps(found.sources)}
+    outcomes = origin.check_puzzles(found.frame)
+    refused = blocks(benchmark, "puzzles", outcomes)
+    key = keys.refused_puzzles(name) if refused else keys.puzzles(name)
+    stored = publish_file(
+        store, key, origin.schema, found.frame, metadata={SOURCES: json.dumps(found.sources)}
     )
+    path = store.open(key)
     context.log.info("wrote %d puzzles to %s", len(stored), path)
     by_split = {split: stored.filter(pl.col("split") == split) for split in SPLITS}
     sample = source.rows(np.arange(min(5, len(by_split["train"]))))
     distributions = {
-        column: histogram(
+        column: pictures.histogram(
             {split: part[column].to_numpy() for split, part in by_split.items()}, label
         )
-        for column, label in kind.distributions.items()
+        for column, label in origin.distributions.items()
         if stored[column].n_unique() > 1
     }
+    first_rows = stored.head(5).select(
+        "split", "name", pl.col("question", "answer").str.slice(0, 81), "difficulty", "source"
+    )
     return dg.MaterializeResult(
         metadata={
             "dagster/row_count": len(stored),
@@ -182,39 +200,30 @@ def materialize_puzzles(
             "puzzles_per_second": len(stored) / made,
             "bytes": path.stat().st_size,
             "path": dg.MetadataValue.path(str(path)),
-            "sample": dg.MetadataValue.md(
-                inline(question_sheet(kind, *sample), "puzzles and answers")
+            "sample": markdown.picture(
+                pictures.question_sheet(origin.family, *sample), "puzzles and answers"
             ),
             **{
-                column: dg.MetadataValue.md(inline(png, column))
-                for column, png in distributions.items()
+                column: markdown.picture(figure, column) for column, figure in distributions.items()
             },
-            "rows": markdown_frame(
-                stored.head(5).select(
-                    "split",
-                    "name",
-                    pl.col("question", "answer").str.slice(0, 81),
-                    "difficulty",
-                    "source",
-                )
-            ),
+            "rows": markdown.frame(first_rows),
             **({"sources": found.sources} if found.sources else {}),
         },
         data_version=dg.DataVersion(hash_file(path)[:16]),
-        check_results=check_results(name, benchmark, "puzzles", verdicts),
+        check_results=check_results(name, benchmark, "puzzles", outcomes),
     )
 
 
 def materialize_examples(
-    context: dg.AssetExecutionContext, layout: Layout, name: str, benchmark: Benchmark
+    context: dg.AssetExecutionContext, store: Store, name: str, benchmark: Benchmark
 ) -> dg.MaterializeResult:
-    path = layout.puzzles(name)
+    path = store.open(keys.puzzles(name))
     if not path.exists():
         raise user_error(f"{path}: no puzzles yet; materialize {name}/puzzles first")
-    kind = kind_of(benchmark.source)
+    origin = benchmark.origin
     try:
         file_hash = hash_file(path)
-        puzzles = read_file(path, kind.schema)
+        puzzles = read_file(path, origin.schema)
         sources = {
             "puzzles": file_hash,
             "entry": benchmark.data_hash,
@@ -226,76 +235,60 @@ def materialize_examples(
         raise user_error(
             f"{path}: another run wrote it while it was read; materialize {name}/examples again"
         )
-    started, told = time.monotonic(), 0.0
-
-    def progress(text: str) -> None:
-        nonlocal told
-        if time.monotonic() - told > 10:
-            told = time.monotonic()
-            context.log.info(text)
-
-    folder, content_hash = write_dataset(
-        layout,
+    started = time.monotonic()
+    key, content_hash = write_dataset(
+        store,
         name,
         puzzles,
-        kind,
+        origin,
         augmentations=benchmark.augmentations,
-        seed=benchmark.source.seed,
+        seed=origin.seed,
         online=benchmark.online,
         sources=sources,
-        progress=progress,
+        progress=spaced(context.log.info),
     )
+    folder = store.open(key)
     written = time.monotonic()
-    verdicts = example_checks(folder, kind)
+    outcomes = example_checks(folder, origin.family)
     checked = time.monotonic()
-    if not blocks(benchmark, "examples", verdicts):
-        point(layout.current_examples(name), folder)
-    online = benchmark.online
-    splits = {
-        split: (open_source if online and split == "train" else LazyExamples)(
-            folder / f"{split}.zarr"
-        )
-        for split in SPLITS
-    }
+    if not blocks(benchmark, "examples", outcomes):
+        store.point(keys.current_examples(name), key)
+    splits = {split: open_split(folder, split) for split in SPLITS}
     counts = {split: int(source.example_offsets[-1]) for split, source in splits.items()}
+    total = sum(counts.values())
     sample = splits["train"].rows(np.arange(min(5, counts["train"])))
     length = splits["train"].header.length
     stored = sum(folder_bytes(folder / f"{split}.zarr") for split in SPLITS)
-    context.log.info(
-        "wrote %d examples in %.1f s to %s", sum(counts.values()), written - started, folder
-    )
+    context.log.info("wrote %d examples in %.1f s to %s", total, written - started, folder)
     return dg.MaterializeResult(
         metadata={
-            "dagster/row_count": sum(counts.values()),
+            "dagster/row_count": total,
             **counts,
             "bytes": stored,
-            "raw_over_stored": 2 * length * sum(counts.values()) / stored,
-            "examples_per_second": sum(counts.values()) / (written - started),
-            "checked_per_second": sum(counts.values()) / (checked - written),
+            "raw_over_stored": 2 * length * total / stored,
+            "examples_per_second": total / (written - started),
+            "checked_per_second": total / (checked - written),
             "path": dg.MetadataValue.path(str(folder)),
             "content_hash": content_hash,
-            "sample": dg.MetadataValue.md(
-                inline(question_sheet(kind, *sample), "the first training examples")
+            "sample": markdown.picture(
+                pictures.question_sheet(origin.family, *sample), "the first training examples"
             ),
         },
         data_version=dg.DataVersion(content_hash[:16]),
-        check_results=check_results(name, benchmark, "examples", verdicts),
+        check_results=check_results(name, benchmark, "examples", outcomes),
     )
 
 
-def materialize_shards(layout: Layout, name: str, config: ShardsConfig) -> dg.MaterializeResult:
-    folder, target = current_examples(layout, name), layout.shards(name)
+def materialize_shards(store: Store, name: str, config: ShardsConfig) -> dg.MaterializeResult:
+    folder = store.open(current_examples(store, name))
+    key = keys.shards(name)
+    target = store.open(key)
     try:
         hashes: dict[str, str] = {}
-        with staging(target.parent) as temporary:
+        with store.publish(key) as temporary:
             for split in SPLITS:
-                path = folder / f"{split}.zarr"
                 (temporary / split).mkdir()
-                hashes[split] = write_shards(
-                    temporary / split,
-                    LazyExamples(path) if read_plan(path) is None else open_source(path),
-                )
-            publish(temporary, target)
+                hashes[split] = write_shards(temporary / split, open_split(folder, split))
         if config.url is not None:
             for split in SPLITS:
                 upload_shards(target / split, f"{config.url}/{split}")

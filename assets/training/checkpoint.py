@@ -1,52 +1,66 @@
-"""Training as an asset: the process, its table, its checks."""
+"""Training as an asset: the process, its table, its check."""
 
-import os
-import sys
-import tempfile
-import warnings
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 
 import dagster as dg
 import polars as pl
 import torch
 
-# Dagster documents this error but exports it nowhere else.
-from dagster._core.errors import DagsterPipesExecutionError
-
+from assets import keys
 from assets.benchmarks import Benchmark
-from assets.common import TrainingConfig, check_results, current_examples, folder_bytes, user_error
-from assets.data.checks import finite_loss
+from assets.checks import check_results
+from assets.configs import TrainingConfig
+from assets.failures import user_error
+from assets.outcomes import CheckOutcome
 from assets.partitions import variant_and_seed
-from assets.reports.pictures import inline, learning_curves
+from assets.reports import markdown, pictures
+from assets.store import current_examples, folder_bytes
 from assets.tables import Training
-from storage.atomic import point
 from storage.examples import open_header
-from storage.layout import Layout
 from storage.manifest import CorruptDataError, read_content_hash
-from storage.tables import partition_path, write_file
+from storage.store import Store
+from storage.tables import partition_key, publish_file
 from trm_model.devices import resolve_device
 from trm_model.errors import ConfigurationError
-from trm_model.lifeline import PARENT_VARIABLE
+from trm_model.launching import Ending, Launcher
 from trm_model.model.variant import Variant
-from trm_model.training.checkpoint import saved
+from trm_model.puzzles.plans import examples_modules
+from trm_model.training.checkpoint import saved, step_reached
 from trm_model.training.execution import Execution
+from trm_model.training.job import training_job
 from trm_model.training.loop import METRICS
-from trm_model.training.process import FAILURE_VARIABLE
-from trm_model.training.run import RunSpec
+from trm_model.training.run import (
+    CodeSpan,
+    RunSpec,
+    runs_of_other_code,
+    training_version,
+)
+
+
+def finite_loss(training: pl.DataFrame) -> CheckOutcome:
+    """Whether every logged loss is a finite number, and there is one; ``training``: rows of
+    :class:`assets.tables.Training`."""
+    finite = training["loss"].is_finite()
+    return CheckOutcome(
+        len(training) > 0 and bool(finite.all()),
+        {"rows": len(training), "not_finite": int((~finite).sum())},
+    )
 
 
 def materialize_checkpoint(
     context: dg.AssetExecutionContext,
     config: TrainingConfig,
-    layout: Layout,
-    pipes: dg.PipesSubprocessClient,
+    store: Store,
+    launcher: Launcher,
     name: str,
     benchmark: Benchmark,
     variants: Mapping[str, Variant],
 ) -> dg.MaterializeResult:
     variant_name, seed = variant_and_seed(context.partition_key)
-    folder = current_examples(layout, name)
+    data = current_examples(store, name)
+    folder = store.open(data)
     device = resolve_device(config.device)
     try:
         changes = {
@@ -54,14 +68,17 @@ def materialize_checkpoint(
             for field in ("steps", "batch_size")
             if (value := getattr(config, field)) is not None
         }
+        computed = examples_modules(folder / "train.zarr")
+        variant, recipe = variants[variant_name], replace(benchmark.recipe, **changes)
         spec = RunSpec(
             benchmark=name,
             variant_name=variant_name,
-            variant=variants[variant_name],
-            recipe=replace(benchmark.recipe, **changes),
+            variant=variant,
+            recipe=recipe,
             seed=seed,
-            data=str(folder),
+            data=data,
             data_version=read_content_hash(folder),
+            code=(CodeSpan(version=training_version(variant, recipe, computed)),),
             header=open_header(folder / "train.zarr"),
             execution=Execution(
                 device=device,
@@ -70,47 +87,45 @@ def materialize_checkpoint(
                 threads=torch.get_num_threads(),
                 compile=device.startswith("cuda"),
             ),
-            device_lock=str(layout.lock(device)),
+            device_lock=keys.device_lock(device),
             attempt=(context.run.root_run_id or context.run_id) if config.fresh else "",
         )
     except (ConfigurationError, CorruptDataError) as error:
         raise user_error(error) from error
-    run = layout.run(name, variant_name, seed, spec.key)
+    run = store.open(keys.run(name, variant_name, seed, spec.key))
+    others = [] if saved(run) else runs_of_other_code(run.parent, spec)
+    if others and config.continue_other_code:
+        run = others[0]
+    elif others:
+        context.log.info(
+            f"{others[0]}: the same training, interrupted at step {step_reached(others[0])} under "
+            "another version of the code; this one starts afresh (continue_other_code: true goes "
+            "on with that one)"
+        )
     run.mkdir(parents=True, exist_ok=True)
-    newest = saved(run)
-    if not newest or newest[-1].name != f"step-{spec.recipe.steps:08d}":
-        # What a finished run says about itself stays.
-        spec.write(run)
+    _describe(run, spec)
+    job = training_job(run, spec, other_code=config.continue_other_code)
+    outcome = launcher.start(job).wait(context.log.info)
+    if outcome.ending is Ending.REFUSED:
+        raise user_error(outcome.message)
+    if outcome.ending is not Ending.FINISHED:
+        # A retry continues from the newest checkpoint. It is asked for here, since a retry policy
+        # would also start the step again that somebody has interrupted.
+        raise dg.RetryRequested(max_retries=1) from dg.Failure(f"{run}: {outcome.message}")
     spec = RunSpec.read(run)
-    with (
-        tempfile.NamedTemporaryFile("r", encoding="utf-8", prefix="trm-failure-") as failure,
-        warnings.catch_warnings(),
-    ):
-        try:
-            # Each run would warn that a part of Pipes is in preview, which reads like a fault.
-            warnings.simplefilter("ignore", dg.PreviewWarning)
-            pipes.run(
-                context=context,
-                command=[sys.executable, "-m", "trm_model.training.process", str(run)],
-                env={
-                    **os.environ,
-                    PARENT_VARIABLE: str(os.getpid()),
-                    FAILURE_VARIABLE: failure.name,
-                },
-            )
-        except DagsterPipesExecutionError:
-            if message := failure.read():
-                raise user_error(message) from None
-            raise
-    point(run.parent / "current", run)
-    training = write_file(
-        partition_path(layout.tables(), Training, name, variant_name, seed),
+    store.point(
+        keys.current_run(name, variant_name, seed), keys.run(name, variant_name, seed, run.name)
+    )
+    training = publish_file(
+        store,
+        partition_key(Training, name, variant_name, seed),
         Training,
         pl.read_ndjson(run / METRICS),
-        stage_in=layout.root,
     )
     checkpoint, last = saved(run)[-1], training.row(-1, named=True)
-    curves = learning_curves(training.with_columns(variant=pl.lit(variant_name), seed=pl.lit(seed)))
+    curves = pictures.learning_curves(
+        training.with_columns(variant=pl.lit(variant_name), seed=pl.lit(seed))
+    )
     return dg.MaterializeResult(
         metadata={
             "steps": last["step"],
@@ -126,10 +141,22 @@ def materialize_checkpoint(
             "data_hash": spec.data_version,
             "code_version": spec.code_version,
             "bytes": folder_bytes(checkpoint),
-            "learning_curves": dg.MetadataValue.md(inline(curves, "learning curves")),
+            "learning_curves": markdown.picture(curves, "learning curves"),
         },
         data_version=dg.DataVersion(read_content_hash(checkpoint)[:16]),
         check_results=check_results(
             name, benchmark, "checkpoint", {"finite_loss": finite_loss(training)}
         ),
     )
+
+
+def _describe(run: Path, spec: RunSpec) -> None:
+    """Write ``run.json``. What a finished run says about itself stays, and what an unfinished one
+    says about the code that has trained it."""
+    try:
+        recorded = RunSpec.read(run)
+    except ConfigurationError:  # There is none yet, or it is damaged.
+        spec.write(run)
+        return
+    if step_reached(run) < spec.recipe.steps:
+        replace(spec, code=recorded.code).write(run)

@@ -23,8 +23,6 @@ import numpy as np
 import torch
 
 from assets.benchmarks import BENCHMARKS
-from assets.families.family import Kind, kind_of
-from assets.families.sudoku import SudokuKind
 from storage.examples import Ints, map_shards, read_examples
 from tests.benchmarks import plain_builders
 from tests.benchmarks.plain_trm import PlainTrm, plain_step
@@ -34,11 +32,10 @@ from trm_model.model.generations.autoregressive import Cache
 from trm_model.model.reasoner import Reasoner
 from trm_model.model.size import Size
 from trm_model.noise import Noise
-from trm_model.puzzles.arc import examples as arc_examples
-from trm_model.puzzles.arc import tasks as arc
-from trm_model.puzzles.maze import grids as maze
-from trm_model.puzzles.sudoku import grids as sudoku
-from trm_model.puzzles.sudoku.examples import check_examples
+from trm_model.puzzles import arc, maze, sudoku
+from trm_model.puzzles.family import Family
+from trm_model.puzzles.maze.sampling import good_shares
+from trm_model.puzzles.sudoku.checks import check_examples
 from trm_model.seeding import numpy_generator
 from trm_model.training.ema import Ema
 from trm_model.training.optimizers import make_optimizers
@@ -221,7 +218,7 @@ def real_sudoku() -> dict[str, sudoku.Grids]:
     }
 
 
-def bench_writing(name: str, figure: str, kind: Kind, cells: int, augmentations: int) -> float:
+def bench_writing(name: str, figure: str, family: Family, cells: int, augmentations: int) -> float:
     """A full-size data set made, compressed and stored with checksums by a process of its own, CPU
     time of one core; then every stored example checked as the graph checks it. Returns the time of
     checking over that of writing."""
@@ -230,7 +227,7 @@ def bench_writing(name: str, figure: str, kind: Kind, cells: int, augmentations:
         started = time.process_time()
         for path in folder.glob("*.zarr"):
             for results in map_shards(
-                path, lambda _, inputs, labels: kind.example_checks(inputs, labels), workers=1
+                path, lambda _, inputs, labels: family.check(inputs, labels), workers=1
             ):
                 assert all(good.all() for good in results.values())
         return time.process_time() - started
@@ -312,7 +309,7 @@ def bench_sudoku() -> None:
     )
     show(
         "validation_over_writing",
-        bench_writing("sudoku", "shuffle", SudokuKind(9), 81, augmentations=4_000),
+        bench_writing("sudoku", "shuffle", sudoku.Sudoku(9), 81, augmentations=4_000),
         "checking/writing",
     )
     generator = numpy_generator(0, "plain")
@@ -348,7 +345,7 @@ def bench_maze() -> None:
             plain_builders.draw_maze(side, longer_than, generator)
 
     drawn = per_second(draws, draw_plainly, rounds=1)
-    kept = float(maze._shares(side, longer_than, 270, 450, 2_000_000, 0).mean())  # pyright: ignore[reportPrivateUsage]
+    kept = float(good_shares(side, longer_than, 270, 450, 2_000_000, 0).mean())
     show("maze_draws_per_s_plain", drawn, "1/s")
     show("maze_share_of_draws_kept_plain", kept, "1")
     show("maze_hard_per_s_plain", drawn * kept, "1/s")
@@ -376,9 +373,9 @@ def bench_arc() -> None:
     """
     train, test = arc_tasks()
     show("arc_tasks", len(train) + len(test), "tasks")
-    arc_examples.make_examples(train[:1], test[:1], augmentations=1, seed=0)
+    arc.make_examples(train[:1], test[:1], augmentations=1, seed=0)
     started = time.process_time()
-    source, _ = arc_examples.make_examples(train, test, augmentations=1_000, seed=0)
+    source, _ = arc.make_examples(train, test, augmentations=1_000, seed=0)
     show("arc_plan_s", time.process_time() - started, "s")
     index = numpy_generator(0, "benchmark").integers(0, len(source), 1 << 15)
     inputs, labels = source.rows(index)
@@ -389,10 +386,10 @@ def bench_arc() -> None:
         per_second(len(index), lambda: arc.check_examples(inputs, labels), rounds=9),
         "1/s",
     )
-    kind = kind_of(BENCHMARKS["arc_agi_1"].source)
+    family = BENCHMARKS["arc_agi_1"].origin.family
     show(
         "validation_over_writing_arc",
-        bench_writing("arc", "augment", kind, arc.SIDE**2, augmentations=1_000),
+        bench_writing("arc", "augment", family, arc.SIDE**2, augmentations=1_000),
         "checking/writing",
     )
     generator = numpy_generator(0, "plain")

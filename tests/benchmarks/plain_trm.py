@@ -2,7 +2,7 @@
 what ours is timed against.
 
 Only benchmarks and their test use it. It follows the pseudocode of TRM's Figure 3 with the facts of
-DESIGN.md, in the order the paper gives them, and shares no code with ``trm_model``.
+docs/architecture.md, in the order the paper gives them, and shares no code with ``trm_model``.
 """
 
 import torch

@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 import torch
 
-from storage.examples import Source
+from storage.examples import ExampleSet
 from tests.benchmarks import plain_builders
 from tests.benchmarks.__main__ import ours, plain
-from trm_model.puzzles.arc import tasks as arc
+from trm_model.puzzles import arc, maze, sudoku
 from trm_model.puzzles.arc.examples import make_examples
-from trm_model.puzzles.maze import grids as maze
-from trm_model.puzzles.sudoku import grids as sudoku
-from trm_model.puzzles.sudoku.examples import SudokuExamples, check_examples
+from trm_model.puzzles.maze.sampling import good_shares
+from trm_model.puzzles.sudoku.checks import check_examples
+from trm_model.puzzles.sudoku.examples import SudokuExamples
 from trm_model.puzzles.symmetry import COUNT, dihedral
 from trm_model.seeding import numpy_generator
 
@@ -26,7 +26,7 @@ def test_plain_and_ours_make_the_same_steps() -> None:
         torch.testing.assert_close(mine, theirs, rtol=1e-3, atol=1e-4)
 
 
-def assert_same_split(folder: Path, source: Source) -> tuple[np.ndarray, np.ndarray]:
+def assert_same_split(folder: Path, source: ExampleSet) -> tuple[np.ndarray, np.ndarray]:
     """Groups, puzzles and ids are those of ``source``, and so is the first puzzle of each group;
     returns inputs and labels, uint8."""
     inputs, labels = (np.load(folder / f"{name}.npy") for name in ("inputs", "labels"))
@@ -63,7 +63,7 @@ def test_plain_mazes_are_hard_mazes_as_often_as_the_share_of_good_pairs_says() -
     inputs, labels = (np.stack(tokens) for tokens in zip(*kept, strict=True))
     assert all(good.all() for good in maze.check_examples(inputs, labels, side))
     assert maze.shortest_length(inputs, side).min() == longer_than + 1
-    share = maze._shares(side, longer_than, 64 * 3 // 10, 64 * 5 // 10, 200_000, 0).mean()  # pyright: ignore[reportPrivateUsage]
+    share = good_shares(side, longer_than, 64 * 3 // 10, 64 * 5 // 10, 200_000, 0).mean()
     assert abs(len(kept) - draws * share) < 5 * np.sqrt(draws * share)
 
 

@@ -16,9 +16,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from storage.examples import write_examples
-from trm_model.puzzles.arc import tasks as arc
+from trm_model.puzzles import arc, sudoku
 from trm_model.puzzles.arc.examples import make_examples
-from trm_model.puzzles.sudoku import grids as sudoku
 from trm_model.puzzles.sudoku.examples import SudokuExamples
 
 SHARED = Path(__file__).resolve().parents[3] / "shared" / "data"

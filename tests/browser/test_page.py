@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import pytest
 
-from assets.benchmarks import BENCHMARKS, GeneratedSudoku
-from assets.common import checks_of
+from assets.benchmarks import BENCHMARKS
+from assets.checks import checks_of
+from assets.families.sudoku import GeneratedSudoku
 from pipelines.home import VARIABLE
 from pipelines.resources import DATA_VARIABLE
 
@@ -91,7 +92,7 @@ def _server(home: Path) -> Generator[int]:
         port: int = probe.getsockname()[1]
     log = home / "server.log"
     environment = {**os.environ, VARIABLE: str(home / "dagster"), DATA_VARIABLE: str(home / "data")}
-    command = [sys.executable, "-m", "pipelines.ui", "--port", str(port)]
+    command = [sys.executable, "-m", "pipelines", "ui", "--port", str(port)]
     with log.open("wb") as output:
         server = subprocess.Popen(
             command, cwd=ROOT, env=environment, stdout=output, stderr=output, start_new_session=True
@@ -163,8 +164,8 @@ def test_materialize_puzzles(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     from selenium.webdriver.support.wait import WebDriverWait
 
     monkeypatch.setenv("no_proxy", HOST + ",localhost")
-    source = BENCHMARKS[BENCHMARK].source
-    assert isinstance(source, GeneratedSudoku)
+    origin = BENCHMARKS[BENCHMARK].origin
+    assert isinstance(origin, GeneratedSudoku)
 
     with _server(tmp_path) as port, _browser(tmp_path) as page:
         url = f"http://{HOST}:{port}/assets/{BENCHMARK}/puzzles"
@@ -195,7 +196,7 @@ def test_materialize_puzzles(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         # ... but not the metadata of a first materialization: Dagster's page asks for those when it
         # is opened.
         page.get(url)
-        for split, count in (("train", source.train), ("test", source.test)):
+        for split, count in (("train", origin.train), ("test", origin.test)):
             shown(
                 f"//tr[td[1][normalize-space()='{split}']]/td[last()][normalize-space()='{count}']",
                 f"{split} {count}",

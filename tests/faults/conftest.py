@@ -8,17 +8,15 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from assets.benchmarks import GeneratedSudoku
 from assets.data.datasets import write_dataset
-from assets.families.family import Kind, kind_of
-from assets.families.sudoku import generated_puzzles
-from storage.layout import Layout
+from assets.families.sudoku import GeneratedSudoku
+from storage.store import LocalStore
 from tests.faults.helpers import Child
 from trm_model.model.size import Size
 from trm_model.model.variant import Variant
 from trm_model.training.execution import Execution
 from trm_model.training.recipe import Recipe
-from trm_model.training.run import RunSpec
+from trm_model.training.run import CodeSpan, RunSpec, run_store, training_version
 
 STEPS = 600
 ENTRY = GeneratedSudoku(digits=4, train=60, test=10, extra_clues=(1, 5))
@@ -31,19 +29,14 @@ collect_ignore_glob = [] if sys.platform.startswith("linux") else ["test_*.py"]
 
 @pytest.fixture(scope="session")
 def puzzles() -> pl.DataFrame:
-    return generated_puzzles(ENTRY)
+    return ENTRY.puzzles().frame
 
 
 @pytest.fixture(scope="session")
-def kind() -> Kind:
-    return kind_of(ENTRY)
-
-
-@pytest.fixture(scope="session")
-def new_run(puzzles: pl.DataFrame, kind: Kind, tmp_path_factory: pytest.TempPathFactory) -> NewRun:
+def new_run(puzzles: pl.DataFrame, tmp_path_factory: pytest.TempPathFactory) -> NewRun:
     """Makes a given folder one of a training that takes seconds; always the same training."""
-    layout = Layout(tmp_path_factory.mktemp("store"))
-    data, version = write_dataset(layout, "tiny", puzzles, kind, augmentations=3, seed=0)
+    store = LocalStore(tmp_path_factory.mktemp("store"))
+    data, version = write_dataset(store, "tiny", puzzles, ENTRY, augmentations=3, seed=0)
     recipe = Recipe(
         size=Size(width=16, heads=2, prefix=2, puzzle_width=16),
         steps=STEPS,
@@ -51,14 +44,16 @@ def new_run(puzzles: pl.DataFrame, kind: Kind, tmp_path_factory: pytest.TempPath
         learning_rate=1e-3,
         warmup_steps=50,
     )
+    variant = Variant(cycles=2, latent_updates=2)
     spec = RunSpec(
         benchmark="tiny",
         variant_name="tiny",
-        variant=Variant(cycles=2, latent_updates=2),
+        variant=variant,
         recipe=recipe,
         seed=0,
-        data=str(data),
+        data=run_store(store.root).key(store.open(data)),
         data_version=version,
+        code=(CodeSpan(version=training_version(variant, recipe)),),
         execution=Execution(checkpoint_seconds=0.2, log_steps=5),
     )
 

@@ -23,13 +23,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from assets.benchmarks import BENCHMARKS
-from assets.common import ArcFilesConfig, FileConfig
 from assets.data.datasets import materialize_puzzles
-from assets.data.puzzle_files import SourceError
-from assets.families.arc_files import read_arc
-from assets.families.maze_csv import read_maze_csv
-from assets.families.sudoku import SudokuPuzzles, columns
-from assets.families.sudoku_csv import read_sudoku_csv
+from assets.families.arc import ArcFilesConfig, read_arc
+from assets.families.maze import read_maze_csv
+from assets.families.puzzle_files import PuzzleFileError
+from assets.families.splits import FileConfig
+from assets.families.sudoku import SudokuPuzzles, columns, read_sudoku_csv
 from storage.build import Build
 from storage.examples import (
     Examples,
@@ -39,22 +38,21 @@ from storage.examples import (
     write_examples,
     write_plan,
 )
-from storage.layout import Layout
 from storage.manifest import CorruptDataError, verify_manifest, write_manifest
 from storage.shards import read_shards, write_shards
+from storage.store import LocalStore
 from storage.tables import TableError, read_file, read_metadata, write_file
 from tests.trm_model.puzzles.test_arc import random_task
 from tests.trm_model.training.recipes import tiny_spec
 from trm_model.errors import ConfigurationError
+from trm_model.puzzles import maze, sudoku
 from trm_model.puzzles.arc.examples import make_examples
-from trm_model.puzzles.arc.tasks import from_task
-from trm_model.puzzles.maze import grids as maze
-from trm_model.puzzles.plans import open_source, plan_of
-from trm_model.puzzles.sudoku import grids as sudoku
+from trm_model.puzzles.arc.parsing import from_task
+from trm_model.puzzles.plans import open_examples, plan_of
 from trm_model.puzzles.sudoku.examples import SudokuExamples
 from trm_model.training import checkpoint as checkpoints
 from trm_model.training.checkpoint import Checkpoint, Progress
-from trm_model.training.loop import _keep_rows
+from trm_model.training.loop import keep_rows
 from trm_model.training.run import RunSpec
 
 Damage = Callable[[Path], object]
@@ -136,7 +134,7 @@ def read_all(folder: Path) -> object:
 
 
 def read_planned(folder: Path) -> object:
-    source = open_source(folder / "x.zarr")
+    source = open_examples(folder / "x.zarr")
     return source, source.rows(np.arange(int(source.example_offsets[-1])))
 
 
@@ -178,43 +176,45 @@ def write_checkpoint(folder: Path) -> None:
 
 CONTAINERS = {
     "sudoku csv": Container(
-        SourceError,
+        PuzzleFileError,
         lambda f: (f / "x.csv").write_text(csv_text(SUDOKU_ROWS)),
         lambda f: read_sudoku_csv(str(f / "x.csv"), 4),
     ),
     "maze csv": Container(
-        SourceError,
+        PuzzleFileError,
         lambda f: (f / "x.csv").write_text(csv_text(MAZE_ROWS)),
         lambda f: read_maze_csv(str(f / "x.csv")),
     ),
     "arc json": Container(
-        SourceError,
+        PuzzleFileError,
         lambda f: (f / "x.json").write_text(json.dumps(GOOD_ARC)),
         lambda f: read_arc(str(f / "x.json")),
     ),
     "arc task": Container(
-        SourceError,
+        PuzzleFileError,
         lambda f: (f / "x.json").write_text(json.dumps(GOOD_ARC["one"])),
         lambda f: read_arc(str(f / "x.json")),
     ),
-    "arc kaggle": Container(SourceError, kaggle, lambda f: read_arc(str(f / "a_challenges.json"))),
-    "arc folder": Container(SourceError, task_folder, lambda f: read_arc(str(f / "tasks"))),
+    "arc kaggle": Container(
+        PuzzleFileError, kaggle, lambda f: read_arc(str(f / "a_challenges.json"))
+    ),
+    "arc folder": Container(PuzzleFileError, task_folder, lambda f: read_arc(str(f / "tasks"))),
     "sudoku csv gzip": Container(
-        SourceError,
+        PuzzleFileError,
         lambda f: (f / "x.csv.gz").write_bytes(
             gzip.compress(csv_text(SUDOKU_ROWS).encode(), mtime=0)
         ),
         lambda f: read_sudoku_csv(str(f / "x.csv.gz"), 4),
     ),
     "maze csv gzip": Container(
-        SourceError,
+        PuzzleFileError,
         lambda f: (f / "x.csv.gz").write_bytes(
             gzip.compress(csv_text(MAZE_ROWS).encode(), mtime=0)
         ),
         lambda f: read_maze_csv(str(f / "x.csv.gz")),
     ),
     "arc json gzip": Container(
-        SourceError,
+        PuzzleFileError,
         lambda f: (f / "x.json.gz").write_bytes(
             gzip.compress(json.dumps(GOOD_ARC).encode(), mtime=0)
         ),
@@ -240,7 +240,9 @@ CONTAINERS = {
             read_metadata(f / "x.parquet", "sources"),
         ),
     ),
-    "run": Container(ConfigurationError, lambda f: tiny_spec(f, "0" * 64).write(f), RunSpec.read),
+    "run": Container(
+        ConfigurationError, lambda f: tiny_spec(f, f / "data", "0" * 64).write(f), RunSpec.read
+    ),
     "checkpoint": Container(
         CorruptDataError,
         write_checkpoint,
@@ -647,10 +649,13 @@ for name, row, field, change, says in (
     ("another's answer", 5, 2, lambda _: MAZE_ROWS[0][2], "row 6 (line 7): answer differs"),
 ):
     kind("maze csv", name, maze_row(row, field, change), says)
+WALLED = "S#" + "#" * 33 + "G"
 kind(
-    "maze csv", "no way", to_bytes("x.csv", csv_text([*MAZE_ROWS[:3], ["a", "S#" + "#" * 33 + "G", "S#" + "#" * 33 + "G", "0"]]).encode()),
+    "maze csv",
+    "no way",
+    to_bytes("x.csv", csv_text([*MAZE_ROWS[:3], ["a", WALLED, WALLED, "0"]]).encode()),
     "row 4 (line 5): question has no way",
-)  # fmt: skip
+)
 
 # ARC
 
@@ -920,11 +925,26 @@ for which in (STORED, PLANS[0]):
     )
     kind(which, "header with more", attribute("header", "colour", 1), "'colour'")
     for field, value in (
-        ("vocabulary", "abc"), ("vocabulary", []), ("vocabulary", [1, 2]), ("vocabulary", ["x"] * 300), ("grid", [4]), ("grid", [4, 4, 4]),
-        ("grid", ["4", "4"]), ("grid", [0, 4]), ("grid", [4.0, 4]), ("ignore_id", "0"), ("ignore_id", -1), ("num_puzzle_ids", 0),
-        ("num_puzzle_ids", True), ("seed", "0"), ("seed", None), ("augmentations", -1), ("augmentations", 1.5), ("sources", []),
+        ("vocabulary", "abc"),
+        ("vocabulary", []),
+        ("vocabulary", [1, 2]),
+        ("vocabulary", ["x"] * 300),
+        ("grid", [4]),
+        ("grid", [4, 4, 4]),
+        ("grid", ["4", "4"]),
+        ("grid", [0, 4]),
+        ("grid", [4.0, 4]),
+        ("ignore_id", "0"),
+        ("ignore_id", -1),
+        ("num_puzzle_ids", 0),
+        ("num_puzzle_ids", True),
+        ("seed", "0"),
+        ("seed", None),
+        ("augmentations", -1),
+        ("augmentations", 1.5),
+        ("sources", []),
         ("sources", {"a": 1}),
-    ):  # fmt: skip
+    ):
         kind(
             which,
             f"{field} {str(value)[:20]}",
@@ -1245,12 +1265,16 @@ for name in (
         "x.zarr: ",
     )
 for name, array, value, says in (
-    ("shape 0", "shapes", 0, "shapes: expected sides of 1..8"), ("shape 9", "shapes", 9, "shapes: expected sides of 1..8"),
-    ("colour 12 in a grid", "cells", 12, "colour 12"), ("symmetry 8", "dihedrals", 8, "symmetry 8"),
-    ("colours repeated", "colours", 1, "colours: expected permutations"), ("colours too large", "colours", 200, "colours: expected perm"),
-    ("pairs falling", "pair_offsets", 10**9, "pair_offsets: expected to rise"), ("groups falling", "group_offsets", -5, "group_offsets: ex"),
+    ("shape 0", "shapes", 0, "shapes: expected sides of 1..8"),
+    ("shape 9", "shapes", 9, "shapes: expected sides of 1..8"),
+    ("colour 12 in a grid", "cells", 12, "colour 12"),
+    ("symmetry 8", "dihedrals", 8, "symmetry 8"),
+    ("colours repeated", "colours", 1, "colours: expected permutations"),
+    ("colours too large", "colours", 200, "colours: expected perm"),
+    ("pairs falling", "pair_offsets", 10**9, "pair_offsets: expected to rise"),
+    ("groups falling", "group_offsets", -5, "group_offsets: ex"),
     ("other ids", "puzzle_ids", 99, "puzzle_ids is not that of the planned"),
-):  # fmt: skip
+):
     kind(
         PLANS[2],
         name,
@@ -1854,8 +1878,8 @@ def test_an_import_of_a_bad_file_writes_nothing(
 ) -> None:
     """The asset's own function; tests/pipelines/test_end_to_end.py does the same with the command
     line."""
-    layout, entry = Layout(tmp_path / "data"), BENCHMARKS[benchmark]
-    layout.root.mkdir()
+    store, entry = LocalStore(tmp_path / "data"), BENCHMARKS[benchmark]
+    store.root.mkdir()
     for number, each in enumerate([each for each in KINDS if each.container == which][::6]):
         folder = tmp_path / str(number)
         shutil.copytree(good_files / which, folder)
@@ -1863,11 +1887,11 @@ def test_an_import_of_a_bad_file_writes_nothing(
         path = str(next(iter(sorted(folder.glob("*.*"))), folder / "x.csv"))
         config = ArcFilesConfig(test=path) if benchmark == "arc_files" else FileConfig(path=path)
         with pytest.raises(dg.Failure) as caught:
-            materialize_puzzles(dg.build_asset_context(), layout, benchmark, entry, config)
+            materialize_puzzles(dg.build_asset_context(), store, benchmark, entry, config)
         description = caught.value.description or ""
         assert str(folder) in description
         assert "\n" not in description
-        assert list(layout.root.iterdir()) == []
+        assert list(store.root.iterdir()) == []
 
 
 def test_a_pickle_in_a_tar_is_not_run(good_files: Path, tmp_path: Path) -> None:
@@ -1895,9 +1919,12 @@ def test_what_a_killed_writer_left_is_passed_over(line: bytes, tmp_path: Path) -
     trusted."""
     metrics = tmp_path / "metrics.jsonl"
     metrics.write_bytes(b'{"step": 1}\n' + line + b"\n" + b'{"step": 2}\n')
-    _keep_rows(metrics, 5)
+    keep_rows(metrics, 5)
     assert metrics.read_text() == '{"step": 1}\n'
-    (tmp_path / "build.finished").write_bytes(b'["a", {"bytes": 1, "sha256": ""}]\n' + line + b"\n")
-    (tmp_path / "build").mkdir()
-    (tmp_path / "build" / "a").write_text("x")
-    assert not Build(tmp_path / "build").finished(tmp_path / "build" / "a")
+    (tmp_path / ".building-x.finished").write_bytes(
+        b'["a", {"bytes": 1, "sha256": ""}]\n' + line + b"\n"
+    )
+    folder = tmp_path / ".building-x"
+    folder.mkdir()
+    (folder / "a").write_text("x")
+    assert not Build(LocalStore(tmp_path), "", "x").finished(folder / "a")

@@ -7,24 +7,25 @@ import polars as pl
 import pytest
 import torch
 
+from assets import keys
 from assets.data.datasets import write_dataset
-from assets.families.family import Kind
-from storage.layout import Layout
 from storage.manifest import verify_manifest
-from tests.faults.conftest import NewRun, Start
+from storage.store import LocalStore
+from tests.faults.conftest import ENTRY, NewRun, Start
 from tests.faults.helpers import Child, assert_same_training, checkpoint_steps, until
 from trm_model.training.checkpoint import Checkpoint, Progress, load, save
 
 
-def test_data_set(small_disk: Path, puzzles: pl.DataFrame, kind: Kind) -> None:
-    layout = Layout(small_disk / "store")
+def test_data_set(small_disk: Path, puzzles: pl.DataFrame) -> None:
+    store = LocalStore.create(small_disk / "store")
+    parent = store.open(keys.examples("tiny"))
     with pytest.raises(OSError, match="No space left on device"):
-        write_dataset(layout, "tiny", puzzles, kind, augmentations=10_000, seed=0)
-    assert all(path.name.startswith(".") for path in layout.examples("tiny").iterdir())
+        write_dataset(store, "tiny", puzzles, ENTRY, augmentations=10_000, seed=0)
+    assert all(path.name.startswith(".") for path in parent.iterdir())
     # What was finished of the large one gives way to another.
-    folder, content_hash = write_dataset(layout, "tiny", puzzles, kind, augmentations=1, seed=0)
-    assert sorted(path.name for path in layout.examples("tiny").iterdir()) == [".lock", folder.name]
-    assert verify_manifest(folder) == content_hash
+    key, content_hash = write_dataset(store, "tiny", puzzles, ENTRY, augmentations=1, seed=0)
+    assert sorted(path.name for path in parent.iterdir()) == [".lock", store.open(key).name]
+    assert verify_manifest(store.open(key)) == content_hash
 
 
 def test_checkpoint(small_disk: Path) -> None:

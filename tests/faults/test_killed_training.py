@@ -1,12 +1,16 @@
 """A training that is killed and continued ends with the bits of one that was not."""
 
+import json
+import os
 import random
 import signal
 import time
+from dataclasses import replace
 from pathlib import Path
 
 from tests.faults.conftest import STEPS, NewRun, Start
 from tests.faults.helpers import (
+    REPOSITORY,
     Child,
     assert_same_training,
     checkpoint_steps,
@@ -14,10 +18,11 @@ from tests.faults.helpers import (
     temporary,
     until,
 )
+from trm_model.lifeline import INTERRUPTED, REFUSED
 from trm_model.training.checkpoint import FOLDER, saved
 from trm_model.training.loop import METRICS
-from trm_model.training.process import INTERRUPTED
-from trm_model.training.run import RunSpec
+from trm_model.training.process import OTHER_CODE
+from trm_model.training.run import RUN_FILE, CodeSpan, RunSpec
 
 KILLS = 5
 
@@ -74,6 +79,67 @@ def test_terminated(start: Start, new_run: NewRun, reference: Path, tmp_path: Pa
     assert_same_training(run, reference)
 
 
+def test_continued_by_other_code(
+    start: Start, new_run: NewRun, reference: Path, tmp_path: Path
+) -> None:
+    run = new_run(tmp_path / "run")
+    child = _train(start, run, 50)
+    child.kill()
+    [*_, reached] = checkpoint_steps(run)
+    spec = RunSpec.read(run)
+    [here] = spec.code
+    other = replace(spec, code=(CodeSpan(version="f" * 16),))
+    other.write(run)
+    refused = start("-m", "trm_model.training.process", str(run))
+    assert refused.wait() == REFUSED == 2
+    assert refused.stderr.startswith(
+        f"error: code version {'f' * 16} trained this run up to step {reached}, and the code here "
+        f"is {here.version}; "
+    )
+    assert "--continue-other-code" in refused.stderr
+    assert refused.stderr.count("\n") == 1
+    assert RunSpec.read(run) == other
+    assert checkpoint_steps(run)[-1] == reached
+    last = start("-m", "trm_model.training.process", str(run), "--continue-other-code")
+    assert last.wait() == 0, last.stderr
+    assert "trained by several code versions" in last.stdout
+    assert RunSpec.read(run).code == (*other.code, replace(here, from_step=reached))
+    assert_same_training(run, reference)
+    # What is finished is left alone, whatever the code.
+    assert start("-m", "trm_model.training.process", str(run)).wait() == 0
+
+
+MINE = """
+from dataclasses import dataclass
+from trm_model.model.starts.fixed import FixedStart
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mine(FixedStart):
+    pass
+"""
+
+
+def test_choices_of_ones_own_are_imported_if_the_command_says_so(
+    start: Start, new_run: NewRun, reference: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "my_starts.py").write_text(MINE)
+    run = new_run(tmp_path / "run")
+    spec = RunSpec.read(run)
+    data = spec.to_dict()
+    data["variant"]["start"] = {"my_starts:Mine": {}}
+    (run / RUN_FILE).write_text(json.dumps(data))
+    path = os.pathsep.join([str(tmp_path), str(REPOSITORY)])
+    command = ("-m", "trm_model.training.process", str(run))
+    refused = start(*command, PYTHONPATH=path)
+    missing = start(*command, "--import", "no_such_module", PYTHONPATH=path)
+    last = start(*command, "--import", "my_starts", OTHER_CODE, PYTHONPATH=path)
+    assert refused.wait() == missing.wait() == REFUSED
+    assert refused.stderr.startswith(f"error: {run / RUN_FILE}: start: start 'my_starts:Mine': ")
+    assert missing.stderr.startswith("error: --import no_such_module: ")
+    assert refused.stderr.count("\n") == missing.stderr.count("\n") == 1
+    assert last.wait() == 0, last.stderr
+    assert_same_training(run, reference)
+
+
 def test_one_trainer_at_a_time(
     start: Start, new_run: NewRun, reference: Path, tmp_path: Path
 ) -> None:
@@ -109,7 +175,7 @@ def test_damaged_examples(start: Start, new_run: NewRun, tmp_path: Path) -> None
     spec = RunSpec.read(run)
     [shard] = (
         path
-        for path in (Path(spec.data) / "train.zarr" / "inputs" / "c").rglob("*")
+        for path in (spec.data_folder(run) / "train.zarr" / "inputs" / "c").rglob("*")
         if path.is_file()
     )
     intact = shard.read_bytes()

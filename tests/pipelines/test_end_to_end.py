@@ -11,11 +11,12 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from assets.common import CODE
+from assets import keys
 from assets.tables import Ablation, Predictions, Scores, Training, Votes
-from storage.layout import Layout
 from storage.manifest import verify_manifest
+from storage.store import LocalStore, follow_pointers
 from storage.tables import scan
+from trm_model.training.run import RunSpec, training_version
 from trm_model.version import code_version
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -25,11 +26,11 @@ class Workplace:
     """A Dagster home and a data folder of their own."""
 
     def __init__(self, folder: Path) -> None:
-        self.layout = Layout(folder / "data")
+        self.store = LocalStore(folder / "data")
         self.environment: Mapping[str, str] = {
             **os.environ,
             "DAGSTER_HOME": str(folder / "home"),
-            "TRM_DATA": str(self.layout.root),
+            "TRM_DATA": str(self.store.root),
         }
 
     def run(self, *command: str) -> subprocess.CompletedProcess[str]:
@@ -46,7 +47,13 @@ class Workplace:
         return self.run("pipelines.materialize", *arguments)
 
     def succeed(self, *arguments: str) -> str:
-        done = self.materialize(*arguments)
+        return self._succeeded(self.materialize(*arguments))
+
+    def trm(self, *arguments: str) -> str:
+        return self._succeeded(self.run("pipelines", *arguments))
+
+    @staticmethod
+    def _succeeded(done: subprocess.CompletedProcess[str]) -> str:
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout + done.stderr
 
@@ -55,16 +62,16 @@ class Workplace:
 def workplace(tmp_path_factory: pytest.TempPathFactory) -> Workplace:
     """sudoku_4x4, two partitions of one variant and one of another, a few steps each."""
     place = Workplace(tmp_path_factory.mktemp("workplace"))
-    place.succeed(
-        "sudoku_4x4", "--partition", "trm_mlp|0...trm_mlp|1", "--partition", "trm|0",
-        "--set", "checkpoint.steps=12", "--set", "checkpoint.batch_size=8", "--set", "checkpoint.log_steps=4", "--set", "predictions.limit=50",
+    place.trm(
+        "train", "sudoku_4x4", "--partition", "trm_mlp|0...trm_mlp|1", "--partition", "trm|0",
+        "--set", "checkpoint.steps=12", "--set", "checkpoint.batch_size=8",
+        "--set", "checkpoint.log_steps=4", "--set", "predictions.limit=50",
     )  # fmt: skip
     return place
 
 
 def test_tables_lead_from_number_to_data_code_and_configuration(workplace: Workplace) -> None:
-    tables = workplace.layout.tables()
-    scores = scan(tables, Scores).collect()
+    scores = scan(workplace.store, Scores).collect()
     assert set(scores.select("variant", "seed").unique().rows()) == {
         ("trm_mlp", 0),
         ("trm_mlp", 1),
@@ -77,16 +84,18 @@ def test_tables_lead_from_number_to_data_code_and_configuration(workplace: Workp
     ).row(0, named=True)
     assert row["n"] == 50
     assert row["low"] <= row["value"] <= row["high"]
-    assert row["code_version"] == code_version()
-    assert row["evaluation_code"] == code_version(CODE)
-    checkpoint = workplace.layout.root / row["checkpoint"]
+    assert row["evaluation_code"] == code_version("assets.evaluation.predictions")
+    checkpoint = workplace.store.open(row["checkpoint"])
     verify_manifest(checkpoint)
-    run = json.loads((checkpoint.parent.parent / "run.json").read_text())
-    assert run["seed"] == 1
-    assert verify_manifest(Path(run["data"])) == run["data_version"] == row["data_version"]
-    assert json.loads((Path(run["data"]) / "train.zarr" / "zarr.json").read_text())["attributes"][
-        "header"
-    ]["sources"]["puzzles"]
+    run = RunSpec.read(checkpoint.parents[1])
+    assert run.seed == 1
+    assert row["code_version"] == run.code_version == training_version(run.variant, run.recipe)
+    data = run.data_folder(checkpoint.parents[1])
+    assert data.is_relative_to(workplace.store.root)
+    assert verify_manifest(data) == run.data_version == row["data_version"]
+    assert json.loads((data / "train.zarr" / "zarr.json").read_text())["attributes"]["header"][
+        "sources"
+    ]["puzzles"]
 
 
 @pytest.mark.parametrize(
@@ -99,22 +108,47 @@ def test_the_whole_way_for_other_kinds_of_puzzles(
     place = Workplace(tmp_path)
     place.succeed(
         benchmark, "--partition", "trm|0",
-        "--set", "checkpoint.steps=3", "--set", "checkpoint.batch_size=8", "--set", f"predictions.limit={limit}",
+        "--set", "checkpoint.steps=3", "--set", "checkpoint.batch_size=8",
+        "--set", f"predictions.limit={limit}",
     )  # fmt: skip
-    scores = scan(place.layout.tables(), Scores).collect()
+    scores = scan(place.store, Scores).collect()
     assert metric in scores["metric"].to_list()
-    assert (place.layout.report(benchmark) / "ablation.html").stat().st_size > 10_000
-    assert (place.layout.report(benchmark) / "answers-trm-0.png").stat().st_size > 5_000
+    assert (place.store.open(keys.ablation_page(benchmark))).stat().st_size > 10_000
+    assert (place.store.open(keys.answers_picture(benchmark, "trm", 0))).stat().st_size > 5_000
     if benchmark == "arc_demo":
-        votes = scan(place.layout.tables(), Votes).collect()
-        predictions = scan(place.layout.tables(), Predictions).collect()
+        votes = scan(place.store, Votes).collect()
+        predictions = scan(place.store, Predictions).collect()
         assert votes["votes"].sum() == len(predictions) >= 2 * 2
         assert predictions["puzzle"].n_unique() == limit
         assert set(votes["task"]) == set(predictions["puzzle"])
 
 
+def test_a_moved_store_goes_on_working(tmp_path: Path) -> None:
+    """Nothing in it holds an absolute path: evaluated, voted on, scored and reported after the
+    move, without the data being made again."""
+    place = Workplace(tmp_path / "before")
+    settings = ["--set", "checkpoint.steps=2", "--set", "checkpoint.batch_size=4"]
+    limit = ["--set", "predictions.limit=2"]
+    place.succeed("arc_demo", "--partition", "trm|0", *settings, *limit)
+    (tmp_path / "before").rename(tmp_path / "after")
+    moved = Workplace(tmp_path / "after")
+    text = moved.succeed("arc_demo", "--partition", "trm|0", *settings, *limit)
+    assert "using the data in" in text
+    assert "continuing from step 2 of 2" in text
+    pointer = moved.store.open(keys.current_run("arc_demo", "trm", 0))
+    run = follow_pointers(pointer)
+    assert run.parent == pointer.parent
+    assert RunSpec.read(run).data_folder(run).is_relative_to(moved.store.root)
+    small = [path for path in moved.store.root.rglob("*") if path.suffix in (".json", "")]
+    assert not [
+        path
+        for path in small
+        if path.is_file() and path.name != "lock" and str(tmp_path).encode() in path.read_bytes()
+    ]
+
+
 def test_tables_are_readable_as_readme_shows(workplace: Workplace) -> None:
-    root = workplace.layout.tables()
+    root = workplace.store.open("tables")
     best = (
         pl.scan_parquet(root / "scores", hive_partitioning=True)
         .filter(pl.col("metric") == "cell_accuracy")
@@ -124,21 +158,21 @@ def test_tables_are_readable_as_readme_shows(workplace: Workplace) -> None:
         .collect()
     )
     assert best["seeds"].to_list() == [1, 2]
-    predictions = scan(root, Predictions).collect()
+    predictions = scan(workplace.store, Predictions).collect()
     assert len(predictions) == 3 * 50
     assert all(len(prediction) == 16 for prediction in predictions["prediction"])
-    training = scan(root, Training).collect()
+    training = scan(workplace.store, Training).collect()
     assert training.filter(pl.col("variant") == "trm")["step"].to_list() == [4, 8, 12]
 
 
 def test_scores_agree_with_predictions(workplace: Workplace) -> None:
     predictions = (
-        scan(workplace.layout.tables(), Predictions)
+        scan(workplace.store, Predictions)
         .group_by("variant", "seed")
         .agg(pl.col("solved", "cell_accuracy").mean())
         .collect()
     )
-    scores = scan(workplace.layout.tables(), Scores).collect()
+    scores = scan(workplace.store, Scores).collect()
     for metric, column in (("exact_accuracy", "solved"), ("cell_accuracy", "cell_accuracy")):
         joined = scores.filter(pl.col("metric") == metric).join(predictions, on=["variant", "seed"])
         assert len(joined) == 3
@@ -146,16 +180,16 @@ def test_scores_agree_with_predictions(workplace: Workplace) -> None:
 
 
 def test_report_shows_ours_beside_the_published_and_needs_no_network(workplace: Workplace) -> None:
-    page = (workplace.layout.report("sudoku_4x4") / "ablation.html").read_text()
+    page = (workplace.store.open(keys.ablation_page("sudoku_4x4"))).read_text()
     assert "87.4" in page
     assert "TRM (arXiv 2510.04871), Table 1" in page
     assert page.count("data:image/png;base64,") == 2
     assert not re.findall(r'(?:src|href)="(?!data:)', page)
-    assert (workplace.layout.root / "reports" / "leaderboard.html").exists()
-    table = scan(workplace.layout.tables(), Ablation).collect()
+    assert (workplace.store.open(keys.leaderboard_page())).exists()
+    table = scan(workplace.store, Ablation).collect()
     ours = table.filter(pl.col("name") == "trm_mlp").row(0, named=True)
     assert (ours["seeds"], ours["depth"], ours["published"]) == (2, 42, 0.874)
-    assert (workplace.layout.report("sudoku_4x4") / "answers-trm_mlp-0.png").read_bytes()[
+    assert (workplace.store.open(keys.answers_picture("sudoku_4x4", "trm_mlp", 0))).read_bytes()[
         :4
     ] == b"\x89PNG"
 
@@ -170,17 +204,17 @@ def test_the_same_training_is_not_repeated_and_a_fresh_one_is(workplace: Workpla
         "checkpoint.log_steps=4",
     ]
     command = ["sudoku_4x4", "--stage", "checkpoint", "--partition", "trm_mlp|0", *settings]
-    link = workplace.layout.run("sudoku_4x4", "trm_mlp", 0, "current")
-    before = link.resolve()
+    pointer = workplace.store.open(keys.current_run("sudoku_4x4", "trm_mlp", 0))
+    before = follow_pointers(pointer)
     inode = next((before / "checkpoints").iterdir()).stat().st_ino
     assert "continuing from step 12 of 12" in workplace.succeed(*command)
-    assert link.resolve() == before
+    assert follow_pointers(pointer) == before
     assert next((before / "checkpoints").iterdir()).stat().st_ino == inode
     workplace.succeed(*command, "--set", "checkpoint.fresh=true")
-    assert link.resolve() != before
+    assert follow_pointers(pointer) != before
     ours, again = (
         next((run / "checkpoints").iterdir()) / "weights.safetensors"
-        for run in (before, link.resolve())
+        for run in (before, follow_pointers(pointer))
     )
     assert ours.read_bytes() == again.read_bytes()
 
@@ -201,6 +235,31 @@ def test_dagsters_own_command_line(workplace: Workplace) -> None:
     assert "RUN_SUCCESS" in done.stderr
 
 
+def test_data_training_and_evaluation_one_by_one_say_what_was_made_and_where(
+    tmp_path: Path,
+) -> None:
+    place = Workplace(tmp_path)
+    store = place.store
+    assert (
+        f"sudoku_4x4: made puzzles ({store.open(keys.puzzles('sudoku_4x4'))}), "
+        f"examples ({store.open(keys.examples('sudoku_4x4'))})"
+    ) in place.trm("data", "sudoku_4x4")
+    pointer = keys.current_examples("sudoku_4x4")
+    before = store.follow(pointer)
+    assert "made shards" in place.trm("data", "sudoku_4x4", "--stage", "shards")
+    train = ["train", "sudoku_4x4", "--stage", "checkpoint", "--partition", "trm|0"]
+    said = place.trm(*train, "--set", "checkpoint.steps=2", "--set", "checkpoint.batch_size=8")
+    assert f"sudoku_4x4: made checkpoint ({store.open('runs/sudoku_4x4')})\n" in said
+    assert not store.open("tables/scores").exists()
+    said = place.trm(
+        "evaluate", "sudoku_4x4", "--partition", "trm|0", "--set", "predictions.limit=10"
+    )
+    assert "made predictions (" in said
+    assert f"ablation ({store.open(keys.ablation_page('sudoku_4x4'))}), leaderboard (" in said
+    assert scan(store, Scores).collect()["n"].max() == 10
+    assert store.follow(pointer) == before
+
+
 def test_what_is_missing_is_said_in_one_line(workplace: Workplace) -> None:
     train = ["sudoku_4x4", "--stage", "checkpoint", "--partition", "trm|0", "--set"]
     for arguments, message in (
@@ -219,10 +278,11 @@ def test_what_is_missing_is_said_in_one_line(workplace: Workplace) -> None:
         done = workplace.materialize(*arguments)
         assert done.returncode == 2
         assert message in done.stderr.splitlines()[-1]
+        assert " made " not in done.stdout.replace("nothing was made", "")
 
 
 def test_a_damaged_data_set_stops_before_training(workplace: Workplace, tmp_path: Path) -> None:
-    folder = workplace.layout.current_examples("sudoku_4x4").resolve()
+    folder = follow_pointers(workplace.store.open(keys.current_examples("sudoku_4x4")))
     shard = next((folder / "train.zarr" / "inputs" / "c").rglob("0/0"))
     intact = shard.read_bytes()
     shard.write_bytes(intact[:-1] + bytes([intact[-1] ^ 1]))
@@ -240,31 +300,29 @@ def test_a_damaged_data_set_stops_before_training(workplace: Workplace, tmp_path
         shard.write_bytes(intact)
     assert done.returncode == 2
     assert f"{shard}: its bytes changed" in done.stderr.splitlines()[-1]
-    assert not list((workplace.layout.root / "runs" / "sudoku_4x4" / "no_ema").rglob("step-*"))
+    assert not list((workplace.store.root / "runs" / "sudoku_4x4" / "no_ema").rglob("step-*"))
 
 
 def test_own_puzzles_from_a_file(workplace: Workplace, real_sudoku: Path) -> None:
     workplace.succeed(
         "sudoku_csv", "--partition", "trm_mlp|0",
-        "--set", f"puzzles.path={real_sudoku / 'hard_test.csv.gz'}", "--set", "puzzles.train_puzzles=60", "--set", "puzzles.test_puzzles=20",
-        "--set", "checkpoint.steps=2", "--set", "checkpoint.batch_size=4", "--set", "predictions.limit=4",
+        "--set", f"puzzles.path={real_sudoku / 'hard_test.csv.gz'}",
+        "--set", "puzzles.train_puzzles=60", "--set", "puzzles.test_puzzles=20",
+        "--set", "checkpoint.steps=2", "--set", "checkpoint.batch_size=4",
+        "--set", "predictions.limit=4",
     )  # fmt: skip
-    scores = (
-        scan(workplace.layout.tables(), Scores)
-        .filter(pl.col("benchmark") == "sudoku_csv")
-        .collect()
-    )
+    scores = scan(workplace.store, Scores).filter(pl.col("benchmark") == "sudoku_csv").collect()
     assert scores.filter(pl.col("metric") == "exact_accuracy")["n"].to_list() == [4]
 
 
 def test_a_bad_file_writes_nothing(workplace: Workplace, tmp_path: Path) -> None:
     bad = tmp_path / "bad.csv"
     bad.write_text("source,question,answer,rating\nme,123,456,0\n")
-    before = sorted(workplace.layout.root.rglob("*"))
+    before = sorted(workplace.store.root.rglob("*"))
     done = workplace.materialize("sudoku_csv", "--stage", "puzzles", "--set", f"puzzles.path={bad}")
     assert done.returncode == 2
     assert done.stderr.splitlines()[-1] == (
         f"error: sudoku_csv/puzzles: {bad}: row 1 (line 2): question has 3 characters, expected "
         "81; mend or remove the row"
     )
-    assert sorted(workplace.layout.root.rglob("*")) == before
+    assert sorted(workplace.store.root.rglob("*")) == before

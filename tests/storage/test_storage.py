@@ -11,21 +11,19 @@ import numpy.typing as npt
 import polars as pl
 import pytest
 
-from assets.benchmarks import GeneratedSudoku
 from assets.data.datasets import write_dataset
-from assets.families.family import kind_of
-from assets.families.sudoku import generated_puzzles
+from assets.families.sudoku import GeneratedSudoku
 from assets.tables import AugmentedPuzzles, Scores, Training
 from storage import examples as store
-from storage.atomic import new_file, point, publish, staging, sweep, write_text
+from storage.atomic import new_file, publish, remove, staging, sweep, write_text
 from storage.build import building
 from storage.examples import (
     INDEX,
     Examples,
+    ExampleSet,
     Header,
     LazyExamples,
     Plan,
-    Source,
     map_shards,
     open_header,
     read_examples,
@@ -33,10 +31,17 @@ from storage.examples import (
     write_examples,
     write_plan,
 )
-from storage.layout import Layout
 from storage.manifest import CorruptDataError, verify_manifest, write_manifest
 from storage.shards import read_shards, upload_shards, write_shards
-from storage.tables import TableError, name_of, partition_path, scan, write_file
+from storage.store import LocalStore
+from storage.tables import (
+    TableError,
+    name_of,
+    partition_key,
+    publish_file,
+    scan,
+    write_file,
+)
 
 HEADER = Header(
     vocabulary=("pad", "a", "b"),
@@ -60,7 +65,7 @@ def source(puzzles: int, seed: int = 0) -> Examples:
     )
 
 
-def assert_equal(one: Source, other: Source) -> None:
+def assert_equal(one: ExampleSet, other: ExampleSet) -> None:
     assert one.header == other.header
     for name in INDEX:
         np.testing.assert_array_equal(getattr(one, name), getattr(other, name))
@@ -121,8 +126,8 @@ def test_an_interrupted_build_continues_from_its_finished_shards(tmp_path: Path)
                 raise RuntimeError("power cut")
             return examples.rows(index)
 
-    def build(source: Source, key: str = "key") -> tuple[Path, str]:
-        with building(tmp_path, key) as under_way:
+    def build(source: ExampleSet, key: str = "key") -> tuple[str, str]:
+        with building(LocalStore(tmp_path), "", key) as under_way:
             write_examples(
                 under_way.folder / "x.zarr",
                 source,
@@ -153,7 +158,8 @@ def test_an_interrupted_build_continues_from_its_finished_shards(tmp_path: Path)
     orphan.touch()
     failing.left = 1000
     calls.clear()
-    folder, content_hash = build(failing)
+    built, content_hash = build(failing)
+    folder = tmp_path / built
     assert calls[:2] == [2 * 6, 9 * 6]
     assert len(calls) == len(range(0, len(examples.inputs), 6)) - 8  # ten were finished
     assert sorted(path.name for path in tmp_path.iterdir()) == [".lock", folder.name]
@@ -197,10 +203,10 @@ def test_same_seed_same_bytes_another_seed_others(tmp_path: Path) -> None:
     for folder, made, seed in (("a", 0, 0), ("b", 0, 0), ("c", 0, 1), ("d", 1, 0)):
         entry = GeneratedSudoku(digits=4, train=30, test=10, extra_clues=(1, 4), seed=made)
         _, content_hash = write_dataset(
-            Layout(tmp_path / folder),
+            LocalStore(tmp_path / folder),
             "x",
-            generated_puzzles(entry),
-            kind_of(entry),
+            entry.puzzles().frame,
+            entry,
             augmentations=5,
             seed=seed,
         )
@@ -210,12 +216,13 @@ def test_same_seed_same_bytes_another_seed_others(tmp_path: Path) -> None:
 
 
 def test_writing_the_same_data_again_leaves_it_alone_and_mends_damage(tmp_path: Path) -> None:
-    layout = Layout(tmp_path)
+    store = LocalStore(tmp_path)
     entry = GeneratedSudoku(digits=4, train=30, test=10, extra_clues=(1, 4))
-    puzzles = generated_puzzles(entry)
+    puzzles = entry.puzzles().frame
 
     def write() -> Path:
-        return write_dataset(layout, "x", puzzles, kind_of(entry), augmentations=5, seed=0)[0]
+        key, _ = write_dataset(store, "x", puzzles, entry, augmentations=5, seed=0)
+        return store.open(key)
 
     folder = write()
     inode = folder.stat().st_ino
@@ -224,7 +231,7 @@ def test_writing_the_same_data_again_leaves_it_alone_and_mends_damage(tmp_path: 
     assert write() == folder
     assert folder.stat().st_ino != inode
     verify_manifest(folder)
-    assert sorted(path.name for path in layout.examples("x").iterdir()) == [".lock", folder.name]
+    assert sorted(path.name for path in folder.parent.iterdir()) == [".lock", folder.name]
 
 
 def flip(path: Path, position: float = 0.5) -> None:
@@ -291,15 +298,22 @@ def test_a_failed_write_leaves_nothing(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["x.txt"]
 
 
-def test_publish_point_and_sweep(tmp_path: Path) -> None:
+def test_removing_takes_files_folders_and_links_and_nothing_is_no_error(tmp_path: Path) -> None:
+    (tmp_path / "kept").mkdir()
+    (tmp_path / "link").symlink_to("kept")
+    (tmp_path / "file").touch()
+    (tmp_path / "folder" / "deep").mkdir(parents=True)
+    for name in ("link", "file", "folder", "nothing"):
+        remove(tmp_path / name)
+    assert [path.name for path in tmp_path.iterdir()] == ["kept"]
+
+
+def test_publish_and_sweep(tmp_path: Path) -> None:
     for text in ("one", "two"):
         with staging(tmp_path) as folder:
             (folder / "file").write_text(text)
             publish(folder, tmp_path / "target")
         assert (tmp_path / "target" / "file").read_text() == text
-    point(tmp_path / "link", tmp_path / "target")
-    point(tmp_path / "link", tmp_path / "target")
-    assert (tmp_path / "link" / "file").read_text() == "two"
     host = os.uname().nodename
     dead, alive, foreign = (
         tmp_path / f".tmp-{name}-0-x"
@@ -380,27 +394,26 @@ def training_row(**changes: object) -> pl.DataFrame:
 
 
 def test_tables_are_validated_and_partitioned(tmp_path: Path) -> None:
+    store = LocalStore(tmp_path)
     for variant, seed in (("trm", 0), ("trm_mlp", 1)):
-        write_file(
-            partition_path(tmp_path, Training, "b", variant, seed),
-            Training,
-            training_row(step=seed + 1),
-        )
-    frame = scan(tmp_path, Training).sort("step").collect()
+        key = partition_key(Training, "b", variant, seed)
+        publish_file(store, key, Training, training_row(step=seed + 1))
+    frame = scan(store, Training).sort("step").collect()
     assert frame.select("benchmark", "variant", "seed", "step").rows() == [
         ("b", "trm", 0, 1),
         ("b", "trm_mlp", 1, 2),
     ]
-    plain = pl.scan_parquet(tmp_path / "training", hive_partitioning=True).sort("step").collect()
+    root = tmp_path / "tables" / "training"
+    plain = pl.scan_parquet(root, hive_partitioning=True).sort("step").collect()
     assert plain["variant"].to_list() == ["trm", "trm_mlp"]
     with pytest.raises(FileNotFoundError, match="no partitions yet"):
-        scan(tmp_path, Scores)
+        scan(store, Scores)
     # What a killed writer leaves must not be scanned as part of the table.
     with (
         pytest.raises(RuntimeError, match="midway"),
-        new_file(tmp_path / "training" / "x.parquet", tmp_path / "stage") as temporary,
+        store.publish_file(partition_key(Training, "b", "trm", 0)) as temporary,
     ):
-        assert temporary.parent == tmp_path / "stage"
+        assert temporary.parent == tmp_path / "tables"
         raise RuntimeError("midway")
     assert name_of(AugmentedPuzzles) == "augmented_puzzles"
 
@@ -418,7 +431,7 @@ def test_tables_are_validated_and_partitioned(tmp_path: Path) -> None:
 def test_wrong_rows_are_refused_in_one_line(
     tmp_path: Path, frame: pl.DataFrame, message: str
 ) -> None:
-    path = partition_path(tmp_path, Training, "b", "v", 0)
+    path = tmp_path / partition_key(Training, "b", "v", 0)
     with pytest.raises(TableError) as error:
         write_file(path, Training, frame)
     assert message in str(error.value)

@@ -118,7 +118,7 @@ def test_a_stranger_cannot_make_us_import(tmp_path: Path) -> None:
     assert "mixer 'stranger:Evil': a class that is neither built in nor registered" in str(
         error.value
     )
-    tiny_spec(tmp_path, "abc").write(tmp_path)
+    tiny_spec(tmp_path, tmp_path / "data", "abc").write(tmp_path)
     run = json.loads((tmp_path / RUN_FILE).read_text())
     for field, name in (("variant", "stranger:Evil"), ("recipe", "stranger:Evil")):
         changes = {"mixer": name} if field == "variant" else {"optimizer": name}
@@ -348,13 +348,13 @@ def test_a_new_field_with_a_default_changes_nothing_of_what_is_hashed() -> None:
     }
 
 
-def test_what_identifies_a_run() -> None:
+def test_what_identifies_a_run(tmp_path: Path) -> None:
     assert VARIANTS["trm_mlp"].identity() == {}
     assert VARIANTS["trm"].identity() == {"mixer": {"attention": {}}}
     # How a model is tested is no part of its training.
     tested = replace(VARIANTS["trm"], evaluation=Evaluation(depth=3, rollouts=4))
     assert tested.identity() == VARIANTS["trm"].identity()
-    spec = replace(tiny_spec(Path(), "abc"), recipe=Recipe())
+    spec = replace(tiny_spec(tmp_path, tmp_path / "data", "abc"), recipe=Recipe())
     empty = json.dumps({"recipe": {}, "variant": {}})
     assert spec.config_hash == hashlib.sha256(empty.encode()).hexdigest()[:16]
     identities = [json.dumps(variant.identity(), sort_keys=True) for variant in VARIANTS.values()]

@@ -256,7 +256,7 @@ def test_ones_own_choices_are_stored_by_name(own: Variant, tmp_path: Path) -> No
     assert from_plain(Variant, plain) == own
     assert own.identity()["start"] == {"own_choices:Scaled": {"factor": 0.25}}
     recipe = from_plain(Recipe, {"optimizer": "own_choices:Momentum"})
-    spec = replace(tiny_spec(tmp_path, "abc"), variant=own, recipe=recipe)
+    spec = replace(tiny_spec(tmp_path, tmp_path / "data", "abc"), variant=own, recipe=recipe)
     spec.write(tmp_path)
     assert RunSpec.read(tmp_path) == spec
     base = VARIANTS["trm_mlp"]
@@ -266,7 +266,7 @@ def test_ones_own_choices_are_stored_by_name(own: Variant, tmp_path: Path) -> No
 
 def test_where_they_are_not_imported_they_are_refused(own: Variant, tmp_path: Path) -> None:
     """A stored run of a colleague, opened where nobody named the class: nothing is imported."""
-    replace(tiny_spec(tmp_path, "abc"), variant=own).write(tmp_path)
+    replace(tiny_spec(tmp_path, tmp_path / "data", "abc"), variant=own).write(tmp_path)
     del sys.modules["own_choices"]
     for axis in AXES:
         for name in [name for name in axis.known if name.startswith("own_choices:")]:

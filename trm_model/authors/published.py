@@ -1,4 +1,4 @@
-"""Published figures, as shares of the test set. Sources as in PAPERS.md."""
+"""Published figures, as shares of the test set. docs/published.md tells where each is from."""
 
 from typing import NamedTuple
 

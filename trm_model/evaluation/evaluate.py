@@ -19,7 +19,7 @@ from trm_model.noise import Noise
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class Evaluated:
     """What an evaluation found for each of N examples.
 
     :param predictions: uint8 [N, S, L] after each of the S test steps, or [N, 1, L] after the last.
@@ -110,7 +110,7 @@ def evaluate(
     index: npt.NDArray[np.int64] | None = None,
     every_step: bool = True,
     progress: Callable[[int, int], None] = lambda _done, _total: None,
-) -> Outcome:
+) -> Evaluated:
     """Test a model on the examples ``index`` int64 [N] (None: all) of ``data``, in order.
 
     :param evaluation: None: the variant's own.
@@ -135,11 +135,11 @@ def evaluate(
         columns = _columns(batch, found, every_step=every_step)
         parts.append([column.cpu().numpy() for column in columns])
         progress(start + len(part), len(chosen))
-    return Outcome(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
+    return Evaluated(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
 
 
 def _columns(batch: Batch, found: list[Answer], *, every_step: bool) -> tuple[Tensor, ...]:
-    """The fields of an :class:`Outcome` for one batch."""
+    """The fields of an :class:`Evaluated` for one batch."""
     labelled = batch.labels != IGNORE
     right = [((answer.prediction == batch.labels) & labelled).sum(-1) for answer in found]
     kept = found if every_step else found[-1:]

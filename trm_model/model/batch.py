@@ -7,7 +7,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from storage.examples import Examples, Source
+from storage.examples import Examples, ExampleSet
 
 IGNORE = -100
 """Label of a cell that is not counted (the authors' value)."""
@@ -41,20 +41,19 @@ class Batch:
 
 
 class DeviceExamples:
-    """Batches of a source on ``device``: gathered there from cells kept there where they are
-    stored, computed for each batch where the source computes its rows (online augmentation).
+    """Batches of examples on ``device``. Stored examples are kept and gathered there; others
+    (online augmentation) are computed for each batch.
     """
 
-    def __init__(self, source: Source, device: torch.device) -> None:
-        self._source = source
-        self._cells = (
-            (torch.from_numpy(source.inputs).to(device), torch.from_numpy(source.labels).to(device))
-            if isinstance(source, Examples)
-            else None
-        )
-        self._puzzle_ids = source.puzzle_ids
-        self._example_offsets = source.example_offsets
-        self._ignore_id = source.header.ignore_id
+    def __init__(self, examples: ExampleSet, device: torch.device) -> None:
+        self._examples = examples
+        self._cells: tuple[Tensor, Tensor] | None = None
+        if isinstance(examples, Examples):
+            inputs, labels = torch.from_numpy(examples.inputs), torch.from_numpy(examples.labels)
+            self._cells = inputs.to(device), labels.to(device)
+        self._puzzle_ids = examples.puzzle_ids
+        self._example_offsets = examples.example_offsets
+        self._ignore_id = examples.header.ignore_id
         self.device = device
 
     def __len__(self) -> int:
@@ -67,7 +66,7 @@ class DeviceExamples:
             inputs, labels = (cells.index_select(0, where) for cells in self._cells)
         else:
             inputs, labels = (
-                torch.from_numpy(cells).to(self.device) for cells in self._source.rows(index)
+                torch.from_numpy(cells).to(self.device) for cells in self._examples.rows(index)
             )
         puzzle = np.searchsorted(self._example_offsets, index, side="right") - 1
         puzzle_ids = torch.from_numpy(self._puzzle_ids[puzzle]).to(self.device)

@@ -6,14 +6,23 @@ element by element and by the optimizer is left out (a few percent), and what a 
 counted.
 """
 
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import lru_cache, partial
+from typing import Any, NamedTuple
 
 import torch
+from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode, conv_flop_count
 
+from trm_model.model.backprop.last_cycles import LastCycles
+from trm_model.model.curricula.constant import Constant
+from trm_model.model.evaluation import Evaluation
+from trm_model.model.haltings.bce import BinaryCrossEntropy
 from trm_model.model.reasoner import Reasoner
 from trm_model.model.size import Size
+from trm_model.model.solvers.iteration import Iteration
+from trm_model.model.state import State
 from trm_model.model.variant import Variant
 from trm_model.noise import Noise
 
@@ -66,19 +75,93 @@ FORMULAS: dict[Any, Any] = {torch.ops.aten.convolution_backward: convolution_bac
 """In place of torch's own formulas, by operation."""
 
 
-def step_flops(model: Reasoner) -> tuple[int, int]:
-    """Operations of one supervision step on one start of one example: forward, and backward.
+class Flops(NamedTuple):
+    """Operations forward and backward."""
 
-    :param model: on the meta device.
-    """
-    noise = Noise(0, torch.zeros(1, dtype=torch.int64, device="meta"))
-    inputs = torch.zeros(1, model.length, dtype=torch.int64, device="meta")
-    answers = model.variant.generation.teacher(inputs)
+    forward: int
+    backward: int
+
+
+def count_flops(work: Callable[[], Tensor]) -> Flops:
+    """The operations that compute a tensor, and those of the gradients of its sum."""
     with FlopCounterMode(display=False, custom_mapping=FORMULAS) as counter:
-        output = model(inputs, model.puzzle_rows[:1], model.start(noise), noise, None, answers)
+        result = work()
         forward = counter.get_total_flops()
-        (output.logits.sum() + output.halt_logits.sum()).backward()
-    return forward, counter.get_total_flops() - forward
+        result.sum().backward()
+    return Flops(forward, counter.get_total_flops() - forward)
+
+
+class Measured(NamedTuple):
+    """What the weights' shapes alone decide: the number of trained numbers, and the operations of
+    one call of each network and of reading the answer, for one start of one example.
+    """
+
+    parameters: int
+    networks: tuple[Flops, ...]
+    reading: Flops
+
+
+@lru_cache(maxsize=256)
+def _measure(
+    shape: Variant, size: Size, vocabulary: int, length: int, num_puzzles: int
+) -> Measured:
+    with torch.device("meta"):
+        model = Reasoner(
+            shape,
+            size,
+            vocabulary=vocabulary,
+            length=length,
+            num_puzzles=num_puzzles,
+            generator=torch.Generator().manual_seed(0),
+            grid=(1, length),
+        )
+    start = model.start(Noise(0, torch.zeros(1, dtype=torch.int64, device="meta")))
+    x = torch.empty_like(start.answer).requires_grad_()
+
+    def read() -> Tensor:
+        output = model.read(State(x, start.latents))
+        return output.logits.sum() + output.halt_logits.sum()
+
+    networks = tuple(count_flops(partial(network, x)) for network in model.networks)
+    return Measured(model.num_parameters, networks, count_flops(read))
+
+
+def _shape_of(variant: Variant) -> Variant:
+    """The variant without what decides no shape, so that variants of one shape are measured
+    once.
+    """
+    return replace(
+        variant,
+        latent_updates=max(1, variant.latents),
+        cycles=1,
+        solver=Iteration(),
+        backprop=LastCycles(),
+        state_noise=0.0,
+        deep_supervision=True,
+        curriculum=Constant(),
+        halting=BinaryCrossEntropy(),
+        loss="stablemax",
+        optimizer=None,
+        ema=True,
+        evaluation=Evaluation(),
+    )
+
+
+def step_flops(variant: Variant, measured: Measured) -> Flops:
+    """Operations of one supervision step on one start of one example: each network's, times how
+    often it is called, and how often with a gradient. The few of a solver are left out.
+    """
+    recursion = variant.recursion
+    # A cycle without latent updates has one call, of the first network.
+    cycle = [measured.networks[0]] * max(1, recursion.latent_updates)
+    if recursion.latent_updates:
+        cycle.append(measured.networks[-1])
+    calls = cycle * recursion.cycles
+    graded = calls[len(calls) - recursion.graded_calls :]
+    return Flops(
+        sum(call.forward for call in calls) + measured.reading.forward,
+        sum(call.backward for call in graded) + measured.reading.backward,
+    )
 
 
 def cost(
@@ -95,20 +178,11 @@ def cost(
 
     :raises ConfigurationError: a variant and a size that do not go together.
     """
-    with torch.device("meta"):
-        model = Reasoner(
-            variant,
-            size,
-            vocabulary=vocabulary,
-            length=length,
-            num_puzzles=num_puzzles,
-            generator=torch.Generator().manual_seed(0),
-            grid=(1, length),
-        )
-    forward, backward = step_flops(model)
+    measured = _measure(_shape_of(variant), size, vocabulary, length, num_puzzles)
+    forward, backward = step_flops(variant, measured)
     rollouts, positions = variant.training_rollouts, size.prefix + length
     return Cost(
-        parameters=model.num_parameters,
+        parameters=measured.parameters,
         calls=variant.calls,
         depth=variant.depth,
         forward_passes=variant.forward_passes,

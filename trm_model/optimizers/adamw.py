@@ -24,5 +24,7 @@ class AdamW(Optimizer):
     ) -> list[torch.optim.Optimizer]:
         """See :class:`Optimizer`."""
         del base
-        rates = {"lr": 0.0, "betas": betas, "weight_decay": weight_decay}
-        return [torch.optim.AdamW(weights.all, **rates, fused=True)]
+        optimizer = torch.optim.AdamW(
+            weights.all, lr=0.0, betas=betas, weight_decay=weight_decay, fused=True
+        )
+        return [optimizer]

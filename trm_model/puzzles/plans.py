@@ -1,75 +1,59 @@
-"""Examples computed from base puzzles: what a data set is written from, and what online
-augmentation reads."""
+"""Stored examples and planned ones: a split is opened the same way whichever it holds."""
 
 from pathlib import Path
-from typing import Any, Protocol, Self
 
 import numpy as np
-import numpy.typing as npt
 
-from storage.examples import INDEX, Header, Plan, Source, read_examples, read_index, read_plan
+from storage.examples import INDEX, ExampleSet, Plan, read_examples, read_index, read_plan
 from storage.manifest import CorruptDataError
 from storage.reading import reading
-from trm_model.puzzles.arc.examples import ArcExamples
-from trm_model.puzzles.maze.grids import MazeExamples
-from trm_model.puzzles.sequence.sums import AdditionExamples
-from trm_model.puzzles.sudoku.examples import SudokuExamples
+from trm_model.puzzles.family import PlannedExamples
+from trm_model.puzzles.registry import family_named, names
 
 
-class PlannedSource(Source, Protocol):
-    """A source that can be stored and made again."""
-
-    def plan(self) -> tuple[dict[str, Any], dict[str, npt.NDArray[Any]]]:
-        """JSON values and arrays from which :meth:`from_plan` makes an equal source."""
-        ...
-
-    @classmethod
-    def from_plan(
-        cls, header: Header, parameters: dict[str, Any], arrays: dict[str, npt.NDArray[Any]]
-    ) -> Self: ...
+def plan_of(examples: PlannedExamples) -> Plan:
+    """The examples as data."""
+    kind = next(name for name in names() if type(examples) is family_named(name).examples)
+    return Plan(kind, *examples.plan())
 
 
-KINDS: dict[str, type[PlannedSource]] = {
-    "sudoku": SudokuExamples,
-    "maze": MazeExamples,
-    "arc": ArcExamples,
-    "sequence": AdditionExamples,
-}
+def examples_modules(path: Path) -> list[str]:
+    """The modules that compute the examples of the split at ``path``; none where they are stored.
+
+    :raises CorruptDataError: not a readable split.
+    :raises ConfigurationError: examples of a family that is not known here.
+    """
+    stored_plan = read_plan(path)
+    return [] if stored_plan is None else [family_named(stored_plan[1].kind).examples.__module__]
 
 
-def plan_of(source: PlannedSource) -> Plan:
-    """The source as data."""
-    kind = next(name for name, cls in KINDS.items() if isinstance(source, cls))
-    return Plan(kind, *source.plan())
-
-
-def open_source(path: Path) -> Source:
+def open_examples(path: Path) -> ExampleSet:
     """The split at ``path``: decoded to memory where its examples are stored, computed on demand
     where only their plan is.
 
     :raises CorruptDataError: not a readable split.
     """
-    planned = read_plan(path)
-    if planned is None:
+    stored_plan = read_plan(path)
+    if stored_plan is None:
         return read_examples(path)
-    header, plan = planned
+    header, plan = stored_plan
     index = read_index(path)
     with reading(
         CorruptDataError,
         path,
-        f"a plan of one of {', '.join(KINDS)} as written here; write the data set again",
+        f"a plan of one of {', '.join(names())} as written here; write the data set again",
     ):
-        if plan.kind not in KINDS:
+        if plan.kind not in names():
             raise ValueError(f"kind {plan.kind!r}")
-        source = KINDS[plan.kind].from_plan(header, plan.parameters, plan.arrays)
-        if source.header != header:
+        examples = family_named(plan.kind).examples.from_plan(header, plan.parameters, plan.arrays)
+        if examples.header != header:
             raise ValueError("the header is not that of the planned examples")
         for name, stored, planned in zip(
             INDEX,
             index,
-            (source.puzzle_ids, source.example_offsets, source.group_offsets),
+            (examples.puzzle_ids, examples.example_offsets, examples.group_offsets),
             strict=True,
         ):
             if not np.array_equal(stored, planned):
                 raise ValueError(f"{name} is not that of the planned examples")
-    return source
+    return examples

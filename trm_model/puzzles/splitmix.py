@@ -3,8 +3,9 @@
 A state is an uint64 array [1] that the caller seeds; equal seeds give equal numbers.
 """
 
-import numba
 import numpy as np
+
+from trm_model.compiled import numba
 
 STEP = np.uint64(0x9E3779B97F4A7C15)
 

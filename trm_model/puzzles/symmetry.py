@@ -8,10 +8,10 @@ left-right flip; 5 up-down flip; 6 transposition; 7 transposition along the othe
 from functools import cache
 from typing import Any, TypeVar
 
-import numba
 import numpy as np
 import numpy.typing as npt
 
+from trm_model.compiled import numba
 from trm_model.errors import require
 
 COUNT = 8

@@ -27,6 +27,7 @@ from trm_model.training.supervision import Carry
 
 FOLDER = "checkpoints"
 KEEP = 2
+_PREFIX = "step-"
 REMEDY = "remove this checkpoint, and training goes on from the one before"
 
 
@@ -70,7 +71,7 @@ def save(run: Path, checkpoint: Checkpoint) -> Path:
     :raises OSError: a full disk; the older checkpoints are untouched.
     """
     parent = run / FOLDER
-    target = parent / f"step-{checkpoint.progress.step:08d}"
+    target = parent / f"{_PREFIX}{checkpoint.progress.step:08d}"
     with staging(parent) as temporary:
         for part in _PARTS:
             tensors: Mapping[str, Tensor] = getattr(checkpoint, part)
@@ -93,7 +94,29 @@ def save(run: Path, checkpoint: Checkpoint) -> Path:
 
 def saved(run: Path) -> list[Path]:
     """The run's checkpoint folders, oldest first."""
-    return sorted((run / FOLDER).glob("step-*"))
+    folders = (run / FOLDER).glob(f"{_PREFIX}*")
+    return sorted(path for path in folders if path.name.removeprefix(_PREFIX).isdecimal())
+
+
+def _step(folder: Path) -> int:
+    return int(folder.name.removeprefix(_PREFIX))
+
+
+def step_reached(run: Path) -> int:
+    """The step of the run's newest checkpoint; 0 where there is none."""
+    return max(map(_step, saved(run)), default=0)
+
+
+def intact_step(run: Path) -> int:
+    """The step of the run's newest undamaged checkpoint, from which a training continues; 0 where
+    there is none."""
+    for folder in reversed(saved(run)):
+        try:
+            verify_manifest(folder)
+        except CorruptDataError:
+            continue
+        return _step(folder)
+    return 0
 
 
 def _tensors(path: Path) -> dict[str, Tensor]:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from storage.atomic import write_text
-from storage.examples import Source
+from storage.examples import ExampleSet
 from storage.manifest import CorruptDataError
 from trm_model.model.batch import DeviceExamples
 from trm_model.model.reasoner import build
@@ -54,7 +54,12 @@ class Trainer:
     """
 
     def __init__(
-        self, variant: Variant, recipe: Recipe, examples: Source, seed: int, execution: Execution
+        self,
+        variant: Variant,
+        recipe: Recipe,
+        examples: ExampleSet,
+        seed: int,
+        execution: Execution,
     ) -> None:
         device = torch.device(execution.device)
         if execution.threads is not None:
@@ -193,7 +198,7 @@ def train(
     run: Path,
     variant: Variant,
     recipe: Recipe,
-    examples: Source,
+    examples: ExampleSet,
     seed: int,
     execution: Execution,
     *,
@@ -215,7 +220,7 @@ def train(
         trainer.resume(found)
         report(f"continuing from step {trainer.progress.step} of {recipe.steps}")
     metrics = run / METRICS
-    _keep_rows(metrics, trainer.progress.step)
+    keep_rows(metrics, trainer.progress.step)
     clock = _Clock(trainer.progress)
     saved_at = reported_at = time.monotonic()
 
@@ -318,7 +323,7 @@ def _row(trainer: Trainer, totals: Tensor, clock: _Clock) -> dict[str, Any]:
     }
 
 
-def _keep_rows(metrics: Path, step: int) -> None:
+def keep_rows(metrics: Path, step: int) -> None:
     """Drop rows after ``step`` (and a half-written last one): the steps will be trained again."""
     if not metrics.exists():
         return

@@ -1,138 +1,181 @@
 """The training process: ``python -m trm_model.training.process RUN``, where the folder RUN holds
-``run.json`` (:mod:`trm_model.training.run`).
+``run.json`` (:mod:`trm_model.training.run`) and lies in a store.
 
 Continues from the newest checkpoint in RUN. SIGTERM and SIGINT write a checkpoint before the
-process ends. Under Dagster Pipes its progress appears in the run's log. Exit codes: 0 finished, 2 a
-mistake named on standard error (and in the file that the environment variable ``TRM_FAILURE_FILE``
-names, for the parent), 143 interrupted.
+process ends. Progress is printed. Exit codes: 0 finished, 2 a mistake named in the last line on
+standard error, 143 interrupted.
+
+``run.json`` may name choices of the user's own only where ``--import MODULE`` has imported them:
+what stands in a file alone imports nothing. ``--continue-other-code``: go on although another
+version of the code began the training; both versions are recorded in ``run.json``.
 """
 
-import importlib.util
+import argparse
+import importlib
 import os
 import signal
 import sys
-from collections.abc import Callable
-from contextlib import AbstractContextManager, ExitStack
+from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import TextIO
 
-from storage.lock import LockedError, lock
-from trm_model.lifeline import die_with_parent
+from trm_model.lifeline import ERROR, INTERRUPTED, REFUSED, die_with_parent
 
-FAILURE_VARIABLE = "TRM_FAILURE_FILE"
-INTERRUPTED = 143
 ORPHAN_SECONDS = 60.0
+"""How long to wait for another process on the same run, which may be the orphan of a killed step
+and need a moment to write its checkpoint."""
 DEVICE_SECONDS = 7 * 24 * 3600.0
+"""How long to wait for the device."""
+OTHER_CODE, IMPORT = "--continue-other-code", "--import"
 
 
-def _pipes() -> AbstractContextManager[Any] | None:
-    """Dagster's end of the pipe where Dagster started this process, else None."""
-    if (
-        "DAGSTER_PIPES_CONTEXT" not in os.environ
-        or importlib.util.find_spec("dagster_pipes") is None
-    ):
-        return None
-    from dagster_pipes import open_dagster_pipes
+class _Stop:
+    """Whether a signal has asked the training to stop; called, it says so."""
 
-    return open_dagster_pipes()
+    def __init__(self) -> None:
+        self.asked = False
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._ask)
+
+    def _ask(self, _number: int, _frame: FrameType | None) -> None:
+        self.asked = True
+
+    def __call__(self) -> bool:
+        return self.asked
+
+
+def _print(text: str, stream: TextIO) -> None:
+    try:
+        print(text, file=stream, flush=True)
+    except BrokenPipeError:
+        # Nobody reads any more, since the parent was killed: the checkpoint is written all the
+        # same.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+def _report(text: str) -> None:
+    _print(text, sys.stdout)
 
 
 def main(arguments: list[str]) -> int:
     """The command line; returns the exit code."""
     die_with_parent()
-    if len(arguments) != 1:
-        print("usage: python -m trm_model.training.process RUN", file=sys.stderr)
-        return 2
-    stopping = False
+    parser = argparse.ArgumentParser(
+        prog="python -m trm_model.training.process", description="Train or continue a run."
+    )
+    parser.add_argument("run", type=Path, help="the run's folder, which holds run.json")
+    parser.add_argument(
+        OTHER_CODE,
+        action="store_true",
+        dest="other_code",
+        help="go on although another version of the code began the training",
+    )
+    parser.add_argument(
+        IMPORT,
+        action="append",
+        default=[],
+        dest="modules",
+        metavar="MODULE",
+        help="import it first: it defines choices of your own that the run names (repeat)",
+    )
+    options = parser.parse_args(arguments)
+    return _train(options.run, _Stop(), options.modules, other_code=options.other_code)
 
-    def on_signal(_number: int, _frame: FrameType | None) -> None:
-        nonlocal stopping
-        stopping = True
 
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, on_signal)
-    run = Path(arguments[0])
-    with ExitStack() as stack:
-        pipes = _pipes()
-        log: Callable[[str], None] = (
-            stack.enter_context(pipes).log.info
-            if pipes is not None
-            else lambda text: print(text, flush=True)
-        )
-        return _train(run, log, lambda: stopping)
-
-
-def _train(run: Path, log: Callable[[str], None], stop: Callable[[], bool]) -> int:
+def _train(run: Path, stop: _Stop, modules: Sequence[str], *, other_code: bool) -> int:
     # Imported here: torch takes seconds, and the parent's death must be watched from the start.
+    from storage.lock import LockedError, lock
     from storage.manifest import CorruptDataError, verify_manifest
     from trm_model.errors import ConfigurationError
-    from trm_model.puzzles.plans import open_source
+    from trm_model.puzzles.plans import examples_modules, open_examples
+    from trm_model.training.checkpoint import intact_step
     from trm_model.training.loop import TrainingError, train
-    from trm_model.training.run import RunSpec
+    from trm_model.training.run import RunSpec, run_store, training_version
 
     try:
+        _import(modules)
         spec = RunSpec.read(run)
         with ExitStack() as locks:
-            # An orphan of a killed step needs a moment to write its checkpoint and end.
             locks.enter_context(
                 lock(
                     run / "lock",
                     label=str(run),
                     wait_seconds=ORPHAN_SECONDS,
-                    waiting=log,
+                    waiting=_report,
                     stop=stop,
                 )
             )
             if spec.device_lock is not None:
                 locks.enter_context(
-                    lock(
-                        Path(spec.device_lock),
+                    run_store(run).lock(
+                        spec.device_lock,
                         label=str(run),
                         wait_seconds=DEVICE_SECONDS,
-                        waiting=log,
+                        waiting=_report,
                         stop=stop,
                     )
                 )
-            found = verify_manifest(Path(spec.data))
+            data = spec.data_folder(run)
+            found = verify_manifest(data)
             if found != spec.data_version:
                 raise CorruptDataError(
-                    f"{spec.data}: content hash {found[:16]}, expected {spec.data_version[:16]}; "
+                    f"{data}: content hash {found[:16]}, expected {spec.data_version[:16]}; "
                     "materialize the checkpoint again"
                 )
-            examples = open_source(Path(spec.data) / "train.zarr")
+            step = intact_step(run)
+            if step < spec.recipe.steps:
+                computed = examples_modules(data / "train.zarr")
+                version = training_version(spec.variant, spec.recipe, computed)
+                now = spec.taken_up(step, version, other_code=other_code)
+                if now != spec:
+                    spec = now
+                    spec.write(run)
+                if len(spec.code) > 1:
+                    spans = (f"{span.version} from step {span.from_step}" for span in spec.code)
+                    _report(f"trained by several code versions: {', '.join(spans)}")
             progress = train(
                 run,
                 spec.variant,
                 spec.recipe,
-                examples,
+                open_examples(data / "train.zarr"),
                 spec.seed,
                 spec.execution,
-                report=log,
+                report=_report,
                 stop=stop,
             )
     except LockedError as error:
-        if stop():
-            return INTERRUPTED
-        return _fail(str(error))
+        return INTERRUPTED if stop() else _refuse(str(error))
     except (ConfigurationError, CorruptDataError, TrainingError) as error:
-        return _fail(str(error))
+        return _refuse(str(error))
     except OSError as error:
-        return _fail(
+        return _refuse(
             f"{run}: {error}; mend that and start again, which continues from the newest checkpoint"
         )
     if progress.step < spec.recipe.steps:
-        log(f"interrupted at step {progress.step} of {spec.recipe.steps}; a checkpoint is written")
+        _report(
+            f"interrupted at step {progress.step} of {spec.recipe.steps}; a checkpoint is written"
+        )
         return INTERRUPTED
     return 0
 
 
-def _fail(message: str) -> int:
-    line = " ".join(message.split())
-    print(f"error: {line}", file=sys.stderr)
-    if FAILURE_VARIABLE in os.environ:
-        Path(os.environ[FAILURE_VARIABLE]).write_text(line, "utf-8")
-    return 2
+def _import(modules: Sequence[str]) -> None:
+    from trm_model.errors import ConfigurationError
+
+    for module in modules:
+        try:
+            importlib.import_module(module)
+        except ImportError as error:
+            raise ConfigurationError(
+                f"{IMPORT} {module}: {error}; expected a module that Python can import here"
+            ) from error
+
+
+def _refuse(message: str) -> int:
+    _print(f"{ERROR}{' '.join(message.split())}", sys.stderr)
+    return REFUSED
 
 
 if __name__ == "__main__":

@@ -3,35 +3,98 @@ reproduced."""
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, field
-from pathlib import Path
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields, is_dataclass, replace
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from storage.atomic import write_text
 from storage.examples import Header, header_from_dict
 from storage.reading import reading
+from storage.store import LocalStore, StoreError
 from trm_model.choices import changed, from_plain, to_plain
 from trm_model.errors import ConfigurationError, require
+from trm_model.model.evaluation import Evaluation
 from trm_model.model.variant import Variant
+from trm_model.training.checkpoint import step_reached
 from trm_model.training.execution import Execution
 from trm_model.training.recipe import Recipe
 from trm_model.version import code_version
 
 RUN_FILE = "run.json"
+TRAINING = "trm_model.training.process"
+"""The module that trains: what it imports is the code of a training."""
+
+
+# The code that trains
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CodeSpan:
+    """The code version that trained a run from one step on.
+
+    :param version: see :func:`training_version`.
+    :param from_step: the step after which it began; 0: from the start.
+    """
+
+    version: str
+    from_step: int = 0
+
+    def __post_init__(self) -> None:
+        require(isinstance(self.version, str), f"version={self.version!r}: expected text")
+        require(
+            type(self.from_step) is int and self.from_step >= 0,
+            f"from_step={self.from_step!r}: expected a whole number of at least 0",
+        )
+
+
+def _modules(value: Any) -> set[str]:
+    """The modules that define a dataclass and those nested in its fields."""
+    if isinstance(value, tuple):
+        return {name for item in value for name in _modules(item)}
+    if not is_dataclass(value):
+        return set()
+    nested = (_modules(getattr(value, item.name)) for item in fields(value))
+    return {type(value).__module__}.union(*nested)
+
+
+def choice_modules(variant: Variant, recipe: Recipe) -> list[str]:
+    """The modules that define what ``variant`` and ``recipe`` choose for training; those of how the
+    variant is evaluated are left out."""
+    return sorted(_modules(replace(variant, evaluation=Evaluation())) | _modules(recipe))
+
+
+def training_version(variant: Variant, recipe: Recipe, examples: Sequence[str] = ()) -> str:
+    """The version of the code that trains ``variant`` by ``recipe`` on a data set: of all that the
+    training process imports, of the modules that define their choices, and of those that compute
+    the examples where they are not stored (:func:`trm_model.version.code_version`).
+
+    :param examples: the modules that compute examples
+        (:func:`trm_model.puzzles.plans.examples_modules`).
+    :raises ConfigurationError: a choice of the user's own that is not in a file.
+    """
+    return code_version(TRAINING, *choice_modules(variant, recipe), *examples)
+
+
+# Runs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunSpec:
     """One training.
 
-    :param data: folder with the split ``train.zarr`` and a manifest whose content hash is
-        ``data_version``.
+    :param data: key, in the store that the run lies in, of the data set: a folder with the split
+        ``train.zarr`` and a manifest whose content hash is ``data_version``.
     :param header: of those data, with which the trained model can be used without them; None: to be
         read there.
+    :param code: the code versions that have trained it, each from its step on; the first one is
+        part of the key. More than one: it was continued under other code.
     :param execution: how to run; not part of the key.
-    :param device_lock: file that every training on the device locks while it runs.
+    :param device_lock: key, in the same store, of the lock that every training on the device holds
+        while it runs.
     :param attempt: distinguishes repetitions of the same training; equal attempts continue one
         another.
+    :raises ConfigurationError: a value that cannot be.
     """
 
     benchmark: str
@@ -41,44 +104,78 @@ class RunSpec:
     seed: int
     data: str
     data_version: str
+    code: tuple[CodeSpan, ...]
     header: Header | None = None
-    code_version: str = field(default_factory=code_version)
     execution: Execution = Execution()
     device_lock: str | None = None
     attempt: str = ""
 
     def __post_init__(self) -> None:
         require(type(self.seed) is int, f"seed={self.seed!r}: expected a whole number")
-        for name in (
-            "benchmark",
-            "variant_name",
-            "data",
-            "data_version",
-            "code_version",
-            "attempt",
-        ):
+        for name in ("benchmark", "variant_name", "data_version", "attempt"):
             require(
                 isinstance(getattr(self, name), str),
                 f"{name}={getattr(self, name)!r}: expected text",
             )
-        require(
-            self.device_lock is None or isinstance(self.device_lock, str),
-            f"device_lock={self.device_lock!r}: expected text or none",
-        )
+        _require_key("data", self.data)
+        if self.device_lock is not None:
+            _require_key("device_lock", self.device_lock)
+        require(len(self.code) > 0, "code=(): expected the code version that trains the run")
 
     @property
     def config_hash(self) -> str:
-        """Hash of variant and recipe: equal for runs that differ in their seed only."""
+        """Hash of variant and recipe: equal for runs that differ in their seed only. It covers what
+        differs from the defaults, so that a new field with a default changes no hash."""
         config = {"variant": self.variant.identity(), "recipe": changed(self.recipe)}
         return hashlib.sha256(json.dumps(config, sort_keys=True).encode()).hexdigest()[:16]
 
     @property
     def key(self) -> str:
-        """Name of the run's folder: a hash of configuration, data and code. What is equal
-        continues; what differs starts afresh."""
+        """Name of the run's folder: a hash of configuration, data and the code it began with. What
+        is equal continues; what differs starts afresh."""
+        return self._key_with(self.code[0].version)
+
+    def _key_with(self, version: str) -> str:
         return hashlib.sha256(
-            f"{self.config_hash}/{self.seed}/{self.data_version}/{self.code_version}/{self.attempt}".encode()
+            f"{self.config_hash}/{self.seed}/{self.data_version}/{version}/{self.attempt}".encode()
         ).hexdigest()[:16]
+
+    def same_but_for_code(self, other: "RunSpec") -> bool:
+        """Whether the keys differ, if at all, by the code versions that the runs began with."""
+        return self._key_with("") == other._key_with("")
+
+    @property
+    def code_version(self) -> str:
+        """The code versions that trained it, joined by ``+`` where there are several."""
+        return "+".join(span.version for span in self.code)
+
+    def data_folder(self, run: Path) -> Path:
+        """The data set of this run, which lies in the folder ``run``.
+
+        :raises ConfigurationError: that folder is in no store.
+        """
+        return run_store(run).open(self.data)
+
+    def taken_up(self, step: int, version: str, *, other_code: bool) -> "RunSpec":
+        """This run as it goes on after ``step`` under the code ``version``, which is recorded.
+
+        :param other_code: whether it may go on under another version than the one before.
+        :raises ConfigurationError: it may not, and the version is another one.
+        """
+        # Versions that began later have trained nothing that is still there.
+        first, *later = self.code
+        kept = (first, *(span for span in later if span.from_step < step))
+        before = kept[-1].version
+        if before == version:
+            return replace(self, code=kept)
+        require(
+            other_code,
+            f"code version {before} trained this run up to step {step}, and the code here is "
+            f"{version}; expected the same code; to go on all the same and have both versions "
+            "recorded, give --continue-other-code (in the checkpoint's configuration: "
+            "continue_other_code: true)",
+        )
+        return replace(self, code=(*kept, CodeSpan(version=version, from_step=step)))
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data, as in ``run.json``."""
@@ -104,10 +201,66 @@ class RunSpec:
             path,
             "a run description as the checkpoint asset writes it; materialize the checkpoint again",
         ):
-            data: dict[str, Any] = json.loads(path.read_bytes())
+            data = _from_older(run, json.loads(path.read_bytes()))
+            # Without importing: a name in a file that somebody else wrote must not run code.
             data["variant"] = from_plain(Variant, data["variant"])
             data["recipe"] = from_plain(Recipe, data["recipe"])
             data["execution"] = Execution(**data["execution"])
+            data["code"] = tuple(CodeSpan(**span) for span in data["code"])
             if data.get("header") is not None:
                 data["header"] = header_from_dict(data["header"])
             return RunSpec(**data)
+
+
+def run_store(run: Path) -> LocalStore:
+    """The store that the run's folder lies in.
+
+    :raises ConfigurationError: it lies in none.
+    """
+    try:
+        return LocalStore.containing(run)
+    except StoreError as error:
+        raise ConfigurationError(str(error)) from error
+
+
+def _require_key(name: str, key: object) -> None:
+    path = PurePosixPath(key) if isinstance(key, str) else PurePosixPath()
+    require(
+        bool(path.parts) and not path.is_absolute() and ".." not in path.parts,
+        f"{name}={key!r}: expected a key of the store that the run lies in, which is a path "
+        "relative to the store's root such as examples/sudoku_4x4/0123456789abcdef; write that",
+    )
+
+
+def _from_older(run: Path, data: dict[str, Any]) -> dict[str, Any]:
+    """What older versions of this project wrote, in today's form: one code version, and absolute
+    paths, which must be inside the store."""
+    if "code_version" in data:
+        data["code"] = [{"version": data.pop("code_version")}]
+    for name in ("data", "device_lock"):
+        path = data.get(name)
+        if isinstance(path, str) and path.startswith("/"):
+            data[name] = run_store(run).key(Path(path))
+    return data
+
+
+def runs_of_other_code(folder: Path, spec: RunSpec) -> list[Path]:
+    """The runs below ``folder`` that are ``spec`` but for the code they began with and that can be
+    continued, those that have come furthest first.
+
+    A finished run can be too where ``spec``'s code is the one that finished it: there is nothing
+    left to do. Runs whose description cannot be read are passed over.
+    """
+    found: list[tuple[int, Path]] = []
+    for path in sorted(folder.glob(f"*/{RUN_FILE}")):
+        run = path.parent
+        try:
+            other = RunSpec.read(run)
+        except ConfigurationError:
+            continue
+        step = step_reached(run)
+        same = other.same_but_for_code(spec) and other.key != spec.key
+        open_or_ours = step < other.recipe.steps or other.code[-1].version == spec.code[0].version
+        if same and step > 0 and open_or_ours and not run.is_symlink():
+            found.append((step, run))
+    return [run for _, run in sorted(found, key=lambda item: -item[0])]

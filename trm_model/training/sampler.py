@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from storage.examples import Source
+from storage.examples import ExampleSet
 from trm_model.errors import require
 from trm_model.seeding import numpy_generator
 
@@ -33,7 +33,7 @@ class Sampler:
     """
 
     def __init__(
-        self, source: Source, batch_size: int, seed: int, *, rank: int = 0, ranks: int = 1
+        self, examples: ExampleSet, batch_size: int, seed: int, *, rank: int = 0, ranks: int = 1
     ) -> None:
         require(0 <= rank < ranks, f"rank={rank} of {ranks}: expected 0 to {ranks - 1}")
         require(
@@ -41,8 +41,8 @@ class Sampler:
             f"batch_size={batch_size} on {ranks} ranks: expected a multiple of {ranks}; change "
             "one of them",
         )
-        self.example_offsets = source.example_offsets
-        self.group_offsets = source.group_offsets
+        self.example_offsets = examples.example_offsets
+        self.group_offsets = examples.group_offsets
         self.batch_size = batch_size
         self.seed = seed
         self._share = slice(rank * (batch_size // ranks), (rank + 1) * (batch_size // ranks))

@@ -13,7 +13,7 @@ from torch import Tensor
 from storage.examples import Examples, read_examples
 from tests.trm_model.training.recipes import TINY
 from trm_model.errors import ConfigurationError
-from trm_model.evaluation.evaluate import Outcome, evaluate, rollout
+from trm_model.evaluation.evaluate import Evaluated, evaluate, rollout
 from trm_model.model.backprop.last_cycles import LastCycles
 from trm_model.model.batch import DeviceExamples
 from trm_model.model.curricula.constant import Constant
@@ -70,13 +70,13 @@ def untrained(variant: Variant, examples: Examples) -> Reasoner:
 
 def outcome_of(
     model: Reasoner, examples: Examples, evaluation: Evaluation | None = None, **changes: Any
-) -> Outcome:
+) -> Evaluated:
     data = DeviceExamples(examples, torch.device("cpu"))
     settings: dict[str, Any] = {"max_steps": STEPS, "batch_size": 64, "index": np.arange(COUNT)}
     return evaluate(model, data, evaluation, **{**settings, **changes})
 
 
-def assert_same(one: Outcome, other: Outcome) -> None:
+def assert_same(one: Evaluated, other: Evaluated) -> None:
     """To the bit."""
     for name in ("predictions", "right_cells", "labelled_cells", "halt_logits", "halts"):
         np.testing.assert_array_equal(getattr(one, name), getattr(other, name), err_msg=name)
@@ -315,7 +315,7 @@ def test_rules_without_a_head_never_halt_at_test(examples: Examples, rule: Halti
 def test_the_first_step_that_halts() -> None:
     halts = np.array([[False, True, False], [False, False, True], [False] * 3, [True] * 3])
     zeros = np.zeros((4, 3), np.int64)
-    outcome = Outcome(
+    outcome = Evaluated(
         np.zeros((4, 3, 2), np.uint8), zeros, zeros[:, 0], zeros.astype(np.float32), halts
     )
     assert outcome.halted_at.tolist() == [2, 3, 3, 1]

@@ -38,8 +38,7 @@ def plain_generation(
         reasoner.size.heads,
         reasoner.size.prefix,
     )
-    mixer = v.mixer
-    assert isinstance(mixer, Attention)
+    assert isinstance(v.mixer, Attention)
     weights = {name: p.detach() for name, p in reasoner.named_parameters()}
     first, kept, taken = (
         prefix + counted.index(True),
@@ -71,7 +70,7 @@ def plain_generation(
         layers = v.layers if number == 0 or v.answer_layers is None else v.answer_layers
         for layer in range(layers):
             query, key, value = (weights[f"{name}.{layer}.mixer.qkv"] @ x).view(3, heads, -1)
-            if mixer.positions == "rope":
+            if v.mixer == Attention():
                 query, key = rotated(query, position), rotated(key, position)
             kept[position, step, call, layer] = key, value
             keys, values = (

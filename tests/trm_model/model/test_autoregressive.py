@@ -31,8 +31,8 @@ from trm_model.model.starts.random import RandomStart
 from trm_model.model.state import Output, State
 from trm_model.model.variant import Variant
 from trm_model.noise import Noise
-from trm_model.puzzles.sequence.sums import AdditionExamples
-from trm_model.puzzles.sequence.sums import generate as generate_pairs
+from trm_model.puzzles.sequence import AdditionExamples
+from trm_model.puzzles.sequence import generate as generate_pairs
 from trm_model.training.execution import Execution
 from trm_model.training.loop import Trainer
 from trm_model.training.losses import losses

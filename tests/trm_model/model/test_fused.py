@@ -133,8 +133,9 @@ def test_other_types_and_compiled_networks_take_the_formula_of_torch() -> None:
 
 CHECK = """
 import sys
+from tests.trm_model.model import test_fused
 from tests.trm_model.model.test_fused import SHAPES, fused
-from tests.trm_model.model.test_fused import test_equals_the_formula_forward_and_backward as check
+check = test_fused.test_equals_the_formula_forward_and_backward
 assert fused.WIDE == int(sys.argv[1] or fused.WIDE), fused.WIDE
 for shape in SHAPES:
     for turned in (False, True):

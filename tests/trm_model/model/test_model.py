@@ -24,7 +24,6 @@ from trm_model.model.haltings.q_learning import QLearning
 from trm_model.model.haltings.solved import WhenSolved
 from trm_model.model.layers import Gated, inner_width, linear, rms_norm, truncated_normal
 from trm_model.model.mixers.attention import Attention
-from trm_model.model.mixers.mixer import Mixer
 from trm_model.model.mixers.token_mlp import TokenMlp
 from trm_model.model.reasoner import Reasoner
 from trm_model.model.size import Precision, Size
@@ -392,25 +391,6 @@ def test_learned_positions_wide_rows_and_no_puzzle_rows() -> None:
             assert (model.positions is None) == (mixer.positions == "none")
 
 
-@pytest.mark.parametrize("mixer", [Attention(positions="learned"), TokenMlp(positions="learned")])
-def test_learned_positions_are_added_and_the_sum_keeps_its_spread(mixer: Mixer) -> None:
-    """``sqrt(D) sqrt(1/2) (tokens + positions)``: two unit spreads and their sum (authors' code),
-    of the leading positions too.
-    """
-    model, examples = make(replace(VARIANTS["trm"], mixer=mixer)), batch()
-    assert model.positions is not None
-    rows = torch.randn(5, SIZE.puzzle_width, generator=generator(4))
-    leading = torch.cat((rows, torch.zeros(5, 2 * 16 - 24)), dim=1).view(5, 2, 16)
-    together = torch.cat((leading, model.tokens[examples.inputs]), dim=1) + model.positions
-    expected = 4.0 * 0.7071067811865476 * together
-    torch.testing.assert_close(model.embed(examples.inputs, rows), expected)
-    wide = make(
-        replace(VARIANTS["trm"], mixer=mixer), Size(width=256, heads=4, prefix=0, puzzle_width=0)
-    )
-    spread = wide.embed(examples.inputs, torch.zeros(5, 0)).std().item()
-    assert spread == pytest.approx(1.0, rel=0.1)
-
-
 def test_bfloat16_follows_float32() -> None:
     # Two calls: with more, the recursion of random weights magnifies rounding (docs/log.md).
     short = replace(VARIANTS["trm"], cycles=1, latent_updates=1)
@@ -647,29 +627,6 @@ def test_perturbed_states_are_carried_in_training_only() -> None:
         strict=True,
     ):
         assert (mine - clean).std().item() == pytest.approx(0.1, rel=0.1)
-
-
-def test_the_noise_on_carried_states_is_what_the_variant_says() -> None:
-    """Normal with its standard deviation, on answer and latents, each number by itself; another at
-    the next step; none where the variant has none.
-    """
-    state = State(torch.zeros(40, 10, 20), (torch.ones(40, 10, 20), torch.zeros(40, 10, 20)))
-    noise = Noise(1, torch.arange(40))
-    noisy = state.perturbed(0.25, noise)
-    drawn = torch.stack([noisy.answer, noisy.latents[0] - 1.0, noisy.latents[1]]).flatten(1)
-    torch.testing.assert_close(drawn.std(1), torch.full((3,), 0.25), rtol=0.03, atol=0.0)
-    torch.testing.assert_close(
-        drawn.pow(4).mean(1), torch.full((3,), 3 * 0.25**4), rtol=0.1, atol=0
-    )
-    assert drawn.mean(1).abs().max() < 0.01
-    assert (torch.corrcoef(drawn) - torch.eye(3)).abs().max() < 0.05
-    assert not torch.equal(state.perturbed(0.25, noise.at("step", 1)).answer, noisy.answer)
-    short = replace(VARIANTS["sprm"], cycles=1, latent_updates=1)
-    for std in (0.0, 0.1, 0.4):
-        model = make(replace(short, state_noise=std))
-        step = supervise(model, Carry.fresh(model, batch(), NOISE), max_steps=4, noise=NOISE)
-        added = step.carry.state.answer - step.output.state.answer.detach()
-        assert added.std().item() == pytest.approx(std, rel=0.1)
 
 
 def test_noisy_latent_updates_follow_their_formula() -> None:

@@ -9,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from trm_model.puzzles.arc import tasks as arc
-from trm_model.puzzles.arc.tasks import Augmentation, Pair, Task
+from trm_model.puzzles import arc
+from trm_model.puzzles.arc.augmentation import Augmentation
+from trm_model.puzzles.arc.tasks import Pair, Task
 from trm_model.seeding import numpy_generator
 
 SIDE = 8

@@ -10,9 +10,12 @@ import pytest
 
 from tests.trm_model.puzzles.test_arc import SIDE, constant, naive_tokens, random_task
 from trm_model.errors import ConfigurationError
-from trm_model.puzzles.arc import examples as arc_examples
-from trm_model.puzzles.arc.examples import ArcExamples, draw_versions, make_examples
-from trm_model.puzzles.arc.tasks import Augmentation, Pair, Task, check_examples
+from trm_model.puzzles.arc import versions as arc_versions
+from trm_model.puzzles.arc.augmentation import Augmentation
+from trm_model.puzzles.arc.checks import check_examples
+from trm_model.puzzles.arc.examples import ArcExamples, make_examples
+from trm_model.puzzles.arc.tasks import Pair, Task
+from trm_model.puzzles.arc.versions import draw_versions
 from trm_model.seeding import numpy_generator
 
 TRAIN, TEST = (
@@ -28,7 +31,7 @@ def small(**changes: int) -> tuple[ArcExamples, ArcExamples]:
 # Versions
 
 
-def images(task: Task, versions: arc_examples.Versions, number: int) -> list[tuple[bytes, ...]]:
+def images(task: Task, versions: arc_versions.Versions, number: int) -> list[tuple[bytes, ...]]:
     """The pairs of each version as a set, by brute force."""
     result: list[tuple[bytes, ...]] = []
     for version in range(versions.offsets[number], versions.offsets[number + 1]):
@@ -83,7 +86,7 @@ def test_all_versions_of_a_task_of_one_colour_are_found(seed: int) -> None:
         np.array([which for which, _ in group], np.uint8),
         np.array([swap(colour) for _, colour in group], np.uint8),
     )
-    everything = arc_examples.Versions(dihedrals, colours, np.array([0, len(group)]))
+    everything = arc_versions.Versions(dihedrals, colours, np.array([0, len(group)]))
     assert len(draw_versions([task], 1000, seed=0).dihedrals) == len(
         set(images(task, everything, 0))
     )
@@ -93,7 +96,7 @@ def test_repeated_draws_are_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of 72 images, 300 draws find 60 more than the task; 60 draws alone do not."""
     task = random_task("x", 3, side=3, colours=2)
     assert len(draw_versions([task], 60, seed=0).dihedrals) == 61
-    monkeypatch.setattr(arc_examples, "TRIES", 1)
+    monkeypatch.setattr(arc_versions, "TRIES", 1)
     assert len(draw_versions([task], 60, seed=0).dihedrals) < 55
 
 

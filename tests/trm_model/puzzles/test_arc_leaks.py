@@ -11,8 +11,11 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from tests.trm_model.puzzles.test_arc import augmentations, constant, random_task
-from trm_model.puzzles.arc.leaks import KNOWN_LEAKS, Leak, canonical, leaks
-from trm_model.puzzles.arc.tasks import Augmentation, Pair, Task, packaged_tasks
+from trm_model.puzzles.arc.augmentation import Augmentation
+from trm_model.puzzles.arc.canonical_form import canonical
+from trm_model.puzzles.arc.leaks import KNOWN_LEAKS, Leak, leaks
+from trm_model.puzzles.arc.packaged import packaged_tasks
+from trm_model.puzzles.arc.tasks import Pair, Task
 
 TRAIN, TEST = (
     [random_task("a", 0), random_task("b", 1, pairs=2, tests=2)],

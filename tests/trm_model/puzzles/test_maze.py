@@ -9,8 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from trm_model.errors import ConfigurationError
-from trm_model.puzzles.maze import grids as maze
-from trm_model.puzzles.maze.grids import GOAL, PATH, SPACE, START, WALL
+from trm_model.puzzles import maze
+from trm_model.puzzles.maze.layouts import draw_layout, good_pairs, may_exceed
+from trm_model.puzzles.maze.sampling import sample_layouts
+from trm_model.puzzles.maze.tokens import GOAL, PATH, SPACE, START, WALL
 from trm_model.puzzles.symmetry import dihedral
 
 Cell = tuple[int, int]
@@ -142,9 +144,9 @@ def test_bounds_never_change_the_number_of_good_pairs() -> None:
             np.zeros(side * side, np.int64),
             np.zeros(side * side, np.int64),
         )
-        assert maze._may_exceed(free, longer_than, sets) or total == 0  # pyright: ignore[reportPrivateUsage]
+        assert may_exceed(free, longer_than, sets) or total == 0
         for enough in (1, total, total + 1, max(1, total // 2)):
-            pairs, found = maze._good_pairs(free, longer_than, max(1, enough), sets, starts, counts)  # pyright: ignore[reportPrivateUsage]
+            pairs, found = good_pairs(free, longer_than, max(1, enough), sets, starts, counts)
             assert pairs == (total if total >= max(1, enough) else 0), trial
             if pairs:
                 assert dict(zip(starts[:found].tolist(), counts[:found].tolist(), strict=True)) == {
@@ -155,13 +157,11 @@ def test_bounds_never_change_the_number_of_good_pairs() -> None:
 
 
 def test_layouts_have_their_number_of_walls_uniformly_placed() -> None:
-    from trm_model.puzzles.maze.grids import _draw_layout
-
     for side, walls in ((6, 14), (33, 400), (5, 24), (5, 0)):
         free, state, draws = np.zeros(side + 2, np.uint64), np.array([7], np.uint64), 3000
         total = np.zeros((side, side))
         for _ in range(draws):
-            _draw_layout(free, side, walls, state)
+            draw_layout(free, side, walls, state)
             grid = free[1:-1, None] >> np.arange(side, dtype=np.uint64) & np.uint64(1)
             assert grid.sum() == side * side - walls
             assert free[0] == free[-1] == 0
@@ -244,9 +244,9 @@ def test_every_maze_is_as_likely_whatever_the_scale(scale: float) -> None:
         np.empty(1_500_000, np.int64),
     )
     share = np.cumsum(1 / scales)[:-1] / np.sum(1 / scales)
-    _, made = maze._sample(
+    _, made = sample_layouts(
         np.uint64(3), 0, 300_000, 3, 3, 2, share, scales, False, False, inputs, labels, lengths
-    )  # pyright: ignore[reportPrivateUsage]
+    )
     kinds, counts = np.unique(inputs[:made], axis=0, return_counts=True)
     assert {kind.tobytes() for kind in kinds} == set(expected)
     p = np.array([expected[kind.tobytes()] for kind in kinds])
@@ -285,7 +285,7 @@ def test_unique_paths() -> None:
 
 
 def test_impossible_mazes_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(maze, "PATIENCE", 1)
+    monkeypatch.setattr("trm_model.puzzles.maze.sampling.PATIENCE", 1)
     for arguments, message in (
         ({"side": 1}, "side=1: expected 2..63"),
         ({"side": 64}, "side=64"),

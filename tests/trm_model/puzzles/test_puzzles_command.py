@@ -10,18 +10,21 @@ from pathlib import Path
 
 import pytest
 
-from assets.families.arc_files import read_arc
-from assets.families.maze_csv import read_maze_csv
-from assets.families.sudoku_csv import read_sudoku_csv
+from assets.families.arc import read_arc
+from assets.families.maze import read_maze_csv
+from assets.families.sudoku import read_sudoku_csv
 from tests.trm_model.puzzles.test_arc import random_task
-from trm_model.puzzles.__main__ import main
-from trm_model.puzzles.arc.tasks import from_task, parse_name, preview
+from trm_model.puzzles.arc.augmentation import parse_name
+from trm_model.puzzles.arc.drawing import preview
+from trm_model.puzzles.arc.parsing import from_task
+from trm_model.puzzles.command import main
 
 SUDOKU = ["sudoku", "generate", "--count", "3", "--digits", "4", "--extra-clues", "1", "2"]
+ADDITION = ["sequence", "generate", "--count", "3", "--digits", "2"]
 MAZE = ["maze", "generate", "--count", "3", "--side", "8", "--longer-than", "12"]
 
 
-@pytest.mark.parametrize("generate", [SUDOKU, MAZE], ids=lambda arguments: arguments[0])
+@pytest.mark.parametrize("generate", [SUDOKU, MAZE, ADDITION], ids=lambda arguments: arguments[0])
 def test_what_is_generated_can_be_imported_checked_and_solved(
     generate: list[str],
     tmp_path: Path,
@@ -33,7 +36,7 @@ def test_what_is_generated_can_be_imported_checked_and_solved(
     if kind == "maze":
         table = read_maze_csv(str(path))
         assert (len(table.inputs), table.side) == (3, 8)
-    else:
+    elif kind == "sudoku":
         assert len(read_sudoku_csv(str(path), 4).puzzles) == 3
     assert main([kind, "check", str(path)]) == 0
     assert capsys.readouterr().out == f"{path}: 3 puzzles are right, 3 with answers\n"
@@ -91,6 +94,9 @@ WRONG = {
         "line 2: 2 fields, expected source,question,answer,rating",
     ),
     "empty": ("maze", "\n", "no puzzles; expected one question a line"),
+    "wrong sum": ("sequence", f"{HEADER}a,12+34=,046,0", "line 2: the answer 046 is not the sum"),
+    "lengths of numbers": ("sequence", "12+345=", "line 1: '12+345=': numbers of 2 and 3 digits"),
+    "no sum": ("sequence", "12-34=", "line 1: '12-34=': expected a question such as 12+34="),
 }
 
 
@@ -129,9 +135,8 @@ def test_mistakes_in_options_and_files(tmp_path: Path, capsys: pytest.CaptureFix
         assert error.startswith("error: ")
         assert message in error
         assert error.count("\n") == 1
-    with pytest.raises(SystemExit) as stop:
-        main(["chess", "generate"])
-    assert stop.value.code == 2
+    assert main(["chess", "generate"]) == 2
+    assert "'chess'" in capsys.readouterr().err
 
 
 def test_runs_as_a_module() -> None:

@@ -10,17 +10,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from assets.benchmarks import GeneratedAddition
 from assets.data.checks import example_checks
 from assets.data.datasets import write_dataset
-from assets.families.family import kind_of
-from assets.families.sequence import SequencePuzzles, generated_sums
-from assets.reports.pictures import question_sheet
+from assets.families.sequence import GeneratedAddition, SequencePuzzles
+from assets.reports.pictures import png, question_sheet
 from storage.examples import read_examples
-from storage.layout import Layout
+from storage.store import LocalStore
 from trm_model.errors import ConfigurationError
-from trm_model.puzzles.plans import KINDS, open_source, plan_of
-from trm_model.puzzles.sequence import sums as sequence
+from trm_model.puzzles import sequence
+from trm_model.puzzles.plans import open_examples, plan_of
+from trm_model.puzzles.registry import family_named
 
 ENTRY = GeneratedAddition(digits=2, train=60, test=20)
 digits = st.integers(1, sequence.MAX_DIGITS)
@@ -78,7 +77,7 @@ def test_examples_by_index_and_from_their_plan() -> None:
         np.stack((inputs, labels)), np.stack(sequence.to_tokens(expected, 3))
     )
     plan = plan_of(source)
-    again = KINDS[plan.kind].from_plan(source.header, plan.parameters, plan.arrays)
+    again = family_named(plan.kind).examples.from_plan(source.header, plan.parameters, plan.arrays)
     np.testing.assert_array_equal(
         np.stack(again.rows(np.arange(18))), np.stack(source.rows(np.arange(18)))
     )
@@ -109,15 +108,15 @@ def test_text_that_is_no_question(text: str) -> None:
 
 
 def test_checks_of_the_table_find_planted_faults() -> None:
-    frame, kind = generated_sums(ENTRY), kind_of(ENTRY)
+    frame = ENTRY.puzzles().frame
     SequencePuzzles.validate(frame)
-    assert all(verdict.passed for verdict in kind.puzzle_checks(frame, ENTRY).values())
+    assert all(outcome.passed for outcome in ENTRY.check_puzzles(frame).values())
     wrong = frame.with_columns(
         answer=pl.when(pl.col("puzzle") == 3).then(pl.lit("999")).otherwise("answer")
     )
-    assert {
-        name for name, verdict in kind.puzzle_checks(wrong, ENTRY).items() if not verdict.passed
-    } == {"label_solves_input"}
+    assert {name for name, outcome in ENTRY.check_puzzles(wrong).items() if not outcome.passed} == {
+        "label_solves_input"
+    }
     first, plus, second = frame["question"][0][:-1].partition("+")
     exchanged = f"{second}{plus}{first}="
     leaking = frame.with_columns(
@@ -125,24 +124,25 @@ def test_checks_of_the_table_find_planted_faults() -> None:
         answer=pl.when(pl.col("puzzle") == 79).then(pl.lit(frame["answer"][0])).otherwise("answer"),
     )
     assert {
-        name for name, verdict in kind.puzzle_checks(leaking, ENTRY).items() if not verdict.passed
+        name for name, outcome in ENTRY.check_puzzles(leaking).items() if not outcome.passed
     } == {"no_leakage"}
 
 
 @pytest.mark.parametrize("online", [False, True])
 def test_stored_checked_and_drawn(tmp_path: Path, online: bool) -> None:
-    kind = kind_of(ENTRY)
-    folder, _ = write_dataset(
-        Layout(tmp_path),
+    store = LocalStore(tmp_path)
+    key, _ = write_dataset(
+        store,
         "sums",
-        generated_sums(ENTRY),
-        kind,
+        ENTRY.puzzles().frame,
+        ENTRY,
         augmentations=1,
         seed=0,
         online=online,
     )
-    assert all(verdict.passed for verdict in example_checks(folder, kind).values())
-    train, test = open_source(folder / "train.zarr"), read_examples(folder / "test.zarr")
+    folder = store.open(key)
+    assert all(outcome.passed for outcome in example_checks(folder, ENTRY.family).values())
+    train, test = open_examples(folder / "train.zarr"), read_examples(folder / "test.zarr")
     assert (int(train.example_offsets[-1]), len(test.inputs)) == (120, 20)
     assert train.header == replace(test.header, augmentations=1)
-    assert question_sheet(kind, *train.rows(np.arange(3)))[:4] == b"\x89PNG"
+    assert png(question_sheet(ENTRY.family, *train.rows(np.arange(3))))[:4] == b"\x89PNG"

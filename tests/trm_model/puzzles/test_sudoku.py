@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from tests.trm_model.puzzles.plain_sudoku import plain_solve_all
 from trm_model.errors import ConfigurationError
-from trm_model.puzzles.sudoku import grids as sudoku
-from trm_model.puzzles.sudoku.grids import SHAPES, Shape
+from trm_model.puzzles import sudoku
+from trm_model.puzzles.sudoku.tokens import SHAPES, Shape
 
 EASY = "53..7....6..195....98....6.8...6...34..8.3..17...2...6.6....28....419..5....8..79"
 EASY_ANSWER = "534678912672195348198342567859761423426853791713924856961537284287419635345286179"

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 
 from trm_model.errors import ConfigurationError
-from trm_model.puzzles.sudoku import grids as sudoku
-from trm_model.puzzles.sudoku.examples import SudokuExamples, check_examples
-from trm_model.puzzles.sudoku.grids import SHAPES
+from trm_model.puzzles import sudoku
+from trm_model.puzzles.sudoku.checks import check_examples
+from trm_model.puzzles.sudoku.examples import SudokuExamples
+from trm_model.puzzles.sudoku.tokens import SHAPES
 
 
 def source(n: int, copies: int = 5, seed: int = 1) -> tuple[sudoku.Generated, SudokuExamples]:
@@ -79,7 +80,9 @@ def test_the_check_finds_what_the_plain_checks_find(n: int) -> None:
     for values in (
         inputs,
         labels,
-    ):  # Any token, pad and the first past the vocabulary included, in one or two cells of half the examples.
+    ):
+        # Any token, pad and the first past the vocabulary included, in one or two cells of half the
+        # examples.
         for row in range(0, 120, 2):
             values[row, generator.integers(0, n * n, generator.integers(1, 3))] = (
                 generator.integers(0, n + 3)

@@ -11,7 +11,9 @@ import pytest
 from tests.trm_model.puzzles.test_arc import SIDE, naive_tokens, random_task
 from trm_model.authors import conformance
 from trm_model.puzzles.arc import votes as voting
-from trm_model.puzzles.arc.tasks import Augmentation, Grid, Pair, Task
+from trm_model.puzzles.arc.augmentation import Augmentation
+from trm_model.puzzles.arc.tasks import Pair, Task
+from trm_model.puzzles.arc.tokens import Grid
 from trm_model.seeding import numpy_generator
 
 REFERENCE = Path(__file__).resolve().parents[2] / "reference" / "arc_vote"
@@ -26,7 +28,7 @@ def test_agrees_with_the_authors() -> None:
 def test_a_mistake_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Two counter-clockwise turns confused with clockwise ones, which is what a wrong inverse looks
     like."""
-    monkeypatch.setattr("trm_model.puzzles.arc.tasks.inverse", lambda which: which)
+    monkeypatch.setattr("trm_model.puzzles.arc.augmentation.inverse", lambda which: which)
     with pytest.raises(ValueError, match="its input is no test input"):
         list(voting.compare_recorded(REFERENCE))
 

@@ -13,50 +13,70 @@ import polars as pl
 import pytest
 import torch
 
+from assets.data.datasets import write_dataset
+from assets.families.sequence import GeneratedAddition
 from storage.examples import Examples, Header, open_header, read_examples
-from storage.layout import Layout
+from storage.store import LocalStore
 from tests.trm_model.puzzles.test_arc import naive_tokens, random_task
 from tests.trm_model.training.recipes import TINY, tiny_spec
+from trm_model import command
 from trm_model.authors import checkpoints as authors
 from trm_model.errors import ConfigurationError
 from trm_model.evaluation.evaluate import evaluate
 from trm_model.model.batch import DeviceExamples
 from trm_model.model.reasoner import build
+from trm_model.puzzles import maze, sudoku
+from trm_model.puzzles.arc.augmentation import Augmentation, crop
 from trm_model.puzzles.arc.examples import make_examples
-from trm_model.puzzles.arc.tasks import Augmentation, Task, crop, from_task, to_tokens
-from trm_model.puzzles.maze import grids as maze
-from trm_model.puzzles.plans import open_source
-from trm_model.puzzles.questions import Arc, Maze, Sudoku
-from trm_model.puzzles.sudoku import grids as sudoku
+from trm_model.puzzles.arc.family import Arc
+from trm_model.puzzles.arc.parsing import from_task
+from trm_model.puzzles.arc.tasks import Task
+from trm_model.puzzles.arc.tokens import to_tokens
+from trm_model.puzzles.family import Question, Tokens
+from trm_model.puzzles.maze.family import Maze
+from trm_model.puzzles.plans import open_examples
+from trm_model.puzzles.registry import family_of
+from trm_model.puzzles.sequence.family import Addition
+from trm_model.puzzles.sudoku.family import Sudoku
 from trm_model.seeding import numpy_generator
-from trm_model.solving.solve import (
-    AuthorsFile,
-    Loaded,
-    Solution,
-    load_model,
-    main,
-    solve,
-    solve_all,
-    solve_by_votes,
-)
+from trm_model.solving.loading import AuthorsFile, load
+from trm_model.solving.trained import Solution, TrainedModel
+from trm_model.solving.votes import count_votes
 from trm_model.training import checkpoint as checkpoints
 from trm_model.training.loop import train
 from trm_model.training.run import RunSpec
 from trm_model.variants import VARIANTS
 
-Tiny = tuple[Layout, Path, str]
+Tiny = tuple[LocalStore, Path, str]
+
+
+def main(arguments: list[str]) -> int:
+    """``python -m trm_model solve``; returns the exit code."""
+    return command.main(["solve", *arguments])
+
+
+def solve(
+    model: TrainedModel, cells: Tokens, puzzle_id: int = 0, steps: int | None = None
+) -> Solution:
+    evaluation = model.evaluation(depth=steps)
+    return model.solve_questions([Question(cells)], puzzle_id, evaluation)[0]
+
+
+def solve_all(model: TrainedModel, questions: Tokens) -> list[Solution]:
+    rows = [Question(cells) for cells in questions]
+    return model.solve_questions(rows, 0, model.evaluation())
 
 
 def trained(run: Path, tiny: Tiny, variant: str, header: Header | None, steps: int = 3) -> Path:
     _, folder, content_hash = tiny
-    spec = replace(tiny_spec(folder, content_hash, variant, steps=steps), header=header)
+    spec = replace(tiny_spec(run, folder, content_hash, variant, steps=steps), header=header)
     run.mkdir(parents=True)
     spec.write(run)
     train(
         run,
         spec.variant,
         spec.recipe,
-        open_source(folder / "train.zarr"),
+        open_examples(folder / "train.zarr"),
         spec.seed,
         spec.execution,
         report=lambda _: None,
@@ -67,15 +87,15 @@ def trained(run: Path, tiny: Tiny, variant: str, header: Header | None, steps: i
 @pytest.fixture(scope="module")
 def run(tiny: Tiny, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A trained run whose data set is gone: reached by its link, as the graph leaves it."""
-    layout, folder, content_hash = tiny
+    store, folder, content_hash = tiny
     parent = tmp_path_factory.mktemp("runs")
     made = trained(
         parent / "key",
-        (layout, folder, content_hash),
+        (store, folder, content_hash),
         "trm_mlp",
         open_header(folder / "train.zarr"),
     )
-    replace(RunSpec.read(made), data=str(parent / "gone")).write(made)
+    replace(RunSpec.read(made), data="gone").write(made)
     (parent / "current").symlink_to("key")
     return parent / "current"
 
@@ -85,7 +105,9 @@ def examples(tiny: Tiny) -> Examples:
     return read_examples(tiny[1] / "test.zarr")
 
 
-def assert_as_evaluated(loaded: Loaded, examples: Examples, solutions: list[Solution]) -> None:
+def assert_as_evaluated(
+    loaded: TrainedModel, examples: Examples, solutions: list[Solution]
+) -> None:
     result = evaluate(
         loaded.reasoner,
         DeviceExamples(examples, torch.device("cpu")),
@@ -102,29 +124,29 @@ def assert_as_evaluated(loaded: Loaded, examples: Examples, solutions: list[Solu
     )
 
 
-def random_model(variant: str, header: Header, seed: int = 0) -> Loaded:
+def random_model(variant: str, header: Header, seed: int = 0) -> TrainedModel:
     """An untrained model with random numbers in place of zeros; ``steps`` as in the tiny recipe."""
-    reasoner = build(VARIANTS[variant], TINY, header, seed).eval()
+    reasoner = build(VARIANTS[variant], TINY.size, header, seed).eval()
     generator = torch.Generator().manual_seed(seed)
     reasoner.puzzle_rows.copy_(torch.randn(reasoner.puzzle_rows.shape, generator=generator))
     reasoner.halt_weight.data.normal_(generator=generator)
     puzzle = {len(sudoku.SHAPES[4].vocabulary): Sudoku(4), 12: Arc(header.grid[0])}[
         len(header.vocabulary)
     ]
-    return Loaded(reasoner, puzzle, TINY.max_steps, lambda _: [], variant)
+    return TrainedModel(reasoner, puzzle, TINY.max_steps, lambda _: [], variant)
 
 
 def test_from_a_run_and_from_its_checkpoint_as_evaluated_without_the_data(
     run: Path, examples: Examples
 ) -> None:
-    loaded = load_model(run, device="cpu")
+    loaded = load(run, device="cpu")
     state = checkpoints.load(checkpoints.saved(run)[-1])
     assert torch.equal(loaded.reasoner.tokens, state.average["tokens"])
     assert not torch.equal(state.average["tokens"], state.weights["tokens"])
-    assert loaded.puzzle == Sudoku(4)
+    assert loaded.family == Sudoku(4)
     solutions = solve_all(loaded, examples.inputs[:8])
     assert_as_evaluated(loaded, examples, solutions)
-    again = load_model(checkpoints.saved(run)[-1], device="cpu")
+    again = load(checkpoints.saved(run)[-1], device="cpu")
     one = solve(again, examples.inputs[3])
     np.testing.assert_array_equal(one.answers, solutions[3].answers)
     before = examples.inputs[3]
@@ -152,7 +174,7 @@ def test_from_a_file_of_the_authors(variant: str, examples: Examples, tmp_path: 
     ours = random_model(variant, examples.header)
     authors.save(ours.reasoner, tmp_path / "step_9")
     theirs = AuthorsFile(heads=TINY.size.heads, length=16, prefix=TINY.size.prefix)
-    loaded = load_model(tmp_path / "step_9", device="cpu", kind="sudoku", theirs=theirs)
+    loaded = load(tmp_path / "step_9", device="cpu", kind="sudoku", theirs=theirs)
     found, expected = (
         solve(loaded, examples.inputs[0]),
         solve(ours, examples.inputs[0], steps=loaded.max_steps),
@@ -162,7 +184,7 @@ def test_from_a_file_of_the_authors(variant: str, examples: Examples, tmp_path: 
     np.testing.assert_array_equal(found.answers, expected.answers[: len(found.answers)])
     # n and T are no shapes: other ones are another model.
     if variant == "hrm":
-        other = load_model(
+        other = load(
             tmp_path / "step_9",
             device="cpu",
             kind="sudoku",
@@ -177,13 +199,13 @@ def test_an_older_run_reads_the_header_from_its_data(tiny: Tiny, tmp_path: Path)
     description = json.loads((made / "run.json").read_text())
     del description["header"]
     (made / "run.json").write_text(json.dumps(description))
-    assert load_model(made, device="cpu").puzzle == Sudoku(4)
-    (made / "run.json").write_text(json.dumps({**description, "data": str(tmp_path / "gone")}))
+    assert load(made, device="cpu").family == Sudoku(4)
+    (made / "run.json").write_text(json.dumps({**description, "data": "gone"}))
     with pytest.raises(
         ConfigurationError,
         match=r"run.json: no header, and the data set .*gone that has it cannot be read",
     ):
-        load_model(made)
+        load(made)
 
 
 # Kinds
@@ -295,7 +317,7 @@ def test_arc_tasks_are_read_drawn_and_judged() -> None:
 # ARC's rows and votes
 
 
-def arc_model() -> tuple[Loaded, Task, list[tuple[int, Augmentation]]]:
+def arc_model() -> tuple[TrainedModel, Task, list[tuple[int, Augmentation]]]:
     task = random_task("known", 1, tests=2)
     source, _ = make_examples([random_task("other", 0)], [task], augmentations=6, seed=0, side=8)
     versions = [
@@ -310,7 +332,7 @@ def arc_model() -> tuple[Loaded, Task, list[tuple[int, Augmentation]]]:
 
 def test_votes_are_those_of_each_version_by_itself() -> None:
     loaded, task, versions = arc_model()
-    votes = solve_by_votes(loaded, task, versions, steps=2)
+    votes = count_votes(loaded, task, versions, loaded.evaluation(depth=2))
     for number, pair in enumerate(task.test):
         ballots: dict[tuple[Any, ...], int] = {}
         for row, version in versions:
@@ -332,13 +354,13 @@ def test_a_run_finds_a_task_by_its_name_in_the_data(
 ) -> None:
     loaded, task, versions = arc_model()
     header = Header(
-        vocabulary=loaded.puzzle.vocabulary,
+        vocabulary=loaded.family.vocabulary,
         grid=(8, 8),
         num_puzzle_ids=len(loaded.reasoner.puzzle_rows),
     )
     run, data = tmp_path / "run", tmp_path / "data"
     run.mkdir()
-    replace(tiny_spec(data, "", "trm"), header=header).write(run)
+    replace(tiny_spec(run, data, "", "trm"), header=header).write(run)
     checkpoints.save(
         run,
         checkpoints.Checkpoint(
@@ -372,7 +394,7 @@ def test_a_run_finds_a_task_by_its_name_in_the_data(
         told = json.loads(capsys.readouterr().out)
         assert (told["puzzle_id"], len(told["notes"])) == ((0, 1) if gone else (versions[0][0], 0))
         expected = solve(loaded, naive_tokens(task.test[1].input), told["puzzle_id"], steps=2)
-        assert told["answers"][1]["answer"] == loaded.puzzle.plain(expected.final)
+        assert told["answers"][1]["answer"] == loaded.family.plain(expected.final)
 
 
 def test_known_and_unknown_tasks_of_a_file_of_the_authors(
@@ -409,7 +431,7 @@ def test_known_and_unknown_tasks_of_a_file_of_the_authors(
     known = told("known.json", *with_names, "--votes", "5")
     assert (known["puzzle_id"], known["notes"], len(known["answers"])) == (versions[0][0], [], 2)
     expected = solve(loaded, naive_tokens(task.test[1].input), versions[0][0], steps=2)
-    assert known["answers"][1]["answer"] == loaded.puzzle.plain(expected.final)
+    assert known["answers"][1]["answer"] == loaded.family.plain(expected.final)
     assert known["answers"][0]["votes"][0]["of"] == 5
     unknown = told("new.json", *with_names)
     assert unknown["puzzle_id"] == 0
@@ -455,7 +477,7 @@ def test_the_command_reads_a_file_a_string_and_standard_input(
     assert told[0] == told[1] == told[2]
     (answer,) = told[0]["answers"]
     assert answer["question"] == text
-    expected = solve(load_model(run, device="cpu"), examples.inputs[0])
+    expected = solve(load(run, device="cpu"), examples.inputs[0])
     assert [step["answer"] for step in answer["steps"]] == [
         Sudoku(4).plain(cells) for cells in expected.answers
     ]
@@ -502,7 +524,10 @@ def test_mistakes_are_one_line(
         ([str(run), "nowhere.txt"], "there is no file of that name"),
         ([str(run), str(tmp_path / "binary")], "not a text file"),
         ([str(run), puzzle, "--kind", "maze"], "which is sudoku: expected maze"),
-        ([str(run), puzzle, "--steps", "0"], "steps=0: expected at least 1"),
+        (
+            [str(run), puzzle, "--steps", "0"],
+            "depth=0: expected a whole number of at least 1",
+        ),
         ([str(run), puzzle, "--votes", "4"], "this model answers sudoku"),
         ([str(run), puzzle, "--device", "nonsense"], "device='nonsense'"),
         ([str(run), puzzle, "--device", "cuda:99"], "device='cuda:99'"),
@@ -530,8 +555,8 @@ def test_what_sizes_leave_open_is_asked_for(examples: Examples, tmp_path: Path) 
     with pytest.raises(
         ConfigurationError, match="6 tokens on 16 cells, which is sudoku or maze: expected one kind"
     ):
-        load_model(tmp_path / "step_9", theirs=theirs)
-    assert load_model(tmp_path / "step_9", theirs=theirs, kind="maze").puzzle == Maze(4)
+        load(tmp_path / "step_9", theirs=theirs)
+    assert load(tmp_path / "step_9", theirs=theirs, kind="maze").family == Maze(4)
 
 
 def test_many_questions_are_answered_in_parts_as_one_by_one(
@@ -540,6 +565,75 @@ def test_many_questions_are_answered_in_parts_as_one_by_one(
     loaded = random_model("winner_takes_all", examples.header)
     questions = examples.inputs[numpy_generator(0, "which").integers(0, len(examples.inputs), 7)]
     whole = solve_all(loaded, questions)
-    monkeypatch.setattr("trm_model.solving.solve.BATCH", 3)
+    monkeypatch.setattr("trm_model.solving.trained.BATCH", 3)
     for one, other in zip(whole, solve_all(loaded, questions), strict=True):
         np.testing.assert_array_equal(one.answers, other.answers)
+
+
+def test_text_paths_and_tokens_as_a_user_would_pass_them(
+    run: Path, examples: Examples, tmp_path: Path
+) -> None:
+    model = load(str(run), device="cpu")
+    texts = [str(Sudoku(4).plain(cells)) for cells in examples.inputs[:3]]
+    (tmp_path / "puzzle.txt").write_text(texts[0])
+    expected = solve_all(model, examples.inputs[:3])
+    for given in (texts[0], str(tmp_path / "puzzle.txt"), tmp_path / "puzzle.txt"):
+        solution = model.solve(given)
+        np.testing.assert_array_equal(solution.answers, expected[0].answers)
+        assert solution.plain == Sudoku(4).plain(expected[0].final)
+        assert solution.verdict.right == bool((expected[0].final == examples.labels[0]).all())
+        assert str(solution) == f"{Sudoku(4).draw(solution.final)}\n{solution.verdict}"
+    finals = np.stack([solution.final for solution in expected])
+    for inputs in (examples.inputs[:3], examples.inputs[:3].tolist(), texts):
+        np.testing.assert_array_equal(model.predict(inputs), finals)
+    for inputs in (examples.inputs[1], texts[1]):
+        np.testing.assert_array_equal(model.predict(inputs), finals[1:2])
+    deeper = model.predict(texts, depth=7)
+    np.testing.assert_array_equal(
+        deeper, [solve(model, cells, steps=7).final for cells in examples.inputs[:3]]
+    )
+    assert model.predict(np.zeros((0, 16), np.uint8)).shape == (0, 16)
+    for wrong, message in (
+        ("1" * 15, "15 cells: expected 16"),
+        (tmp_path / "nowhere", "nowhere"),
+    ):
+        with pytest.raises((ConfigurationError, OSError), match=message):
+            model.solve(wrong)
+    with pytest.raises(ConfigurationError, match="of tokens below 6"):
+        model.predict(np.full((1, 16), 6))
+    with pytest.raises(ConfigurationError, match="rollouts=0"):
+        model.predict(texts, rollouts=0)
+
+
+def test_a_model_of_sums_answers_a_sum() -> None:
+    family = Addition(2)
+    header = Header(vocabulary=family.vocabulary, grid=family.grid)
+    assert family_of(header) == family
+    reasoner = build(VARIANTS["autoregressive"], TINY.size, header, 0).eval()
+    model = TrainedModel(reasoner, family, TINY.max_steps, lambda _: [], "sums")
+    solution = model.solve("12+34=")
+    assert solution.verdict.right is False
+    assert len(solution.plain) > 0
+
+
+def test_a_model_of_sums_is_asked_in_text(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    origin = GeneratedAddition(digits=2, train=30, test=10)
+    store = LocalStore.create(tmp_path / "store")
+    key, content_hash = write_dataset(
+        store, "sums", origin.puzzles().frame, origin, augmentations=1, seed=0
+    )
+    folder = store.open(key)
+    header = open_header(folder / "train.zarr")
+    made = trained(tmp_path / "run", (store, folder, content_hash), "trm_mlp", header)
+    assert main([str(made), "12+34=", "--json"]) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert (result["kind"], result["grid"]) == ("sequence", [1, 9])
+    [answer] = result["answers"]
+    assert answer["question"] == "12+34=___"
+    assert len(answer["answer"]) == 9
+    assert answer["right"] == (answer["answer"][6:] == "640")
+    assert main([str(made), "12+345="]) == 2
+    assert "expected numbers of at most 2 digits" in capsys.readouterr().err
+    assert main([str(made), "12+34=", "--show-steps"]) == 0

@@ -1,12 +1,13 @@
 """Tiny trainings for tests."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from trm_model.model.size import Size
 from trm_model.training.execution import Execution
 from trm_model.training.recipe import Recipe
-from trm_model.training.run import RunSpec
+from trm_model.training.run import CodeSpan, RunSpec, run_store, training_version
 from trm_model.variants import VARIANTS
 
 TINY = Recipe(
@@ -23,17 +24,21 @@ TINY = Recipe(
 )
 
 
-def tiny_spec(data: Path, data_version: str, variant: str = "trm_mlp", **changes: Any) -> RunSpec:
-    """A run of a few seconds on the tiny data set; ``changes``: of the recipe."""
-    from dataclasses import replace
-
+def tiny_spec(
+    run: Path, data: Path, data_version: str, variant: str = "trm_mlp", **changes: Any
+) -> RunSpec:
+    """A training of a few seconds in the folder ``run``, on the tiny data set, which lies in the
+    same store (that of all tests' temporary files); ``changes``: of the recipe."""
+    recipe = replace(TINY, **changes)
+    version = training_version(VARIANTS[variant], recipe)
     return RunSpec(
         benchmark="tiny",
         variant_name=variant,
         variant=VARIANTS[variant],
-        recipe=replace(TINY, **changes),
+        recipe=recipe,
         seed=0,
-        data=str(data),
+        data=run_store(run).key(data),
         data_version=data_version,
+        code=(CodeSpan(version=version),),
         execution=Execution(log_steps=2),
     )

@@ -1,38 +1,29 @@
-"""Exploration of longer thinking, alone and in a training step."""
+"""The steps before which examples that explore may not halt (HRM §2)."""
 
-from dataclasses import replace
-
+import pytest
 import torch
 
-from tests.trm_model.model.test_model import NOISE, batch, generator, make
 from trm_model.training.exploration import earliest_halts
-from trm_model.training.supervision import Carry, supervise
-from trm_model.variants import VARIANTS
 
 
-def test_the_first_step_that_exploration_lets_halt_is_the_second() -> None:
-    """Drawn uniformly from 2..max_steps; the first step is no longer thinking at all."""
-    for most in (2, 3, 5):
-        drawn = earliest_halts(6_000, most, 1.0, generator())
-        steps, counts = drawn.unique(return_counts=True)
-        assert steps.tolist() == list(range(2, most + 1))
-        expected = 6_000 / (most - 1)
-        assert (counts - expected).abs().max() < 5 * expected**0.5
-    assert (earliest_halts(50, 16, 0.0, generator()) == 0).all()
-    some = earliest_halts(6_000, 2, 0.25, generator())
-    assert some.unique().tolist() == [0, 2]
-    assert abs((some == 2).float().mean().item() - 0.25) < 0.03
+def drawn(count: int, max_steps: int, exploration: float) -> torch.Tensor:
+    return earliest_halts(count, max_steps, exploration, torch.Generator().manual_seed(0))
 
 
-def test_an_example_that_explores_goes_on_to_the_step_that_was_drawn() -> None:
-    """All want to halt at once, and each does at its step."""
-    model = make(replace(VARIANTS["trm_mlp"], cycles=1, latent_updates=1))
-    with torch.no_grad():
-        model.halt_bias.fill_(30.0)
-    earliest = torch.tensor([0, 1, 2, 3, 4])
-    carry, halted = Carry.fresh(model, batch(), NOISE), list[list[bool]]()
-    for _ in range(4):
-        step = supervise(model, carry, max_steps=4, noise=NOISE, earliest=earliest)
-        carry = step.carry
-        halted.append(carry.halted.tolist())
-    assert halted == [[step >= first for first in earliest.tolist()] for step in (1, 2, 3, 4)]
+@pytest.mark.parametrize("max_steps", [2, 3, 4, 16])
+def test_exploring_examples_halt_from_step_two_to_the_last_on(max_steps: int) -> None:
+    """Each of the steps 2 to ``max_steps``, equally often, and no other."""
+    steps = drawn(30_000, max_steps, 1.0)
+    values, counts = steps.unique(return_counts=True)
+    assert values.tolist() == list(range(2, max_steps + 1))
+    share = counts / len(steps)
+    torch.testing.assert_close(share, torch.full_like(share, 1 / len(values)), rtol=0.15, atol=0.0)
+
+
+def test_others_may_halt_at_once() -> None:
+    assert drawn(1_000, 16, 0.0).tolist() == [0] * 1_000
+    assert (drawn(20_000, 16, 0.25) == 0).float().mean().item() == pytest.approx(0.75, abs=0.01)
+
+
+def test_one_step_leaves_nothing_to_explore() -> None:
+    assert drawn(100, 1, 1.0).tolist() == [1] * 100

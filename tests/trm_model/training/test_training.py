@@ -12,7 +12,7 @@ from storage.examples import Examples, Header, read_examples
 from storage.manifest import CorruptDataError
 from tests.trm_model.training.recipes import TINY, tiny_spec
 from trm_model.errors import ConfigurationError
-from trm_model.evaluation.evaluate import Outcome, evaluate
+from trm_model.evaluation.evaluate import Evaluated, evaluate
 from trm_model.model.batch import DeviceExamples
 from trm_model.model.reasoner import build
 from trm_model.noise import Noise
@@ -336,7 +336,7 @@ def test_a_damaged_newest_checkpoint_is_passed_over(
 
 
 def test_run_description_round_trip_and_key(tmp_path: Path) -> None:
-    spec = tiny_spec(tmp_path, "abc")
+    spec = tiny_spec(tmp_path, tmp_path / "data", "abc")
     spec.write(tmp_path)
     assert RunSpec.read(tmp_path) == spec
     assert replace(spec, execution=Execution(log_steps=9)).key == spec.key
@@ -385,7 +385,9 @@ def test_evaluation_equals_supervision_steps_in_any_batching(
 def test_first_steps() -> None:
     right = np.array([[1, 2, 2], [2, 1, 1], [0, 1, 1]])
     logits = np.array([[-1, 1, 1], [-1, -1, 2], [-1, -1, -1]], np.float32)
-    outcome = Outcome(np.zeros((3, 3, 2), np.uint8), right, np.array([2, 2, 2]), logits, logits > 0)
+    outcome = Evaluated(
+        np.zeros((3, 3, 2), np.uint8), right, np.array([2, 2, 2]), logits, logits > 0
+    )
     assert outcome.solved.tolist() == [
         [False, True, True],
         [True, False, False],

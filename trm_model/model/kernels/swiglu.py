@@ -19,7 +19,6 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any
 
-import numba
 import numpy as np
 import torch
 from llvmlite import ir
@@ -29,6 +28,8 @@ from numba.core.codegen import get_host_cpu_features
 from numba.extending import intrinsic
 from numba.np.arrayobj import make_array, populate_array
 from torch import Tensor
+
+from trm_model.compiled import numba
 
 TILE = 64
 """Columns that are worked on at a time."""
@@ -290,7 +291,7 @@ def _compiled(function: Callable[..., None]) -> Any:
 
 @_compiled
 def _zero(target: Any) -> None:
-    """Loops, here and below: assignments to slices become slower ones."""
+    """Explicit loops, because numba compiles slice assignments into slower code."""
     for i in range(len(target)):
         target[i] = _F(0)
 

@@ -1,10 +1,10 @@
 """ARC answers from predictions of many augmentations: votes, pass@k and the submission, as the
 authors' evaluator computes them.
 
-A prediction is cropped and its augmentation undone (:func:`trm_model.puzzles.arc.tasks.restore`);
-predictions are pooled per test input, matched by the input grid restored the same way. Equal grids
-are one candidate; candidates are ranked by (votes, mean sigmoid of the halting logit), both
-descending, then by who came first.
+A prediction is cropped and its augmentation undone
+(:func:`trm_model.puzzles.arc.augmentation.restore`); predictions are pooled per test input, matched
+by the input grid restored the same way. Equal grids are one candidate; candidates are ranked by
+(votes, mean sigmoid of the halting logit), both descending, then by who came first.
 """
 
 import json
@@ -16,7 +16,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from trm_model.puzzles.arc.tasks import PACKAGED, Grid, Task, packaged_tasks, parse_name, restore
+from trm_model.puzzles.arc.augmentation import parse_name, restore
+from trm_model.puzzles.arc.packaged import PACKAGED, packaged_tasks
+from trm_model.puzzles.arc.tasks import Task
+from trm_model.puzzles.arc.tokens import Grid
 
 BLOCK = 1 << 14
 PASS_KS = (1, 2, 5, 10, 100, 1000)
@@ -48,7 +51,7 @@ def vote(
     """Count the votes for every test input of ``tasks``; rows by task, test input and rank.
 
     :param names: the augmented puzzle of each prediction [N], see
-        :class:`trm_model.puzzles.arc.tasks.Augmentation`.
+        :class:`trm_model.puzzles.arc.augmentation.Augmentation`.
     :param inputs: tokens [N, L]. :param predictions: tokens [N, L]. :param halt_logits: [N].
     :raises ValueError: a prediction for an input that is no test input of its task, or for a task
         that is not in ``tasks``.

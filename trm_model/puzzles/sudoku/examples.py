@@ -3,14 +3,14 @@ made when they are asked for."""
 
 from typing import Any, Self
 
-import numba
 import numpy as np
 import numpy.typing as npt
 
 from storage.examples import Header
+from trm_model.compiled import numba
 from trm_model.errors import require
-from trm_model.puzzles.sudoku.grids import BLANK, SHAPES, Bools, Grids, Ints, Shape
 from trm_model.puzzles.sudoku.symmetry import draw_symmetry
+from trm_model.puzzles.sudoku.tokens import BLANK, SHAPES, Grids, Ints, Shape
 from trm_model.seeding import derive
 
 _CLUE = 128
@@ -51,11 +51,11 @@ def _rows(index, cells, members, base, box_rows, box_columns, inputs, labels):
 
 
 class SudokuExamples:
-    """A source of examples: G base puzzles, each followed by ``copies`` random versions under
+    """Sudoku examples: G base puzzles, each followed by ``copies`` random versions under
     symmetry.
 
     Version k of puzzle i depends on (seed, i, k) alone; version 0 is the puzzle itself. Tokens as
-    in :mod:`trm_model.puzzles.sudoku.grids`. Nothing is stored but the base puzzles, so that any
+    in :mod:`trm_model.puzzles.sudoku.tokens`. Nothing is stored but the base puzzles, so that any
     number of versions costs no memory.
 
     :param puzzles: uint8 [G, n * n], 0 for blanks.
@@ -147,7 +147,7 @@ class SudokuExamples:
     def from_plan(
         cls, header: Header, parameters: dict[str, Any], arrays: dict[str, npt.NDArray[Any]]
     ) -> Self:
-        """The source that wrote this header and :meth:`plan`."""
+        """The examples that had this header and :meth:`plan`."""
         require(not parameters, f"parameters {sorted(parameters)}: expected none for Sudoku")
         return cls(
             arrays["puzzles"],
@@ -157,52 +157,3 @@ class SudokuExamples:
             header.seed,
             header.sources,
         )
-
-
-@numba.njit(cache=True, nogil=True)
-def _check(inputs, labels, box_rows, box_columns, solved, kept):
-    n = box_rows * box_columns
-    full = ((1 << n) - 1) << BLANK + 1
-    columns, boxes = np.empty(n, np.int64), np.empty(n, np.int64)
-    for index in range(len(labels)):
-        label, question = labels[index], inputs[index]
-        columns[:] = 0
-        boxes[:] = 0
-        common = full
-        for row in range(n):
-            line = 0
-            for stack in range(box_rows):
-                box = row // box_rows * box_rows + stack
-                for column in range(stack * box_columns, (stack + 1) * box_columns):
-                    bit = 1 << min(
-                        label[row * n + column], 31
-                    )  # No digit is 31: a token past the vocabulary.
-                    line |= bit
-                    columns[column] |= bit
-                    boxes[box] |= bit
-            common &= line
-            if line != full:
-                common = 0
-        for unit in range(n):
-            if columns[unit] != full or boxes[unit] != full:
-                common = 0
-        solved[index] = common == full
-        changed = np.uint8(0)
-        for cell in range(n * n):
-            changed |= (question[cell] ^ label[cell]) if question[cell] != BLANK else np.uint8(0)
-        kept[index] = changed == 0
-
-
-def check_examples(inputs: Grids, labels: Grids, shape: Shape) -> tuple[Bools, Bools]:
-    """For token examples [N, n * n] x 2: whether each label is a solved grid [N], and whether it
-    has the input's digit wherever the input is not blank [N]."""
-    solved, kept = np.empty(len(labels), np.bool_), np.empty(len(labels), np.bool_)
-    _check(
-        np.ascontiguousarray(inputs),
-        np.ascontiguousarray(labels),
-        shape.box_rows,
-        shape.box_columns,
-        solved,
-        kept,
-    )
-    return solved, kept

@@ -5,9 +5,9 @@ A guess tries a digit in a cell, and later, if need be, the cell without that di
 comparable within one size of grid.
 """
 
-import numba
 import numpy as np
 
+from trm_model.compiled import numba
 from trm_model.puzzles.sudoku.lanes import (
     CELLS,
     DEAD,

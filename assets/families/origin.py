@@ -1,0 +1,134 @@
+"""Where a benchmark's puzzles come from, and what their family brings to the graph. Everything else
+in the graph is the same for all families."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+import dagster as dg
+import polars as pl
+
+from assets.outcomes import Check, CheckOutcome
+from assets.tables import Puzzles
+from trm_model.puzzles.family import Family, PlannedExamples
+
+
+def silent(message: str) -> None:
+    """Log nothing."""
+    del message
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """Base puzzles, rows of the origin's schema, and the hashes of the files they came from."""
+
+    frame: pl.DataFrame
+    sources: dict[str, str] = field(default_factory=dict[str, str])
+
+
+@dataclass(frozen=True, slots=True)
+class Augmented:
+    """The examples of one split.
+
+    :param groups: a row (name, difficulty, source) per group of the examples, in their order.
+    :param names: of the augmented puzzles; None: each has its group's name and the number of the
+        version.
+    """
+
+    examples: PlannedExamples
+    groups: pl.DataFrame
+    names: Sequence[str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Overlap:
+    """What one benchmark holds of another's test puzzles (ARC: tasks), up to symmetry.
+
+    :param test_puzzles: their number.
+    :param leaks: the names of those whose answers the one benchmark trains on.
+    :param shared: the number of those that it holds at all.
+    """
+
+    test_puzzles: int
+    leaks: list[str]
+    shared: int
+
+
+class Origin(ABC):
+    """Where the puzzles of a benchmark come from, at one size, and how the graph handles them.
+
+    An origin is a frozen dataclass. Data are out of date when its ``repr`` changes. A family has as
+    many origins as there are ways to get its puzzles; they share what is the family's by a base
+    class.
+    """
+
+    __slots__ = ()
+
+    schema: ClassVar[type[Puzzles]] = Puzzles
+    """Of the table of base puzzles."""
+    checks: ClassVar[Mapping[str, Check]]
+    """What :meth:`check_puzzles` checks, by name."""
+    distributions: ClassVar[Mapping[str, str]] = {}
+    """Columns of the puzzle table to draw, with their labels."""
+    config: ClassVar[type[dg.Config] | None] = None
+    """What a materialization may be told; None: the benchmark's entry says all."""
+
+    seed: int
+    """Of the puzzles and of their augmentations."""
+
+    @property
+    @abstractmethod
+    def family(self) -> Family:
+        """The family of the puzzles, at their size."""
+
+    @property
+    def generated(self) -> bool:
+        """Whether the puzzles need neither files nor a network."""
+        return True
+
+    @abstractmethod
+    def puzzles(self, config: Any = None, log: Callable[[str], None] = silent) -> Imported:
+        """Generate or import the base puzzles.
+
+        :param config: of the type :attr:`config`.
+        :raises PuzzleFileError: a file that cannot be used.
+        :raises ConfigurationError: puzzles that cannot be made.
+        """
+
+    @abstractmethod
+    def check_puzzles(self, frame: pl.DataFrame) -> dict[str, CheckOutcome]:
+        """The outcome of each of :attr:`checks` on a puzzle table."""
+
+    @abstractmethod
+    def augmented(
+        self,
+        frame: pl.DataFrame,
+        split: str,
+        augmentations: int,
+        seed: int,
+        sources: dict[str, str],
+    ) -> Augmented:
+        """The examples of one split of a puzzle table.
+
+        :raises ConfigurationError: puzzles that cannot be examples.
+        """
+
+    def overlap(self, one: pl.DataFrame, other: pl.DataFrame) -> Overlap:
+        """What the puzzle table ``one`` holds of the test puzzles of ``other``, both of this
+        family; puzzles of one form are equal."""
+        tested = other.filter(pl.col("split") == "test")
+        trained = one.filter(pl.col("split") == "train")
+        names, shared = (
+            tested.join(frame.unique("form"), on="form", how="semi")["name"].to_list()
+            for frame in (trained, one)
+        )
+        return Overlap(len(tested), names, len(shared))
+
+
+def declared_checks(family: type[Family]) -> dict[str, Check]:
+    """The family's checks of single examples, as checks of the graph."""
+    return {name: Check(description) for name, description in family.checks.items()}
+
+
+NO_LEAKAGE = {"no_leakage": Check("No training puzzle is a test puzzle, up to symmetry.")}

@@ -1,0 +1,179 @@
+"""Base puzzles from files: where they come from, which rows are drawn, how they are split."""
+
+from abc import abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, ClassVar, NamedTuple
+
+import dagster as dg
+import numpy as np
+import polars as pl
+from pydantic import Field
+
+from assets.families.origin import Imported, Origin, silent
+from assets.families.puzzle_files import Choose, PuzzleFileError, Rows
+from storage.examples import SPLITS
+from trm_model.seeding import numpy_generator
+
+
+class FileConfig(dg.Config):
+    """Which files the puzzles come from and how they are split.
+
+    :param path: local path or URL of the puzzles; None: the repository that the benchmark's entry
+        names.
+    :param test_path: file with the test puzzles; None: a share of ``path``.
+    :param test_share: share of ``path`` kept for testing when there is no ``test_path``.
+    :param train_puzzles, test_puzzles: draw at most so many for each split; None: as the entry
+        says, or all.
+    :param seed: of the split and the draw.
+    """
+
+    path: str | None = None
+    test_path: str | None = None
+    test_share: float = 0.1
+    train_puzzles: int | None = Field(default=None, ge=1)
+    test_puzzles: int | None = Field(default=None, ge=1)
+    seed: int = 0
+
+
+class FileRows(NamedTuple):
+    """The chosen rows of a file, in the order chosen, as columns of the origin's schema (split,
+    puzzle and name are missing yet), and the file's hash."""
+
+    frame: pl.DataFrame
+    file_hash: str
+
+
+def _from_hub(repository: str, name: str, log: Callable[[str], None]) -> str:
+    from huggingface_hub import hf_hub_download
+    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+
+    log(f"fetching {name} of {repository} (or finding it in the local cache)")
+    try:
+        return hf_hub_download(repository, name, repo_type="dataset")
+    except (OSError, HfHubHTTPError, LocalEntryNotFoundError) as error:
+        what = " ".join(str(error).split())[:200]
+        raise PuzzleFileError(
+            f"{repository}/{name}: cannot be fetched ({what}); give path and test_path of local "
+            "files"
+        ) from error
+
+
+def number_splits(described: pl.DataFrame, train: int, name: str) -> pl.DataFrame:
+    """Puzzles with their split (the first ``train`` are for training), number and name."""
+    number = pl.int_range(pl.len())
+    split = pl.when(number < train).then(pl.lit("train")).otherwise(pl.lit("test"))
+    return described.with_columns(
+        split=split, puzzle=number, name=pl.format("{}-{}", pl.lit(name), number)
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class PuzzleFile(Origin):
+    """Puzzles from files in the format of sapientinc's data sets
+    (``source,question,answer,rating``). Each family that is read so has a class of its own.
+
+    The paths are given when the asset is materialized; without them the files are taken from a
+    repository.
+
+    :param side: rows and columns of the grids.
+    :param repository: data set on the Hugging Face hub with ``train.csv`` and ``test.csv``; None:
+        paths must be given.
+    :param train_puzzles: draw so many training puzzles; None: all.
+    """
+
+    config: ClassVar[type[dg.Config] | None] = FileConfig
+
+    side: int
+    repository: str | None = None
+    train_puzzles: int | None = None
+    seed: int = 0
+
+    def __repr__(self) -> str:
+        """What the hashes of data sets hold: the family by its name."""
+        return (
+            f"PuzzleFile(kind={self.family.name!r}, side={self.side!r}, "
+            f"repository={self.repository!r}, train_puzzles={self.train_puzzles!r}, "
+            f"seed={self.seed!r})"
+        )
+
+    @property
+    def generated(self) -> bool:
+        return False
+
+    @abstractmethod
+    def read(self, path: str, choose: Choose) -> FileRows:
+        """Read the chosen rows of the file at a path, and check them.
+
+        :raises PuzzleFileError: the first thing that is wrong.
+        """
+
+    def puzzles(self, config: Any = None, log: Callable[[str], None] = silent) -> Imported:
+        return read_split(config, self, log)
+
+
+def read_split(config: FileConfig, origin: PuzzleFile, log: Callable[[str], None]) -> Imported:
+    """The puzzles of both splits, drawn and split as configuration and entry say; test puzzles in
+    random order, so that the first so many of them are a fair sample.
+
+    :raises PuzzleFileError: a malformed file, a test file that repeats a training puzzle, or a
+        split without puzzles.
+    """
+    if not 0.0 < config.test_share < 1.0:
+        raise PuzzleFileError(f"test_share={config.test_share}: expected a share between 0 and 1")
+    path, test_path = config.path, config.test_path
+    if path is None:
+        if test_path is not None:
+            raise PuzzleFileError(
+                f"test_path={test_path} without path: expected both, or neither; give "
+                "puzzles.path too"
+            )
+        if origin.repository is None:
+            raise PuzzleFileError(
+                "no file: expected the path or URL of the puzzles; give puzzles.path (--set "
+                "puzzles.path=FILE)"
+            )
+        path, test_path = (_from_hub(origin.repository, f"{split}.csv", log) for split in SPLITS)
+    generator = numpy_generator(config.seed, "split")
+    limits = {"train": config.train_puzzles or origin.train_puzzles, "test": config.test_puzzles}
+    parts: dict[str, pl.DataFrame] = {}
+    sources = {"split": config.model_dump_json(exclude={"path", "test_path"})}
+    if test_path is None:
+        counts: dict[str, int] = {}
+
+        def both(total: int) -> Rows:
+            order = generator.permutation(total)
+            cut = max(1, round(total * config.test_share))
+            chosen = {
+                "train": order[cut:][: limits["train"]],
+                "test": order[:cut][: limits["test"]],
+            }
+            counts.update({split: len(rows) for split, rows in chosen.items()})
+            return np.concatenate([chosen[split] for split in SPLITS])
+
+        found = origin.read(path, both)
+        parts = {
+            "train": found.frame.head(counts["train"]),
+            "test": found.frame.tail(counts["test"]),
+        }
+        sources["file"] = found.file_hash
+    else:
+        for split, name, file in (("train", "file", path), ("test", "test_file", test_path)):
+            found = origin.read(
+                file, lambda total, split=split: generator.permutation(total)[: limits[split]]
+            )
+            parts[split], sources[name] = found.frame, found.file_hash
+    for split in SPLITS:
+        if parts[split].is_empty():
+            raise PuzzleFileError(
+                f"{path}: no puzzles are left for the {split} split; give a larger file or "
+                "another test_share"
+            )
+    frame = number_splits(pl.concat([parts[split] for split in SPLITS]), len(parts["train"]), "csv")
+    repeated = frame.filter(pl.col("form").is_duplicated())
+    if not repeated.is_empty():
+        raise PuzzleFileError(
+            f"{test_path}: its puzzle {repeated['question'][-1]} is also in {path} (equal up to "
+            "symmetry); remove one of them"
+        )
+    return Imported(frame, sources)

@@ -1,0 +1,69 @@
+"""Where everything lies: keys of the store, relative to its root.
+
+``puzzles/BENCHMARK.parquet`` · ``examples/BENCHMARK/HASH/{train,test}.zarr, base.parquet,
+puzzles/, manifest.json`` (the pointer ``current`` names the latest HASH) ·
+``shards/BENCHMARK/{train,test}/`` · ``runs/BENCHMARK/VARIANT/SEED/KEY/`` (the pointer ``current``
+names the KEY trained last) · ``tables/`` (:mod:`storage.tables`) · ``reports/`` · ``locks/``.
+"""
+
+import posixpath
+
+
+def puzzles(benchmark: str) -> str:
+    """The table of base puzzles."""
+    return f"puzzles/{benchmark}.parquet"
+
+
+def refused_puzzles(benchmark: str) -> str:
+    """Puzzles that a check refused, kept for people to look at; nothing reads them."""
+    return f"puzzles/{benchmark}.refused.parquet"
+
+
+def examples(benchmark: str) -> str:
+    """The folder of a benchmark's data set versions."""
+    return f"examples/{benchmark}"
+
+
+def current_examples(benchmark: str) -> str:
+    """The pointer to the latest data set. Follow it once and keep the result."""
+    return f"{examples(benchmark)}/current"
+
+
+def shards(benchmark: str) -> str:
+    """The folder of webdataset shards, with a folder per split."""
+    return f"shards/{benchmark}"
+
+
+def run(benchmark: str, variant: str, seed: int, key: str) -> str:
+    """The folder of one training."""
+    return f"runs/{benchmark}/{variant}/{seed}/{key}"
+
+
+def current_run(benchmark: str, variant: str, seed: int) -> str:
+    """The pointer to the run trained last."""
+    return run(benchmark, variant, seed, "current")
+
+
+def run_of(checkpoint: str) -> str:
+    """The run that a checkpoint, ``RUN/checkpoints/step-…``, belongs to."""
+    return posixpath.dirname(posixpath.dirname(checkpoint))
+
+
+def answers_picture(benchmark: str, variant: str, seed: int) -> str:
+    """The picture of a model's answers."""
+    return f"reports/{benchmark}/answers-{variant}-{seed}.png"
+
+
+def ablation_page(benchmark: str) -> str:
+    """The report on a benchmark's variants, one HTML file."""
+    return f"reports/{benchmark}/ablation.html"
+
+
+def leaderboard_page() -> str:
+    """The report over all benchmarks, one HTML file."""
+    return "reports/leaderboard.html"
+
+
+def device_lock(device: str) -> str:
+    """The lock that everything that computes on a device holds meanwhile."""
+    return f"locks/{device.replace(':', '-')}.lock"

@@ -1,0 +1,190 @@
+"""Variants beside one another and beside the published figures: what the reports show, as data and
+as text for people."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import polars as pl
+from scipy.special import stdtrit
+
+from assets.tables import Ablation
+from storage.examples import Header
+from trm_model.authors.published import PUBLISHED
+from trm_model.errors import ConfigurationError
+from trm_model.model.cost import cost
+from trm_model.model.variant import Variant
+from trm_model.training.recipe import Recipe
+
+OURS = (
+    "Ours: share of test puzzles solved exactly (ARC: of test inputs whose answer is among two "
+    "attempts), mean over seeds with its 95 % interval (one seed: over the puzzles). Of each "
+    "variant only the seeds with the configuration, data and test puzzles of its latest score "
+    "count."
+)
+PUBLISHED_NOTE = (
+    "Published figures are the papers', on the benchmark named beside them, with 5 to 27 million "
+    "parameters: where that is not the benchmark of the row they show the papers' order, not a "
+    "target, and no difference is given."
+)
+
+COST_COLUMNS = (
+    "parameters",
+    "depth",
+    "forward passes per step",
+    "GFLOP per optimizer step",
+    "GFLOP per test example",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Effort:
+    """What it took to train a variant, as columns of :class:`assets.tables.Ablation`.
+
+    :param depth: layers per supervision step.
+    :param forward_passes: per optimizer step.
+    :param train_seconds: mean over seeds.
+    :param examples_seen: mean over seeds.
+    """
+
+    parameters: int
+    depth: int
+    forward_passes: int
+    train_seconds: float
+    examples_seen: float
+
+
+def interval_over_seeds(values: Sequence[float], low: float, high: float) -> tuple[float, float]:
+    """95 % interval of the mean of a share over seeds (Student's t, cut to 0..1); with a single
+    seed, that seed's interval over the test set, ``low`` to ``high``."""
+    count = len(values)
+    if count < 2:
+        return low, high
+    quantile = float(stdtrit(count - 1, 0.975))
+    spread = quantile * float(np.std(values, ddof=1)) / count**0.5
+    mean = float(np.mean(values))
+    return max(0.0, mean - spread), min(1.0, mean + spread)
+
+
+def headline(scores: pl.DataFrame, metric: tuple[str, int | None]) -> pl.DataFrame:
+    """The rows of :class:`assets.tables.Scores` that are compared: of one metric and its k, on the
+    test split."""
+    name, k = metric
+    return scores.filter(
+        (pl.col("metric") == name) & pl.col("k").eq_missing(k) & (pl.col("split") == "test")
+    )
+
+
+def comparable(scores: pl.DataFrame) -> pl.DataFrame:
+    """Of each variant, only the rows whose configuration, data and number of examples are those of
+    its latest score."""
+    same = ["variant", "config_hash", "data_version", "n"]
+    return scores.join(
+        scores.sort("created_at").group_by("variant").last().select(same), on=same, how="semi"
+    )
+
+
+def ablation_table(
+    scores: pl.DataFrame, efforts: Mapping[str, Effort], published_as: str | None, name_here: str
+) -> pl.DataFrame:
+    """Rows of :class:`assets.tables.Ablation`: every variant with a score here or a published
+    figure, best of ours first.
+
+    :param scores: the scores that are compared (:func:`headline`, :func:`comparable`).
+    :param efforts: by variant.
+    :param published_as: the benchmark whose published figures stand beside ours.
+    :param name_here: our benchmark; the difference is only given if it is the published one.
+    """
+    published = {
+        name: figure for (benchmark, name), figure in PUBLISHED.items() if benchmark == published_as
+    }
+    rows: list[dict[str, Any]] = []
+    for name in sorted({*scores["variant"], *published}):
+        seeds = scores.filter(pl.col("variant") == name)
+        figure = published.get(name)
+        row: dict[str, Any] = dict.fromkeys(Ablation.to_schema().columns)
+        row |= {"name": name, "seeds": len(seeds)}
+        if len(seeds):
+            values: list[float] = seeds["value"].to_list()
+            low, high = interval_over_seeds(values, seeds["low"][0], seeds["high"][0])
+            row |= {"ours": float(np.mean(values)), "low": low, "high": high}
+        if figure is not None:
+            source = f"{figure.source}, on {published_as}"
+            row |= {"published": figure.value, "published_source": source}
+        if len(seeds) and figure is not None and published_as == name_here:
+            row["difference"] = row["ours"] - figure.value
+        if name in efforts:
+            row |= asdict(efforts[name])
+        rows.append(row)
+    return pl.DataFrame(rows, infer_schema_length=None).sort(
+        "ours", "published", descending=True, nulls_last=True
+    )
+
+
+def readable(table: pl.DataFrame, leading: Sequence[str] = ()) -> list[dict[str, str]]:
+    """The rows of an ablation table as text for people; ``leading``: columns to put first as they
+    are."""
+    return [
+        {
+            **{name: str(row[name]) for name in leading},
+            "variant": row["name"],
+            "ours %": _text(_percent(row["ours"]), ".1f"),
+            "95 % interval": _interval(row["low"], row["high"]),
+            "seeds": str(row["seeds"]),
+            "published %": _text(_percent(row["published"]), ".1f"),
+            "difference": _text(_percent(row["difference"]), "+.1f"),
+            "parameters": _text(row["parameters"], ",d"),
+            "depth": _text(row["depth"], "d"),
+            "forward passes per step": _text(row["forward_passes"], "d"),
+            "training s": _text(row["train_seconds"], ".0f"),
+            "examples seen": _text(row["examples_seen"], ",.0f"),
+            "published in": row["published_source"] or "",
+        }
+        for row in table.iter_rows(named=True)
+    ]
+
+
+def _text(value: float | None, form: str) -> str:
+    return "" if value is None else format(value, form)
+
+
+def _percent(share: float | None) -> float | None:
+    return None if share is None else 100 * share
+
+
+def _interval(low: float | None, high: float | None) -> str:
+    return "" if low is None or high is None else f"{100 * low:.1f} – {100 * high:.1f}"
+
+
+def cost_rows(
+    variants: Mapping[str, Variant], recipe: Recipe, header: Header
+) -> list[dict[str, str]]:
+    """What each variant costs at a benchmark's size, trained or not, as text for people. Of a
+    variant that cannot have the size, the row says why."""
+    rows: list[dict[str, str]] = []
+    for name, variant in variants.items():
+        row = {"variant": name, **dict.fromkeys(COST_COLUMNS, "")}
+        rows.append(row)
+        try:
+            found = cost(
+                variant,
+                recipe.size,
+                vocabulary=len(header.vocabulary),
+                length=header.length,
+                num_puzzles=header.num_puzzle_ids,
+                batch_size=recipe.batch_size,
+                max_steps=recipe.max_steps,
+            )
+        except ConfigurationError as error:
+            row["parameters"] = " ".join(str(error).split())
+            continue
+        figures = (
+            f"{found.parameters:,}",
+            str(found.depth),
+            str(found.forward_passes),
+            f"{found.training_flops / 1e9:,.1f}",
+            f"{found.test_flops / 1e9:,.3f}",
+        )
+        row |= dict(zip(COST_COLUMNS, figures, strict=True))
+    return rows

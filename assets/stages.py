@@ -1,0 +1,30 @@
+"""The stages of a benchmark, in the order in which they are made. Imports nothing: the command
+line's help lists them."""
+
+DATA_STAGES = ("puzzles", "examples", "shards")
+"""The data set; ``shards`` is a copy for buckets, which is made on request only."""
+
+EVALUATE_STAGES = ("predictions", "votes", "scores")
+"""The evaluation of what is trained; ``votes`` is ARC's alone."""
+
+TRAIN_STAGES = ("checkpoint", *EVALUATE_STAGES)
+"""The partitioned stages: one partition for each variant and seed."""
+
+REPORT_STAGES = ("ablation",)
+
+STAGES = (*DATA_STAGES, *TRAIN_STAGES, *REPORT_STAGES)
+
+STAGE_MODULES = {
+    "puzzles": "assets.data.datasets",
+    "examples": "assets.data.datasets",
+    "shards": "assets.data.datasets",
+    "checkpoint": "assets.training.checkpoint",
+    "predictions": "assets.evaluation.predictions",
+    "votes": "assets.evaluation.votes",
+    "scores": "assets.evaluation.scores",
+    "ablation": "assets.reports.ablation",
+    "leakage": "assets.reports.leakage",
+    "leaderboard": "assets.reports.leaderboard",
+}
+"""The module that does a stage's work, or that of a report over all benchmarks: what it imports is
+the code of the assets."""

@@ -1,0 +1,156 @@
+"""The command ``trm``: the library's commands (:mod:`trm_model.command`) and those of the graph.
+
+Dagster is imported when a command runs, not for its help or the shell's completion.
+"""
+
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+import click
+
+from assets.stages import DATA_STAGES, EVALUATE_STAGES, REPORT_STAGES, STAGES, TRAIN_STAGES
+from trm_model.command import run
+from trm_model.command import trm as library
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+@click.group("trm", context_settings=library.context_settings)
+def trm() -> None:
+    """Train and study tiny recursive reasoning models, from puzzles to reports.
+
+    A benchmark is a named data set with its training recipe, such as sudoku_4x4. Each variant of
+    the model and seed of its weights is a partition of it, such as 'trm_mlp|0'.
+    """
+
+
+for _command in library.commands.values():
+    trm.add_command(_command)
+
+
+def _benchmark(function: Function) -> Function:
+    return click.argument("benchmark", help="A benchmark's name, e.g. sudoku_4x4.")(function)
+
+
+def _partition(function: Function) -> Function:
+    return click.option(
+        "--partition",
+        "partitions",
+        multiple=True,
+        metavar="VARIANT|SEED",
+        help="A variant and a seed; repeat, or give a range FIRST...LAST.",
+    )(function)
+
+
+def _stage(stages: Sequence[str], default: str) -> Callable[[Function], Function]:
+    return click.option(
+        "--stage",
+        "stages",
+        multiple=True,
+        type=click.Choice(stages),
+        help=f"Only these stages; repeat. Default: {default}.",
+    )
+
+
+def _settings(function: Function) -> Function:
+    return click.option(
+        "--set",
+        "settings",
+        multiple=True,
+        metavar="STAGE.FIELD=VALUE",
+        help="Configuration, e.g. puzzles.path=my.csv.gz or checkpoint.steps=100.",
+    )(function)
+
+
+@trm.command("data")
+@_benchmark
+@_stage(DATA_STAGES, "puzzles and examples")
+@_settings
+def data(benchmark: str, stages: Sequence[str], settings: Sequence[str]) -> int:
+    """Make a benchmark's data set, again if it is there.
+
+    The same seed gives the same bytes. Shards are a copy as webdataset, also for a bucket.
+    """
+    from pipelines.execute import materialize
+
+    return materialize(benchmark, stages=stages or ("puzzles", "examples"), settings=settings)
+
+
+@trm.command("train")
+@_benchmark
+@_partition
+@_stage(TRAIN_STAGES, "data where they are missing, all of these, and the reports")
+@_settings
+def train(
+    benchmark: str, partitions: Sequence[str], stages: Sequence[str], settings: Sequence[str]
+) -> int:
+    """Train variants on a benchmark, evaluate and score them.
+
+    The data are made first where they are missing, and the reports are written last. A training
+    that was interrupted goes on from its newest checkpoint; the same training is not repeated.
+    """
+    _require_partition(partitions)
+
+    from pipelines.execute import materialize
+
+    return materialize(benchmark, partitions=partitions, stages=stages or None, settings=settings)
+
+
+@trm.command("evaluate")
+@_benchmark
+@_partition
+@_stage((*EVALUATE_STAGES, *REPORT_STAGES), "all of these")
+@_settings
+def evaluate(
+    benchmark: str, partitions: Sequence[str], stages: Sequence[str], settings: Sequence[str]
+) -> int:
+    """Evaluate and score what is trained, and write the reports."""
+    _require_partition(partitions)
+
+    from pipelines.execute import materialize
+
+    return materialize(
+        benchmark,
+        partitions=partitions,
+        stages=stages or (*EVALUATE_STAGES, *REPORT_STAGES),
+        settings=settings,
+    )
+
+
+def _require_partition(partitions: Sequence[str]) -> None:
+    if not partitions:
+        raise click.UsageError(
+            "no partition: give --partition VARIANT|SEED, e.g. --partition 'trm_mlp|0'"
+        )
+
+
+@trm.command("ui")
+@click.option("--port", type=int, default=3000, show_default=True, help="On 127.0.0.1.")
+def ui(port: int) -> None:
+    """Show the graph, its data and its runs in the browser.
+
+    Ctrl-C ends the server.
+    """
+    from pipelines.ui import serve
+
+    serve(port)
+
+
+@trm.command("materialize", hidden=True)
+@_benchmark
+@_partition
+@_stage(STAGES, "all that is needed")
+@_settings
+def materialize_any(
+    benchmark: str, partitions: Sequence[str], stages: Sequence[str], settings: Sequence[str]
+) -> int:
+    """Materialize any stages of a benchmark (python -m pipelines.materialize)."""
+    from pipelines.execute import materialize
+
+    return materialize(benchmark, partitions=partitions, stages=stages or None, settings=settings)
+
+
+def main() -> int:
+    """``trm`` with the arguments of this process; returns the exit code."""
+    return run(trm, sys.argv[1:], program="trm")

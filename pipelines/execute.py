@@ -1,0 +1,263 @@
+"""Materialize the stages of a benchmark in this process, without a server or daemon.
+
+Data are made if they are missing or asked for; then each partition is trained, evaluated and
+scored, and the reports are written. The Dagster runs appear in the UI. When something goes wrong,
+what was finished stays.
+"""
+
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import dagster as dg
+import yaml
+
+from assets import keys as store_keys
+from assets.benchmarks import BENCHMARKS, Benchmark
+from assets.stages import DATA_STAGES, REPORT_STAGES, STAGES, TRAIN_STAGES
+from pipelines.definitions import PARTITIONS, defs
+from pipelines.home import prepare_home
+from pipelines.jobs import asset_keys
+from storage.examples import open_header
+from storage.manifest import CorruptDataError
+from storage.store import Store
+from trm_model.errors import ConfigurationError, require
+
+Ops = Mapping[str, Mapping[str, Any]]
+"""Dagster's run configuration of each op: ``BENCHMARK__STAGE`` -> ``config`` -> fields."""
+
+
+def parse_partitions(given: Sequence[str], known: Sequence[str]) -> list[str]:
+    """Partition keys from keys and ranges ``FIRST...LAST`` (in the order of the partitions),
+    without repetitions.
+
+    :raises ConfigurationError: a key that does not exist, or a range that runs backwards.
+    """
+    keys: list[str] = []
+    for text in given:
+        first, dots, last = text.partition("...")
+        for key in (first, last) if dots else (first,):
+            variants = ", ".join(dict.fromkeys(name.rpartition("|")[0] for name in known))
+            require(
+                key in known,
+                f"partition {key!r} does not exist: expected VARIANT|SEED such as {known[0]!r}; "
+                f"variants: {variants}",
+            )
+        start, stop = known.index(first), known.index(last if dots else first)
+        require(start <= stop, f"range {text!r} runs backwards: expected {last}...{first}")
+        keys += [key for key in known[start : stop + 1] if key not in keys]
+    return keys
+
+
+def parse_settings(benchmark: str, settings: Sequence[str]) -> Ops:
+    """The configuration of ops from settings ``STAGE.FIELD=VALUE``; values are YAML.
+
+    :raises ConfigurationError: a setting of another form, or of a stage that does not exist.
+    """
+    fields: dict[str, dict[str, Any]] = {}
+    for setting in settings:
+        target, equals, text = setting.partition("=")
+        stage, dot, field = target.partition(".")
+        require(
+            bool(equals) and bool(dot) and stage in STAGES,
+            f"--set {setting!r}: expected STAGE.FIELD=VALUE with a stage of {', '.join(STAGES)}",
+        )
+        try:
+            fields.setdefault(stage, {})[field] = yaml.safe_load(text)
+        except yaml.YAMLError as error:
+            raise ConfigurationError(
+                f"--set {setting!r}: expected a value in YAML: {error}"
+            ) from error
+    return {f"{benchmark}__{stage}": {"config": values} for stage, values in fields.items()}
+
+
+def materialize(
+    benchmark: str,
+    *,
+    partitions: Sequence[str] = (),
+    stages: Sequence[str] | None = None,
+    settings: Sequence[str] = (),
+) -> int:
+    """Materialize stages of a benchmark, say what goes wrong on standard error and, last, what was
+    made and where on standard output.
+
+    :param partitions: keys ``VARIANT|SEED`` and ranges ``FIRST...LAST`` of them.
+    :param stages: these alone; None: all that is needed.
+    :param settings: ``STAGE.FIELD=VALUE``.
+    :returns: the exit code: 0, or 2 where something went wrong.
+    :raises ConfigurationError: arguments that do not go together; nothing has been made.
+    """
+    require(
+        benchmark in BENCHMARKS,
+        f"no benchmark {benchmark!r}: expected one of {', '.join(BENCHMARKS)}",
+    )
+    entry = BENCHMARKS[benchmark]
+    ops = parse_settings(benchmark, settings)
+    keys = parse_partitions(partitions, PARTITIONS.get_partition_keys())
+    store: Store = (defs.resources or {})["store"].connect()
+    if stages is not None:
+        chosen = list(stages)
+    elif f"{benchmark}__puzzles" in ops:
+        chosen = _all_stages(entry)
+    else:
+        chosen = _needed_stages(benchmark, entry, store)
+    _check(benchmark, chosen, keys, ops, explicit=stages is not None)
+
+    def assets_of(group: Sequence[str]) -> list[dg.AssetKey]:
+        return asset_keys(benchmark, entry, [stage for stage in group if stage in chosen])
+
+    data, training, reports = map(assets_of, (DATA_STAGES, TRAIN_STAGES, REPORT_STAGES))
+    if not keys and stages is None:
+        print(f"{benchmark}: nothing is trained without --partition VARIANT|SEED")
+        reports = []
+    if reports:
+        reports.append(dg.AssetKey("leaderboard"))
+    made: list[dg.AssetKey] = []
+    failed = 0
+    prepare_home()
+    with dg.DagsterInstance.get() as instance:
+
+        def succeeds(selection: list[dg.AssetKey], partition: str | None = None) -> bool:
+            print(
+                f"== {benchmark} {partition or ''}: {', '.join(key.path[-1] for key in selection)}",
+                flush=True,
+            )
+            problems = _problems(selection, partition, ops, instance)
+            for problem in problems:
+                print(f"error: {problem}", file=sys.stderr, flush=True)
+            if not problems:
+                made.extend(key for key in selection if key not in made)
+            return not problems
+
+        if data and not succeeds(data):
+            failed += 1
+        else:
+            failures = [key for key in keys if training and not succeeds(training, key)]
+            failed += len(failures)
+            if reports and (not keys or len(failures) < len(keys)) and not succeeds(reports):
+                failed += 1
+    print(_summary(benchmark, made, ops, store))
+    return 2 if failed else 0
+
+
+def _all_stages(entry: Benchmark) -> list[str]:
+    return [stage for stage in entry.stages if stage != "shards"]
+
+
+def _needed_stages(benchmark: str, entry: Benchmark, store: Store) -> list[str]:
+    """All stages but shards; without those of the data where these are there already.
+
+    :raises ConfigurationError: data from a user's file that no longer fit their benchmark.
+    """
+    stages = _all_stages(entry)
+    key = store.follow(store_keys.current_examples(benchmark))
+    if key is None:
+        return stages
+    current = store.open(key)
+    try:
+        made_from = open_header(current / "test.zarr").sources.get("entry")
+    except CorruptDataError:
+        made_from = None
+    if made_from == entry.data_hash:
+        print(f"{benchmark}: using the data in {current}; trm data {benchmark} makes them again")
+        return [stage for stage in stages if stage not in DATA_STAGES]
+    require(
+        entry.origin.generated,
+        f"{current}: made from another entry, or damaged; materialize puzzles and examples again",
+    )
+    print(
+        f"{benchmark}: making the data again, since the benchmark's entry has changed (or they are "
+        "damaged)"
+    )
+    return stages
+
+
+def _check(
+    benchmark: str, stages: Sequence[str], partitions: Sequence[str], ops: Ops, *, explicit: bool
+) -> None:
+    partitioned = [stage for stage in stages if stage in TRAIN_STAGES]
+    require(
+        not (explicit and partitioned and not partitions),
+        "these stages are partitioned; give --partition VARIANT|SEED",
+    )
+    for stage in STAGES:
+        require(
+            f"{benchmark}__{stage}" not in ops or stage in stages,
+            f"--set {stage}.…: that stage is not run; add --stage {stage}, or leave the setting "
+            "out",
+        )
+
+
+def _problems(
+    selection: Sequence[dg.AssetKey],
+    partition: str | None,
+    ops: Ops,
+    instance: dg.DagsterInstance,
+) -> list[str]:
+    """Materialize assets in one Dagster run; what went wrong, a line each."""
+    names = {"__".join(key.path) for key in selection}
+    try:
+        result = dg.materialize(
+            list(defs.assets or []),  # type: ignore[arg-type]  # only asset definitions are given there
+            selection=list(selection),
+            partition_key=partition,
+            instance=instance,
+            resources=dict(defs.resources or {}),
+            run_config={
+                "ops": {name: config for name, config in ops.items() if name in names},
+                "loggers": {"console": {"config": {"log_level": "INFO"}}},
+            },
+            raise_on_error=False,
+        )
+    except dg.DagsterInvalidConfigError as error:
+        problems = "; ".join(" ".join(problem.message.split()) for problem in error.errors)
+        return [
+            f"configuration: {problems}; these are the fields of the stage's configuration: give "
+            "them with --set STAGE.FIELD=VALUE"
+        ]
+    problems = [
+        f"{event.asset_key.to_user_string()}: check {event.check_name} failed: "
+        + ", ".join(f"{name} {value.value}" for name, value in event.metadata.items())
+        for event in result.get_asset_check_evaluations()
+        if not event.passed and event.severity == dg.AssetCheckSeverity.ERROR
+    ]
+    problems += [
+        f"{(event.step_key or '').replace('__', '/')}: {_message(event)}"
+        for event in result.all_events
+        if event.is_step_failure
+    ]
+    if not problems and not result.success:
+        return ["the run failed; see its log above"]
+    return problems
+
+
+def _message(event: dg.DagsterEvent) -> str:
+    data = event.step_failure_data
+    if data.user_failure_data is not None and data.user_failure_data.description:
+        return data.user_failure_data.description
+    error = data.error
+    if error is not None and error.cause is not None:
+        # The outermost error is Dagster's own, "error occurred while executing"; its cause is ours.
+        error = error.cause
+    return " ".join(error.message.split()) if error is not None else "failed"
+
+
+def _summary(benchmark: str, made: Sequence[dg.AssetKey], ops: Ops, store: Store) -> str:
+    shards = ops.get(f"{benchmark}__shards", {"config": {}})["config"].get("url")
+    keys = {
+        "puzzles": store_keys.puzzles(benchmark),
+        "examples": store_keys.examples(benchmark),
+        "shards": store_keys.shards(benchmark),
+        "checkpoint": f"runs/{benchmark}",
+        "predictions": "tables/predictions",
+        "votes": "tables/votes",
+        "scores": "tables/scores",
+        "ablation": store_keys.ablation_page(benchmark),
+        "leaderboard": store_keys.leaderboard_page(),
+    }
+    places = {stage: str(store.open(key)) for stage, key in keys.items()}
+    places["shards"] = shards or places["shards"]
+    names = [key.path[-1] for key in made]
+    if not names:
+        return f"{benchmark}: nothing was made"
+    return f"{benchmark}: made " + ", ".join(f"{name} ({places[name]})" for name in names)

@@ -1,0 +1,49 @@
+"""A report is one HTML file that holds everything it shows."""
+
+import re
+from html.parser import HTMLParser
+
+from matplotlib.figure import Figure
+
+from assets.reports.page import html_page
+
+
+class Outline(HTMLParser):
+    """The text of every element by its tag, in order, and the pictures' addresses."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.texts: list[tuple[str, str]] = []
+        self.pictures: list[dict[str, str | None]] = []
+        self._tag = ""
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self._tag = tag
+        if tag == "img":
+            self.pictures.append(dict(attrs))
+
+    def handle_data(self, data: str) -> None:
+        if data.strip() and self._tag != "style":
+            self.texts.append((self._tag, data.strip()))
+
+
+def test_a_page_holds_its_texts_tables_and_pictures() -> None:
+    rows = [{"variant": "<trm>", "ours %": "87.4"}, {"variant": "hrm", "ours %": ""}]
+    page = html_page("A & B", ["one", "two"], {"Results": rows}, {'"c"': Figure(figsize=(1, 1))})
+    outline = Outline()
+    outline.feed(page)
+    assert outline.texts == [
+        ("title", "A & B"), ("h1", "A & B"), ("p", "one"), ("p", "two"), ("h2", "Results"),
+        ("th", "variant"), ("th", "ours %"), ("td", "<trm>"), ("td", "87.4"), ("td", "hrm"),
+        ("h2", '"c"'),
+    ]  # fmt: skip
+    [picture] = outline.pictures
+    assert picture["alt"] == '"c"'
+    assert str(picture["src"]).startswith("data:image/png;base64,iVBORw0KGgo")
+    assert not re.findall(r'(?:src|href)="(?!data:)', page)
+
+
+def test_a_page_may_have_no_rows_and_no_pictures() -> None:
+    page = html_page("Nothing", [], {"Results": []}, {})
+    assert "<td>" not in page
+    assert "<img" not in page

@@ -1,0 +1,209 @@
+"""Training as an asset: what it starts, and what it makes of how that ended."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import dagster as dg
+import pytest
+
+import assets.training.checkpoint as checkpoint_asset
+from assets import keys
+from assets.benchmarks import BENCHMARKS, Benchmark
+from assets.data.datasets import write_dataset
+from assets.families.sudoku import GeneratedSudoku
+from assets.graph import build_benchmark
+from assets.partitions import variant_seed_partitions
+from assets.stages import STAGE_MODULES
+from assets.store import StoreResource
+from storage.store import MARKER, LocalStore
+from tests.trm_model.training.recipes import TINY
+from trm_model.launching import Ending, Job, Outcome
+from trm_model.puzzles.plans import open_examples
+from trm_model.training.loop import train
+from trm_model.training.run import RunSpec, training_version
+from trm_model.variants import VARIANTS
+from trm_model.version import code_version
+
+SOURCE = GeneratedSudoku(digits=4, train=30, test=10, extra_clues=(1, 4))
+BENCHMARK = Benchmark(title="tiny", origin=SOURCE, recipe=replace(TINY, steps=8))
+FINISHED = Outcome(Ending.FINISHED)
+INTERRUPTED = Outcome(Ending.INTERRUPTED, "it was interrupted")
+
+
+@dataclass
+class Here:
+    """A launcher that trains in this process and ends in the way that is asked for.
+
+    :param steps: after which a training is interrupted, where it is.
+    """
+
+    outcome: Outcome = FINISHED
+    steps: int = 1
+    jobs: list[Job] = field(default_factory=list[Job])
+
+    def start(self, job: Job) -> "Running":
+        self.jobs.append(job)
+        return Running(self, Path(job.arguments[0]))
+
+
+@dataclass
+class Running:
+    launcher: Here
+    run: Path
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None: ...
+
+    def lines(self) -> Iterator[str]:
+        yield from ()
+
+    def stop(self, report: Callable[[str], None] = print) -> Outcome:
+        return self.launcher.outcome
+
+    def wait(self, report: Callable[[str], None] = print) -> Outcome:
+        spec, asked = RunSpec.read(self.run), 0
+
+        def stop() -> bool:
+            nonlocal asked
+            asked += 1
+            return self.launcher.outcome is INTERRUPTED and asked >= self.launcher.steps
+
+        if self.launcher.outcome in (FINISHED, INTERRUPTED):
+            examples = open_examples(spec.data_folder(self.run) / "train.zarr")
+            train(
+                self.run,
+                spec.variant,
+                spec.recipe,
+                examples,
+                spec.seed,
+                replace(spec.execution, log_steps=2),
+                report=report,
+                stop=stop,
+            )
+        report("the last line")
+        return self.launcher.outcome
+
+
+@dataclass
+class Workplace:
+    """A store with data, and the graph of one benchmark."""
+
+    store: LocalStore
+    graph: list[dg.AssetsDefinition]
+
+    def materialize(self, launcher: Here, **config: Any) -> dg.ExecuteInProcessResult:
+        with dg.DagsterInstance.ephemeral() as instance:
+            return dg.materialize(
+                self.graph,
+                selection=[dg.AssetKey(["tiny", "checkpoint"])],
+                partition_key="trm_mlp|0",
+                resources={"store": StoreResource(root=str(self.store.root)), "launcher": launcher},
+                instance=instance,
+                raise_on_error=False,
+                run_config={
+                    "ops": {"tiny__checkpoint": {"config": {"device": "cpu", **config}}},
+                    "loggers": {"console": {"config": {"log_level": "INFO"}}},
+                },
+            )
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Workplace:
+    store = LocalStore.create(tmp_path / "store")
+    key, _ = write_dataset(store, "tiny", SOURCE.puzzles().frame, SOURCE, augmentations=1, seed=0)
+    store.point(keys.current_examples("tiny"), key)
+    partitions = variant_seed_partitions(VARIANTS)
+    return Workplace(store, build_benchmark("tiny", BENCHMARK, VARIANTS, partitions))
+
+
+@pytest.mark.filterwarnings("ignore::dagster.BetaWarning")
+def test_a_training_is_started_described_and_read(
+    place: Workplace, capfd: pytest.CaptureFixture[str]
+) -> None:
+    launcher = Here()
+    assert place.materialize(launcher).success
+    [job] = launcher.jobs
+    assert job.module == "trm_model.training.process"
+    [run] = (Path(word) for word in job.arguments)
+    spec = RunSpec.read(run)
+    assert spec.key == run.name
+    assert spec.data.startswith("examples/tiny/")
+    assert spec.device_lock == "locks/cpu.lock"
+    assert LocalStore.containing(run).root == place.store.root.resolve()
+    assert (place.store.root / MARKER).is_file()
+    assert "the last line" in capfd.readouterr().err
+    # Finished: the next time says the same of it.
+    written = (run / "run.json").read_bytes()
+    assert place.materialize(launcher, log_steps=7).success
+    assert launcher.jobs == [job, job]
+    assert (run / "run.json").read_bytes() == written
+
+
+@pytest.mark.filterwarnings("ignore::dagster.BetaWarning")
+@pytest.mark.parametrize(
+    ("outcome", "tries"),
+    [
+        (Outcome(Ending.REFUSED, "no such device; give another"), 1),
+        (Outcome(Ending.CRASHED, "killed by SIGKILL"), 2),
+        (INTERRUPTED, 2),
+    ],
+)
+def test_what_is_refused_is_not_tried_again(place: Workplace, outcome: Outcome, tries: int) -> None:
+    launcher = Here(outcome)
+    result = place.materialize(launcher)
+    assert not result.success
+    assert len(launcher.jobs) == tries
+    assert len({job.arguments for job in launcher.jobs}) == 1
+    [failure] = [event for event in result.all_events if event.is_step_failure]
+    described = failure.step_failure_data.user_failure_data
+    assert described is not None
+    assert described.description is not None
+    assert outcome.message in described.description
+    assert "\n" not in described.description
+
+
+@pytest.mark.filterwarnings("ignore::dagster.BetaWarning")
+def test_a_training_interrupted_under_other_code(
+    place: Workplace, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr(checkpoint_asset, "training_version", lambda *_: "other")
+        first = Here(INTERRUPTED)
+        assert not place.materialize(first).success
+    old = Path(first.jobs[0].arguments[0])
+    assert [span.version for span in RunSpec.read(old).code] == ["other"]
+    capfd.readouterr()
+
+    asked = Here(INTERRUPTED)
+    place.materialize(asked, continue_other_code=True)
+    assert {job.arguments for job in asked.jobs} == {(str(old), "--continue-other-code")}
+    assert [span.version for span in RunSpec.read(old).code] == ["other"]
+
+    fresh = Here()
+    assert place.materialize(fresh).success
+    [job] = fresh.jobs
+    new = Path(job.arguments[0])
+    assert job.arguments == (str(new),)
+    assert new != old
+    spec = RunSpec.read(new)
+    assert spec.code_version == training_version(spec.variant, spec.recipe)
+    said = capfd.readouterr().err
+    assert f"{old}: the same training, interrupted at step " in said
+    assert "continue_other_code: true" in said
+
+
+def test_every_stage_names_the_module_that_does_its_work() -> None:
+    stages = {stage for entry in BENCHMARKS.values() for stage in entry.stages}
+    assert stages <= set(STAGE_MODULES)
+    versions = {module: code_version(module) for module in set(STAGE_MODULES.values())}
+    assert len(set(versions.values())) == len(versions)

@@ -1,0 +1,116 @@
+"""Training steps at the papers' sizes: ``python -m tests.gpu.bench [DEVICE] [NAME …]``.
+
+Named figures, one per line: milliseconds a step, examples a second, the share of the device's
+best rate (a large bfloat16 product, measured first) that torch's count of operations comes to,
+peak memory, and seconds until the first compiled step. On a CPU the sizes are small.
+"""
+
+import sys
+import time
+from dataclasses import replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from storage.examples import Examples, Header
+from trm_model.devices import resolve_device
+from trm_model.model.cost import cost
+from trm_model.model.size import Size
+from trm_model.training.execution import Execution
+from trm_model.training.loop import Trainer
+from trm_model.training.recipe import Recipe
+from trm_model.variants import VARIANTS
+
+CASES = {
+    "sudoku_mlp": ("trm_mlp", 9, 11, 768),
+    "sudoku_attention": ("trm", 9, 11, 768),
+    "sudoku_hrm": ("hrm", 9, 11, 768),
+    "maze_attention": ("trm_attention_n4_t3", 30, 6, 128),
+}
+"""Name of a figure -> variant, side of the grid, tokens, batch."""
+WARM, TIMED = 4, 12
+
+
+def show(name: str, value: float, unit: str) -> None:
+    print(f"{name} {value:.4g} {unit}", flush=True)
+
+
+def synchronize(device: str) -> None:
+    """Wait until the device has done what it was asked for."""
+    if device.startswith("cuda"):
+        torch.cuda.synchronize()
+
+
+def best_rate(device: str) -> float:
+    """Operations a second of a large product in bfloat16."""
+    side = 8192 if device.startswith("cuda") else 1024
+    a = torch.randn(side, side, device=device, dtype=torch.bfloat16)
+    best = 0.0
+    for _ in range(5):
+        synchronize(device)
+        started = time.perf_counter()
+        for _ in range(5):
+            torch.matmul(a, a)
+        synchronize(device)
+        best = max(best, 5 * 2 * side**3 / (time.perf_counter() - started))
+    return best
+
+
+def random_examples(side: int, tokens: int, count: int) -> Examples:
+    """Examples of random tokens, all of one puzzle id."""
+    generator = np.random.Generator(np.random.Philox(0))
+    cells = generator.integers(1, tokens, (2, count, side * side), dtype=np.uint8)
+    offsets = np.arange(count + 1)
+    header = Header(vocabulary=tuple(map(str, range(tokens))), grid=(side, side))
+    return Examples(header, cells[0], cells[1], np.zeros(count, np.int32), offsets, offsets)
+
+
+def bench(name: str, device: str, rate: float, *, compiled: bool) -> None:
+    """The figures of one case."""
+    variant_name, side, tokens, batch = CASES[name]
+    variant, gpu = VARIANTS[variant_name], device.startswith("cuda")
+    size = Size() if gpu else Size(width=64, heads=4, prefix=4, puzzle_width=64)
+    batch = batch if gpu else 4
+    recipe = replace(Recipe(size=size, precision="bfloat16"), batch_size=batch, steps=WARM + TIMED)
+    execution = Execution(device=device, compile=compiled, log_steps=WARM + TIMED)
+    if gpu:
+        torch.cuda.reset_peak_memory_stats()
+    trainer = Trainer(variant, recipe, random_examples(side, tokens, 2 * batch), 0, execution)
+    marks = [time.perf_counter()]
+
+    def on_step(_trainer: Trainer, _totals: Tensor | None) -> bool:
+        if trainer.progress.step in (1, WARM, WARM + TIMED):
+            synchronize(device)
+            marks.append(time.perf_counter())
+        return True
+
+    trainer.run(on_step)
+    seconds = (marks[3] - marks[2]) / TIMED
+    title = f"{name}_{'compiled' if compiled else 'eager'}_B{batch}"
+    found = cost(
+        variant, size, vocabulary=tokens, length=side * side, batch_size=batch, max_steps=16
+    )
+    show(f"{title}", 1e3 * seconds, "ms/step")
+    show(f"{title}_examples", batch / seconds, "examples/s")
+    show(f"{title}_share", found.training_flops / seconds / rate, "of the best rate")
+    show(f"{title}_first_step", marks[1] - marks[0], "s")
+    if gpu:
+        show(f"{title}_peak", torch.cuda.max_memory_allocated() / 2**30, "GiB")
+
+
+def main(arguments: list[str]) -> int:
+    """The command line; returns the exit code."""
+    device = resolve_device(arguments[0] if arguments else "auto")
+    where = torch.cuda.get_device_name() if device.startswith("cuda") else "CPU"
+    print(f"torch {torch.__version__} on {where}", flush=True)
+    rate = best_rate(device)
+    show("best_bfloat16_rate", rate / 1e12, "TFLOP/s")
+    for name in arguments[1:] or CASES:
+        for compiled in (False, True) if device.startswith("cuda") else (False,):
+            bench(name, device, rate, compiled=compiled)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

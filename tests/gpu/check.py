@@ -1,0 +1,195 @@
+"""Whether a device computes what the CPU computes: ``python -m tests.gpu.check [DEVICE]``.
+
+One line per comparison, ``name error (bound) ok``; exit code 1 if one is out of its bound. It needs
+torch, numpy, numba, safetensors and zarr alone. Deep recursions with random weights amplify
+rounding, so that a bound grows with what a relative change of the weights by 2e-7 does on the CPU.
+
+Every variant makes a supervision step with its
+gradients and a short training; then compiled networks are compared with eager ones, bfloat16 with
+float32, and a resumed training with one that was not interrupted.
+"""
+
+import copy
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from storage.examples import Examples, Header
+from trm_model.devices import resolve_device
+from trm_model.model.batch import Batch
+from trm_model.model.reasoner import Reasoner
+from trm_model.model.size import Size
+from trm_model.model.variant import Variant
+from trm_model.noise import Noise
+from trm_model.training.execution import Execution
+from trm_model.training.loop import TOTALS, Trainer
+from trm_model.training.recipe import Recipe
+from trm_model.training.supervision import Carry, supervise
+from trm_model.variants import VARIANTS
+
+SIDE, VOCABULARY, BATCH = 4, 6, 8
+ROUNDING, AMPLIFIED = 2e-7, 10.0
+RECIPE = Recipe(
+    size=Size(width=32, heads=2, prefix=2, puzzle_width=32),
+    steps=6,
+    batch_size=BATCH,
+    max_steps=4,
+    # Draws for exploration come from a generator of the device.
+    exploration=0.0,
+    learning_rate=1e-3,
+    warmup_steps=2,
+    ema_decay=0.9,
+)
+
+
+class Line(NamedTuple):
+    """One comparison: its name, the largest error relative to the largest value, and its bound."""
+
+    name: str
+    error: float
+    bound: float
+
+
+def random_examples() -> Examples:
+    """Forty examples of random tokens, each a puzzle of its own."""
+    generator = np.random.Generator(np.random.Philox(0))
+    cells = generator.integers(1, VOCABULARY, (2, 40, SIDE * SIDE), dtype=np.uint8)
+    offsets = np.arange(41)
+    names = tuple(f"token {number}" for number in range(VOCABULARY))
+    header = Header(vocabulary=names, grid=(SIDE, SIDE), num_puzzle_ids=3)
+    ids = (offsets[:-1] % 3).astype(np.int32)
+    return Examples(header, cells[0], cells[1], ids, offsets, offsets)
+
+
+def disturb(model: Reasoner) -> Reasoner:
+    """Change each weight by about three units in its last place, and return the model."""
+    generator = torch.Generator().manual_seed(1)
+    with torch.no_grad():
+        for weight in model.parameters():
+            weight.mul_(1.0 + ROUNDING * torch.randn(weight.shape, generator=generator))
+    return model
+
+
+def distance(one: Tensor, other: Tensor) -> float:
+    """The largest difference, relative to the largest value of ``one``."""
+    scale = max(float(one.abs().max()), 1e-6) if one.numel() else 1.0
+    difference = (one.double().cpu() - other.double().cpu()).abs()
+    return float(difference.max()) / scale if one.numel() else 0.0
+
+
+def one_step(model: Reasoner, device: str) -> dict[str, Tensor]:
+    """Logits, halting logits and gradients of the first training step."""
+    generator = torch.Generator().manual_seed(0)
+    tokens = torch.randint(1, VOCABULARY, (2, BATCH, SIDE * SIDE), generator=generator).to(device)
+    batch = Batch(tokens[0], tokens[1], torch.zeros(BATCH, dtype=torch.int64, device=device))
+    noise = Noise(0, torch.arange(BATCH, device=device))
+    step = supervise(model, Carry.fresh(model, batch, noise), max_steps=4, noise=noise)
+    (step.losses.total / BATCH).backward()
+    found = {"logits": step.output.logits.detach(), "halting": step.output.halt_logits.detach()}
+    gradients = {
+        name: weight.grad for name, weight in model.named_parameters() if weight.grad is not None
+    }
+    return found | gradients
+
+
+def train(
+    variant: Variant,
+    recipe: Recipe,
+    execution: Execution,
+    *,
+    until: int | None = None,
+    disturbed: bool = False,
+) -> tuple[Trainer, Tensor]:
+    """A short training, stopped after ``until`` steps, and its answer loss at each step."""
+    trainer = Trainer(variant, recipe, random_examples(), 0, replace(execution, log_steps=1))
+    if disturbed:
+        disturb(trainer.reasoner)
+    return trainer, go_on(trainer, until)
+
+
+def go_on(trainer: Trainer, until: int | None = None) -> Tensor:
+    """Train further; the answer loss at each step."""
+    losses: list[Tensor] = []
+
+    def on_step(current: Trainer, totals: Tensor | None) -> bool:
+        if totals is not None:
+            losses.append(totals[TOTALS.index("answer_loss")])
+        return current.progress.step != until
+
+    trainer.run(on_step)
+    return torch.stack(losses)
+
+
+def steps(device: str) -> Iterator[Line]:
+    """A supervision step of every variant on the CPU and on the device."""
+    for name, variant in VARIANTS.items():
+        model = Reasoner(
+            variant,
+            RECIPE.size,
+            vocabulary=VOCABULARY,
+            length=SIDE * SIDE,
+            num_puzzles=1,
+            generator=torch.Generator().manual_seed(0),
+            grid=(SIDE, SIDE),
+        )
+        mine = one_step(copy.deepcopy(model), "cpu")
+        rounded = one_step(disturb(copy.deepcopy(model)), "cpu")
+        theirs = one_step(model.to(device), device)
+        for what, names, least in (
+            ("logits", ["logits"], 1e-3),
+            ("halting", ["halting"], 1e-3),
+            ("gradients", [name for name in mine if "." in name or name == "tokens"], 1e-2),
+        ):
+            error = max(distance(mine[part], theirs[part]) for part in names)
+            allowed = max(distance(mine[part], rounded[part]) for part in names)
+            yield Line(f"{name}: {what}", error, least + AMPLIFIED * allowed)
+
+
+def trainings(device: str) -> Iterator[Line]:
+    """Losses of short trainings: on the device, compiled, in bfloat16, resumed."""
+    cpu, there = Execution(), Execution(device=device)
+    for name in ("trm_mlp", "trm", "hrm", "drm", "muon", "winner_takes_all"):
+        _, mine = train(VARIANTS[name], RECIPE, cpu)
+        _, rounded = train(VARIANTS[name], RECIPE, cpu, disturbed=True)
+        _, theirs = train(VARIANTS[name], RECIPE, there)
+        bound = 1e-3 + AMPLIFIED * distance(mine, rounded)
+        yield Line(f"{name}: {RECIPE.steps} losses", distance(mine, theirs), bound)
+    for name in ("trm_mlp", "trm", "hrm"):
+        variant = VARIANTS[name]
+        _, eager = train(variant, RECIPE, there)
+        _, compiled = train(variant, RECIPE, replace(there, compile=True))
+        yield Line(f"{name}: compiled against eager", distance(eager, compiled), 0.1)
+        _, half = train(variant, replace(RECIPE, precision="bfloat16"), there)
+        yield Line(f"{name}: bfloat16 against float32", distance(eager, half), 0.1)
+        first, _ = train(variant, RECIPE, there, until=3)
+        resumed = Trainer(variant, RECIPE, random_examples(), 0, replace(there, log_steps=1))
+        resumed.resume(first.checkpoint(0.0, 0.0))
+        rest = go_on(resumed)
+        yield Line(f"{name}: resumed against not interrupted", distance(eager[3:], rest), 1e-5)
+
+
+CHECKS: tuple[Callable[[str], Iterator[Line]], ...] = (steps, trainings)
+
+
+def main(arguments: list[str]) -> int:
+    """The command line; returns the exit code."""
+    device = resolve_device(arguments[0] if arguments else "auto")
+    torch.backends.cuda.matmul.allow_tf32 = False
+    print(f"torch {torch.__version__} on {device}", flush=True)
+    failed = 0
+    for check in CHECKS:
+        for name, error, bound in check(device):
+            good = error <= bound
+            failed += not good
+            print(f"{name} {error:.2g} ({bound:.2g}) {'ok' if good else 'WRONG'}", flush=True)
+    print(f"{failed} comparisons out of their bounds")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

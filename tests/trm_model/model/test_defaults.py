@@ -1,0 +1,117 @@
+"""Defaults are part of what stored runs mean: a run is named by a hash of what differs from them,
+so that another default would give a stored run another meaning."""
+
+from typing import Any
+
+import pytest
+
+from trm_model.choices import Choice, choices, to_plain
+from trm_model.model.backprop.backprop import Backprop
+from trm_model.model.curricula.curriculum import Curriculum
+from trm_model.model.evaluation import Evaluation
+from trm_model.model.feed_forwards.feed_forward import FeedForward
+from trm_model.model.mixers.mixer import Mixer
+from trm_model.model.size import Size
+from trm_model.model.starts.start import Start
+from trm_model.model.variant import Variant
+
+PAPER_EVALUATION = {
+    "split": "test",
+    "depth": None,
+    "rollouts": 1,
+    "noise": 0.0,
+    "selection": {"halting_logit": {}},
+    "votes": None,
+    "stop_at_halting": False,
+    "seed": 0,
+}
+
+
+def test_a_variant_is_trm_with_the_token_mlp() -> None:
+    """TRM, Table 1, first row."""
+    assert to_plain(Variant()) == {
+        "generation": {"parallel": {}},
+        "mixer": {"token_mlp": {"positions": "none"}},
+        "feed_forward": {"dense": {}},
+        "layers": 2,
+        "answer_layers": None,
+        "networks": "shared",
+        "latents": 1,
+        "latent_updates": 6,
+        "cycles": 3,
+        "solver": {"iteration": {}},
+        "backprop": {"last_cycles": {"count": 1}},
+        "start": {"fixed": {}},
+        "state_noise": 0.0,
+        "deep_supervision": True,
+        "curriculum": {"constant": {}},
+        "halting": {"bce": {}},
+        "loss": "stablemax",
+        "tied": False,
+        "optimizer": None,
+        "ema": True,
+        "evaluation": PAPER_EVALUATION,
+    }
+
+
+def test_sizes_and_evaluations_are_the_papers() -> None:
+    """HRM §3, TRM §5."""
+    assert to_plain(Size()) == {
+        "width": 512,
+        "heads": 8,
+        "expansion": 4.0,
+        "prefix": 16,
+        "puzzle_width": 512,
+    }
+    assert to_plain(Evaluation()) == PAPER_EVALUATION
+
+
+@pytest.mark.parametrize(
+    ("axis", "expected"),
+    [
+        (Mixer, {"attention": {"positions": "rope"}, "token_mlp": {"positions": "none"}}),
+        (
+            FeedForward,
+            {
+                "dense": {},
+                "experts": {"count": 4, "active": 2},
+                "gated_norm": {},
+                "short_convolution": {"width": 2},
+            },
+        ),
+        (Backprop, {"last_calls": {"count": 2}, "last_cycles": {"count": 1}}),
+        (
+            Start,
+            {
+                "fixed": {},
+                "noisy": {
+                    "schedule": "cosine",
+                    "corruption": "mask",
+                    "order": "independent",
+                    "remask": "random",
+                    "correlated": False,
+                    "carried_latents": True,
+                    "scaled": True,
+                },
+                "random": {"count": 1, "damping": 1.0, "update_noise": 0.0},
+            },
+        ),
+        (
+            Curriculum,
+            {
+                "constant": {},
+                "depth": {
+                    "until": [0.3, 0.6],
+                    "cycles": [1, 2],
+                    "latent_updates": [2, 4],
+                    "loss_decay": 0.7,
+                },
+            },
+        ),
+    ],
+)
+def test_choices_have_the_settings_of_their_papers(
+    axis: type[Choice], expected: dict[str, dict[str, Any]]
+) -> None:
+    plain = [to_plain(cls()) for name, cls in choices(axis).items() if ":" not in name]
+    assert plain == [{name: settings} for name, settings in expected.items()]

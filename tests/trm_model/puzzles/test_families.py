@@ -1,0 +1,124 @@
+"""Every built-in family reads, draws, judges and paints, and is found from a header."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+
+from storage.examples import Header
+from tests.trm_model.puzzles.test_arc import random_task
+from trm_model.errors import ConfigurationError
+from trm_model.puzzles.arc import Arc, from_task
+from trm_model.puzzles.family import Family
+from trm_model.puzzles.maze import Maze
+from trm_model.puzzles.registry import families_at, family_named, family_of, names
+from trm_model.puzzles.sequence import Addition, to_tokens
+from trm_model.puzzles.sudoku import Sudoku
+
+SUDOKU = "12..34....43..21"
+FAMILIES: dict[str, tuple[Family, str]] = {
+    "sudoku": (Sudoku(4), SUDOKU),
+    "maze": (Maze(4), "S # #    #  #  G"),
+    "arc": (Arc(12), json.dumps(from_task(random_task("x", 0)))),
+    "sequence": (Addition(2), "07+95="),
+}
+
+
+def header(family: Family) -> Header:
+    return Header(vocabulary=family.vocabulary, grid=family.grid)
+
+
+def test_the_built_in_families() -> None:
+    assert names() == ("sudoku", "maze", "arc", "sequence")
+    for name, (family, _) in FAMILIES.items():
+        assert type(family) is family_named(name)
+    with pytest.raises(ConfigurationError, match="'chess': expected one of sudoku, maze, arc"):
+        family_named("chess")
+
+
+@pytest.mark.parametrize("name", list(FAMILIES))
+def test_found_from_a_header(name: str) -> None:
+    family, _ = FAMILIES[name]
+    assert family_of(header(family)) == family
+    assert family_of(header(family), name) == family
+    assert type(family).at((2, 7)) is None
+    with pytest.raises(ConfigurationError, match=f"which is {name}: expected chess"):
+        family_of(header(family), "chess")
+    with pytest.raises(ConfigurationError, match="which is no puzzle known here: expected one"):
+        family_of(replace(header(family), grid=(2, 7)))
+
+
+def test_sizes() -> None:
+    assert [family.name for family in families_at((4, 4))] == ["sudoku", "maze", "arc"]
+    assert families_at((30, 30)) == [Maze(30), Arc(30)]
+    assert families_at((1, 9)) == [Addition(2)]
+    assert families_at((1, 10)) == []
+    assert families_at((1, 24)) == []
+
+
+@pytest.mark.parametrize("name", list(FAMILIES))
+def test_read_written_checked_and_painted(name: str) -> None:
+    family, text = FAMILIES[name]
+    question = family.read(text)[0]
+    assert question.cells.shape == (family.cells,)
+    assert question.cells.dtype == np.uint8
+    plain = family.plain(question.cells)
+    if isinstance(plain, str):
+        assert (family.read(plain.rstrip("_"))[0].cells == question.cells).all()
+    # A model may write a token past the vocabulary.
+    past = np.full(family.cells, len(family.vocabulary), np.uint8)
+    family.draw(past)
+    family.plain(past)
+    assert not family.judge(question, past).right
+    checked = family.check(question.cells[None], past[None])
+    assert list(checked) == list(family.checks)
+    assert not all(good.all() for good in checked.values())
+    axes = Figure().subplots()
+    family.paint(axes, question.cells, question.cells, question.cells)
+    assert axes.lines or axes.images or axes.texts
+    assert 0 < family.chance < 1
+
+
+def test_sums_are_judged() -> None:
+    family = Addition(2)
+    [question] = family.read(" 7+95=\n")
+    right = to_tokens(np.array([(7, 95)]), 2)[1][0]
+    assert family.plain(question.cells) == "07+95=___"
+    assert str(family.judge(question, right)) == "right: 7 + 95 = 102"
+    # What a model writes over the question counts for nothing.
+    noisy = right.copy()
+    noisy[:6] = 3
+    assert family.judge(question, noisy).right
+    for cell in (6, 8):
+        wrong = right.copy()
+        wrong[cell] = wrong[cell] % 11 + 1
+        assert family.judge(question, wrong).right is False
+    with pytest.raises(ValueError, match="'7\\+951=': expected numbers of at most 2 digits"):
+        family.read("7+951=")
+    with pytest.raises(ValueError, match="expected a question such as"):
+        family.read("7-95=")
+
+
+def test_answers_are_judged_with_reasons() -> None:
+    sudoku, maze = Sudoku(4), Maze(4)
+    [question] = sudoku.read(SUDOKU)
+    for text, said in (
+        (
+            "1234341221434321",
+            "right: every row, column and box has every digit once, and the clues are kept",
+        ),
+        ("3412123421434321", "wrong: clues changed: 4"),
+        (
+            "1234341221434322",
+            "wrong: not every row, column and box has every digit once; clues changed: 1",
+        ),
+    ):
+        assert str(sudoku.judge(question, sudoku.read(text)[0].cells)) == said
+    [asked] = maze.read(FAMILIES["maze"][1])
+    said = "0 marks are no shortest path from S to G, which has 6 moves"
+    assert str(maze.judge(asked, asked.cells)) == f"wrong: {said}"
+    changed = asked.cells.copy()
+    changed[2] = 2
+    assert str(maze.judge(asked, changed)) == f"wrong: cells of the maze changed: 1; {said}"

@@ -1,0 +1,116 @@
+"""The training process, called in this one: what it waits for, refuses, records and returns."""
+
+import contextlib
+import signal
+from collections.abc import Callable, Generator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from storage import lock as locking
+from tests.trm_model.training.recipes import tiny_spec
+from trm_model.lifeline import ERROR, REFUSED
+from trm_model.training import process
+from trm_model.training.checkpoint import step_reached
+from trm_model.training.run import CodeSpan, RunSpec
+
+
+@pytest.fixture(autouse=True)
+def _ours(monkeypatch: pytest.MonkeyPatch) -> Generator[None]:
+    """This process outlives its parent, and handles its own signals again afterwards."""
+    monkeypatch.setattr(process, "die_with_parent", lambda: None)
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.fixture
+def spec(tmp_path: Path, tiny: tuple[object, Path, str]) -> RunSpec:
+    return tiny_spec(tmp_path, tiny[1], tiny[2], steps=3)
+
+
+def test_trains_to_the_last_step_and_has_nothing_to_do_afterwards(
+    tmp_path: Path, spec: RunSpec, capsys: pytest.CaptureFixture[str]
+) -> None:
+    spec.write(tmp_path)
+    assert process.main([str(tmp_path)]) == 0
+    assert step_reached(tmp_path) == 3
+    assert "step 3/3" in capsys.readouterr().out
+    # Finished under whatever code: nothing is refused, and nothing is recorded.
+    other = replace(spec, code=(CodeSpan(version="other"),))
+    other.write(tmp_path)
+    assert process.main([str(tmp_path)]) == 0
+    assert RunSpec.read(tmp_path) == other
+
+
+def test_other_code_is_refused_unless_asked_for_and_recorded(
+    tmp_path: Path, spec: RunSpec, capsys: pytest.CaptureFixture[str]
+) -> None:
+    began = replace(spec, code=(CodeSpan(version="other"),))
+    began.write(tmp_path)
+    assert process.main([str(tmp_path)]) == REFUSED == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"{ERROR}code version other trained this run up to step 0")
+    assert process.main([str(tmp_path), "--continue-other-code"]) == 0
+    (version,) = {span.version for span in spec.code}
+    assert RunSpec.read(tmp_path).code == (
+        CodeSpan(version="other"),
+        CodeSpan(version=version, from_step=0),
+    )
+    assert "trained by several code versions: other from step 0" in capsys.readouterr().out
+
+
+def test_how_long_it_waits_for_run_and_device(
+    tmp_path: Path, spec: RunSpec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A minute for the orphan of a killed step, a week for the device."""
+    asked: list[tuple[str, float]] = []
+
+    @contextlib.contextmanager
+    def lock(path: Path, *, wait_seconds: float, **_: Any) -> Generator[None]:
+        asked.append((path.name, wait_seconds))
+        yield
+
+    monkeypatch.setattr(locking, "lock", lock)
+    monkeypatch.setattr("storage.store.lock", lock)
+    replace(spec, device_lock="devices/cpu").write(tmp_path)
+    assert process.main([str(tmp_path)]) == 0
+    assert asked == [("lock", 60.0), ("cpu", 604_800.0)]
+
+
+@pytest.mark.parametrize(
+    ("break_it", "arguments", "message"),
+    [
+        (lambda run: (run / "run.json").unlink(), [], "run.json: [Errno 2] No such file"),
+        (
+            lambda run: None,
+            ["--import", "nowhere.at_all"],
+            "--import nowhere.at_all: No module named 'nowhere'",
+        ),
+    ],
+)
+def test_a_users_mistake_is_one_line(
+    tmp_path: Path,
+    spec: RunSpec,
+    capsys: pytest.CaptureFixture[str],
+    break_it: Callable[[Path], object],
+    arguments: list[str],
+    message: str,
+) -> None:
+    spec.write(tmp_path)
+    break_it(tmp_path)
+    assert process.main([str(tmp_path), *arguments]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(ERROR)
+    assert message in line
+
+
+def test_data_of_another_version_are_refused(
+    tmp_path: Path, spec: RunSpec, capsys: pytest.CaptureFixture[str]
+) -> None:
+    replace(spec, data_version="0" * 64).write(tmp_path)
+    assert process.main([str(tmp_path)]) == 2
+    assert f"content hash {spec.data_version[:16]}, expected {'0' * 16};" in capsys.readouterr().err

@@ -1,0 +1,91 @@
+"""The order of examples, worked out by hand from the same draws."""
+
+import numpy as np
+import pytest
+
+from storage.examples import Examples, Header
+from trm_model.errors import ConfigurationError
+from trm_model.seeding import numpy_generator
+from trm_model.training.sampler import Position, Sampler
+
+
+def examples(sizes: list[int], groups: list[int]) -> Examples:
+    """Puzzles of ``sizes`` examples, in groups of so many puzzles."""
+    cells = np.zeros((sum(sizes), 1), np.uint8)
+    return Examples(
+        Header(vocabulary=("pad",), grid=(1, 1)),
+        cells,
+        cells,
+        np.zeros(len(sizes), np.int32),
+        np.r_[0, np.cumsum(sizes)],
+        np.r_[0, np.cumsum(groups)],
+    )
+
+
+@pytest.mark.parametrize("sizes", [[3, 1, 4, 2, 2], [1, 1, 1, 1, 1]])
+def test_an_epoch_as_written_out(sizes: list[int]) -> None:
+    """Groups in the order of a permutation, one puzzle drawn in each, its examples in the order of
+    numbers drawn for them."""
+    source = examples(sizes, [2, 1, 2])
+    sampler = Sampler(source, batch_size=2, seed=5)
+    for number in range(6):
+        generator = numpy_generator(5, "epoch", number)
+        groups = generator.permutation(3)
+        firsts, ends = np.array([0, 2, 3])[groups], np.array([2, 3, 5])[groups]
+        puzzles = generator.integers(firsts, ends)
+        expected: list[int] = []
+        drawn = iter(generator.random(sum(sizes[puzzle] for puzzle in puzzles)))
+        for puzzle in puzzles:
+            first = sum(sizes[:puzzle])
+            keyed = [(next(drawn), first + example) for example in range(sizes[puzzle])]
+            expected += [example for _, example in sorted(keyed)]
+        assert sampler.epoch(number).tolist() == expected
+        assert sampler.epoch(number).tolist() == expected
+
+
+def test_batches_run_on_across_epochs() -> None:
+    source = examples([1, 1, 1], [1, 1, 1])
+    sampler = Sampler(source, batch_size=2, seed=0)
+    stream = sampler.batches(Position())
+    order = np.concatenate([sampler.epoch(number) for number in range(4)])
+    taken = [next(stream) for _ in range(6)]
+    assert np.concatenate([index for index, _ in taken]).tolist() == order.tolist()
+    # A position at the very end of an epoch is kept as it is.
+    assert [position for _, position in taken] == [
+        Position(0, 2),
+        Position(1, 1),
+        Position(1, 3),
+        Position(2, 2),
+        Position(3, 1),
+        Position(3, 3),
+    ]
+
+
+def test_a_batch_may_be_larger_than_an_epoch() -> None:
+    sampler = Sampler(examples([1, 1], [1, 1]), batch_size=5, seed=0)
+    index, position = next(sampler.batches(Position()))
+    assert sorted(index[:2]) == sorted(index[2:4]) == [0, 1]
+    assert position == Position(2, 1)
+
+
+def test_positions_start_at_the_beginning() -> None:
+    assert Position() == Position(0, 0)
+
+
+@pytest.mark.parametrize(
+    ("rank", "ranks", "batch_size", "allowed"),
+    [(0, 1, 5, True), (1, 2, 4, True), (1, 1, 4, False), (-1, 2, 4, False), (2, 2, 4, False),
+     (0, 2, 5, False)],
+)  # fmt: skip
+def test_ranks_share_a_batch_equally(
+    rank: int, ranks: int, batch_size: int, *, allowed: bool
+) -> None:
+    source = examples([1] * 6, [1] * 6)
+    if not allowed:
+        with pytest.raises(ConfigurationError):
+            Sampler(source, batch_size, 0, rank=rank, ranks=ranks)
+        return
+    index, _ = next(Sampler(source, batch_size, 0, rank=rank, ranks=ranks).batches(Position()))
+    whole, _ = next(Sampler(source, batch_size, 0).batches(Position()))
+    share = batch_size // ranks
+    assert index.tolist() == whole[rank * share : (rank + 1) * share].tolist()

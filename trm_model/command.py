@@ -1,0 +1,267 @@
+"""The command line of the library: ``python -m trm_model COMMAND --help``.
+
+The commands of the graph (:mod:`pipelines.command`) are added to these in ``trm``. A command's
+help and the shell's completion answer at once: this module imports nothing but click, and a
+command imports what it works with when it runs.
+
+Exit codes: 0 done; 1 a comparison found differences; 2 the user's mistake or damaged data, with
+one line that says what to change.
+"""
+
+import importlib
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from storage.manifest import CorruptDataError
+from trm_model.errors import ConfigurationError, require
+
+MISTAKE = 2
+INTERRUPTED = 130
+
+
+class Deferred(click.Command):
+    """A command of another module, which is imported when the command or its help is asked for.
+
+    :param target: ``package.module:name`` of a click command.
+    :param summary: the line about it in the list of commands.
+    """
+
+    def __init__(self, name: str, target: str, summary: str) -> None:
+        super().__init__(name, short_help=summary)
+        self.target = target
+
+    def make_context(
+        self,
+        info_name: str | None,
+        args: list[str],
+        parent: click.Context | None = None,
+        **extra: Any,
+    ) -> click.Context:
+        """The context of the real command: the point from which click works with that one."""
+        module, _, name = self.target.partition(":")
+        command: click.Command = getattr(importlib.import_module(module), name)
+        return command.make_context(info_name, args, parent=parent, **extra)
+
+
+def run(group: click.Group, arguments: Sequence[str], *, program: str) -> int:
+    """Run a command of a group.
+
+    :param program: how the user called it, for usage lines and the shell's completion.
+    :returns: the exit code; a mistake is one line on standard error.
+    """
+    try:
+        code = group.main(list(arguments), prog_name=program, standalone_mode=False)
+    except click.exceptions.NoArgsIsHelpError as error:
+        error.show()
+        return MISTAKE
+    except click.UsageError as error:
+        where = error.ctx.command_path if error.ctx is not None else program
+        return _mistake(f"{error.format_message().rstrip('.')}; see {where} --help")
+    except click.ClickException as error:
+        return _mistake(error.format_message())
+    except click.Abort:
+        return INTERRUPTED
+    except (ConfigurationError, CorruptDataError, OSError) as error:
+        return _mistake(str(error))
+    return code or 0
+
+
+def _mistake(message: str) -> int:
+    print(f"error: {' '.join(message.split())}", file=sys.stderr)
+    return MISTAKE
+
+
+@click.group("trm", context_settings={"help_option_names": ["-h", "--help"]})
+def trm() -> None:
+    """Tiny recursive reasoning models: solve puzzles with them, and look at what they are."""
+
+
+trm.add_command(
+    Deferred(
+        "puzzles",
+        "trm_model.puzzles.command:puzzles",
+        "Generate, solve, check and draw puzzles of every family.",
+    )
+)
+
+
+@trm.command("solve")
+@click.argument(
+    "checkpoint",
+    type=click.Path(path_type=Path),
+    help="A run's folder, a checkpoint's folder in it, or a state dict of the authors'.",
+)
+@click.argument(
+    "puzzle",
+    help="A file, - for standard input, or the puzzle itself: a Sudoku string, a maze of '# SG', "
+    "an ARC task in JSON.",
+)
+@click.option("--kind", help="The kind of puzzle, where the checkpoint leaves it open.")
+@click.option("--steps", type=int, help="Supervision steps (default: as evaluated).")
+@click.option("--seed", type=int, default=0, show_default=True, help="Of the noise at test.")
+@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1 …")
+@click.option("--show-steps", is_flag=True, help="Show the answer after each supervision step.")
+@click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
+@click.option("--task", help="ARC: the task's name (default: the file's).")
+@click.option("--puzzle-id", type=int, help="ARC: the row of the puzzle table itself.")
+@click.option(
+    "--votes",
+    type=int,
+    default=0,
+    metavar="K",
+    help="ARC: let K versions of the task that the model was trained on vote.",
+)
+@click.option(
+    "--heads", type=int, help="Authors' file: attention heads (published: 8; the baseline: 12)."
+)
+@click.option(
+    "--length",
+    type=int,
+    help="Authors' file: cells (published: 81 for Sudoku, 900 for mazes and ARC).",
+)
+@click.option(
+    "--prefix",
+    type=int,
+    help="Authors' file: leading positions (default: from the shapes, or as published).",
+)
+@click.option(
+    "--latent-updates",
+    type=int,
+    metavar="n",
+    help="Authors' file: default as for Sudoku; published for mazes and ARC: 4.",
+)
+@click.option("--cycles", type=int, metavar="T", help="Authors' file: default as published.")
+@click.option(
+    "--identifiers",
+    type=click.Path(path_type=Path),
+    help="Authors' file: identifiers.json of the ARC data set that it was trained on.",
+)
+def solve(
+    checkpoint: Path,
+    puzzle: str,
+    kind: str | None,
+    steps: int | None,
+    seed: int,
+    device: str,
+    show_steps: bool,
+    as_json: bool,
+    task: str | None,
+    puzzle_id: int | None,
+    votes: int,
+    **file: Any,
+) -> None:
+    """Solve a puzzle with a trained model.
+
+    The exit code is 0 whether the answer is right or wrong. Options that begin with "Authors'
+    file" say what the shapes in a checkpoint of the authors do not tell.
+    """
+    given = {name: value for name, value in file.items() if value is not None}
+    require(
+        not given or given.keys() >= {"heads", "length"},
+        "--heads and --length: expected both for a file of the authors'; give them",
+    )
+
+    from trm_model.solving.loading import AuthorsFile, load
+    from trm_model.solving.printing import describe, to_text
+    from trm_model.solving.trained import read_text
+
+    theirs = AuthorsFile(**given) if given else None
+    model = load(checkpoint, device=device, kind=kind, theirs=theirs)
+    where, text = read_text(puzzle)
+    result = describe(
+        model,
+        text,
+        where=where,
+        task_name=task or (Path(puzzle).stem if where == puzzle else ""),
+        puzzle_id=puzzle_id,
+        steps=steps,
+        seed=seed,
+        votes=votes,
+    )
+    print(json.dumps(result) if as_json else to_text(result, show_steps=show_steps))
+
+
+@trm.command("variants")
+@click.argument("name", required=False, help="A variant, of which the cost is shown.")
+@click.option(
+    "--own",
+    type=click.Path(path_type=Path),
+    envvar="TRM_VARIANTS",
+    default=Path("variants"),
+    show_default=True,
+    help="Folder of your own variants (YAML files).",
+)
+@click.option("--width", type=int, help="D, of every position (default: as published).")
+@click.option("--heads", type=int, help="Attention heads (default: as published).")
+@click.option("--expansion", type=float, help="Inner width over width (default: as published).")
+@click.option("--prefix", type=int, help="P, leading positions (default: as published).")
+@click.option(
+    "--puzzle-width", type=int, help="Of a row of the puzzle table (default: as published)."
+)
+@click.option("--vocabulary", type=int, default=11, show_default=True, help="Tokens.")
+@click.option("--length", type=int, default=81, show_default=True, help="L, cells per example.")
+@click.option("--puzzles", type=int, default=1, show_default=True, help="Rows of the puzzle table.")
+@click.option("--batch-size", type=int, default=768, show_default=True, help="Examples a step.")
+@click.option(
+    "--max-steps", type=int, default=16, show_default=True, help="Supervision steps per example."
+)
+def variants(
+    name: str | None,
+    own: Path,
+    vocabulary: int,
+    length: int,
+    puzzles: int,
+    batch_size: int,
+    max_steps: int,
+    **size: Any,
+) -> None:
+    """List what each variant changes, or show what one costs.
+
+    The sizes default to the papers' on Sudoku-Extreme.
+    """
+    from trm_model.model.printing import cost_lines, variant_lines
+    from trm_model.model.size import Size
+    from trm_model.variants import VARIANTS, load_variants
+
+    known = {**VARIANTS, **(load_variants(own) if own.is_dir() else {})}
+    if name is None:
+        print("\n".join(variant_lines(known)))
+        return
+    require(name in known, f"no variant {name!r}: expected one of {', '.join(known)}")
+    lines = cost_lines(
+        known[name],
+        Size(**{field: value for field, value in size.items() if value is not None}),
+        vocabulary=vocabulary,
+        length=length,
+        num_puzzles=puzzles,
+        batch_size=batch_size,
+        max_steps=max_steps,
+    )
+    print("\n".join(lines))
+
+
+@trm.command("conformance")
+@click.argument(
+    "folder",
+    type=click.Path(path_type=Path),
+    help="Recordings of the authors' code: configs.json (or one NAME.json each) and NAME.npz.",
+)
+def conformance(folder: Path) -> int:
+    """Compare our numbers with those of the authors' code.
+
+    One line is printed for each value: its largest error and the tolerance there. The exit code is
+    1 where a value differs or nothing was compared.
+    """
+    from trm_model.authors import conformance as recordings
+
+    return recordings.main([str(folder)])
+
+
+def main(arguments: Sequence[str]) -> int:
+    """``python -m trm_model``; returns the exit code."""
+    return run(trm, arguments, program="python -m trm_model")

@@ -1,0 +1,236 @@
+"""Starting trainings and evaluations: where they run is a choice of launcher, not another code
+path.
+
+A job is a module that is run as ``python -m MODULE ARGUMENTS``. It prints its progress, and its
+exit code tells how it ended (:mod:`trm_model.lifeline`), so that every launcher can tell it too.
+:class:`LocalProcess` runs jobs on this machine.
+"""
+
+import os
+import selectors
+import signal
+import subprocess
+import sys
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from types import TracebackType
+from typing import Protocol, Self
+
+from trm_model.lifeline import ERROR, INTERRUPTED, PARENT_VARIABLE, REFUSED
+
+_LAST_LINES = 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """A program of this project, to be run somewhere.
+
+    :param module: its module's name; it is run as ``python -m MODULE ARGUMENTS``.
+    :param environment: environment variables beside those of the launching process.
+    :param grace_seconds: time it gets to keep what it has when it is stopped; then it is killed.
+    """
+
+    module: str
+    arguments: tuple[str, ...] = ()
+    environment: Mapping[str, str] = field(default_factory=dict[str, str])
+    grace_seconds: float = 60.0
+
+
+class Ending(Enum):
+    """The ways in which a job ends."""
+
+    FINISHED = "finished"
+    INTERRUPTED = "interrupted"
+    """It was told to stop and kept what it had; it can be continued."""
+    REFUSED = "refused"
+    """A mistake of the user's or of the machine's, which the message names."""
+    CRASHED = "crashed"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a job ended; the message, one line, is empty where it finished."""
+
+    ending: Ending
+    message: str = ""
+
+
+def _ignore(_line: str) -> None:
+    pass
+
+
+class Running(Protocol):
+    """A job under way. As a context manager it is stopped, if it still runs, when the context
+    ends."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None: ...
+
+    def lines(self) -> Iterator[str]:
+        """The lines that it prints, as they come, until it has ended."""
+        ...
+
+    def wait(self, report: Callable[[str], None] = ...) -> Outcome:
+        """Wait until it has ended. Whatever is raised meanwhile, an interrupt for instance, stops
+        it and goes on.
+
+        :param report: told every line that it prints.
+        """
+        ...
+
+    def stop(self, report: Callable[[str], None] = ...) -> Outcome:
+        """Tell it to stop, wait for the job's ``grace_seconds``, then kill it; nothing where it
+        has ended.
+
+        :param report: told every line that it prints meanwhile.
+        """
+        ...
+
+
+class Launcher(Protocol):
+    """Starts jobs somewhere."""
+
+    def start(self, job: Job) -> Running: ...
+
+
+@dataclass(frozen=True, slots=True)
+class LocalProcess:
+    """Runs each job as a child process on this machine, which dies with the process that started
+    it (:mod:`trm_model.lifeline`).
+
+    Start it and wait for it in one thread, the main one where signals shall interrupt the waiting:
+    Linux takes the end of the thread that started a child for the end of its parent.
+
+    :param poll_seconds: longest time for which a waiting process looks away, and so the longest
+        that a signal waits for its handler.
+    """
+
+    poll_seconds: float = 0.2
+
+    def start(self, job: Job) -> "RunningProcess":
+        """Start the job's process, with this one's interpreter, folder and environment."""
+        process = subprocess.Popen(
+            [sys.executable, "-m", job.module, *job.arguments],
+            env={**os.environ, PARENT_VARIABLE: str(os.getpid()), **job.environment},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            # Out of reach of the terminal's Ctrl-C, which this process passes on.
+            start_new_session=True,
+        )
+        return RunningProcess(process, job, self.poll_seconds)
+
+
+class RunningProcess:
+    """A job that :class:`LocalProcess` has started."""
+
+    def __init__(self, process: "subprocess.Popen[bytes]", job: Job, poll_seconds: float) -> None:
+        assert process.stdout is not None
+        self.process, self.job = process, job
+        self._poll_seconds = poll_seconds
+        self._output = process.stdout
+        self._begun = b""
+        self._last: deque[str] = deque(maxlen=_LAST_LINES)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    def lines(self) -> Iterator[str]:
+        """See :class:`Running`."""
+        return self._lines(float("inf"))
+
+    def wait(self, report: Callable[[str], None] = _ignore) -> Outcome:
+        """See :class:`Running`."""
+        try:
+            for line in self.lines():
+                report(line)
+        finally:
+            outcome = self.stop(report)
+        return outcome
+
+    def stop(self, report: Callable[[str], None] = _ignore) -> Outcome:
+        """See :class:`Running`."""
+        try:
+            if self.process.poll() is None:
+                self.process.terminate()
+                for line in self._lines(time.monotonic() + self.job.grace_seconds):
+                    report(line)
+        finally:
+            if self.process.poll() is None:
+                # With all that it has started: the process leads a session of its own.
+                os.killpg(self.process.pid, signal.SIGKILL)
+                self.process.wait()
+            self._output.close()
+        return self._outcome()
+
+    def _lines(self, deadline: float) -> Iterator[str]:
+        """Lines until the process has ended or ``deadline`` (of the monotonic clock) has passed.
+
+        The end of the pipe is not waited for: something that the process has started may hold it
+        open.
+        """
+        ended = self._output.closed
+        while not ended and time.monotonic() < deadline:
+            # Asked before reading: all that it printed before its end is then read.
+            ended = self.process.poll() is not None
+            more = self._read(0.0 if ended else self._poll_seconds)
+            yield from self._take_lines()
+            ended = ended and not more
+        if ended and self._begun:
+            self._begun += b"\n"
+            yield from self._take_lines()
+
+    def _read(self, seconds: float) -> bool:
+        """Read what is there or comes within ``seconds``; False where nothing does."""
+        with selectors.DefaultSelector() as selector:
+            selector.register(self._output, selectors.EVENT_READ)
+            if not selector.select(seconds):
+                return False
+        data = os.read(self._output.fileno(), 1 << 16)
+        self._begun += data
+        if not data:
+            # The pipe's end is always ready to be read, and the process may live on without it.
+            time.sleep(seconds)
+        return bool(data)
+
+    def _take_lines(self) -> Iterator[str]:
+        """The complete lines that were read; one at a time, so that none is lost where the reader
+        stops in between."""
+        while b"\n" in self._begun:
+            line, _, self._begun = self._begun.partition(b"\n")
+            text = line.decode("utf-8", errors="replace").rstrip()
+            self._last.append(text)
+            yield text
+
+    def _outcome(self) -> Outcome:
+        code = self.process.returncode
+        if code == 0:
+            return Outcome(Ending.FINISHED)
+        if code in (INTERRUPTED, -signal.SIGTERM, -signal.SIGINT):
+            return Outcome(Ending.INTERRUPTED, f"{self.job.module} was interrupted")
+        if code == REFUSED:
+            mistakes = [line for line in self._last if line.startswith(ERROR)]
+            said = [line.removeprefix(ERROR) for line in mistakes] or [" ".join(self._last)]
+            return Outcome(Ending.REFUSED, said[-1])
+        how = f"exit code {code}" if code > 0 else f"killed by {signal.Signals(-code).name}"
+        said = next((line for line in reversed(self._last) if line), "nothing")
+        return Outcome(
+            Ending.CRASHED, f"{self.job.module} crashed ({how}); its last line was: {said}"
+        )

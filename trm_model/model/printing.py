@@ -1,0 +1,100 @@
+"""Variants as text: what each changes, and what one costs. ``trm variants`` prints it."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import fields, is_dataclass
+from typing import Any
+
+from trm_model.model.cost import cost
+from trm_model.model.size import Size
+from trm_model.model.variant import Variant
+
+
+def differences(base: Any, other: Any, prefix: str = "") -> list[str]:
+    """The fields in which one frozen dataclass differs from another of its class.
+
+    >>> from dataclasses import replace
+    >>> from trm_model import VARIANTS
+    >>> differences(VARIANTS["trm_mlp"], replace(VARIANTS["trm_mlp"], cycles=2, ema=False))
+    ['cycles=2', 'ema=False']
+
+    :returns: ``field=value`` or, for a field of a choice that stays, ``choice.field=value``.
+    """
+    found: list[str] = []
+    for name in (field.name for field in fields(base)):
+        old, new = getattr(base, name), getattr(other, name)
+        if old == new:
+            continue
+        if is_dataclass(new) and type(old) is type(new):
+            found += differences(old, new, f"{prefix}{name}.")
+        else:
+            found.append(f"{prefix}{name}={new}")
+    return found
+
+
+def variant_lines(variants: Mapping[str, Variant]) -> Iterator[str]:
+    """A line for each variant: its name, the earlier variant that it is nearest to, and the fields
+    in which it differs from that one."""
+    width = max(len(name) for name in variants)
+    earlier: dict[str, Variant] = {}
+    for name, variant in variants.items():
+        changes = {base: differences(other, variant) for base, other in earlier.items()}
+        nearest = min(changes, key=lambda base: len(changes[base]), default=None)
+        if nearest is None:
+            text = (
+                f"the base of the others: {variant.depth} layers per supervision step in "
+                f"{variant.calls} calls"
+            )
+        elif not changes[nearest]:
+            text = f"the same as {nearest}"
+        else:
+            text = f"{nearest} with {', '.join(changes[nearest])}"
+        yield f"{name:{width}}  {text}"
+        earlier[name] = variant
+
+
+def cost_lines(
+    variant: Variant,
+    size: Size,
+    *,
+    vocabulary: int,
+    length: int,
+    num_puzzles: int,
+    batch_size: int,
+    max_steps: int,
+) -> list[str]:
+    """What a variant costs at a size (:func:`trm_model.model.cost.cost`), a line for each figure.
+
+    :raises ConfigurationError: a variant and a size that do not go together.
+    """
+    result = cost(
+        variant,
+        size,
+        vocabulary=vocabulary,
+        length=length,
+        num_puzzles=num_puzzles,
+        batch_size=batch_size,
+        max_steps=max_steps,
+    )
+    layers = f"{variant.layers}"
+    if variant.answer_layers is not None:
+        layers += f" (answer: {variant.answer_layers})"
+    texts = {
+        "parameters": f"{result.parameters:,}",
+        "depth": f"{result.depth} layers per supervision step: {result.calls} calls x {layers}",
+        "calls with gradient": f"{variant.graded_calls} of {result.calls}",
+        "forward passes": f"{result.forward_passes} per optimizer step",
+        "FLOPs": f"{_metric(result.training_flops)}FLOP per optimizer step of {batch_size} "
+        "examples",
+        "FLOPs at test": f"{_metric(result.test_flops)}FLOP per example in "
+        f"{variant.test_steps(max_steps)} steps",
+        "state": f"{result.state_numbers:,} numbers per example, "
+        f"{_metric(4 * result.state_numbers)}B in float32",
+    }
+    return [f"{label:20} {text}" for label, text in texts.items()]
+
+
+def _metric(value: float) -> str:
+    for factor, letter in ((1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if value >= factor:
+            return f"{value / factor:.3g} {letter}"
+    return f"{value:.3g} "

@@ -1,0 +1,99 @@
+"""Mazes as a family of puzzles."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self
+
+from storage.examples import Codec
+from trm_model.puzzles.family import Bools, Family, Grid, PlannedExamples, Question, Tokens, Verdict
+from trm_model.puzzles.maze.checks import check_examples
+from trm_model.puzzles.maze.drawing import paint, to_drawing
+from trm_model.puzzles.maze.examples import MazeExamples
+from trm_model.puzzles.maze.solving import shortest_length
+from trm_model.puzzles.maze.text import from_text, to_text
+from trm_model.puzzles.maze.tokens import GOAL, MAX_SIDE, PATH, SPACE, START, VOCABULARY
+
+
+@dataclass(frozen=True, slots=True)
+class Maze(Family):
+    """Mazes of ``side`` x ``side`` cells.
+
+    Text: rows of ``# SG`` (their trailing spaces may be missing), or all of them as one line.
+    """
+
+    name: ClassVar[str] = "maze"
+    codec: ClassVar[Codec] = "bitshuffle"
+    examples: ClassVar[type[PlannedExamples]] = MazeExamples
+    checks: ClassVar[Mapping[str, str]] = {
+        "well_formed": "Every maze has one start and one goal among walls and spaces.",
+        "input_kept": "Every answer is its maze with a path marked on spaces.",
+        "shortest_path": "Every marked path leads from start to goal, and none is shorter.",
+    }
+    command: ClassVar[str | None] = "trm_model.puzzles.maze.command:maze"
+
+    side: int
+
+    @classmethod
+    def at(cls, grid: Grid) -> Self | None:
+        return cls(grid[0]) if grid[0] == grid[1] and 2 <= grid[0] <= MAX_SIDE else None
+
+    @property
+    def grid(self) -> Grid:
+        return self.side, self.side
+
+    @property
+    def vocabulary(self) -> tuple[str, ...]:
+        return VOCABULARY
+
+    @property
+    def chance(self) -> float:
+        """Copying the question leaves the path wrong, a tenth of the cells."""
+        return 0.9
+
+    def read(self, text: str) -> list[Question]:
+        lines = text.splitlines()
+        if len(lines) == self.side:
+            lines = [line.ljust(self.side) for line in lines]
+            for number, line in enumerate(lines, 1):
+                if len(line) != self.side:
+                    raise ValueError(
+                        f"row {number} has {len(line)} cells: expected {self.side}, as the "
+                        "model's mazes have"
+                    )
+        cells = "".join(lines)
+        if len(cells) != self.cells:
+            raise self.wrong_size(len(cells))
+        tokens = from_text(cells, self.side)
+        for token, character in ((START, "S"), (GOAL, "G")):
+            if (count := int((tokens == token).sum())) != 1:
+                raise ValueError(f"{count} {character} in the maze: expected one")
+        if (tokens == PATH).any():
+            raise ValueError("the maze has o, the mark of a path: expected # SG and spaces alone")
+        return [Question(tokens)]
+
+    def draw(self, tokens: Tokens) -> str:
+        return to_drawing(self.known(tokens), self.side)
+
+    def plain(self, tokens: Tokens) -> str:
+        return to_text(self.known(tokens))
+
+    def judge(self, question: Question, answer: Tokens) -> Verdict:
+        length = int(shortest_length(question.cells[None], self.side)[0])
+        if length < 0:
+            return Verdict(False, "there is no way from S to G")
+        if check_examples(question.cells[None], answer[None], self.side).shortest[0]:
+            return Verdict(True, f"a shortest path from S to G, {length} moves")
+        marked_space = (answer == PATH) & (question.cells == SPACE)
+        changed = int(((answer != question.cells) & ~marked_space).sum())
+        marked = int((answer == PATH).sum())
+        reasons = [f"{marked} marks are no shortest path from S to G, which has {length} moves"]
+        if changed:
+            reasons.insert(0, f"cells of the maze changed: {changed}")
+        return Verdict(False, "; ".join(reasons))
+
+    def check(self, inputs: Tokens, labels: Tokens) -> dict[str, Bools]:
+        well_formed, kept, shortest = check_examples(inputs, labels, self.side)
+        return {"well_formed": well_formed, "input_kept": kept, "shortest_path": shortest}
+
+    def paint(self, axes: Any, question: Tokens, shown: Tokens, label: Tokens) -> None:
+        paint(axes, self.side, question, shown, label)

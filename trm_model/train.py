@@ -1,0 +1,11 @@
+"""``python -m trm_model.train RUN``: another name of ``python -m trm_model.training.process RUN``.
+
+What it imports is light, so that the process is tied to its parent before anything heavy loads.
+"""
+
+import sys
+
+from trm_model.training.process import main
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

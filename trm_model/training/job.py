@@ -1,0 +1,23 @@
+"""A run as a job for a launcher."""
+
+from pathlib import Path
+
+from trm_model.launching import Job
+from trm_model.training.process import IMPORT, OTHER_CODE
+from trm_model.training.run import TRAINING, RunSpec, choice_modules
+from trm_model.version import PACKAGES
+
+
+def training_job(run: Path, spec: RunSpec, *, other_code: bool = False) -> Job:
+    """The job that trains or continues ``spec``, described in the folder ``run``.
+
+    It imports the modules of the user's own choices in ``spec``, as this process has done to make
+    it; a name in ``run.json`` alone would import nothing.
+
+    :param other_code: go on although another version of the code began the training.
+    """
+    modules = choice_modules(spec.variant, spec.recipe)
+    own = (name for name in modules if name.partition(".")[0] not in PACKAGES)
+    imports = [word for name in own for word in (IMPORT, name)]
+    flags = [OTHER_CODE] if other_code else []
+    return Job(module=TRAINING, arguments=(str(run), *imports, *flags))
