@@ -3,6 +3,7 @@
 import re
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,7 +15,9 @@ from tests.trm_model.training.recipes import TINY, tiny_spec
 from trm_model.errors import ConfigurationError
 from trm_model.evaluation.evaluate import Evaluated, evaluate
 from trm_model.model.batch import DeviceExamples
+from trm_model.model.curricula.depth import DepthCurriculum
 from trm_model.model.reasoner import build
+from trm_model.model.recursion import Recursion
 from trm_model.noise import Noise
 from trm_model.optimizers.adam_atan2 import AdamAtan2
 from trm_model.optimizers.adamw import AdamW
@@ -24,7 +27,7 @@ from trm_model.training.execution import Execution
 from trm_model.training.loop import TOTALS, Trainer, TrainingError, train
 from trm_model.training.run import RunSpec
 from trm_model.training.sampler import Position, Sampler
-from trm_model.training.supervision import Carry, supervise
+from trm_model.training.supervision import Carry, Supervision, supervise
 from trm_model.variants import VARIANTS
 
 
@@ -151,6 +154,24 @@ def test_stopping_anywhere_and_continuing_changes_no_bit(
     ]
     assert columns[0] == columns[1]
     assert len(columns[0]) == 3
+
+
+def test_a_curriculum_deepens_at_its_shares_of_the_training(
+    tmp_path: Path, tiny: tuple[object, Path, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken = []
+
+    def recording(*arguments: Any, recursion: Recursion, **settings: Any) -> Supervision:
+        taken.append((recursion.cycles, recursion.latent_updates))
+        return supervise(*arguments, recursion=recursion, **settings)
+
+    monkeypatch.setattr("trm_model.training.loop.supervise", recording)
+    curriculum = DepthCurriculum(until=(0.25, 0.75), cycles=(1, 2), latent_updates=(1, 2))
+    variant = replace(VARIANTS["trm_mlp"], cycles=3, latent_updates=3, curriculum=curriculum)
+    examples = read_examples(tiny[1] / "train.zarr")
+    recipe = replace(TINY, steps=8)
+    train(tmp_path, variant, recipe, examples, 0, Execution(), report=lambda _: None)
+    assert taken == [(1, 1)] * 2 + [(2, 2)] * 4 + [(3, 3)] * 2
 
 
 def test_another_seed_gives_other_weights(tmp_path: Path, tiny: tuple[object, Path, str]) -> None:
