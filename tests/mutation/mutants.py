@@ -167,8 +167,9 @@ def places(source: bytes) -> list[list[Mutant]]:
     """The places of a module that can be changed, in order, each with its mutants."""
     finder = _Finder(source)
     finder.visit(ast.parse(source))
-    # A default in brackets is longer than its expression; without it, the brackets are left over.
+    # A default in brackets is longer than its expression: without it, brackets are left over.
     whole = [
-        [each for each in place if _is_python(each.applied(source))] for place in finder.places
+        [each for each in place if each.text or _is_python(each.applied(source))]
+        for place in finder.places
     ]
     return [place for place in whole if place]
