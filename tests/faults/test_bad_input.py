@@ -1581,11 +1581,15 @@ for name, damage, says in (
         on_json("run.json", put("variant", "colour", 1)),
         "unknown variant field 'colour'",
     ),
-    ("unknown mixer", on_json("run.json", put("variant", "mixer", {"kind": "magic"})), "mixer="),
+    (
+        "unknown mixer",
+        on_json("run.json", put("variant", "mixer", {"kind": "magic"})),
+        "mixer 'magic'",
+    ),
     (
         "unknown mixer option",
         on_json("run.json", put("variant", "mixer", {"kind": "attention", "x": 1})),
-        "no option 'x'",
+        "unknown attention field 'x'",
     ),
     ("layers 0", on_json("run.json", put("variant", "layers", 0)), "layers=0"),
     ("layers text", on_json("run.json", put("variant", "layers", "2")), "layers="),
@@ -1608,7 +1612,7 @@ for name, damage, says in (
     (
         "optimizer unknown",
         on_json("run.json", put("recipe", "optimizer", "sgd")),
-        "optimizer='sgd'",
+        "optimizer 'sgd'",
     ),
     ("betas a number", on_json("run.json", put("recipe", "betas", 1)), ""),
     ("size a number", on_json("run.json", put("recipe", "size", 5)), ""),

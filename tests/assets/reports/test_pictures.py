@@ -77,9 +77,9 @@ def test_the_wrong_cell_of_a_maze_is_drawn_in_the_wrong_colour() -> None:
         for shown in (astray, label)
     )
     cells = [np.asarray(figure.axes[1].images[0].get_array()) for figure in (wrong, good)]
-    assert np.argwhere(cells[0] != cells[1]).tolist() == [[1, 1]]
+    assert np.argwhere((cells[0] != cells[1]).any(-1)).tolist() == [[1, 1]]
     image = wrong.axes[1].images[0]
-    hexadecimal = to_hex(image.to_rgba(cells[0])[1, 1])
+    hexadecimal = to_hex(image.to_rgba(cells[0], norm=False)[1, 1])
     assert shows(decoded(wrong), hexadecimal)
     assert not shows(decoded(good), hexadecimal)
 
