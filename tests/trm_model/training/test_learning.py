@@ -10,8 +10,7 @@ from trm_model.evaluation.evaluate import evaluate
 from trm_model.model.batch import DeviceExamples
 from trm_model.model.reasoner import build
 from trm_model.model.size import Size
-from trm_model.puzzles.sudoku import grids as sudoku
-from trm_model.puzzles.sudoku.examples import SudokuExamples
+from trm_model.puzzles import sudoku
 from trm_model.training.execution import Execution
 from trm_model.training.loop import Trainer
 from trm_model.variants import VARIANTS
@@ -20,13 +19,13 @@ from trm_model.variants import VARIANTS
 def test_a_small_model_solves_puzzles_that_it_has_not_seen() -> None:
     """4 x 4 Sudoku: no two puzzles are equal up to symmetry, so that none is learned by heart.
 
-    Seeds 0, 1 and 2 solved 98 to 100 % of the held-out puzzles, and an untrained
-    model solves none.
+    Seeds 0, 1 and 2 solve at least 98 % of the held-out puzzles, and their halting heads are right
+    about at least 98 %; an untrained model solves none.
     """
     shape, variant = sudoku.SHAPES[4], VARIANTS["two_cycles"]
     made = sudoku.generate(250, shape, seed=0, extra_clues=(1, 5))
-    seen = SudokuExamples(made.puzzles[:200], made.answers[:200], shape, 20, seed=0)
-    unseen = SudokuExamples(made.puzzles[200:], made.answers[200:], shape, 0, seed=0)
+    seen = sudoku.SudokuExamples(made.puzzles[:200], made.answers[:200], shape, 20, seed=0)
+    unseen = sudoku.SudokuExamples(made.puzzles[200:], made.answers[200:], shape, 0, seed=0)
     recipe = replace(
         TINY,
         size=Size(width=32, heads=2, prefix=1, puzzle_width=32),

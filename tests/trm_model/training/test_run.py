@@ -219,7 +219,7 @@ def test_an_older_description_is_read_where_its_paths_are_in_the_store(tmp_path:
 
 
 def test_a_run_outside_any_store_has_no_data() -> None:
-    with pytest.raises(ConfigurationError, match=r"not in a store \(no store\.json"):
+    with pytest.raises(ConfigurationError, match=r"not in a store \(there is no store\.json"):
         run_of().data_folder(Path("/proc/self"))
 
 
