@@ -51,7 +51,7 @@ TESTS = {
 """What is changed -> the tests that are to notice it."""
 PRELOADED = ("torch", "numba", "zarr", "polars", "scipy.ndimage", "webdataset", "dagster")
 """Imported once, before the processes that run tests are forked off."""
-TEST_SECONDS = 12.0
+TEST_SECONDS = 20.0
 """Tests of one room to run for a mutant: the quickest, up to this many seconds in all."""
 WARM_UP = [f"{MODEL}/test_fused.py", "tests/trm_model/training/test_metrics.py"]
 """Run first: they compile, which would else be counted as the time of tests that are quick."""

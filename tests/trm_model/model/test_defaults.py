@@ -10,8 +10,12 @@ from trm_model.model.backprop.backprop import Backprop
 from trm_model.model.curricula.curriculum import Curriculum
 from trm_model.model.evaluation import Evaluation
 from trm_model.model.feed_forwards.feed_forward import FeedForward
+from trm_model.model.generations.generation import Generation
+from trm_model.model.haltings.halting import Halting
 from trm_model.model.mixers.mixer import Mixer
+from trm_model.model.selections.selection import Selection
 from trm_model.model.size import Size
+from trm_model.model.solvers.solver import Solver
 from trm_model.model.starts.start import Start
 from trm_model.model.variant import Variant
 
@@ -79,6 +83,10 @@ def test_sizes_and_evaluations_are_the_papers() -> None:
                 "short_convolution": {"width": 2},
             },
         ),
+        (Generation, {"autoregressive": {}, "parallel": {}}),
+        (Halting, {"bce": {}, "compared": {}, "none": {}, "q_learning": {}, "solved": {}}),
+        (Solver, {"anderson": {}, "iteration": {}}),
+        (Selection, {"halting_logit": {}, "plurality": {}}),
         (Backprop, {"last_calls": {"count": 2}, "last_cycles": {"count": 1}}),
         (
             Start,

@@ -6,10 +6,11 @@ import pytest
 import torch
 from torch import nn
 
+from trm_model.choices import choices
 from trm_model.optimizers.adam_atan2 import AdamAtan2, Atan2Steps
 from trm_model.optimizers.adamw import AdamW
 from trm_model.optimizers.muon import Muon
-from trm_model.optimizers.optimizer import Weights
+from trm_model.optimizers.optimizer import Optimizer, Weights
 
 BETAS, DECAY = (0.8, 0.9), 0.3
 
@@ -20,6 +21,14 @@ def weights() -> Weights:
         nn.Parameter(torch.randn(shape, generator=generator)) for shape in ((4,), (3, 4), (5, 4))
     ]
     return Weights(everything, everything[1:2])
+
+
+def test_names_that_recipes_and_stored_runs_write() -> None:
+    assert {name: cls for name, cls in choices(Optimizer).items() if ":" not in name} == {
+        "adam_atan2": AdamAtan2,
+        "adamw": AdamW,
+        "muon": Muon,
+    }
 
 
 def test_others_are_all_but_the_matrices() -> None:

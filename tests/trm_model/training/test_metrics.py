@@ -9,6 +9,7 @@ import pytest
 
 from storage.examples import Examples, read_examples
 from tests.trm_model.training.recipes import TINY
+from trm_model.model.recursion import Recursion
 from trm_model.model.variant import Variant
 from trm_model.training import loop
 from trm_model.training.checkpoint import saved
@@ -22,13 +23,15 @@ SECONDS = 5.0
 
 
 class Watched:
-    """A clock that a step moves on by :data:`SECONDS`, and the results of the steps."""
+    """A clock that a step moves on by :data:`SECONDS`; the steps' recursions and results."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.now, self.results, inner = 1000.0, list[Supervision](), loop.supervise
+        self.recursions: list[Recursion] = []
 
         def supervise(*given: Any, **named: Any) -> Supervision:
             self.now += SECONDS
+            self.recursions.append(named["recursion"])
             self.results.append(inner(*given, **named))
             return self.results[-1]
 
@@ -102,6 +105,15 @@ def test_the_rate_rises_to_the_end_of_the_warm_up(
     assert [row["learning_rate"] for row in rows] == pytest.approx(expected)
     # Nobody has halted in the first three of at most four steps.
     assert [row["mean_steps"] for row in rows[:4]] == [4.0] * 4
+
+
+def test_a_curriculum_deepens_by_the_share_of_steps_done(
+    tmp_path: Path, watched: Watched, examples: Examples
+) -> None:
+    """Until 0.3 and 0.6 of the training: 3 and 7 of 12 steps."""
+    run(tmp_path, examples, VARIANTS["depth_curriculum"])
+    made = [(each.cycles, each.latent_updates) for each in watched.recursions]
+    assert made == [(1, 2)] * 3 + [(2, 4)] * 4 + [(3, 6)] * 5
 
 
 def test_progress_is_told_after_more_than_ten_seconds_and_at_the_end(
