@@ -52,7 +52,7 @@ def check_specs(name: str, benchmark: Benchmark, stage: str) -> list[dg.AssetChe
 def check_results(
     name: str, benchmark: Benchmark, stage: str, outcomes: Mapping[str, CheckOutcome]
 ) -> list[dg.AssetCheckResult]:
-    """CheckOutcomes as results of the checks that :func:`check_specs` declares; a check without a
+    """The outcomes as results of the checks that :func:`check_specs` declares. A check without an
     outcome could not be made, and counts as failed."""
     results: list[dg.AssetCheckResult] = []
     for check_name, check in checks_of(benchmark, stage).items():

@@ -1,9 +1,9 @@
 """The wiring: the assets of one benchmark, from puzzles to ablation table, and the reports over
 all benchmarks. One factory serves every benchmark.
 
-The assets' bodies are in the rooms ``data``, ``training``, ``evaluation`` and ``reports``. They
-are imported when an asset runs, because torch, polars, matplotlib and numba take seconds to load
-and the definitions are loaded by every command and page.
+The assets' bodies are in the packages ``data``, ``training``, ``evaluation`` and ``reports``. They
+are imported when an asset runs, because matplotlib, webdataset and all that they work with take
+seconds to load, and the definitions are loaded by every command and page.
 """
 
 from collections.abc import Mapping, Sequence

@@ -2,8 +2,9 @@
 and prints its path."""
 
 import os
-import shutil
 from pathlib import Path
+
+from storage.atomic import write_text
 
 VARIABLE = "DAGSTER_HOME"
 SETTINGS = "dagster.yaml"
@@ -15,7 +16,8 @@ def prepare_home() -> Path:
     home = Path(os.environ.get(VARIABLE, ".dagster")).resolve()
     home.mkdir(parents=True, exist_ok=True)
     if not (home / SETTINGS).exists():
-        shutil.copyfile(Path(__file__).parent / "deployment" / SETTINGS, home / SETTINGS)
+        ours = Path(__file__).parent / "deployment" / SETTINGS
+        write_text(home / SETTINGS, ours.read_text("utf-8"))
     os.environ[VARIABLE] = str(home)
     return home
 

@@ -89,6 +89,21 @@ def find(axis: type[_C], name: str, *, importing: bool = False) -> type[_C]:
     return cast("type[_C]", loaded)
 
 
+def import_modules(names: Iterable[str]) -> None:
+    """Import modules, which register the choices and families that they define.
+
+    :raises ConfigurationError: there is no such module here.
+    """
+    for name in names:
+        try:
+            importlib.import_module(name)
+        except ImportError as error:
+            raise ConfigurationError(
+                f"--import {name}: {error}; expected a module that Python can import here: is its "
+                "folder in PYTHONPATH?"
+            ) from error
+
+
 def _is_frozen(cls: type) -> bool:
     """Whether a class was itself made by ``@dataclass(frozen=True)``."""
     parameters: Any = cls.__dict__.get("__dataclass_params__")

@@ -1,8 +1,8 @@
 """The command line of the library: ``python -m trm_model COMMAND --help``.
 
 The commands of the graph (:mod:`pipelines.command`) are added to these in ``trm``. A command's
-help and the shell's completion answer at once: this module imports nothing but click, and a
-command imports what it works with when it runs.
+help and the shell's completion answer at once: this module imports click and three light modules,
+and a command imports what it works with when it runs.
 
 Exit codes: 0 done; 1 a comparison found differences; 2 the user's mistake or damaged data, with
 one line that says what to change.
@@ -18,6 +18,7 @@ from typing import Any
 import click
 
 from storage.manifest import CorruptDataError
+from storage.store import StoreError
 from trm_model.errors import ConfigurationError, require
 
 MISTAKE = 2
@@ -66,7 +67,7 @@ def run(group: click.Group, arguments: Sequence[str], *, program: str) -> int:
         return _mistake(error.format_message())
     except click.Abort:
         return INTERRUPTED
-    except (ConfigurationError, CorruptDataError, OSError) as error:
+    except (ConfigurationError, CorruptDataError, StoreError, OSError) as error:
         return _mistake(str(error))
     return code or 0
 
@@ -85,8 +86,18 @@ trm.add_command(
     Deferred(
         "puzzles",
         "trm_model.puzzles.command:puzzles",
-        "Generate, solve, check and draw puzzles of every family.",
+        "Generate, solve and check puzzles, show and augment ARC tasks.",
     )
+)
+
+
+_own_variants = click.option(
+    "--own",
+    type=click.Path(path_type=Path),
+    envvar="TRM_VARIANTS",
+    default=Path("variants"),
+    show_default=True,
+    help="Folder of your own variants (YAML files).",
 )
 
 
@@ -105,6 +116,14 @@ trm.add_command(
 @click.option("--steps", type=int, help="Supervision steps (default: as evaluated).")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the noise at test.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1 …")
+@_own_variants
+@click.option(
+    "--import",
+    "modules",
+    multiple=True,
+    metavar="MODULE",
+    help="Import it first: it registers a family of your own (repeat).",
+)
 @click.option("--show-steps", is_flag=True, help="Show the answer after each supervision step.")
 @click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
 @click.option("--task", help="ARC: the task's name (default: the file's).")
@@ -148,6 +167,8 @@ def solve(
     steps: int | None,
     seed: int,
     device: str,
+    own: Path,
+    modules: tuple[str, ...],
     show_steps: bool,
     as_json: bool,
     task: str | None,
@@ -166,10 +187,15 @@ def solve(
         "--heads and --length: expected both for a file of the authors'; give them",
     )
 
+    from trm_model.choices import import_modules
     from trm_model.solving.loading import AuthorsFile, load
     from trm_model.solving.printing import describe, to_text
     from trm_model.solving.trained import read_text
+    from trm_model.variants import load_variants
 
+    # What registers classes of the user's own, which a stored file may name only then.
+    import_modules(modules)
+    load_variants(own)
     theirs = AuthorsFile(**given) if given else None
     model = load(checkpoint, device=device, kind=kind, theirs=theirs)
     where, text = read_text(puzzle)
@@ -188,14 +214,7 @@ def solve(
 
 @trm.command("variants")
 @click.argument("name", required=False, help="A variant, of which the cost is shown.")
-@click.option(
-    "--own",
-    type=click.Path(path_type=Path),
-    envvar="TRM_VARIANTS",
-    default=Path("variants"),
-    show_default=True,
-    help="Folder of your own variants (YAML files).",
-)
+@_own_variants
 @click.option("--width", type=int, help="D, of every position (default: as published).")
 @click.option("--heads", type=int, help="Attention heads (default: as published).")
 @click.option("--expansion", type=float, help="Inner width over width (default: as published).")
@@ -228,7 +247,7 @@ def variants(
     from trm_model.model.size import Size
     from trm_model.variants import VARIANTS, load_variants
 
-    known = {**VARIANTS, **(load_variants(own) if own.is_dir() else {})}
+    known = {**VARIANTS, **load_variants(own)}
     if name is None:
         print("\n".join(variant_lines(known)))
         return

@@ -1,4 +1,4 @@
-"""What is wrong with a configuration, in one line, from every floor."""
+"""The error that every package raises for a configuration that cannot be."""
 
 
 class ConfigurationError(ValueError):

@@ -1,5 +1,5 @@
-"""Starting trainings and evaluations: where they run is a choice of launcher, not another code
-path.
+"""Starting trainings, and whatever else runs as a module. Where a job runs is a choice of launcher,
+not another code path.
 
 A job is a module that is run as ``python -m MODULE ARGUMENTS``. It prints its progress, and its
 exit code tells how it ended (:mod:`trm_model.lifeline`), so that every launcher can tell it too.

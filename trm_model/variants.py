@@ -126,10 +126,12 @@ def load_variants(folder: Path) -> dict[str, Variant]:
 
     :raises ConfigurationError: naming the file and what is wrong with it.
     """
+    found: dict[str, Variant] = {}
+    if not folder.is_dir():
+        return found
     import yaml
 
-    found: dict[str, Variant] = {}
-    for path in sorted(folder.glob("*.yaml")) if folder.is_dir() else []:
+    for path in sorted(folder.glob("*.yaml")):
         try:
             content: object = yaml.safe_load(path.read_text("utf-8"))
             data = cast("Mapping[str, Any]", content if isinstance(content, dict) else {})

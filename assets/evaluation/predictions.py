@@ -7,7 +7,6 @@ from functools import partial
 import dagster as dg
 import numpy as np
 import polars as pl
-import torch
 
 from assets import keys
 from assets.benchmarks import Benchmark
@@ -19,16 +18,16 @@ from assets.progress import spaced
 from assets.reports import markdown, pictures
 from assets.store import current_run
 from assets.tables import Predictions
-from storage.examples import read_examples
 from storage.manifest import CorruptDataError, verify_manifest
 from storage.store import Store
 from storage.tables import TableError, partition_key, publish_file, read_file
-from trm_model.devices import resolve_device
+from trm_model.devices import open_device
 from trm_model.errors import ConfigurationError
 from trm_model.evaluation.evaluate import Evaluated, evaluate
 from trm_model.model.batch import DeviceExamples
 from trm_model.model.reasoner import build
 from trm_model.model.variant import Variant
+from trm_model.puzzles.plans import open_examples
 from trm_model.training import checkpoint as checkpoints
 from trm_model.training.process import DEVICE_SECONDS
 from trm_model.training.run import RunSpec
@@ -101,11 +100,11 @@ def materialize_predictions(
         spec = RunSpec.read(run)
         folder = store.open(spec.data)
         verify_manifest(folder)
-        examples = read_examples(folder / f"{split}.zarr")
+        examples = open_examples(folder / f"{split}.zarr")
         state = checkpoints.load(newest)
+        device = open_device(config.device)
     except (CorruptDataError, ConfigurationError) as error:
         raise user_error(error) from error
-    device = torch.device(resolve_device(config.device))
     reasoner = build(spec.variant, spec.recipe.size, examples.header, seed, spec.recipe.precision)
     reasoner.load_state_dict(state.evaluated)
     limit = config.limit if config.limit is not None else benchmark.evaluated

@@ -15,12 +15,13 @@ from assets.families.arc import ArcPuzzles, tasks_of, to_text
 from assets.partitions import variant_and_seed
 from assets.reports import markdown
 from assets.tables import Votes
-from storage.examples import LazyExamples
+from storage.manifest import CorruptDataError
 from storage.store import Store
 from storage.tables import TableError, partition_key, publish_file, read_file
 from trm_model.errors import ConfigurationError
 from trm_model.puzzles.arc.tasks import Task
 from trm_model.puzzles.arc.votes import ATTEMPTS, PASS_KS, Vote, task_scores, vote
+from trm_model.puzzles.plans import open_examples
 from trm_model.training.run import RunSpec
 
 
@@ -77,11 +78,17 @@ def materialize_votes(
     variant, seed = variant_and_seed(context.partition_key)
     predictions = read_predictions(store, name, variant, seed)
     checkpoint: str = predictions["checkpoint"][0]
+    split: str = predictions["split"][0]
+    if split != "test":
+        raise user_error(
+            f"predictions of the {split} split: votes need test inputs; evaluate the test split"
+        )
     try:
         data = store.open(RunSpec.read(store.open(keys.run_of(checkpoint))).data)
-    except ConfigurationError as error:
+        examples = open_examples(data / "test.zarr")
+    except (ConfigurationError, CorruptDataError) as error:
         raise user_error(error) from error
-    inputs, _ = LazyExamples(data / "test.zarr").rows(predictions["example"].to_numpy())
+    inputs, _ = examples.rows(predictions["example"].to_numpy())
     answers = np.frombuffer(b"".join(predictions["prediction"]), np.uint8).reshape(inputs.shape)
     tasks = evaluated_tasks(data, predictions["puzzle"])
     votes = vote(

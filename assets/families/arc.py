@@ -337,6 +337,10 @@ class ArcFiles(ArcOrigin):
         return False
 
     def puzzles(self, config: Any = None, log: Callable[[str], None] = silent) -> Imported:
+        if config is None:
+            raise PuzzleFileError(
+                "no files: expected the paths of the tasks; give puzzles.train and puzzles.test"
+            )
         told: ArcFilesConfig = config
         return read_tasks(told.train, told.test, SIDE, self.seed, log)
 

@@ -109,7 +109,7 @@ class PuzzleFile(Origin):
         """
 
     def puzzles(self, config: Any = None, log: Callable[[str], None] = silent) -> Imported:
-        return read_split(config, self, log)
+        return read_split(config or FileConfig(), self, log)
 
 
 def read_split(config: FileConfig, origin: PuzzleFile, log: Callable[[str], None]) -> Imported:

@@ -123,19 +123,26 @@ def test_the_whole_way_for_other_kinds_of_puzzles(
         assert set(votes["task"]) == set(predictions["puzzle"])
 
 
-def test_a_moved_store_goes_on_working(tmp_path: Path) -> None:
+def test_a_moved_store_goes_on_working(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing in it holds an absolute path: evaluated, voted on, scored and reported after the
-    move, without the data being made again."""
+    move, without the data being made again. The variant votes over two versions of a task."""
+    (tmp_path / "variants").mkdir()
+    (tmp_path / "variants" / "two_votes.yaml").write_text(
+        "base: trm\nchanges: {evaluation: {votes: 2}}\n"
+    )
+    monkeypatch.setenv("TRM_VARIANTS", str(tmp_path / "variants"))
     place = Workplace(tmp_path / "before")
     settings = ["--set", "checkpoint.steps=2", "--set", "checkpoint.batch_size=4"]
     limit = ["--set", "predictions.limit=2"]
-    place.succeed("arc_demo", "--partition", "trm|0", *settings, *limit)
+    place.succeed("arc_demo", "--partition", "two_votes|0", *settings, *limit)
     (tmp_path / "before").rename(tmp_path / "after")
     moved = Workplace(tmp_path / "after")
-    text = moved.succeed("arc_demo", "--partition", "trm|0", *settings, *limit)
+    text = moved.succeed("arc_demo", "--partition", "two_votes|0", *settings, *limit)
     assert "using the data in" in text
     assert "continuing from step 2 of 2" in text
-    pointer = moved.store.open(keys.current_run("arc_demo", "trm", 0))
+    votes = scan(moved.store, Votes).collect()
+    assert set(votes.group_by("task", "test_input").agg(pl.col("votes").sum())["votes"]) == {2}
+    pointer = moved.store.open(keys.current_run("arc_demo", "two_votes", 0))
     run = follow_pointers(pointer)
     assert run.parent == pointer.parent
     assert RunSpec.read(run).data_folder(run).is_relative_to(moved.store.root)

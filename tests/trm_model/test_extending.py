@@ -14,6 +14,7 @@ from storage.examples import read_examples
 from tests.trm_model.test_choices import AXES
 from tests.trm_model.training.recipes import TINY, tiny_spec
 from trm_model.choices import find, from_plain, to_plain
+from trm_model.command import main
 from trm_model.errors import ConfigurationError
 from trm_model.evaluation.evaluate import evaluate
 from trm_model.model.batch import DeviceExamples
@@ -264,13 +265,43 @@ def test_ones_own_choices_are_stored_by_name(own: Variant, tmp_path: Path) -> No
     assert len({replace(spec, variant=variant).config_hash for variant in differing}) == len(FIELDS)
 
 
-def test_where_they_are_not_imported_they_are_refused(own: Variant, tmp_path: Path) -> None:
-    """A stored run of a colleague, opened where nobody named the class: nothing is imported."""
-    replace(tiny_spec(tmp_path, tmp_path / "data", "abc"), variant=own).write(tmp_path)
+def forget() -> None:
+    """As in a process where nobody has named the user's module."""
     del sys.modules["own_choices"]
     for axis in AXES:
         for name in [name for name in axis.known if name.startswith("own_choices:")]:
             del axis.known[name]
+
+
+@pytest.mark.parametrize("given", [("--own", "../variants"), ("--import", "own_choices")])
+def test_solving_registers_them_first(
+    own: Variant,
+    tmp_path: Path,
+    tiny: Tiny,
+    given: tuple[str, str],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    examples = read_examples(tiny[1] / "train.zarr")
+    run = tmp_path / "run"
+    run.mkdir()
+    spec = tiny_spec(run, tiny[1], tiny[2], steps=2)
+    spec = replace(spec, variant=own, header=examples.header)
+    spec.write(run)
+    train(run, own, spec.recipe, examples, 0, Execution(), report=lambda _: None)
+    puzzle = ".1..42132....3.2"
+    forget()
+    monkeypatch.chdir(run)
+    assert main(["solve", str(run), puzzle]) == 2
+    assert "neither built in nor registered" in capsys.readouterr().err
+    assert main(["solve", str(run), puzzle, *given, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)
+
+
+def test_where_they_are_not_imported_they_are_refused(own: Variant, tmp_path: Path) -> None:
+    """A stored run of a colleague, opened where nobody named the class: nothing is imported."""
+    replace(tiny_spec(tmp_path, tmp_path / "data", "abc"), variant=own).write(tmp_path)
+    forget()
     with pytest.raises(ConfigurationError) as error:
         RunSpec.read(tmp_path)
     assert "'own_choices:JudgedByAll': a class that is neither built in nor registered" in str(

@@ -13,6 +13,7 @@ from torch import Tensor
 from storage.atomic import write_text
 from storage.examples import ExampleSet
 from storage.manifest import CorruptDataError
+from trm_model.devices import open_device
 from trm_model.model.batch import DeviceExamples
 from trm_model.model.reasoner import build
 from trm_model.model.variant import Variant
@@ -51,6 +52,7 @@ class Trainer:
 
     :param seed: of weights, exploration and noise; the order of the data comes from the data set's
         own seed.
+    :raises ConfigurationError: a device that is not here.
     """
 
     def __init__(
@@ -61,7 +63,7 @@ class Trainer:
         seed: int,
         execution: Execution,
     ) -> None:
-        device = torch.device(execution.device)
+        device = open_device(execution.device)
         if execution.threads is not None:
             torch.set_num_threads(execution.threads)
         self.recipe, self.seed, self.execution = recipe, seed, execution

@@ -11,7 +11,6 @@ version of the code began the training; both versions are recorded in ``run.json
 """
 
 import argparse
-import importlib
 import os
 import signal
 import sys
@@ -88,6 +87,7 @@ def _train(run: Path, stop: _Stop, modules: Sequence[str], *, other_code: bool) 
     # Imported here: torch takes seconds, and the parent's death must be watched from the start.
     from storage.lock import LockedError, lock
     from storage.manifest import CorruptDataError, verify_manifest
+    from trm_model.choices import import_modules
     from trm_model.errors import ConfigurationError
     from trm_model.puzzles.plans import examples_modules, open_examples
     from trm_model.training.checkpoint import intact_step
@@ -95,7 +95,7 @@ def _train(run: Path, stop: _Stop, modules: Sequence[str], *, other_code: bool) 
     from trm_model.training.run import RunSpec, run_store, training_version
 
     try:
-        _import(modules)
+        import_modules(modules)
         spec = RunSpec.read(run)
         with ExitStack() as locks:
             locks.enter_context(
@@ -159,18 +159,6 @@ def _train(run: Path, stop: _Stop, modules: Sequence[str], *, other_code: bool) 
         )
         return INTERRUPTED
     return 0
-
-
-def _import(modules: Sequence[str]) -> None:
-    from trm_model.errors import ConfigurationError
-
-    for module in modules:
-        try:
-            importlib.import_module(module)
-        except ImportError as error:
-            raise ConfigurationError(
-                f"{IMPORT} {module}: {error}; expected a module that Python can import here"
-            ) from error
 
 
 def _refuse(message: str) -> int:
