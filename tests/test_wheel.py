@@ -65,7 +65,9 @@ def test_it_works_in_an_empty_environment(wheel: Path, tmp_path: Path) -> None:
     elsewhere.mkdir()
 
     def call(*command: str) -> str:
-        variables = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+        variables = dict(os.environ)
+        for name in ("PYTHONPATH", "DAGSTER_HOME", "TRM_DATA", "TRM_VARIANTS"):
+            variables.pop(name, None)
         done = subprocess.run(
             command, cwd=elsewhere, env=variables, capture_output=True, text=True, check=False
         )

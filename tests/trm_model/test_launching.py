@@ -69,7 +69,10 @@ def until_gone(pid: int) -> None:
 
 
 def test_progress_comes_while_it_runs(write: Write) -> None:
-    job = write("print('one', flush=True); import time; time.sleep(60)")
+    # Where a shell starts the tests in the background, SIGINT is ignored, Dagster gives SIGTERM the
+    # handler of SIGINT, and a child inherits that.
+    text = "import signal; signal.signal(signal.SIGTERM, signal.SIG_DFL); print('one', flush=True)"
+    job = write(f"{text}; import time; time.sleep(60)")
     with LAUNCHER.start(job) as running:
         assert next(iter(running.lines())) == "one"
         assert running.process.poll() is None
