@@ -33,7 +33,7 @@ def checks_of(benchmark: Benchmark, stage: str) -> dict[str, Check]:
 
 
 NOT_MADE = CheckOutcome(False, {"error": "not made: an earlier check failed"})
-"""Of a check that could not be made."""
+"""The outcome of a check that could not be made."""
 
 
 def check_specs(name: str, benchmark: Benchmark, stage: str) -> list[dg.AssetCheckSpec]:

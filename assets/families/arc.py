@@ -182,7 +182,7 @@ def read_tasks(
 
 
 class ArcOrigin(Origin):
-    """What all origins of ARC tasks have in common."""
+    """The base class of all origins of ARC tasks."""
 
     __slots__ = ()
 

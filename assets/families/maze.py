@@ -91,7 +91,7 @@ def _with_walls(frame: pl.DataFrame) -> pl.DataFrame:
 
 
 class MazeOrigin(Origin):
-    """What all origins of mazes have in common."""
+    """The base class of all origins of mazes."""
 
     __slots__ = ()
 

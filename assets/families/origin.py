@@ -66,13 +66,13 @@ class Origin(ABC):
     __slots__ = ()
 
     schema: ClassVar[type[Puzzles]] = Puzzles
-    """Of the table of base puzzles."""
+    """The schema of the table of base puzzles."""
     checks: ClassVar[Mapping[str, Check]]
-    """What :meth:`check_puzzles` checks, by name."""
+    """The checks that :meth:`check_puzzles` makes, by name."""
     distributions: ClassVar[Mapping[str, str]] = {}
     """Columns of the puzzle table to draw, with their labels."""
     config: ClassVar[type[dg.Config] | None] = None
-    """What a materialization may be told; None: the benchmark's entry says all."""
+    """The configuration of a materialization; None where the benchmark's entry says all."""
 
     seed: int
     """Of the puzzles and of their augmentations."""
