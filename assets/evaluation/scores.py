@@ -50,7 +50,7 @@ def materialize_scores(
             **tested,
             data_version=spec.data_version,
             code_version=spec.code_version,
-            run_id=context.run_id,
+            run_id=context.run.run_id,
         ),
     )
     metric, k = benchmark.metric

@@ -89,7 +89,7 @@ def materialize_checkpoint(
                 compile=device.startswith("cuda"),
             ),
             device_lock=keys.device_lock(device),
-            attempt=(context.run.root_run_id or context.run_id) if config.fresh else "",
+            attempt=(context.run.root_run_id or context.run.run_id) if config.fresh else "",
         )
     except (ConfigurationError, CorruptDataError) as error:
         raise user_error(error) from error

@@ -61,7 +61,8 @@ ROWS: dict[type[Table], dict[str, object]] = {
     Ablation: {
         "benchmark": "b", "variant": "a", "published": None, "published_source": None,
         "ours": 0.0, "low": None, "high": None, "seeds": 0, "difference": None,
-        "parameters": None, "depth": None, "forward_passes": None, "train_seconds": None, "examples_seen": None,
+        "parameters": None, "depth": None, "forward_passes": None,
+        "train_seconds": None, "examples_seen": None,
     },
 }  # fmt: skip
 """A row of each table with every number at its lower bound."""
