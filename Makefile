@@ -8,6 +8,8 @@ PORT ?= 3000
 
 .PHONY: install demo test coverage lint mutation check-full ui bench gpu-check bench-gpu clean
 
+# Two processes share the test files; each computes with one thread, since threads that wait for each other's cores are slow.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadscope
 COVERAGE := --cov=pipelines --cov=assets --cov=trm_model --cov=storage --cov-report=term:skip-covered
 
 install: $(VENV)/installed
@@ -24,11 +26,11 @@ demo: install
 	$(BIN)/python -m pipelines.demo
 
 test: install
-	$(BIN)/python -m pytest -m 'not slow'
+	$(PYTEST) -m 'not slow'
 
 # The same tests, and how much of the code they run. Measuring takes two fifths more time, hence apart.
 coverage: install
-	$(BIN)/python -m pytest -m 'not slow' $(COVERAGE)
+	$(PYTEST) -m 'not slow' $(COVERAGE)
 
 lint: install
 	$(BIN)/ruff check .
@@ -41,7 +43,7 @@ mutation: install
 
 # What takes longer: every test, with coverage, and the trial with mutations (an hour or more).
 check-full: lint
-	$(BIN)/python -m pytest $(COVERAGE)
+	$(PYTEST) $(COVERAGE)
 	$(BIN)/python -m tests.mutation
 
 ui: install

@@ -10,6 +10,7 @@ import ast
 import functools
 import hashlib
 import importlib.util
+import os
 import sys
 from importlib import metadata
 from pathlib import Path
@@ -59,11 +60,12 @@ def closure(*roots: str) -> dict[str, Path]:
         top = root.partition(".")[0]
         if top not in homes:
             homes[top] = _home(root)
+    file_of = functools.cache(functools.partial(_file, homes))
     found: dict[str, Path] = {}
     waiting = list(roots)
     while waiting:
         name = waiting.pop()
-        path = _file(name, homes)
+        path = file_of(name)
         if path is None:
             if name in roots:
                 raise _no_file(name)
@@ -73,7 +75,7 @@ def closure(*roots: str) -> dict[str, Path]:
         found[name] = path
         state = path.stat()
         waiting += [
-            full if _file(full, homes) is not None else module
+            full if file_of(full) is not None else module
             for module, full in _imports(name, path, state.st_mtime_ns, state.st_size)
         ]
     return found
@@ -95,19 +97,22 @@ def _home(root: str) -> Path:
     return path.parents[root.count(".") + (path.name == "__init__.py")]
 
 
-def _file(name: str, homes: dict[str, Path]) -> Path | None:
+def _file(homes: dict[str, Path], name: str) -> Path | None:
     """The file of a module in one of the packages that count."""
-    top, *rest = name.split(".")
-    if top not in homes:
+    home = homes.get(name.partition(".")[0])
+    if home is None:
         return None
-    base = homes[top].joinpath(top, *rest)
-    candidates = (base.with_name(f"{base.name}.py"), base / "__init__.py")
-    return next((path for path in candidates if path.is_file()), None)
+    # Plain strings: the definitions ask for a thousand names when they load.
+    base = os.path.join(home, *name.split("."))  # noqa: PTH118
+    candidates = (f"{base}.py", os.path.join(base, "__init__.py"))  # noqa: PTH118
+    return next((Path(path) for path in candidates if os.path.isfile(path)), None)  # noqa: PTH113
 
 
 class _Imports(ast.NodeVisitor):
     """Collects the imports of one module as pairs: the module, and the module with the name that is
     imported from it, which may be a module too."""
+
+    _HOLD_STATEMENTS = (ast.mod, ast.stmt, ast.excepthandler, ast.match_case)
 
     def __init__(self, package: str) -> None:
         self.package = package
@@ -118,6 +123,11 @@ class _Imports(ast.NodeVisitor):
         only_types = ast.unparse(node.test) in ("TYPE_CHECKING", "typing.TYPE_CHECKING")
         for child in node.orelse if only_types else ast.iter_child_nodes(node):
             self.visit(child)
+
+    def generic_visit(self, node: ast.AST) -> None:
+        """Leave out expressions, which are most of a program and hold no import."""
+        if isinstance(node, self._HOLD_STATEMENTS):
+            super().generic_visit(node)
 
     def visit_Import(self, node: ast.Import) -> None:
         self.found += [(alias.name, alias.name) for alias in node.names]
