@@ -13,12 +13,16 @@ from pathlib import Path
 import pandera.polars as pa
 import polars as pl
 import polars.selectors as cs
-from pandera.config import ValidationDepth, config_context
+from pandera.config import ValidationDepth, config_context, set_config
 from pandera.errors import SchemaErrors
 
 from storage.atomic import new_file
 from storage.reading import reading
 from storage.store import Store
+
+# What a schema refuses must not depend on pandera's environment variables: this one is for the whole
+# process, the others are set where rows are validated.
+set_config(use_narwhals_backend=False)
 
 TABLES = "tables"
 """Folder of the store below which all tables lie."""
@@ -74,7 +78,6 @@ def validate(table: type[Table], frame: pl.DataFrame) -> pl.DataFrame:
             f"table {name_of(table)}: no column {', '.join(missing)}; expected {', '.join(columns)}"
         )
     try:
-        # Whatever PANDERA_VALIDATION_ENABLED and PANDERA_VALIDATION_DEPTH say.
         with config_context(
             validation_enabled=True, validation_depth=ValidationDepth.SCHEMA_AND_DATA
         ):

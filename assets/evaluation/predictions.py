@@ -12,7 +12,7 @@ from assets import keys
 from assets.benchmarks import Benchmark
 from assets.configs import EvaluationConfig
 from assets.data.datasets import describe_examples
-from assets.declared import evaluation_key
+from assets.declared import differences, evaluation_key
 from assets.failures import user_error
 from assets.partitions import variant_and_seed
 from assets.progress import spaced
@@ -96,6 +96,14 @@ def materialize_predictions(
         device = open_device(config.device)
     except (CorruptDataError, ConfigurationError) as error:
         raise user_error(error) from error
+    changed = [differences(spec.recipe, benchmark)]
+    if limit != benchmark.evaluated:
+        changed.append(f"limit={limit} in place of {benchmark.evaluated}")
+    if any(changed):
+        context.log.info(
+            f"{run}: {', '.join(filter(None, changed))}: its scores stand apart from those that "
+            "the ablation and the leaderboard compare"
+        )
     reasoner = build(spec.variant, spec.recipe.size, examples.header, seed, spec.recipe.precision)
     reasoner.load_state_dict(state.evaluated)
     described = describe_examples(folder, split, limit, evaluation.votes)

@@ -29,6 +29,7 @@ from trm_model.variants import VARIANTS
 
 BENCHMARK = Benchmark(title="tiny", origin=SOURCE, recipe=replace(TINY, steps=4))
 NAME = "tiny"
+MINE = {"trm_mlp": VARIANTS["trm_mlp"]}
 
 
 @pytest.fixture
@@ -40,7 +41,7 @@ def store(tmp_path: Path) -> LocalStore:
 
 
 def train_and_test(store: LocalStore, *, limit: int | None = None, **training: Any) -> None:
-    graph = build_benchmark(NAME, BENCHMARK, VARIANTS, variant_seed_partitions(VARIANTS))
+    graph = build_benchmark(NAME, BENCHMARK, MINE, variant_seed_partitions(MINE))
     with dg.DagsterInstance.ephemeral() as instance:
         done = dg.materialize(
             graph,
@@ -63,7 +64,7 @@ def train_and_test(store: LocalStore, *, limit: int | None = None, **training: A
 
 def reported(store: LocalStore) -> dict[str, Any]:
     """The row of the variant that is trained here, after the reports have been written."""
-    materialize_ablation(store, NAME, BENCHMARK, VARIANTS)
+    materialize_ablation(store, NAME, BENCHMARK, MINE)
     materialize_leaderboard(store)
     return scan(store, Ablation).collect().row(by_predicate=pl.col("seeds") >= 0, named=True)
 
@@ -75,9 +76,9 @@ def test_smoke_tests_and_other_evaluations_stand_apart(
     said = "stands apart from those of the benchmark's recipe"
     # A smoke test before anything else: there is a report, without a figure.
     train_and_test(store, limit=3, steps=2, batch_size=4)
-    assert f"steps=2 in place of 4, batch_size=4 in place of 8: this run {said}" in (
-        " ".join(capfd.readouterr().err.split())
-    )
+    first = " ".join(capfd.readouterr().err.split())
+    assert f"steps=2 in place of 4, batch_size=4 in place of 8: this run {said}" in first
+    assert "batch_size=4 in place of 8, limit=3 in place of None: its scores stand apart" in first
     assert (reported(store)["variant"], reported(store)["ours"]) == ("trm_mlp", None)
     assert "trm_mlp" not in store.open(keys.leaderboard_page()).read_text()
 
@@ -91,6 +92,9 @@ def test_smoke_tests_and_other_evaluations_stand_apart(
     # Both again, in the other order: nothing that was there is gone, and the report is the same.
     before = {path: path.stat().st_mtime_ns for path in store.root.glob("tables/**/*.parquet")}
     train_and_test(store, limit=2)
+    assert "limit=2 in place of None: its scores stand apart" in (
+        " ".join(capfd.readouterr().err.split())
+    )
     train_and_test(store, steps=3)
     assert reported(store) == whole
     of_full = {
@@ -126,7 +130,7 @@ def test_smoke_tests_and_other_evaluations_stand_apart(
 
 def test_a_report_without_scores_says_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(dg.Failure) as error:
-        materialize_ablation(LocalStore.create(tmp_path), NAME, BENCHMARK, VARIANTS)
+        materialize_ablation(LocalStore.create(tmp_path), NAME, BENCHMARK, MINE)
     assert error.value.description == (
         "tiny: no scores yet; materialize tiny/scores for at least one partition first"
     )

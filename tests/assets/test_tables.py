@@ -188,7 +188,7 @@ def test_the_latest_run_of_each_configuration_keeps_all_its_rows() -> None:
     assert len(found) == 4
     assert latest(rows.lazy()).collect().equals(found)
     assert set(latest(rows, "variant")["run"]) == {"new"}
-    # As README says it in one line.
+    # As docs/reports.md says it in one line.
     newest = pl.col("created_at") == pl.col("created_at").max().over(CONFIGURATION)
     assert rows.filter(newest).equals(found)
 

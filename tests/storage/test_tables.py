@@ -129,10 +129,12 @@ def test_rows_are_checked_whatever_the_environment_says() -> None:
     switched_off = {
         "PANDERA_VALIDATION_ENABLED": "False",
         "PANDERA_VALIDATION_DEPTH": "SCHEMA_ONLY",
+        "PANDERA_USE_NARWHALS_BACKEND": "True",
     }
     done = subprocess.run(
         [sys.executable, "-c", program],
         env={**os.environ, **switched_off},
+        cwd=Path(__file__).parents[2],
         capture_output=True,
         text=True,
         check=False,
