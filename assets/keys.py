@@ -3,10 +3,9 @@
 ``puzzles/BENCHMARK.parquet`` · ``examples/BENCHMARK/HASH/{train,test}.zarr, base.parquet,
 puzzles/, manifest.json`` (the pointer ``current`` names the latest HASH) ·
 ``shards/BENCHMARK/{train,test}/`` · ``runs/BENCHMARK/VARIANT/SEED/KEY/`` (the pointer ``current``
-names the KEY trained last) · ``tables/`` (:mod:`storage.tables`) · ``reports/`` · ``locks/``.
+names the KEY trained last, the pointer ``evaluated`` the predictions made last) · ``tables/``
+(:mod:`storage.tables`) · ``reports/`` · ``locks/``.
 """
-
-import posixpath
 
 
 def puzzles(benchmark: str) -> str:
@@ -44,14 +43,14 @@ def current_run(benchmark: str, variant: str, seed: int) -> str:
     return run(benchmark, variant, seed, "current")
 
 
-def run_of(checkpoint: str) -> str:
-    """The run that a checkpoint, ``RUN/checkpoints/step-…``, belongs to."""
-    return posixpath.dirname(posixpath.dirname(checkpoint))
+def current_predictions(benchmark: str, variant: str, seed: int) -> str:
+    """The pointer to the predictions made last, which votes and scores are of."""
+    return run(benchmark, variant, seed, "evaluated")
 
 
-def answers_picture(benchmark: str, variant: str, seed: int) -> str:
-    """The picture of a model's answers."""
-    return f"reports/{benchmark}/answers-{variant}-{seed}.png"
+def answers_picture(benchmark: str, variant: str, seed: int, run: str, evaluation: str) -> str:
+    """The picture of a run's answers in an evaluation."""
+    return f"reports/{benchmark}/answers/{variant}/{seed}/{run}-{evaluation}.png"
 
 
 def ablation_page(benchmark: str) -> str:

@@ -49,6 +49,20 @@ def current_run(store: Store, benchmark: str, variant: str, seed: int) -> str:
     )
 
 
+def current_predictions(store: Store, benchmark: str, variant: str, seed: int) -> str:
+    """The key of the predictions made last.
+
+    :raises Failure: there are none; the message says what to do.
+    """
+    pointer = keys.current_predictions(benchmark, variant, seed)
+    return _followed(
+        store,
+        pointer,
+        f"{store.open(pointer)}: no predictions yet; materialize {benchmark}/predictions, "
+        f"partition {variant}|{seed}, first",
+    )
+
+
 def _followed(store: Store, pointer: str, missing: str) -> str:
     try:
         target = store.follow(pointer)

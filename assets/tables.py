@@ -1,29 +1,119 @@
 """What a row of each table is: pandera schemas. Each family of puzzles has one of its own beside
 them."""
 
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
 import pandera.polars as pa
 import polars as pl
 from pandera.typing.polars import Series
 
 from storage.tables import Table
+from trm_model.training.run import RunSpec
 
 
 class OfBenchmark(Table):
     """A table with a partition per benchmark."""
 
-    @classmethod
-    def levels(cls) -> pl.Schema:
-        """See :meth:`storage.tables.Table.levels`."""
-        return pl.Schema({"benchmark": pl.String})
-
-
-class OfRun(Table):
-    """A table with a partition per benchmark, variant and seed."""
+    benchmark: Series[str]
 
     @classmethod
-    def levels(cls) -> pl.Schema:
+    def levels(cls) -> tuple[str, ...]:
         """See :meth:`storage.tables.Table.levels`."""
-        return pl.Schema({"benchmark": pl.String, "variant": pl.String, "seed": pl.Int64})
+        return ("benchmark",)
+
+
+class OfRun(OfBenchmark):
+    """A table with a partition per run: no run's rows replace another's.
+
+    ``run``: key of the run, the name of its folder; ``config_hash``: of its variant and recipe,
+    equal for runs that differ in seed, data or code only; ``created_at``: when the rows were
+    written, in UTC as ISO 8601 with microseconds. :func:`latest` picks among runs.
+    """
+
+    variant: Series[str]
+    seed: Series[pl.Int64]
+    run: Series[str]
+    config_hash: Series[str]
+    created_at: Series[str]
+
+    @classmethod
+    def levels(cls) -> tuple[str, ...]:
+        """See :meth:`storage.tables.Table.levels`."""
+        return ("benchmark", "variant", "seed")
+
+    @classmethod
+    def files(cls) -> tuple[str, ...]:
+        """See :meth:`storage.tables.Table.files`."""
+        return ("run",)
+
+
+class OfEvaluation(OfRun):
+    """A table with a partition per run and evaluation.
+
+    ``evaluation``: key of how the checkpoint was tested
+    (:func:`assets.declared.evaluation_key`); ``checkpoint``: key of the weights' folder in the
+    store; ``step``: the optimizer step that they are of; ``evaluation_code``: version of the code
+    that evaluated.
+    """
+
+    evaluation: Series[str]
+    split: Series[str] = pa.Field(isin=["train", "test"])
+    checkpoint: Series[str]
+    step: Series[pl.Int64] = pa.Field(ge=1)
+    evaluation_code: Series[str]
+
+    @classmethod
+    def files(cls) -> tuple[str, ...]:
+        """See :meth:`storage.tables.Table.files`."""
+        return ("run", "evaluation")
+
+
+CONFIGURATION = ("benchmark", "variant", "seed", "config_hash")
+"""The columns of :class:`OfRun` that say what was trained; runs that have them in common differ in
+data or code, or repeat one another."""
+
+Rows = TypeVar("Rows", pl.DataFrame, pl.LazyFrame)
+
+
+def latest(rows: Rows, *by: str) -> Rows:
+    """Of rows of :class:`OfRun` those of the latest run of each configuration; of rows of
+    :class:`OfEvaluation` those of its latest evaluation.
+
+    Of two written in the same microsecond the greater key counts, so that the order of the rows
+    does not matter.
+
+    :param by: the columns that are to be told apart, in place of :data:`CONFIGURATION`.
+    """
+    keys = [name for name in ("run", "evaluation") if name in rows.lazy().collect_schema()]
+    age = pl.concat_str("created_at", *keys)
+    return rows.filter(age == age.max().over(by or CONFIGURATION))
+
+
+def of_run(spec: RunSpec, run: str) -> dict[str, str | int]:
+    """What rows of the run with the key ``run`` have in common but for their time: the columns of
+    :class:`OfRun`."""
+    return {
+        "benchmark": spec.benchmark,
+        "variant": spec.variant_name,
+        "seed": spec.seed,
+        "run": run,
+        "config_hash": spec.config_hash,
+    }
+
+
+def of_evaluation(rows: pl.DataFrame) -> dict[str, Any]:
+    """What rows of one evaluation have in common but for their time: the columns of
+    :class:`OfEvaluation`."""
+    columns = OfEvaluation.to_schema().columns
+    return rows.select(*columns).drop("created_at").row(0, named=True)
+
+
+def stamped(rows: pl.DataFrame, **values: str | int) -> pl.DataFrame:
+    """The rows with these values in columns of their own, and the time."""
+    time = datetime.now(UTC).isoformat(timespec="microseconds")
+    given = {**values, "created_at": time}
+    return rows.with_columns(**{name: pl.lit(value) for name, value in given.items()})
 
 
 class Puzzles(Table):
@@ -90,16 +180,14 @@ class Training(OfRun):
     wall_seconds: Series[float] = pa.Field(gt=0)
 
 
-class Predictions(OfRun):
+class Predictions(OfEvaluation):
     """Answers of the averaged weights after the last supervision step, one row per example.
 
     ``puzzle``, ``name``: base and augmented puzzle; ``steps``: the supervision step at which the
-    halting head would first have stopped; ``solved_after``: whether the example is solved after
-    each step; ``prediction``: tokens after the last step; ``checkpoint``: key of the weights'
-    folder in the store; ``evaluation_code``: version of the code that evaluated.
+    variant's halting rule would first have stopped; ``solved_after``: whether the example is solved
+    after each step; ``prediction``: tokens after the last step.
     """
 
-    split: Series[str] = pa.Field(isin=["train", "test"])
     example: Series[pl.Int64] = pa.Field(ge=0)  # pyright: ignore[reportIncompatibleMethodOverride]
     puzzle: Series[str]
     name: Series[str]
@@ -110,37 +198,34 @@ class Predictions(OfRun):
     solved_after: Series[pl.List] = pa.Field(dtype_kwargs={"inner": pl.Boolean})
     prediction: Series[pl.Binary]
     difficulty: Series[pl.Int64] = pa.Field(ge=0)
-    checkpoint: Series[str]
-    evaluation_code: Series[str]
 
 
-class Votes(OfRun):
+class Votes(OfEvaluation):
     """ARC: candidate answers to each test input by rank (most votes first), over all augmentations
     of its task.
 
-    ``test_input`` from 0; ``grid``: rows of digits joined by ``/``; ``checkpoint`` as in
-    :class:`Predictions`.
+    ``test_inputs``: how many the task has; ``test_input`` counts them from 0; ``grid``: rows of
+    digits joined by ``/``.
     """
 
     task: Series[str]
+    test_inputs: Series[pl.Int32] = pa.Field(ge=1)
     test_input: Series[pl.Int32] = pa.Field(ge=0)
     rank: Series[pl.Int32] = pa.Field(ge=1)
     votes: Series[pl.Int64] = pa.Field(ge=1)
     mean_halt: Series[float] = pa.Field(ge=0, le=1)
     correct: Series[bool]
     grid: Series[str]
-    checkpoint: Series[str]
 
 
-class Scores(OfRun):
+class Scores(OfEvaluation):
     """Metrics with their 95 % intervals, and what they came from.
 
-    ``k`` is that of pass@k, or the supervision step of a depth curve; ``n`` the number of examples
-    (of pass@k: of tasks); ``code_version`` is the version of the code that trained,
-    ``evaluation_code`` of the code that evaluated.
+    ``k`` is that of pass@k, or the supervision step of a depth curve; ``n`` the number of puzzles
+    (of ARC: of tasks); ``data_version`` and ``code_version`` are of the data and the code that
+    trained; ``run_id`` is that of Dagster's run.
     """
 
-    split: Series[str] = pa.Field(isin=["train", "test"])
     metric: Series[str] = pa.Field(
         isin=[
             "exact_accuracy",
@@ -155,20 +240,15 @@ class Scores(OfRun):
     low: Series[float]
     high: Series[float]
     n: Series[pl.Int64] = pa.Field(ge=1)
-    step: Series[pl.Int64] = pa.Field(ge=1)
-    checkpoint: Series[str]
     data_version: Series[str]
     code_version: Series[str]
-    evaluation_code: Series[str]
-    config_hash: Series[str]
     run_id: Series[str]
-    created_at: Series[str]
 
 
 class Ablation(OfBenchmark):
     """One row per variant of a benchmark: ours over seeds beside the published figure."""
 
-    name: Series[str] = pa.Field(unique=True)
+    variant: Series[str] = pa.Field(unique=True)
     published: Series[float] = pa.Field(nullable=True)
     published_source: Series[str] = pa.Field(nullable=True)
     ours: Series[float] = pa.Field(ge=0, le=1, nullable=True)

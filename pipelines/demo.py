@@ -7,12 +7,15 @@ import time
 import polars as pl
 
 from assets import keys
-from assets.tables import Scores
+from assets.benchmarks import BENCHMARKS
+from assets.declared import declared
+from assets.tables import Scores, latest
 from pipelines.definitions import defs
 from pipelines.execute import materialize
 from pipelines.jobs import DEMO
 from storage.store import Store
 from storage.tables import scan
+from trm_model.variants import VARIANTS
 
 PARTITIONS = ("trm_mlp|0", "trm|0")
 METRICS = ("exact_accuracy", "cell_accuracy", "mean_steps")
@@ -27,9 +30,13 @@ def main() -> int:
         return code
     store: Store = (defs.resources or {})["store"].connect()
     print(f"\nScores on unseen puzzles (from the tables in {store.open('tables/scores')}):")
+    scores = _scores(store)
     with pl.Config(tbl_rows=-1, tbl_hide_dataframe_shape=True, float_precision=4):
-        print(_scores(store))
-    picture = store.open(keys.answers_picture(DEMO, "trm_mlp", 0))
+        print(scores.select(COLUMNS))
+    shown = scores.filter(variant="trm_mlp").row(0, named=True)
+    picture = store.open(
+        keys.answers_picture(DEMO, "trm_mlp", shown["seed"], shown["run"], shown["evaluation"])
+    )
     print(f"""
 Puzzles and the answer after each supervision step: {picture}
 Ablation report:                                    {store.open(keys.ablation_page(DEMO))}
@@ -39,12 +46,13 @@ Made in {time.monotonic() - started:.0f} s; everything is in {store.open("")}.""
 
 
 def _scores(store: Store) -> pl.DataFrame:
+    """The latest of each partition that was trained and tested as the benchmark declares."""
+    expected = declared(BENCHMARKS[DEMO], VARIANTS)
+    scores = scan(store, Scores).filter(benchmark=DEMO).collect()
     return (
-        scan(store, Scores)
-        .filter((pl.col("benchmark") == DEMO) & pl.col("metric").is_in(METRICS))
+        latest(scores.join(expected, on=expected.columns, how="semi"))
+        .filter(pl.col("metric").is_in(METRICS))
         .sort("metric", "value", descending=[True, True])
-        .select(COLUMNS)
-        .collect()
     )
 
 

@@ -1,8 +1,10 @@
 """Tables in parquet: a file per partition, one writer per file; pandera schemas say what a row is.
 
 A table lies below ``tables/NAME/`` of a store, hive-partitioned: a folder ``LEVEL=VALUE`` for each
-level that the table names. Read it with :func:`scan`, or without this package with
-``polars.scan_parquet(root / "tables" / "NAME", hive_partitioning=True)``.
+level that the table names, and in it a file for each value of the columns that tell partitions
+apart besides. All of these are columns of the files too, so that a program that knows nothing of
+folders' names reads the same rows. Read a table with :func:`scan`, or without this package with
+``polars.scan_parquet(root / "tables" / "NAME")``.
 """
 
 import re
@@ -10,15 +12,23 @@ from pathlib import Path
 
 import pandera.polars as pa
 import polars as pl
+import polars.selectors as cs
+from pandera.config import ValidationDepth, config_context, set_config
 from pandera.errors import SchemaErrors
 
 from storage.atomic import new_file
 from storage.reading import reading
 from storage.store import Store
 
+# What a schema refuses must not depend on pandera's environment variables: this one is for the whole
+# process, the others are set where rows are validated.
+set_config(use_narwhals_backend=False)
+
 TABLES = "tables"
 """Folder of the store below which all tables lie."""
-FILE = "part.parquet"
+SUFFIX = ".parquet"
+WHOLE = "part"
+"""Name of the file of a partition that its folder alone tells apart."""
 AGAIN = "materialize the asset that writes it again"
 _PARQUET = (pl.exceptions.PolarsError, pl.exceptions.PanicException)
 """polars' reader panics on some damaged files."""
@@ -40,10 +50,15 @@ class Table(pa.DataFrameModel):
         coerce = True
 
     @classmethod
-    def levels(cls) -> pl.Schema:
-        """Names and types of the folders that the table is partitioned by, outermost first; none:
-        the table is one file."""
-        return pl.Schema()
+    def levels(cls) -> tuple[str, ...]:
+        """The columns that the table has a level of folders for, outermost first."""
+        return ()
+
+    @classmethod
+    def files(cls) -> tuple[str, ...]:
+        """The columns that tell the files of one folder apart, whose values are a file's name;
+        none: a folder has one file."""
+        return ()
 
 
 def name_of(table: type[Table]) -> str:
@@ -63,7 +78,10 @@ def validate(table: type[Table], frame: pl.DataFrame) -> pl.DataFrame:
             f"table {name_of(table)}: no column {', '.join(missing)}; expected {', '.join(columns)}"
         )
     try:
-        return table.validate(frame.select(*columns, pl.exclude(columns)), lazy=True)
+        with config_context(
+            validation_enabled=True, validation_depth=ValidationDepth.SCHEMA_AND_DATA
+        ):
+            valid = table.validate(frame.select(*columns, pl.exclude(columns)), lazy=True)
     except SchemaErrors as error:
         cases = (
             error.failure_cases.select("column", "check", "failure_case")
@@ -78,18 +96,22 @@ def validate(table: type[Table], frame: pl.DataFrame) -> pl.DataFrame:
             f"table {name_of(table)}: {found}; expected the columns and bounds of "
             f"{table.__module__}.{table.__name__}"
         ) from error
+    # pandera refuses NaN where it refuses a missing value, and never an infinite number.
+    for numbers in valid.select(cs.float()):
+        if not numbers.is_finite().all():
+            raise TableError(
+                f"table {name_of(table)}: column {numbers.name}: a number that is not finite; "
+                "expected finite numbers; see what computed it"
+            )
+    return valid
 
 
-def _write(
-    path: Path, table: type[Table], frame: pl.DataFrame, metadata: dict[str, str] | None
-) -> pl.DataFrame:
-    valid = validate(table, frame)
+def _write(path: Path, valid: pl.DataFrame, metadata: dict[str, str] | None = None) -> None:
     try:
         valid.write_parquet(path, compression="zstd", statistics=True, metadata=metadata)
     except pl.exceptions.ComputeError as error:
         # This is how polars reports a full disk.
         raise OSError(f"{path}: {error}") from error
-    return valid
 
 
 def write_file(
@@ -101,8 +123,10 @@ def write_file(
     :raises TableError: rows that the schema refuses.
     :raises OSError: the disk refuses.
     """
+    valid = validate(table, frame)
     with new_file(path) as temporary:
-        return _write(temporary, table, frame, metadata)
+        _write(temporary, valid, metadata)
+    return valid
 
 
 def publish_file(
@@ -114,8 +138,10 @@ def publish_file(
     metadata: dict[str, str] | None = None,
 ) -> pl.DataFrame:
     """:func:`write_file` to a key of a store."""
+    valid = validate(table, frame)
     with store.publish_file(key) as temporary:
-        return _write(temporary, table, frame, metadata)
+        _write(temporary, valid, metadata)
+    return valid
 
 
 def read_file(path: Path, table: type[Table]) -> pl.DataFrame:
@@ -126,7 +152,7 @@ def read_file(path: Path, table: type[Table]) -> pl.DataFrame:
     with reading(
         TableError, path, f"a parquet file of the table {name_of(table)}; {AGAIN}", *_PARQUET
     ):
-        frame = pl.read_parquet(path, hive_partitioning=False)
+        frame = pl.read_parquet(path, glob=False, hive_partitioning=False)
     try:
         return validate(table, frame)
     except TableError as error:
@@ -145,20 +171,52 @@ def read_metadata(path: Path, key: str) -> str:
 
 
 def partition_key(table: type[Table], *values: str | int) -> str:
-    """The key of one partition's file; ``values``: one for each of the table's levels."""
-    levels = [f"{level}={value}" for level, value in zip(table.levels(), values, strict=True)]
-    return "/".join((TABLES, name_of(table), *levels, FILE))
+    """The key of one partition's file; ``values``: one for each of the table's levels, then one for
+    each of the columns that tell its files apart."""
+    named = dict(zip((*table.levels(), *table.files()), values, strict=True))
+    folders = [f"{level}={named[level]}" for level in table.levels()]
+    file = "-".join(str(named[column]) for column in table.files()) or WHOLE
+    return "/".join((TABLES, name_of(table), *folders, f"{file}{SUFFIX}"))
+
+
+def publish_partition(store: Store, table: type[Table], frame: pl.DataFrame) -> pl.DataFrame:
+    """Validate the rows of one partition and write them to its file, atomically, in place of what
+    was there; returns what was written.
+
+    :raises TableError: rows that the schema refuses, none, or rows of several partitions.
+    :raises OSError: the disk refuses.
+    """
+    columns = [*table.levels(), *table.files()]
+    valid = validate(table, frame)
+    partitions = valid.select(columns).unique()
+    if len(partitions) != 1:
+        raise TableError(
+            f"table {name_of(table)}: rows of {len(partitions)} partitions; expected rows with one "
+            f"value of {', '.join(columns)}; write each partition by itself"
+        )
+    with store.publish_file(partition_key(table, *partitions.row(0))) as temporary:
+        _write(temporary, valid)
+    return valid
 
 
 def scan(store: Store, table: type[Table]) -> pl.LazyFrame:
-    """All partitions of a table, with its levels as further columns.
+    """All partitions of a table; no rows where nothing has been written yet.
 
-    :raises FileNotFoundError: nothing has been written yet.
+    :raises TableError: a file that is damaged or has other columns, such as one of an older version
+        of this project; the message says what to do.
     """
     folder = store.open(f"{TABLES}/{name_of(table)}")
-    files = sorted(folder.rglob(FILE))
-    if not files:
-        raise FileNotFoundError(
-            f"{folder}: no partitions yet; materialize the assets that write them first"
-        )
-    return pl.scan_parquet(files, hive_partitioning=True, hive_schema=table.levels())
+    files = sorted(folder.rglob(f"*{SUFFIX}"))
+    columns = list(table.to_schema().columns)
+    for file in files:
+        remedy = f"remove the file and {AGAIN}"
+        with reading(TableError, file, f"the columns {', '.join(columns)}; {remedy}", *_PARQUET):
+            found = _scan([file]).collect_schema().names()
+            if found != columns:
+                raise TableError(f"columns {', '.join(found)}")
+    return _scan(files) if files else table.empty().lazy()
+
+
+def _scan(files: list[Path]) -> pl.LazyFrame:
+    """The rows of files. Their paths are no patterns, and no folder's name adds a column."""
+    return pl.scan_parquet(files, glob=False, hive_partitioning=False)

@@ -6,6 +6,8 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+Floats = npt.NDArray[np.float64]
+
 Z_95 = 1.959964
 """Two-sided 95 % quantile of the normal distribution."""
 FEW = 30
@@ -15,8 +17,8 @@ FEW = 30
 class Metric(NamedTuple):
     """A row of :class:`assets.tables.Scores` without the columns that say what it came from.
 
-    ``low`` and ``high`` are the ends of the 95 % interval; ``n`` is the number of examples, of
-    pass@k that of tasks.
+    ``low`` and ``high`` are the ends of the 95 % interval; ``n`` is the number of puzzles (of ARC:
+    of tasks).
     """
 
     metric: str
@@ -36,7 +38,7 @@ def wilson(successes: float, trials: int) -> tuple[float, float]:
     return max(0.0, center - half), min(1.0, center + half)
 
 
-def mean_interval(values: npt.NDArray[np.float64]) -> tuple[float, float]:
+def mean_interval(values: Floats) -> tuple[float, float]:
     """95 % interval of the mean of values [N], by the normal approximation, which holds for many;
     a single value has no width."""
     half = Z_95 * float(values.std(ddof=1)) / len(values) ** 0.5 if len(values) > 1 else 0.0
@@ -51,7 +53,7 @@ def share(metric: str, k: int | None, successes: int, trials: int) -> Metric:
 def mean(
     metric: str,
     k: int | None,
-    values: npt.NDArray[np.float64],
+    values: Floats,
     least: float = 0.0,
     most: float = 1.0,
 ) -> Metric:
@@ -60,22 +62,50 @@ def mean(
     Where the values are shares and are few or all equal, the normal approximation does not hold;
     they get the wider interval of a share, which holds for any numbers between 0 and 1.
     """
-    few = most == 1.0 and (len(values) < FEW or not values.std())
+    few = most == 1.0 and (len(values) < FEW or bool(np.allclose(values, values[0])))
     low, high = wilson(float(values.sum()), len(values)) if few else mean_interval(values)
     return Metric(metric, k, float(values.mean()), max(least, low), min(most, high), len(values))
 
 
+def by_puzzle(values: Floats, puzzles: pl.Series) -> Floats:
+    """A number for each of the puzzles that values [N] are of: their mean is that of the values,
+    and their spread says how it varies where puzzles are drawn anew, with all their values.
+
+    The answers to the augmentations of an ARC task are right or wrong together: they count as one
+    draw, not as a thousand. Where puzzles have equally many values, the number is their mean; else
+    the ratio of sums is linearized (Cochran, Sampling Techniques, 1977, §6.3).
+    """
+    mean = values.mean()
+    sums = (
+        pl.DataFrame({"puzzle": puzzles, "value": values})
+        .group_by("puzzle", maintain_order=True)
+        .agg(pl.col("value").sum(), pl.len())
+    )
+    usual = len(values) / len(sums)
+    return (sums["value"] / usual + mean * (1 - sums["len"] / usual)).to_numpy()
+
+
 def score_rows(predictions: pl.DataFrame) -> list[Metric]:
     """The metrics of one split's predictions, rows of :class:`assets.tables.Predictions`."""
-    n = len(predictions)
-    steps = predictions["steps"].to_numpy().astype(np.float64)
-    solved_after = np.array(predictions["solved_after"].to_list()).sum(axis=0)
+    puzzles = predictions["puzzle"]
+    independent = puzzles.n_unique() == len(puzzles)
+
+    def solved(metric: str, k: int | None, right: npt.NDArray[np.bool_]) -> Metric:
+        if independent:
+            return share(metric, k, int(right.sum()), len(right))
+        return mean(metric, k, by_puzzle(right.astype(np.float64), puzzles))
+
+    cells, steps = (
+        by_puzzle(predictions[name].cast(pl.Float64).to_numpy(), puzzles)
+        for name in ("cell_accuracy", "steps")
+    )
+    solved_after = np.array(predictions["solved_after"].to_list())
     return [
-        share("exact_accuracy", None, int(predictions["solved"].sum()), n),
-        mean("cell_accuracy", None, predictions["cell_accuracy"].to_numpy()),
+        solved("exact_accuracy", None, predictions["solved"].to_numpy()),
+        mean("cell_accuracy", None, cells),
         mean("mean_steps", None, steps, 1.0, float("inf")),
         *(
-            share("exact_accuracy_after_step", step, int(right), n)
-            for step, right in enumerate(solved_after, 1)
+            solved("exact_accuracy_after_step", step, right)
+            for step, right in enumerate(solved_after.T, 1)
         ),
     ]

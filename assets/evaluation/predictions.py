@@ -12,15 +12,16 @@ from assets import keys
 from assets.benchmarks import Benchmark
 from assets.configs import EvaluationConfig
 from assets.data.datasets import describe_examples
+from assets.declared import differences, evaluation_key
 from assets.failures import user_error
 from assets.partitions import variant_and_seed
 from assets.progress import spaced
 from assets.reports import markdown, pictures
-from assets.store import current_run
-from assets.tables import Predictions
+from assets.store import current_predictions, current_run
+from assets.tables import Predictions, of_run, stamped
 from storage.manifest import CorruptDataError, verify_manifest
 from storage.store import Store
-from storage.tables import TableError, partition_key, publish_file, read_file
+from storage.tables import TableError, partition_key, publish_partition, read_file
 from trm_model.devices import open_device
 from trm_model.errors import ConfigurationError
 from trm_model.evaluation.evaluate import Evaluated, evaluate
@@ -38,14 +39,11 @@ SHOWN_STEPS = (1, 2, 4)
 """Supervision steps whose answers the picture shows, beside the last."""
 
 
-def prediction_table(
-    evaluation: Evaluated, described: pl.DataFrame, checkpoint: str
-) -> pl.DataFrame:
-    """Rows of :class:`assets.tables.Predictions`.
+def prediction_table(evaluation: Evaluated, described: pl.DataFrame) -> pl.DataFrame:
+    """Rows of :class:`assets.tables.Predictions`, without what all of them have in common.
 
     :param described: the evaluated examples, as
         :func:`assets.data.datasets.describe_examples` describes them.
-    :param checkpoint: key of the weights' folder.
     """
     return described.select("split", "example", "puzzle", "name", "difficulty").with_columns(
         solved=pl.Series(evaluation.solved[:, -1]),
@@ -58,24 +56,16 @@ def prediction_table(
         prediction=pl.Series(
             [row.tobytes() for row in evaluation.predictions[:, -1]], dtype=pl.Binary
         ),
-        checkpoint=pl.lit(checkpoint),
-        evaluation_code=pl.lit(code_version(__name__)),
     )
 
 
 def read_predictions(store: Store, name: str, variant: str, seed: int) -> pl.DataFrame:
-    """The predictions of a partition.
+    """The predictions made last of a partition.
 
     :raises Failure: there are none, or they are damaged; the message says what to do.
     """
-    path = store.open(partition_key(Predictions, name, variant, seed))
-    if not path.exists():
-        raise user_error(
-            f"{path}: no predictions yet; materialize {name}/predictions, partition "
-            f"{variant}|{seed}, first"
-        )
     try:
-        return read_file(path, Predictions)
+        return read_file(store.open(current_predictions(store, name, variant, seed)), Predictions)
     except TableError as error:
         raise user_error(error) from error
 
@@ -95,7 +85,8 @@ def materialize_predictions(
     newest = checkpoints.saved(run)[-1]
     evaluation = variants[variant].evaluation
     split = evaluation.split
-    checkpoint = f"{run_key}/{newest.relative_to(run).as_posix()}"
+    limit = None if config.all else config.limit or benchmark.evaluated
+    tested = evaluation_key(evaluation, limit)
     try:
         spec = RunSpec.read(run)
         folder = store.open(spec.data)
@@ -105,10 +96,17 @@ def materialize_predictions(
         device = open_device(config.device)
     except (CorruptDataError, ConfigurationError) as error:
         raise user_error(error) from error
+    changed = [differences(spec.recipe, benchmark)]
+    if limit != benchmark.evaluated:
+        changed.append(f"limit={limit} in place of {benchmark.evaluated}")
+    if any(changed):
+        context.log.info(
+            f"{run}: {', '.join(filter(None, changed))}: its scores stand apart from those that "
+            "the ablation and the leaderboard compare"
+        )
     reasoner = build(spec.variant, spec.recipe.size, examples.header, seed, spec.recipe.precision)
     reasoner.load_state_dict(state.evaluated)
-    limit = config.limit if config.limit is not None else benchmark.evaluated
-    described = describe_examples(folder, split, None if config.all else limit, evaluation.votes)
+    described = describe_examples(folder, split, limit, evaluation.votes)
     index = described["example"].to_numpy()
     say = spaced(context.log.info)
     with store.lock(
@@ -136,11 +134,21 @@ def materialize_predictions(
         steps_solved = result.solved.sum(axis=1)
         late = index[(-steps_solved).argsort(kind="stable")[::-1][:SHOWN_PUZZLES]]
         shown = run_on(index=late).predictions
-    table = publish_file(
+    table = publish_partition(
         store,
-        partition_key(Predictions, name, variant, seed),
         Predictions,
-        prediction_table(result, described, checkpoint),
+        stamped(
+            prediction_table(result, described),
+            **of_run(spec, run.name),
+            evaluation=tested,
+            checkpoint=f"{run_key}/{newest.relative_to(run).as_posix()}",
+            step=state.progress.step,
+            evaluation_code=code_version(__name__),
+        ),
+    )
+    store.point(
+        keys.current_predictions(name, variant, seed),
+        partition_key(Predictions, name, variant, seed, run.name, tested),
     )
     last = shown.shape[1]
     steps = [*(step for step in SHOWN_STEPS if step < last), last]
@@ -150,7 +158,7 @@ def materialize_predictions(
         shown[:, [step - 1 for step in steps]],
         steps,
     )
-    picture = keys.answers_picture(name, variant, seed)
+    picture = keys.answers_picture(name, variant, seed, run.name, tested)
     with store.publish_file(picture) as temporary:
         temporary.write_bytes(pictures.png(figure))
     return dg.MaterializeResult(

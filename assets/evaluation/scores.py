@@ -1,7 +1,5 @@
 """From predictions and votes to scores."""
 
-from datetime import UTC, datetime
-
 import dagster as dg
 import polars as pl
 
@@ -15,9 +13,9 @@ from assets.failures import user_error
 from assets.outcomes import CheckOutcome
 from assets.partitions import variant_and_seed
 from assets.reports import markdown
-from assets.tables import Scores
+from assets.tables import Scores, of_evaluation, stamped
 from storage.store import Store
-from storage.tables import partition_key, publish_file
+from storage.tables import publish_partition
 from trm_model.errors import ConfigurationError
 from trm_model.training.run import RunSpec
 
@@ -34,30 +32,27 @@ def materialize_scores(
 ) -> dg.MaterializeResult:
     variant, seed = variant_and_seed(context.partition_key)
     predictions = read_predictions(store, name, variant, seed)
-    checkpoint: str = predictions["checkpoint"][0]
+    tested = of_evaluation(predictions)
     try:
         # Of the run that made the predictions, which need not be the one trained last.
-        spec = RunSpec.read(store.open(keys.run_of(checkpoint)))
+        spec = RunSpec.read(store.open(keys.run(name, variant, seed, tested["run"])))
     except ConfigurationError as error:
         raise user_error(error) from error
     rows = score_rows(predictions)
     if benchmark.votes:
-        votes = read_votes(store, name, variant, seed, checkpoint)
-        rows += pass_rows(store.open(spec.data), votes)
-    frame = pl.DataFrame(
-        rows, schema=Metric._fields, orient="row", infer_schema_length=None
-    ).with_columns(
-        split=pl.lit(predictions["split"][0]),
-        step=pl.lit(int(checkpoint.rpartition("step-")[2])),
-        checkpoint=pl.lit(checkpoint),
-        data_version=pl.lit(spec.data_version),
-        code_version=pl.lit(spec.code_version),
-        evaluation_code=pl.lit(predictions["evaluation_code"][0]),
-        config_hash=pl.lit(spec.config_hash),
-        run_id=pl.lit(context.run_id),
-        created_at=pl.lit(datetime.now(UTC).isoformat(timespec="seconds")),
+        rows += pass_rows(read_votes(store, tested))
+    frame = pl.DataFrame(rows, schema=Metric._fields, orient="row", infer_schema_length=None)
+    table = publish_partition(
+        store,
+        Scores,
+        stamped(
+            frame,
+            **tested,
+            data_version=spec.data_version,
+            code_version=spec.code_version,
+            run_id=context.run.run_id,
+        ),
     )
-    table = publish_file(store, partition_key(Scores, name, variant, seed), Scores, frame)
     metric, k = benchmark.metric
     headline = table.row(
         by_predicate=(pl.col("metric") == metric) & pl.col("k").eq_missing(k), named=True

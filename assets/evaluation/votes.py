@@ -1,5 +1,6 @@
 """ARC: from predictions for every augmentation of a task to votes, and from those to pass@k."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +15,13 @@ from assets.failures import user_error
 from assets.families.arc import ArcPuzzles, tasks_of, to_text
 from assets.partitions import variant_and_seed
 from assets.reports import markdown
-from assets.tables import Votes
+from assets.tables import Votes, of_evaluation, stamped
 from storage.manifest import CorruptDataError
 from storage.store import Store
-from storage.tables import TableError, partition_key, publish_file, read_file
+from storage.tables import TableError, partition_key, publish_partition, read_file
 from trm_model.errors import ConfigurationError
 from trm_model.puzzles.arc.tasks import Task
-from trm_model.puzzles.arc.votes import ATTEMPTS, PASS_KS, Vote, task_scores, vote
+from trm_model.puzzles.arc.votes import ATTEMPTS, PASS_KS, Vote, vote
 from trm_model.puzzles.plans import open_examples
 from trm_model.training.run import RunSpec
 
@@ -35,36 +36,55 @@ def evaluated_tasks(data: Path, names: pl.Series) -> list[Task]:
     ]
 
 
-def vote_table(votes: list[Vote], checkpoint: str) -> pl.DataFrame:
-    """Rows of :class:`assets.tables.Votes`."""
-    described = [{**row._asdict(), "grid": to_text(row.grid)} for row in votes]
-    return pl.DataFrame(described).with_columns(checkpoint=pl.lit(checkpoint))
+def vote_table(votes: list[Vote], tasks: list[Task]) -> pl.DataFrame:
+    """Rows of :class:`assets.tables.Votes`, without what all of them have in common."""
+    test_inputs = {task.name: len(task.test) for task in tasks}
+    return pl.DataFrame(
+        [
+            {
+                **row._asdict(),
+                "grid": to_text(row.grid),
+                "test_inputs": test_inputs[row.task],
+            }
+            for row in votes
+        ]
+    )
 
 
-def pass_rows(data: Path, votes: pl.DataFrame) -> list[Metric]:
-    """pass@k over the tasks voted on, for each k."""
-    tasks = evaluated_tasks(data, votes["task"])
-    empty = np.zeros((0, 0), np.uint8)
-    rows = [
-        Vote(task, test_input, rank, count, halt, correct, empty)
-        for task, test_input, rank, count, halt, correct in votes.select(
-            "task", "test_input", "rank", "votes", "mean_halt", "correct"
-        ).iter_rows()
+def pass_rows(votes: pl.DataFrame) -> list[Metric]:
+    """pass@k over the tasks voted on, for each k; ``votes``: rows of
+    :class:`assets.tables.Votes`."""
+    return [
+        mean(
+            "pass_at_k",
+            k,
+            votes.group_by("task", maintain_order=True)
+            .agg(
+                pl.col("test_input").filter(pl.col("correct") & (pl.col("rank") <= k)).n_unique()
+                / pl.col("test_inputs").first()
+            )
+            .to_series(1)
+            .to_numpy(),
+        )
+        for k in PASS_KS
     ]
-    return [mean("pass_at_k", k, task_scores(rows, tasks, k)) for k in PASS_KS]
 
 
-def read_votes(store: Store, name: str, variant: str, seed: int, checkpoint: str) -> pl.DataFrame:
-    """The votes of a partition on the predictions of a checkpoint.
+def read_votes(store: Store, tested: Mapping[str, Any]) -> pl.DataFrame:
+    """The votes on the predictions of an evaluation.
 
+    :param tested: what those predictions have in common (:func:`assets.tables.of_evaluation`).
     :raises Failure: there are none, or they are damaged; the message says what to do.
     """
-    path = store.open(partition_key(Votes, name, variant, seed))
+    name, variant, seed = (tested[level] for level in Votes.levels())
+    path = store.open(
+        partition_key(Votes, name, variant, seed, tested["run"], tested["evaluation"])
+    )
     try:
         votes = read_file(path, Votes) if path.exists() else None
     except TableError as error:
         raise user_error(error) from error
-    if votes is None or votes["checkpoint"][0] != checkpoint:
+    if votes is None or of_evaluation(votes) != tested:
         raise user_error(
             f"{path}: no votes on these predictions yet; materialize {name}/votes, partition "
             f"{variant}|{seed}, first"
@@ -77,32 +97,34 @@ def materialize_votes(
 ) -> dg.MaterializeResult:
     variant, seed = variant_and_seed(context.partition_key)
     predictions = read_predictions(store, name, variant, seed)
-    checkpoint: str = predictions["checkpoint"][0]
-    split: str = predictions["split"][0]
-    if split != "test":
+    tested = of_evaluation(predictions)
+    if tested["split"] != "test":
         raise user_error(
-            f"predictions of the {split} split: votes need test inputs; evaluate the test split"
+            f"predictions of the {tested['split']} split: votes need test inputs; evaluate the "
+            "test split"
         )
+    run = store.open(keys.run(name, variant, seed, tested["run"]))
     try:
-        data = store.open(RunSpec.read(store.open(keys.run_of(checkpoint))).data)
-        examples = open_examples(data / "test.zarr")
-    except (ConfigurationError, CorruptDataError) as error:
+        data = store.open(RunSpec.read(run).data)
+        tasks = evaluated_tasks(data, predictions["puzzle"])
+        inputs, _ = open_examples(data / "test.zarr").rows(predictions["example"].to_numpy())
+    except (ConfigurationError, CorruptDataError, TableError) as error:
         raise user_error(error) from error
-    inputs, _ = examples.rows(predictions["example"].to_numpy())
     answers = np.frombuffer(b"".join(predictions["prediction"]), np.uint8).reshape(inputs.shape)
-    tasks = evaluated_tasks(data, predictions["puzzle"])
     votes = vote(
         predictions["name"].to_list(), inputs, answers, predictions["halt_logit"].to_numpy(), tasks
     )
-    table = publish_file(
-        store, partition_key(Votes, name, variant, seed), Votes, vote_table(votes, checkpoint)
+    table = publish_partition(
+        store,
+        Votes,
+        stamped(vote_table(votes, tasks), **tested),
     )
     best = (
         table.filter(pl.col("rank") <= ATTEMPTS)
         .head(20)
         .select("task", "test_input", "rank", "votes", "mean_halt", "correct")
     )
-    metadata: dict[str, Any] = {f"pass_at_{row.k}": row.value for row in pass_rows(data, table)}
+    metadata: dict[str, Any] = {f"pass_at_{row.k}": row.value for row in pass_rows(table)}
     return dg.MaterializeResult(
         metadata={
             "dagster/row_count": len(table),

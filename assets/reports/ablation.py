@@ -1,104 +1,130 @@
 """The report on one benchmark: every variant trained so far beside the published figures."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import dagster as dg
 import polars as pl
 
 from assets import keys
 from assets.benchmarks import Benchmark
+from assets.declared import declared, differences
 from assets.failures import user_error
 from assets.reports import markdown, pictures
 from assets.reports.comparison import (
     OURS,
     PUBLISHED_NOTE,
-    Effort,
     ablation_table,
+    apart,
     comparable,
     cost_rows,
+    effort,
     headline,
     readable,
 )
 from assets.reports.page import html_page, publish_page
-from assets.store import current_examples
-from assets.tables import Ablation, Scores, Training
-from storage.examples import open_header
+from assets.tables import Ablation, Scores, Training, latest
+from storage.examples import Header, open_header
+from storage.manifest import CorruptDataError
 from storage.store import Store
-from storage.tables import partition_key, publish_file, scan
+from storage.tables import TableError, publish_partition, scan
 from trm_model.errors import ConfigurationError
-from trm_model.model.reasoner import build
 from trm_model.model.variant import Variant
 from trm_model.training.run import RunSpec
 
 EVERY = "Every variant at this benchmark's size"
+APART = "Trained or tested in another way"
 
 
-def _effort(store: Store, checkpoint: str, training: pl.DataFrame) -> Effort:
-    """Of the variant that a checkpoint belongs to; ``training``: its rows, of all seeds."""
+def _spec(store: Store, row: Mapping[str, Any]) -> RunSpec | None:
+    """Of the run that a row of scores is of; None where its folder has been removed."""
+    run = keys.run(row["benchmark"], row["variant"], row["seed"], row["run"])
     try:
-        spec = RunSpec.read(store.open(keys.run_of(checkpoint)))
-    except ConfigurationError as error:
-        raise user_error(error) from error
-    header = spec.header or open_header(store.open(spec.data) / "train.zarr")
-    last = training.group_by("seed").agg(pl.col("wall_seconds", "examples").last())
-    return Effort(
-        build(spec.variant, spec.recipe.size, header, 0).num_parameters,
-        spec.variant.depth,
-        spec.variant.forward_passes,
-        float(last["wall_seconds"].mean()),  # type: ignore[arg-type]
-        float(last["examples"].mean()),  # type: ignore[arg-type]
-    )
+        return RunSpec.read(store.open(run))
+    except ConfigurationError:
+        return None
 
 
-def materialize_ablation(
-    store: Store, name: str, benchmark: Benchmark, variants: Mapping[str, Variant]
-) -> dg.MaterializeResult:
+def _header(store: Store, row: Mapping[str, Any]) -> Header | None:
+    """Of the data that the run of a row of scores was trained on; None where it is not known any
+    more: neither the run has it nor are the data there."""
+    spec = _spec(store, row)
+    if spec is None:
+        return None
+    if spec.header is not None:
+        return spec.header
     try:
-        scores = scan(store, Scores).filter(pl.col("benchmark") == name).collect()
-    except FileNotFoundError as error:
+        return open_header(store.open(spec.data) / "train.zarr")
+    except CorruptDataError:
+        return None
+
+
+def _rows(store: Store, name: str) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """The benchmark's rows of scores and of trainings."""
+    of_benchmark = pl.col("benchmark") == name
+    try:
+        scores = scan(store, Scores).filter(of_benchmark).collect()
+        training = scan(store, Training).filter(of_benchmark).collect()
+    except TableError as error:
         raise user_error(error) from error
     if scores.is_empty():
         raise user_error(
             f"{name}: no scores yet; materialize {name}/scores for at least one partition first"
         )
-    compared = comparable(headline(scores, benchmark.metric))
-    scores = scores.join(compared.select("variant", "seed"), on=["variant", "seed"], how="semi")
-    training = (
-        scan(store, Training)
-        .filter(pl.col("benchmark") == name)
-        .collect()
-        .join(scores.select("variant", "seed").unique(), on=["variant", "seed"], how="semi")
-    )
-    efforts: dict[str, Effort] = {}
-    for variant in scores["variant"].unique().sort():
-        of_variant = pl.col("variant") == variant
-        checkpoint: str = scores.filter(of_variant)["checkpoint"][0]
-        efforts[variant] = _effort(store, checkpoint, training.filter(of_variant))
-    table = publish_file(
+    return scores, training
+
+
+def materialize_ablation(
+    store: Store, name: str, benchmark: Benchmark, variants: Mapping[str, Variant]
+) -> dg.MaterializeResult:
+    scores, training = _rows(store, name)
+    expected = declared(benchmark, variants)
+    headlines = headline(scores, benchmark.metric)
+    compared = comparable(headlines, expected)
+
+    def changed(row: Mapping[str, Any]) -> str:
+        spec = _spec(store, row)
+        return differences(spec.recipe, benchmark) if spec else "it is another recipe or variant"
+
+    others = apart(headlines, compared, expected, changed)
+    counted = training.join(compared, on="run", how="semi").sort("variant", "seed", "step")
+    efforts = {
+        # The data are the same for all seeds of a variant.
+        variant: effort(variants[variant], benchmark.recipe, _header(store, row), rows)
+        for row in compared.unique("variant").iter_rows(named=True)
+        for variant, rows in [(row["variant"], counted.filter(variant=row["variant"]))]
+    }
+    table = publish_partition(
         store,
-        partition_key(Ablation, name),
         Ablation,
-        ablation_table(compared, efforts, benchmark.published_as, name),
+        ablation_table(
+            compared, efforts, benchmark.published_as, name, scores["variant"].to_list()
+        ),
     )
     rows = readable(table)
-    figures = {
-        "Learning curves": pictures.learning_curves(training),
-        "Accuracy after each supervision step": pictures.depth_curves(scores),
-    }
+    tables = {"Results": rows, **({APART: others} if others else {})}
+    header = _header(store, latest(scores, "benchmark").row(0, named=True))
+    if header is not None:
+        tables[EVERY] = cost_rows(variants, benchmark.recipe, header)
+    figures = {}
+    if len(counted):
+        figures["Learning curves"] = pictures.learning_curves(counted)
+    depths = scores.join(compared, on=["run", "evaluation"], how="semi")
+    if len(depths):
+        figures["Accuracy after each supervision step"] = pictures.depth_curves(depths)
     notes = [f"{benchmark.title}.", OURS, PUBLISHED_NOTE]
-    header = open_header(store.open(current_examples(store, name)) / "test.zarr")
-    every = cost_rows(variants, benchmark.recipe, header)
     page = publish_page(
         store,
         keys.ablation_page(name),
-        html_page(f"Ablation: {name}", notes, {"Results": rows, EVERY: every}, figures),
+        html_page(f"Ablation: {name}", notes, tables, figures),
     )
     return dg.MaterializeResult(
         metadata={
             "dagster/row_count": len(table),
             "trained_variants": len(efforts),
             "table": dg.MetadataValue.md("\n\n".join([*notes, markdown.table(rows)])),
-            "variants": dg.MetadataValue.md(markdown.table(every)),
+            "apart": dg.MetadataValue.md(markdown.table(others)),
+            "variants": dg.MetadataValue.md(markdown.table(tables.get(EVERY, []))),
             **{
                 title.lower().replace(" ", "_"): markdown.picture(figure, title)
                 for title, figure in figures.items()

@@ -1,7 +1,7 @@
 """Variants beside one another and beside the published figures: what the reports show, as data and
 as text for people."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -9,19 +9,19 @@ import numpy as np
 import polars as pl
 from scipy.special import stdtrit
 
-from assets.tables import Ablation
+from assets.tables import CONFIGURATION, Ablation, latest
 from storage.examples import Header
 from trm_model.authors.published import PUBLISHED
 from trm_model.errors import ConfigurationError
-from trm_model.model.cost import cost
+from trm_model.model.cost import Cost, cost
 from trm_model.model.variant import Variant
 from trm_model.training.recipe import Recipe
 
 OURS = (
     "Ours: share of test puzzles solved exactly (ARC: of test inputs whose answer is among two "
-    "attempts), mean over seeds with its 95 % interval (one seed: over the puzzles). Of each "
-    "variant only the seeds with the configuration, data and test puzzles of its latest score "
-    "count."
+    "attempts), mean over seeds with its 95 % interval (one seed: over the puzzles). Only runs by "
+    "the benchmark's recipe count; of each variant those with the data, code and test of its "
+    "latest score, and of each seed the latest run."
 )
 PUBLISHED_NOTE = (
     "Published figures are the papers', on the benchmark named beside them, with 5 to 27 million "
@@ -42,17 +42,32 @@ COST_COLUMNS = (
 class Effort:
     """What it took to train a variant, as columns of :class:`assets.tables.Ablation`.
 
+    :param parameters: None where the data that decide on their number are not known any more.
     :param depth: layers per supervision step.
     :param forward_passes: per optimizer step.
-    :param train_seconds: mean over seeds.
-    :param examples_seen: mean over seeds.
+    :param train_seconds: mean over seeds; None where no table says it.
+    :param examples_seen: mean over seeds; None where no table says it.
     """
 
-    parameters: int
+    parameters: int | None
     depth: int
     forward_passes: int
-    train_seconds: float
-    examples_seen: float
+    train_seconds: float | None
+    examples_seen: float | None
+
+
+def effort(
+    variant: Variant, recipe: Recipe, header: Header | None, training: pl.DataFrame
+) -> Effort:
+    """What it took to train a variant in the runs whose rows of :class:`assets.tables.Training`
+    are given.
+
+    :param header: of the data that it was trained on, if known.
+    """
+    ends = training.group_by("run").agg(pl.col("wall_seconds", "examples").sort_by("step").last())
+    seconds, examples = ends.select(pl.col("wall_seconds", "examples").mean()).row(0)
+    parameters = None if header is None else cost_of(variant, recipe, header).parameters
+    return Effort(parameters, variant.depth, variant.forward_passes, seconds, examples)
 
 
 def interval_over_seeds(values: Sequence[float], low: float, high: float) -> tuple[float, float]:
@@ -76,23 +91,88 @@ def headline(scores: pl.DataFrame, metric: tuple[str, int | None]) -> pl.DataFra
     )
 
 
-def comparable(scores: pl.DataFrame) -> pl.DataFrame:
-    """Of each variant, only the rows whose configuration, data and number of examples are those of
-    its latest score."""
-    same = ["variant", "config_hash", "data_version", "n"]
-    return scores.join(
-        scores.sort("created_at").group_by("variant").last().select(same), on=same, how="semi"
+VERSIONS = {
+    "data_version": "other data",
+    "code_version": "other code of the training",
+    "evaluation_code": "other code of the evaluation",
+    "n": "other test puzzles",
+}
+"""What two scores of one configuration must have in common to be averaged -> what is said where it
+differs."""
+
+
+def comparable(scores: pl.DataFrame, declared: pl.DataFrame) -> pl.DataFrame:
+    """The scores that are averaged over seeds: those of the declared configurations, of each
+    variant those with the versions of its latest one, and of each seed of them the latest.
+
+    :param scores: rows of :class:`assets.tables.Scores` of one benchmark and metric.
+    :param declared: see :func:`assets.declared.declared`.
+    """
+    declared_ones = scores.join(declared, on=declared.columns, how="semi")
+    same = ["variant", *VERSIONS]
+    together = declared_ones.join(
+        latest(declared_ones, "variant").select(same), on=same, how="semi"
     )
+    return latest(together, "variant", "seed")
+
+
+def apart(
+    scores: pl.DataFrame,
+    compared: pl.DataFrame,
+    declared: pl.DataFrame,
+    changed: Callable[[Mapping[str, Any]], str],
+) -> list[dict[str, str]]:
+    """The latest score of each configuration and evaluation that is not among the ``compared``,
+    with the reason, as text for people.
+
+    :param scores, declared: those that :func:`comparable` made ``compared`` of.
+    :param changed: what the run of a row changes of the benchmark's recipe.
+    """
+    expected, counted = (
+        {row["variant"]: row for row in frame.iter_rows(named=True)}
+        for frame in (declared, compared)
+    )
+
+    def reason(row: Mapping[str, Any]) -> str:
+        variant = row["variant"]
+        if variant not in expected:
+            return "there is no such variant any more"
+        if row["config_hash"] != expected[variant]["config_hash"]:
+            return changed(row) or "the variant has changed since"
+        if row["evaluation"] != expected[variant]["evaluation"]:
+            return "another evaluation"
+        differing = (said for name, said in VERSIONS.items() if row[name] != counted[variant][name])
+        return ", ".join(differing)
+
+    one = ["run", "evaluation"]
+    left = latest(scores, *CONFIGURATION, "evaluation").join(compared, on=one, how="anti")
+    return [
+        {
+            "variant": row["variant"],
+            "seed": str(row["seed"]),
+            "ours %": _text(_percent(row["value"]), ".1f"),
+            "95 % interval": _interval(row["low"], row["high"]),
+            "test puzzles": str(row["n"]),
+            "not compared because": reason(row),
+            "run": row["run"],
+        }
+        for row in left.sort("variant", "seed", "created_at", *one).iter_rows(named=True)
+    ]
 
 
 def ablation_table(
-    scores: pl.DataFrame, efforts: Mapping[str, Effort], published_as: str | None, name_here: str
+    scores: pl.DataFrame,
+    efforts: Mapping[str, Effort],
+    published_as: str | None,
+    name_here: str,
+    others: Sequence[str] = (),
 ) -> pl.DataFrame:
     """Rows of :class:`assets.tables.Ablation`: every variant with a score here or a published
     figure, best of ours first.
 
     :param scores: the scores that are compared (:func:`headline`, :func:`comparable`).
     :param efforts: by variant.
+    :param others: further variants, which have been trained in another way only.
     :param published_as: the benchmark whose published figures stand beside ours.
     :param name_here: our benchmark; the difference is only given if it is the published one.
     """
@@ -100,11 +180,11 @@ def ablation_table(
         name: figure for (benchmark, name), figure in PUBLISHED.items() if benchmark == published_as
     }
     rows: list[dict[str, Any]] = []
-    for name in sorted({*scores["variant"], *published}):
+    for name in sorted({*scores["variant"], *published, *others}):
         seeds = scores.filter(pl.col("variant") == name)
         figure = published.get(name)
         row: dict[str, Any] = dict.fromkeys(Ablation.to_schema().columns)
-        row |= {"name": name, "seeds": len(seeds)}
+        row |= {"benchmark": name_here, "variant": name, "seeds": len(seeds)}
         if len(seeds):
             values: list[float] = seeds["value"].to_list()
             low, high = interval_over_seeds(values, seeds["low"][0], seeds["high"][0])
@@ -128,7 +208,7 @@ def readable(table: pl.DataFrame, leading: Sequence[str] = ()) -> list[dict[str,
     return [
         {
             **{name: str(row[name]) for name in leading},
-            "variant": row["name"],
+            "variant": row["variant"],
             "ours %": _text(_percent(row["ours"]), ".1f"),
             "95 % interval": _interval(row["low"], row["high"]),
             "seeds": str(row["seeds"]),
@@ -157,6 +237,22 @@ def _interval(low: float | None, high: float | None) -> str:
     return "" if low is None or high is None else f"{100 * low:.1f} – {100 * high:.1f}"
 
 
+def cost_of(variant: Variant, recipe: Recipe, header: Header) -> Cost:
+    """What a variant costs on a benchmark.
+
+    :raises ConfigurationError: the variant cannot have the size.
+    """
+    return cost(
+        variant,
+        recipe.size,
+        vocabulary=len(header.vocabulary),
+        length=header.length,
+        num_puzzles=header.num_puzzle_ids,
+        batch_size=recipe.batch_size,
+        max_steps=recipe.max_steps,
+    )
+
+
 def cost_rows(
     variants: Mapping[str, Variant], recipe: Recipe, header: Header
 ) -> list[dict[str, str]]:
@@ -167,15 +263,7 @@ def cost_rows(
         row = {"variant": name, **dict.fromkeys(COST_COLUMNS, "")}
         rows.append(row)
         try:
-            found = cost(
-                variant,
-                recipe.size,
-                vocabulary=len(header.vocabulary),
-                length=header.length,
-                num_puzzles=header.num_puzzle_ids,
-                batch_size=recipe.batch_size,
-                max_steps=recipe.max_steps,
-            )
+            found = cost_of(variant, recipe, header)
         except ConfigurationError as error:
             row["parameters"] = " ".join(str(error).split())
             continue

@@ -10,13 +10,13 @@ from assets.reports.comparison import OURS, PUBLISHED_NOTE, readable
 from assets.reports.page import html_page, publish_page
 from assets.tables import Ablation
 from storage.store import Store
-from storage.tables import scan
+from storage.tables import TableError, scan
 
 
 def materialize_leaderboard(store: Store) -> dg.MaterializeResult:
     try:
         table = scan(store, Ablation).filter(pl.col("ours").is_not_null()).collect()
-    except FileNotFoundError as error:
+    except TableError as error:
         raise user_error(error) from error
     table = table.sort("benchmark", "ours", descending=[False, True])
     rows = readable(table, leading=["benchmark"])

@@ -10,7 +10,7 @@ from assets.failures import user_error
 from assets.reports import markdown
 from assets.tables import Leakage
 from storage.store import Store
-from storage.tables import TableError, partition_key, publish_file, read_file
+from storage.tables import TableError, publish_partition, read_file
 
 
 def leakage_rows(tables: dict[str, pl.DataFrame]) -> dict[str, pl.DataFrame]:
@@ -53,7 +53,7 @@ def materialize_leakage(store: Store) -> dg.MaterializeResult:
         )
     found = leakage_rows(tables)
     for tested, rows in found.items():
-        publish_file(store, partition_key(Leakage, tested), Leakage, rows)
+        publish_partition(store, Leakage, rows.with_columns(benchmark=pl.lit(tested)))
     shown = [
         {
             "tested on": tested,

@@ -12,16 +12,17 @@ from assets import keys
 from assets.benchmarks import Benchmark
 from assets.checks import check_results
 from assets.configs import TrainingConfig
+from assets.declared import differences
 from assets.failures import user_error
 from assets.outcomes import CheckOutcome
 from assets.partitions import variant_and_seed
 from assets.reports import markdown, pictures
 from assets.store import current_examples, folder_bytes
-from assets.tables import Training
+from assets.tables import Training, of_run, stamped
 from storage.examples import open_header
 from storage.manifest import CorruptDataError, read_content_hash
 from storage.store import Store
-from storage.tables import partition_key, publish_file
+from storage.tables import publish_partition
 from trm_model.devices import resolve_device
 from trm_model.errors import ConfigurationError
 from trm_model.launching import Ending, Launcher
@@ -88,7 +89,7 @@ def materialize_checkpoint(
                 compile=device.startswith("cuda"),
             ),
             device_lock=keys.device_lock(device),
-            attempt=(context.run.root_run_id or context.run_id) if config.fresh else "",
+            attempt=(context.run.root_run_id or context.run.run_id) if config.fresh else "",
         )
     except (ConfigurationError, CorruptDataError) as error:
         raise user_error(error) from error
@@ -101,6 +102,11 @@ def materialize_checkpoint(
             f"{others[0]}: the same training, interrupted at step {step_reached(others[0])} under "
             "another version of the code; this one starts afresh (continue_other_code: true goes "
             "on with that one)"
+        )
+    if changed := differences(spec.recipe, benchmark):
+        context.log.info(
+            f"{run}: {changed}: this run stands apart from those of the benchmark's recipe, which "
+            "the ablation and the leaderboard compare"
         )
     run.mkdir(parents=True, exist_ok=True)
     _describe(run, spec)
@@ -116,16 +122,16 @@ def materialize_checkpoint(
     store.point(
         keys.current_run(name, variant_name, seed), keys.run(name, variant_name, seed, run.name)
     )
-    training = publish_file(
+    training = publish_partition(
         store,
-        partition_key(Training, name, variant_name, seed),
         Training,
-        pl.read_ndjson(run / METRICS),
+        stamped(
+            pl.read_ndjson((run / METRICS).read_bytes()),  # polars would read a path as a pattern
+            **of_run(spec, run.name),
+        ),
     )
     checkpoint, last = saved(run)[-1], training.row(-1, named=True)
-    curves = pictures.learning_curves(
-        training.with_columns(variant=pl.lit(variant_name), seed=pl.lit(seed))
-    )
+    curves = pictures.learning_curves(training)
     return dg.MaterializeResult(
         metadata={
             "steps": last["step"],

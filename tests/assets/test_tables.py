@@ -1,9 +1,12 @@
 """Every bound of every table: a row at the bound is taken, one beyond it is refused."""
 
+from datetime import datetime, timedelta
+
 import polars as pl
 import pytest
 
 from assets.tables import (
+    CONFIGURATION,
     Ablation,
     AugmentedPuzzles,
     Leakage,
@@ -12,9 +15,18 @@ from assets.tables import (
     Scores,
     Training,
     Votes,
+    latest,
+    of_evaluation,
+    stamped,
 )
 from storage.tables import Table, TableError, validate
 
+RUN = {
+    "benchmark": "b", "variant": "v", "seed": -1, "run": "r", "config_hash": "", "created_at": "",
+}  # fmt: skip
+EVALUATION = {
+    **RUN, "evaluation": "e", "split": "test", "checkpoint": "", "step": 1, "evaluation_code": "",
+}  # fmt: skip
 ROWS: dict[type[Table], dict[str, object]] = {
     Puzzles: {
         "split": "train", "puzzle": 0, "name": "a", "question": "", "answer": "",
@@ -24,30 +36,33 @@ ROWS: dict[type[Table], dict[str, object]] = {
         "split": "test", "example": 0, "examples": 1, "group": 0, "puzzle_id": 0, "name": "a",
         "base": "a", "augmentation": 0, "difficulty": 0, "source": "",
     },
-    Leakage: {"trained_on": "a", "test_puzzles": 0, "leaks": 0, "first": None, "shared": 0},
+    Leakage: {
+        "benchmark": "b", "trained_on": "a", "test_puzzles": 0, "leaks": 0, "first": None,
+        "shared": 0,
+    },
     Training: {
-        "step": 1, "examples": 1, "loss": -1.0, "answer_loss": -1.0, "halt_loss": -1.0,
+        **RUN, "step": 1, "examples": 1, "loss": -1.0, "answer_loss": -1.0, "halt_loss": -1.0,
         "cell_accuracy": 0.0, "exact_accuracy": 0.0, "mean_steps": 1.0, "learning_rate": 0.0,
         "examples_per_second": 1e-9, "wall_seconds": 1e-9,
     },
     Predictions: {
-        "split": "train", "example": 0, "puzzle": "a", "name": "a", "solved": False,
+        **EVALUATION, "example": 0, "puzzle": "a", "name": "a", "solved": False,
         "cell_accuracy": 0.0, "halt_logit": -9.0, "steps": 1, "solved_after": [False],
-        "prediction": b"", "difficulty": 0, "checkpoint": "", "evaluation_code": "",
+        "prediction": b"", "difficulty": 0,
     },
     Votes: {
-        "task": "a", "test_input": 0, "rank": 1, "votes": 1, "mean_halt": 0.0, "correct": False,
-        "grid": "", "checkpoint": "",
+        **EVALUATION, "task": "a", "test_inputs": 1, "test_input": 0, "rank": 1, "votes": 1,
+        "mean_halt": 0.0, "correct": False, "grid": "",
     },
     Scores: {
-        "split": "test", "metric": "pass_at_k", "k": None, "value": 0.0, "low": -1.0, "high": 0.0,
-        "n": 1, "step": 1, "checkpoint": "", "data_version": "", "code_version": "",
-        "evaluation_code": "", "config_hash": "", "run_id": "", "created_at": "",
+        **EVALUATION, "metric": "pass_at_k", "k": None, "value": 0.0, "low": -1.0, "high": 0.0,
+        "n": 1, "data_version": "", "code_version": "", "run_id": "",
     },
     Ablation: {
-        "name": "a", "published": None, "published_source": None, "ours": 0.0, "low": None,
-        "high": None, "seeds": 0, "difference": None, "parameters": None, "depth": None,
-        "forward_passes": None, "train_seconds": None, "examples_seen": None,
+        "benchmark": "b", "variant": "a", "published": None, "published_source": None,
+        "ours": 0.0, "low": None, "high": None, "seeds": 0, "difference": None,
+        "parameters": None, "depth": None, "forward_passes": None,
+        "train_seconds": None, "examples_seen": None,
     },
 }  # fmt: skip
 """A row of each table with every number at its lower bound."""
@@ -57,8 +72,8 @@ COUNTS = {
     AugmentedPuzzles: ("example", "examples", "group", "puzzle_id", "augmentation", "difficulty"),
     Leakage: ("test_puzzles", "leaks", "shared"),
     Training: ("step", "examples"),
-    Predictions: ("example", "steps", "difficulty"),
-    Votes: ("test_input", "rank", "votes"),
+    Predictions: ("example", "steps", "difficulty", "step"),
+    Votes: ("test_inputs", "test_input", "rank", "votes", "step"),
     Scores: ("n", "step"),
     Ablation: ("seeds",),
 }
@@ -144,7 +159,62 @@ def test_words_are_among_those_known(table: type[Table], column: str, value: str
         validate(table, frame(table, **{column: value}))
 
 
-@pytest.mark.parametrize("table", [Puzzles, Ablation])
-def test_names_are_unique(table: type[Table]) -> None:
-    with pytest.raises(TableError, match="column name: "):
+@pytest.mark.parametrize(("table", "column"), [(Puzzles, "name"), (Ablation, "variant")])
+def test_names_are_unique(table: type[Table], column: str) -> None:
+    with pytest.raises(TableError, match=f"column {column}: "):
         validate(table, pl.concat([frame(table), frame(table)]))
+
+
+# Which run is the latest
+
+
+def scored(*rows: tuple[str, str, str, str]) -> pl.DataFrame:
+    """Two metrics each of (configuration, run, evaluation, time)."""
+    columns = ("config_hash", "run", "evaluation", "created_at")
+    return pl.concat(
+        frame(Scores, metric=metric, **dict(zip(columns, row, strict=True)))
+        for row in rows
+        for metric in ("exact_accuracy", "mean_steps")
+    )
+
+
+def test_the_latest_run_of_each_configuration_keeps_all_its_rows() -> None:
+    rows = scored(("a", "old", "e", "1"), ("a", "new", "e", "2"), ("b", "only", "e", "0"))
+    found = latest(rows)
+    assert found.select("config_hash", "run").unique(maintain_order=True).rows() == [
+        ("a", "new"),
+        ("b", "only"),
+    ]
+    assert len(found) == 4
+    assert latest(rows.lazy()).collect().equals(found)
+    assert set(latest(rows, "variant")["run"]) == {"new"}
+    # As docs/reports.md says it in one line.
+    newest = pl.col("created_at") == pl.col("created_at").max().over(CONFIGURATION)
+    assert rows.filter(newest).equals(found)
+
+
+def test_of_two_written_at_once_the_order_of_rows_does_not_decide() -> None:
+    rows = scored(("a", "x", "e", "1"), ("a", "y", "e", "1"), ("a", "y", "f", "1"))
+    for shuffled in (rows, rows.reverse()):
+        found = latest(shuffled)
+        assert set(found.select("run", "evaluation").rows()) == {("y", "f")}
+        each = latest(shuffled, *CONFIGURATION, "evaluation")
+        assert set(each.select("run", "evaluation").rows()) == {("y", "e"), ("y", "f")}
+
+
+def test_rows_are_stamped_with_the_time_to_the_microsecond() -> None:
+    before = stamped(pl.DataFrame({"x": [1, 2]}), run="r", seed=3)
+    after = stamped(before.select("x"), run="r", seed=3)
+    assert before.select("run", "seed").rows() == [("r", 3)] * 2
+    first, second = (datetime.fromisoformat(rows["created_at"][0]) for rows in (before, after))
+    assert timedelta() < second - first < timedelta(hours=1)
+    assert before["created_at"][0] < after["created_at"][0]
+    assert first.utcoffset() == timedelta()
+    assert len({len(rows["created_at"][0]) for rows in (before, after)}) == 1
+
+
+def test_what_rows_of_one_evaluation_have_in_common() -> None:
+    rows = pl.concat([frame(Predictions), frame(Predictions, example=1, created_at="later")])
+    assert of_evaluation(rows) == {
+        name: value for name, value in EVALUATION.items() if name != "created_at"
+    }

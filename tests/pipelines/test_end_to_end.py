@@ -113,8 +113,10 @@ def test_the_whole_way_for_other_kinds_of_puzzles(
     )  # fmt: skip
     scores = scan(place.store, Scores).collect()
     assert metric in scores["metric"].to_list()
-    assert (place.store.open(keys.ablation_page(benchmark))).stat().st_size > 10_000
-    assert (place.store.open(keys.answers_picture(benchmark, "trm", 0))).stat().st_size > 5_000
+    assert "steps=3 in place of " in place.store.open(keys.ablation_page(benchmark)).read_text()
+    run, evaluation = scores.select("run", "evaluation").row(0)
+    picture = place.store.open(keys.answers_picture(benchmark, "trm", 0, run, evaluation))
+    assert picture.stat().st_size > 5_000
     if benchmark == "arc_demo":
         votes = scan(place.store, Votes).collect()
         predictions = scan(place.store, Predictions).collect()
@@ -157,7 +159,7 @@ def test_a_moved_store_goes_on_working(tmp_path: Path, monkeypatch: pytest.Monke
 def test_tables_are_readable_as_readme_shows(workplace: Workplace) -> None:
     root = workplace.store.open("tables")
     best = (
-        pl.scan_parquet(root / "scores", hive_partitioning=True)
+        pl.scan_parquet(root / "scores")
         .filter(pl.col("metric") == "cell_accuracy")
         .group_by("benchmark", "variant")
         .agg(pl.col("value").mean(), pl.len().alias("seeds"))
@@ -186,19 +188,18 @@ def test_scores_agree_with_predictions(workplace: Workplace) -> None:
         assert (joined["value"] - joined[column]).abs().max() < 1e-12  # type: ignore[operator]
 
 
-def test_report_shows_ours_beside_the_published_and_needs_no_network(workplace: Workplace) -> None:
+def test_report_keeps_changed_recipes_apart_and_needs_no_network(workplace: Workplace) -> None:
     page = (workplace.store.open(keys.ablation_page("sudoku_4x4"))).read_text()
     assert "87.4" in page
     assert "TRM (arXiv 2510.04871), Table 1" in page
-    assert page.count("data:image/png;base64,") == 2
+    assert page.count("steps=12 in place of 1000, batch_size=8 in place of 32") == 3
     assert not re.findall(r'(?:src|href)="(?!data:)', page)
     assert (workplace.store.open(keys.leaderboard_page())).exists()
     table = scan(workplace.store, Ablation).collect()
-    ours = table.filter(pl.col("name") == "trm_mlp").row(0, named=True)
-    assert (ours["seeds"], ours["depth"], ours["published"]) == (2, 42, 0.874)
-    assert (workplace.store.open(keys.answers_picture("sudoku_4x4", "trm_mlp", 0))).read_bytes()[
-        :4
-    ] == b"\x89PNG"
+    ours = table.row(by_predicate=pl.col("variant") == "trm_mlp", named=True)
+    assert (ours["seeds"], ours["ours"], ours["published"]) == (0, None, 0.874)
+    pictures = list(workplace.store.open("reports/sudoku_4x4/answers/trm_mlp/0").iterdir())
+    assert [picture.read_bytes()[:4] for picture in pictures] == [b"\x89PNG"]
 
 
 def test_the_same_training_is_not_repeated_and_a_fresh_one_is(workplace: Workplace) -> None:

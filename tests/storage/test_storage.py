@@ -13,7 +13,7 @@ import pytest
 
 from assets.data.datasets import write_dataset
 from assets.families.sudoku import GeneratedSudoku
-from assets.tables import AugmentedPuzzles, Scores, Training
+from assets.tables import AugmentedPuzzles, Training
 from storage import examples as store
 from storage.atomic import new_file, publish, remove, staging, sweep, write_text
 from storage.build import building
@@ -38,7 +38,7 @@ from storage.tables import (
     TableError,
     name_of,
     partition_key,
-    publish_file,
+    publish_partition,
     scan,
     write_file,
 )
@@ -385,6 +385,12 @@ def test_a_damaged_tar_shard_is_named(tmp_path: Path) -> None:
 
 def training_row(**changes: object) -> pl.DataFrame:
     row = dict.fromkeys(Training.to_schema().columns, 1.0) | {
+        "benchmark": "b",
+        "variant": "trm",
+        "seed": 0,
+        "run": "r",
+        "config_hash": "c",
+        "created_at": "2026",
         "step": 1,
         "examples": 8,
         "cell_accuracy": 0.5,
@@ -396,22 +402,21 @@ def training_row(**changes: object) -> pl.DataFrame:
 def test_tables_are_validated_and_partitioned(tmp_path: Path) -> None:
     store = LocalStore(tmp_path)
     for variant, seed in (("trm", 0), ("trm_mlp", 1)):
-        key = partition_key(Training, "b", variant, seed)
-        publish_file(store, key, Training, training_row(step=seed + 1))
+        row = training_row(variant=variant, seed=seed, step=seed + 1)
+        publish_partition(store, Training, row)
     frame = scan(store, Training).sort("step").collect()
     assert frame.select("benchmark", "variant", "seed", "step").rows() == [
         ("b", "trm", 0, 1),
         ("b", "trm_mlp", 1, 2),
     ]
     root = tmp_path / "tables" / "training"
-    plain = pl.scan_parquet(root, hive_partitioning=True).sort("step").collect()
-    assert plain["variant"].to_list() == ["trm", "trm_mlp"]
-    with pytest.raises(FileNotFoundError, match="no partitions yet"):
-        scan(store, Scores)
+    for hive in (False, True):
+        plain = pl.scan_parquet(root, hive_partitioning=hive).sort("step").collect()
+        assert plain["variant"].to_list() == ["trm", "trm_mlp"]
     # What a killed writer leaves must not be scanned as part of the table.
     with (
         pytest.raises(RuntimeError, match="midway"),
-        store.publish_file(partition_key(Training, "b", "trm", 0)) as temporary,
+        store.publish_file(partition_key(Training, "b", "trm", 0, "r")) as temporary,
     ):
         assert temporary.parent == tmp_path / "tables"
         raise RuntimeError("midway")
@@ -431,7 +436,7 @@ def test_tables_are_validated_and_partitioned(tmp_path: Path) -> None:
 def test_wrong_rows_are_refused_in_one_line(
     tmp_path: Path, frame: pl.DataFrame, message: str
 ) -> None:
-    path = tmp_path / partition_key(Training, "b", "v", 0)
+    path = tmp_path / partition_key(Training, "b", "v", 0, "r")
     with pytest.raises(TableError) as error:
         write_file(path, Training, frame)
     assert message in str(error.value)

@@ -1,10 +1,15 @@
 """The machinery of tables, on a table that belongs to nobody."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
+from typing import Any
 
 import pandera.polars as pa
 import polars as pl
 import pytest
+from pandera.config import config_context
 from pandera.typing.polars import Series
 
 from storage.store import LocalStore
@@ -13,7 +18,7 @@ from storage.tables import (
     TableError,
     name_of,
     partition_key,
-    publish_file,
+    publish_partition,
     read_file,
     read_metadata,
     scan,
@@ -23,34 +28,62 @@ from storage.tables import (
 
 
 class MadeUp(Table):
-    """Two columns and two levels."""
+    """Two columns without a meaning, and what tells partitions apart."""
 
     number: Series[pl.Int64] = pa.Field(ge=0)
     word: Series[str] = pa.Field(nullable=True)
 
+    place: Series[str]
+    year: Series[pl.Int64]
+    part: Series[str]
+    share: Series[float] = pa.Field(nullable=True)
+
     @classmethod
-    def levels(cls) -> pl.Schema:
-        return pl.Schema({"place": pl.String, "year": pl.Int64})
+    def levels(cls) -> tuple[str, ...]:
+        return ("place", "year")
+
+    @classmethod
+    def files(cls) -> tuple[str, ...]:
+        return ("part", "word")
 
 
-GOOD = pl.DataFrame({"number": [1, 2], "word": ["a", None]})
+class Whole(Table):
+    """One file, or one for each folder."""
+
+    number: Series[pl.Int64]
+
+
+GOOD = pl.DataFrame(
+    {
+        "number": [1, 2],
+        "word": ["a", None],
+        "place": ["here", "here"],
+        "year": [7, 7],
+        "part": ["p", "p"],
+        "share": [0.5, None],
+    }
+)
+ONE = GOOD.head(1)
 
 
 def test_columns_are_put_in_the_schemas_order_and_types() -> None:
-    given = pl.DataFrame({"word": ["a"], "number": ["7"]})
+    given = ONE.select(pl.all().reverse()).with_columns(number=pl.lit("7"))
     found = validate(MadeUp, given)
-    assert found.schema == {"number": pl.Int64, "word": pl.String}
-    assert found.rows() == [(7, "a")]
+    assert found.schema == GOOD.schema
+    assert found.row(0) == (7, "a", "here", 7, "p", 0.5)
 
 
 @pytest.mark.parametrize(
     ("frame", "message"),
     [
         (GOOD.with_columns(more=1), "'more'"),
-        (GOOD.drop("word"), "no column word; expected number, word"),
+        (GOOD.drop("word"), "no column word; expected number, word, "),
         (GOOD.with_columns(number=pl.lit("seven")), "column number"),
         (GOOD.with_columns(number=-1), "column number: greater_than_or_equal_to(0) fails for '-1'"),
         (GOOD.with_columns(number=pl.lit(None, pl.Int64)), "column number"),
+        (GOOD.with_columns(share=float("nan")), "column share"),
+        (GOOD.with_columns(share=float("inf")), "column share: a number that is not finite"),
+        (GOOD.with_columns(share=-float("inf")), "column share: a number that is not finite"),
     ],
 )
 def test_what_the_schema_does_not_allow_is_refused_in_one_line(
@@ -68,19 +101,107 @@ def test_an_error_names_the_schema_where_it_is() -> None:
         validate(MadeUp, GOOD.with_columns(number=-1))
 
 
-def test_partitions_are_folders_named_by_level(tmp_path: Path) -> None:
-    store = LocalStore(tmp_path)
+@pytest.mark.parametrize(
+    "settings", [{"validation_enabled": False}, {"validation_depth": "SCHEMA_ONLY"}]
+)
+def test_rows_are_checked_where_pandera_is_switched_off(
+    tmp_path: Path, settings: dict[str, Any]
+) -> None:
+    wrong = ONE.with_columns(number=-1)
+    with config_context(**settings):
+        assert len(MadeUp.validate(wrong)) == 1
+        for write in (
+            lambda: write_file(tmp_path / "x.parquet", MadeUp, wrong),
+            lambda: publish_partition(LocalStore(tmp_path), MadeUp, wrong),
+        ):
+            with pytest.raises(TableError, match="column number"):
+                write()
+    assert not list(tmp_path.rglob("*.parquet"))
+
+
+def test_rows_are_checked_whatever_the_environment_says() -> None:
+    """pandera reads it where it is imported."""
+    program = (
+        "from tests.storage.test_tables import *\n"
+        "assert len(MadeUp.validate(ONE.with_columns(number=-1))) == 1\n"
+        "validate(MadeUp, ONE.with_columns(number=-1))\n"
+    )
+    switched_off = {
+        "PANDERA_VALIDATION_ENABLED": "False",
+        "PANDERA_VALIDATION_DEPTH": "SCHEMA_ONLY",
+        "PANDERA_USE_NARWHALS_BACKEND": "True",
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env={**os.environ, **switched_off},
+        cwd=Path(__file__).parents[2],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "TableError: table made_up: column number" in done.stderr
+
+
+def test_partitions_are_folders_and_files_named_by_their_columns(tmp_path: Path) -> None:
     assert name_of(MadeUp) == "made_up"
-    assert partition_key(MadeUp, "here", 7) == "tables/made_up/place=here/year=7/part.parquet"
+    key = partition_key(MadeUp, "here", 7, "p", "q")
+    assert key == "tables/made_up/place=here/year=7/p-q.parquet"
+    assert partition_key(Whole) == "tables/whole/part.parquet"
     with pytest.raises(ValueError, match="shorter"):
-        partition_key(MadeUp, "here")
+        partition_key(MadeUp, "here", 7, "p")
+    store = LocalStore(tmp_path)
+    written = publish_partition(store, MadeUp, ONE)
+    assert read_file(store.open(partition_key(MadeUp, "here", 7, "p", "a")), MadeUp).equals(written)
+
+
+@pytest.mark.parametrize(
+    "frame", [GOOD, GOOD.clear(), GOOD.with_columns(word=pl.lit("a"), year="number")]
+)
+def test_a_file_has_the_rows_of_one_partition(tmp_path: Path, frame: pl.DataFrame) -> None:
+    with pytest.raises(
+        TableError, match=r"rows of [02] partitions; expected .* one value of place"
+    ):
+        publish_partition(LocalStore(tmp_path), MadeUp, frame)
+    assert not list(tmp_path.rglob("*"))
+
+
+@pytest.mark.parametrize("above", ["plain", "x[1]", "year=3", "run*"])
+@pytest.mark.parametrize("place", ["trm", "2024", "2024-01-01", "true"])
+def test_folders_names_change_nothing_that_is_read(tmp_path: Path, above: str, place: str) -> None:
+    """Neither those above the table nor, where it is read by level, those of its levels."""
+    store = LocalStore(tmp_path / above)
     for year in (7, 8):
-        publish_file(store, partition_key(MadeUp, "2024", year), MadeUp, GOOD.head(1))
-    frame = scan(store, MadeUp).sort("year").collect()
-    # A place that looks like a number is text all the same.
-    assert frame.rows(named=True) == [
-        {"number": 1, "word": "a", "place": "2024", "year": year} for year in (7, 8)
-    ]
+        publish_partition(store, MadeUp, ONE.with_columns(place=pl.lit(place), year=year))
+    found = scan(store, MadeUp).sort("year").collect()
+    assert found.schema == GOOD.schema
+    assert found.select("place", "year").rows() == [(place, 7), (place, 8)]
+    root = store.open("tables/made_up")
+    for hive in (False, True) if above == "plain" else (False,):
+        rows = pl.scan_parquet(root, hive_partitioning=hive, glob=False).sort("year").collect()
+        assert rows.select(found.columns).equals(found)
+    if above == "plain":
+        rows = pl.read_parquet(root / "**/*.parquet").sort("year")
+        assert rows.select(found.columns).equals(found)
+
+
+def test_a_table_that_nobody_has_written_has_no_rows(tmp_path: Path) -> None:
+    assert scan(LocalStore(tmp_path), MadeUp).collect().equals(GOOD.clear())
+
+
+def test_files_of_another_form_are_refused_with_the_remedy(tmp_path: Path) -> None:
+    store = LocalStore(tmp_path)
+    publish_partition(store, MadeUp, ONE)
+    older = store.open("tables/made_up/place=here/year=7/part.parquet")
+    ONE.select("number", "word").write_parquet(older)
+    with pytest.raises(TableError) as error:
+        scan(store, MadeUp)
+    assert str(error.value).startswith(
+        f"{older}: columns number, word; expected the columns number"
+    )
+    assert "remove the file and materialize" in str(error.value)
+    older.write_bytes(b"damaged")
+    with pytest.raises(TableError, match=rf"{older}: .*remove the file and materialize"):
+        scan(store, MadeUp)
 
 
 def test_files_keep_metadata_and_are_validated_when_read(tmp_path: Path) -> None:

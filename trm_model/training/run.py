@@ -79,6 +79,13 @@ def training_version(variant: Variant, recipe: Recipe, examples: Sequence[str] =
 # Runs
 
 
+def config_hash(variant: Variant, recipe: Recipe) -> str:
+    """Hash of variant and recipe: equal for runs that differ in their seed only. It covers what
+    differs from the defaults, so that a new field with a default changes no hash."""
+    config = {"variant": variant.identity(), "recipe": changed(recipe)}
+    return hashlib.sha256(json.dumps(config, sort_keys=True).encode()).hexdigest()[:16]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunSpec:
     """One training.
@@ -124,10 +131,8 @@ class RunSpec:
 
     @property
     def config_hash(self) -> str:
-        """Hash of variant and recipe: equal for runs that differ in their seed only. It covers what
-        differs from the defaults, so that a new field with a default changes no hash."""
-        config = {"variant": self.variant.identity(), "recipe": changed(self.recipe)}
-        return hashlib.sha256(json.dumps(config, sort_keys=True).encode()).hexdigest()[:16]
+        """See :func:`config_hash`."""
+        return config_hash(self.variant, self.recipe)
 
     @property
     def key(self) -> str:

@@ -79,6 +79,7 @@ def test_share() -> None:
 def test_score_rows() -> None:
     predictions = pl.DataFrame(
         {
+            "puzzle": ["a", "b"],
             "solved": [True, False],
             "cell_accuracy": [1.0, 0.5],
             "steps": [1, 3],
@@ -102,3 +103,57 @@ def test_score_rows() -> None:
     half = Z_95 * math.sqrt(2) / math.sqrt(2)
     assert intervals["mean_steps", None] == pytest.approx((1.0, 2.0 + half))
     assert all(row.n == 2 for row in found)
+
+
+def tasks(sizes: list[int], seed: int) -> pl.DataFrame:
+    """Predictions for tasks with so many augmentations each, which are nearly all right or all
+    wrong together."""
+    draw = np.random.default_rng(seed)
+    puzzles = np.repeat(np.arange(len(sizes)), sizes)
+    solved = draw.random(len(puzzles)) < np.repeat(draw.choice([0.02, 0.9], len(sizes)), sizes)
+    return pl.DataFrame(
+        {
+            "puzzle": puzzles.astype(str),
+            "solved": solved,
+            "cell_accuracy": np.where(solved, 1.0, 0.5),
+            "steps": np.where(solved, 2, 16).astype(np.int32),
+            "solved_after": [[False, bool(right)] for right in solved],
+        }
+    )
+
+
+@pytest.mark.parametrize("sizes", [[50] * 60, [20, 40, 60, 80] * 15])
+def test_augmentations_of_a_task_are_one_draw(sizes: list[int]) -> None:
+    """The intervals are those of a bootstrap that resamples tasks with all their answers."""
+    rows = tasks(sizes, seed=len(set(sizes)))
+    found = {(row.metric, row.k): row for row in score_rows(rows)}
+    by_task = rows.group_by("puzzle").agg(
+        pl.col("solved", "cell_accuracy", "steps").sum(), pl.len()
+    )
+    draws = np.random.default_rng(0).integers(len(sizes), size=(4_000, len(sizes)))
+    columns = {"solved": "exact_accuracy", "cell_accuracy": "cell_accuracy", "steps": "mean_steps"}
+    for name, metric in columns.items():
+        sums, counts = by_task[name].to_numpy()[draws], by_task["len"].to_numpy()[draws]
+        low, high = np.quantile(sums.sum(1) / counts.sum(1), [0.025, 0.975])
+        row = found[metric, None]
+        assert row.value == pytest.approx(rows[name].mean())
+        assert row.n == len(sizes)
+        assert (row.low, row.high) == pytest.approx((low, high), abs=0.2 * (high - low))
+        naive = mean_interval(rows[name].cast(pl.Float64).to_numpy())
+        assert row.high - row.low > 4 * (naive[1] - naive[0])
+    last = found["exact_accuracy_after_step", 2]
+    assert last[2:] == found["exact_accuracy", None][2:]
+
+
+def test_few_tasks_get_the_interval_of_as_many_shares() -> None:
+    """8 tasks with 1,000 augmentations each tell as much as 8 numbers."""
+    [exact, *_] = score_rows(tasks([1_000] * 8, seed=3))
+    assert (exact.low, exact.high) == pytest.approx(wilson(8 * exact.value, 8))
+    none = tasks([100] * 40, seed=1).with_columns(solved=False)
+    assert score_rows(none)[0][2:] == (0.0, *wilson(0, 40), 40)
+
+
+def test_equal_numbers_are_equal_whatever_their_last_bits() -> None:
+    """The standard deviation of a hundred times 0.1 is not 0 in floating point."""
+    found = mean("cell_accuracy", None, np.full(100, 0.1))
+    assert (found.low, found.high) == pytest.approx(wilson(10, 100))

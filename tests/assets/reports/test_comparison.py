@@ -7,8 +7,10 @@ from matplotlib.figure import Figure
 from assets.reports.comparison import (
     Effort,
     ablation_table,
+    apart,
     comparable,
     cost_rows,
+    effort,
     interval_over_seeds,
     readable,
 )
@@ -26,17 +28,13 @@ def test_ablation_table_puts_ours_beside_the_published() -> None:
             "value": [0.8, 0.9, 0.2],
             "low": [0.7, 0.8, 0.1],
             "high": [0.9, 1.0, 0.3],
-            "config_hash": ["c"] * 3,
-            "data_version": ["d"] * 3,
-            "n": [10] * 3,
-            "created_at": ["2026"] * 3,
         }
     )
     table = ablation_table(
         scores, {"trm_mlp": Effort(130_000, 42, 1, 60.0, 1e5)}, "sudoku_extreme", "sudoku_extreme"
     )
     first = table.row(0, named=True)
-    assert (first["name"], first["seeds"], first["published"], first["parameters"]) == (
+    assert (first["variant"], first["seeds"], first["published"], first["parameters"]) == (
         "trm_mlp",
         2,
         0.874,
@@ -45,8 +43,11 @@ def test_ablation_table_puts_ours_beside_the_published() -> None:
     assert first["ours"] == pytest.approx(0.85)
     assert first["difference"] == pytest.approx(0.85 - 0.874)
     assert (first["low"], first["high"]) == pytest.approx((0.85 - 12.706205 * 0.05, 1.0))
-    assert table.filter(pl.col("name") == "mine")["published"].to_list() == [None]
-    assert table.filter(pl.col("name") == "hrm").select("ours", "published").row(0) == (None, 0.55)
+    assert table.filter(variant="mine")["published"].to_list() == [None]
+    assert table.filter(variant="hrm").select("ours", "published").row(0) == (
+        None,
+        0.55,
+    )
     page = html_page("<title>", ["a & b"], {"Results": readable(table)}, {"picture": Figure()})
     assert "&lt;title&gt;" in page
     assert "130,000" in page
@@ -54,29 +55,108 @@ def test_ablation_table_puts_ours_beside_the_published() -> None:
     elsewhere = ablation_table(scores, {}, "sudoku_extreme", "sudoku_4x4")
     assert elsewhere["difference"].null_count() == len(elsewhere)
     assert elsewhere.row(0, named=True)["published_source"].endswith("on sudoku_extreme")
-    # A seed with another configuration, or another number of puzzles, is not averaged with the
-    # latest.
-    for column, value in (("config_hash", "other"), ("data_version", "other"), ("n", 3)):
-        older = scores.with_columns(
-            pl.Series(column, [value, *scores[column][1:]]),
-            pl.Series("created_at", ["2025", "2026", "2026"]),
+    # A variant that was trained in another way only is named, without a figure.
+    other = ablation_table(scores, {}, None, "sudoku_4x4", ["hrm", "mine"])
+    assert other.select("variant", "ours", "seeds").rows() == [
+        ("trm_mlp", pytest.approx(0.85), 2),
+        ("mine", 0.2, 1),
+        ("hrm", None, 0),
+    ]
+
+
+DECLARED = pl.DataFrame({"variant": ["trm"], "config_hash": ["c"], "evaluation": ["e"]})
+
+
+def score(seed: int, run: str, time: str, **changes: object) -> dict[str, object]:
+    """A row of scores of one metric."""
+    return {
+        "benchmark": "b", "variant": "trm", "seed": seed, "run": run, "created_at": time,
+        "config_hash": "c", "evaluation": "e", "data_version": "d", "code_version": "t",
+        "evaluation_code": "v", "n": 500, "value": 0.5, "low": 0.4, "high": 0.6, **changes,
+    }  # fmt: skip
+
+
+def compared(*rows: dict[str, object]) -> tuple[list[str], dict[str, str]]:
+    """The runs that are compared, and why the others are not; in whatever order the rows are."""
+    frame = pl.DataFrame(rows)
+    found: list[tuple[list[str], dict[str, str]]] = []
+    for scores in (frame, frame.reverse()):
+        chosen = comparable(scores, DECLARED)
+        left = apart(scores, chosen, DECLARED, lambda row: "steps=50" * (row["run"] == "smoke"))
+        found.append(
+            (sorted(chosen["run"]), {row["run"]: row["not compared because"] for row in left})
         )
-        assert ablation_table(comparable(older), {}, None, "x").filter(
-            pl.col("name") == "trm_mlp"
-        ).select("ours", "seeds").row(0) == (
-            0.9,
-            1,
-        )
+    assert found[0] == found[1]
+    return found[0]
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"config_hash": "other", "run": "smoke"}, "steps=50"),
+        ({"config_hash": "other", "run": "variant"}, "the variant has changed since"),
+        ({"evaluation": "other"}, "another evaluation"),
+        ({"variant": "gone"}, "there is no such variant any more"),
+        ({"data_version": "other"}, "other data"),
+        ({"code_version": "other"}, "other code of the training"),
+        ({"evaluation_code": "other"}, "other code of the evaluation"),
+        ({"n": 3}, "other test puzzles"),
+        ({"n": 3, "data_version": "other"}, "other data, other test puzzles"),
+    ],
+)
+def test_only_what_is_declared_and_like_the_latest_is_averaged(
+    changes: dict[str, object], reason: str
+) -> None:
+    odd = score(0, "odd", "2025") | changes
+    others = score(1, "one", "2026"), score(2, "two", "2026")
+    assert compared(odd, *others) == (["one", "two"], {odd["run"]: reason})
+
+
+def test_a_changed_run_that_is_the_latest_replaces_nothing() -> None:
+    smoke = score(0, "smoke", "2030", config_hash="other", n=3)
+    limited = score(0, "run", "2031", evaluation="other", n=3)
+    chosen, left = compared(score(0, "run", "2026"), smoke, limited)
+    assert (chosen, left) == (["run"], {"smoke": "steps=50", "run": "another evaluation"})
+
+
+def test_of_each_seed_the_latest_run_counts() -> None:
+    rows = score(0, "old", "2025"), score(0, "new", "2026"), score(1, "other", "2024")
+    assert compared(*rows) == (["new", "other"], {})
+    # Two in the same moment: the greater key, whatever the order of the rows.
+    assert compared(score(0, "x", "2026"), score(0, "y", "2026")) == (["y"], {})
+
+
+def test_two_versions_at_the_same_moment_are_not_mixed() -> None:
+    rows = score(0, "x", "2026", code_version="s"), score(1, "y", "2026")
+    assert compared(*rows) == (["y"], {"x": "other code of the training"})
+
+
+def test_effort_is_that_of_the_runs_that_are_given() -> None:
+    training = pl.DataFrame(
+        {
+            "run": ["x", "y", "x", "y"],
+            "step": [10, 10, 5, 5],
+            "wall_seconds": [8.0, 4.0, 3.0, 2.0],
+            "examples": [80, 160, 40, 40],
+        }
+    )
+    header = Header(vocabulary=("pad", "blank", "1", "2", "3", "4"), grid=(4, 4))
+    found = effort(VARIANTS["trm_mlp"], TINY, header, training)
+    [row] = cost_rows({"trm_mlp": VARIANTS["trm_mlp"]}, TINY, header)
+    assert (found.train_seconds, found.examples_seen, found.depth) == (6.0, 120.0, 42)
+    assert f"{found.parameters:,}" == row["parameters"]
+    unknown = effort(VARIANTS["trm_mlp"], TINY, None, training.clear())
+    assert unknown == Effort(None, 42, 1, None, None)
 
 
 def test_rows_are_readable() -> None:
     full = {
-        "benchmark": "b", "name": "trm", "ours": 0.8512, "low": 0.8, "high": 0.9, "seeds": 2,
+        "benchmark": "b", "variant": "trm", "ours": 0.8512, "low": 0.8, "high": 0.9, "seeds": 2,
         "published": 0.874, "published_source": "a paper", "difference": -0.0228,
         "parameters": 1_234_567, "depth": 42, "forward_passes": 1, "train_seconds": 59.6,
         "examples_seen": 1e6,
     }  # fmt: skip
-    empty = dict.fromkeys(full) | {"benchmark": "b", "name": "hrm", "seeds": 0}
+    empty = dict.fromkeys(full) | {"benchmark": "b", "variant": "hrm", "seeds": 0}
     rows = readable(pl.DataFrame([full, empty]), leading=["benchmark"])
     assert rows[0] == {
         "benchmark": "b", "variant": "trm", "ours %": "85.1", "95 % interval": "80.0 – 90.0",

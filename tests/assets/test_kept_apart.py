@@ -1,0 +1,165 @@
+"""No run's numbers replace another's, and reports take them from the runs that they name."""
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import polars as pl
+import pytest
+
+from assets import keys
+from assets.benchmarks import Benchmark
+from assets.data.datasets import write_dataset
+from assets.declared import declared, differences, evaluation_key
+from assets.graph import build_benchmark
+from assets.partitions import variant_seed_partitions
+from assets.reports.ablation import materialize_ablation
+from assets.reports.leaderboard import materialize_leaderboard
+from assets.store import StoreResource
+from assets.tables import Ablation, Predictions, Scores, Training, latest
+from storage.store import LocalStore
+from storage.tables import scan
+from tests.assets.test_checkpoint_asset import SOURCE, Here
+from tests.trm_model.training.recipes import TINY
+from trm_model.model.evaluation import Evaluation
+from trm_model.training.run import CodeSpan, RunSpec
+from trm_model.variants import VARIANTS
+
+BENCHMARK = Benchmark(title="tiny", origin=SOURCE, recipe=replace(TINY, steps=4))
+NAME = "tiny"
+MINE = {"trm_mlp": VARIANTS["trm_mlp"]}
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> LocalStore:
+    store = LocalStore.create(tmp_path / "store")
+    key, _ = write_dataset(store, NAME, SOURCE.puzzles().frame, SOURCE, augmentations=1, seed=0)
+    store.point(keys.current_examples(NAME), key)
+    return store
+
+
+def train_and_test(store: LocalStore, *, limit: int | None = None, **training: Any) -> None:
+    graph = build_benchmark(NAME, BENCHMARK, MINE, variant_seed_partitions(MINE))
+    with dg.DagsterInstance.ephemeral() as instance:
+        done = dg.materialize(
+            graph,
+            selection=[
+                dg.AssetKey([NAME, stage]) for stage in ("checkpoint", "predictions", "scores")
+            ],
+            partition_key="trm_mlp|0",
+            resources={"store": StoreResource(root=str(store.root)), "launcher": Here()},
+            instance=instance,
+            run_config={
+                "ops": {
+                    "tiny__checkpoint": {"config": {"device": "cpu", **training}},
+                    "tiny__predictions": {"config": {"device": "cpu", "limit": limit}},
+                },
+                "loggers": {"console": {"config": {"log_level": "INFO"}}},
+            },
+        )
+    assert done.success
+
+
+def reported(store: LocalStore) -> dict[str, Any]:
+    """The row of the variant that is trained here, after the reports have been written."""
+    materialize_ablation(store, NAME, BENCHMARK, MINE)
+    materialize_leaderboard(store)
+    return scan(store, Ablation).collect().row(by_predicate=pl.col("seeds") >= 0, named=True)
+
+
+@pytest.mark.filterwarnings("ignore::dagster.BetaWarning")
+def test_smoke_tests_and_other_evaluations_stand_apart(
+    store: LocalStore, capfd: pytest.CaptureFixture[str]
+) -> None:
+    said = "stands apart from those of the benchmark's recipe"
+    # A smoke test before anything else: there is a report, without a figure.
+    train_and_test(store, limit=3, steps=2, batch_size=4)
+    first = " ".join(capfd.readouterr().err.split())
+    assert f"steps=2 in place of 4, batch_size=4 in place of 8: this run {said}" in first
+    assert "batch_size=4 in place of 8, limit=3 in place of None: its scores stand apart" in first
+    assert (reported(store)["variant"], reported(store)["ours"]) == ("trm_mlp", None)
+    assert "trm_mlp" not in store.open(keys.leaderboard_page()).read_text()
+
+    train_and_test(store)
+    assert said not in " ".join(capfd.readouterr().err.split())
+    whole = reported(store)
+    [full] = scan(store, Scores).filter(metric="exact_accuracy", n=10).collect().rows(named=True)
+    assert (whole["ours"], whole["seeds"], whole["low"]) == (full["value"], 1, full["low"])
+    assert whole["examples_seen"] == 4 * 8
+
+    # Both again, in the other order: nothing that was there is gone, and the report is the same.
+    before = {path: path.stat().st_mtime_ns for path in store.root.glob("tables/**/*.parquet")}
+    train_and_test(store, limit=2)
+    assert "limit=2 in place of None: its scores stand apart" in (
+        " ".join(capfd.readouterr().err.split())
+    )
+    train_and_test(store, steps=3)
+    assert reported(store) == whole
+    of_full = {
+        path for path in before if full["run"] in path.name and full["evaluation"] in path.name
+    }
+    assert len(of_full) == 2
+    assert all(path.stat().st_mtime_ns == before[path] for path in of_full)
+
+    scores = scan(store, Scores).collect()
+    assert scores.select("run", "evaluation").n_unique() == 4
+    assert scan(store, Training).collect()["run"].n_unique() == 3
+    predictions = scan(store, Predictions).collect()
+    counts = predictions.group_by("run", "evaluation").len().sort("len")["len"].to_list()
+    assert counts == [2, 3, 10, 10]
+    assert len(latest(scores)) < len(scores)
+    pictures = store.open(f"reports/{NAME}/answers/trm_mlp/0").iterdir()
+    assert {path.stem for path in pictures} == {
+        f"{run}-{evaluation}" for run, evaluation in scores.select("run", "evaluation").rows()
+    }
+    page = store.open(keys.ablation_page(NAME)).read_text()
+    for reason in ("steps=2 in place of 4, batch_size=4", "steps=3 in place", "another evaluation"):
+        assert reason in page
+
+    # The scores hold what the report needs of the past.
+    shutil.rmtree(store.open("examples"))
+    assert reported(store) == whole
+    shutil.rmtree(store.open("runs"))
+    assert reported(store) == {**whole, "parameters": None}
+    shutil.rmtree(store.open("tables/training"))
+    gone = dict.fromkeys(("parameters", "train_seconds", "examples_seen"))
+    assert reported(store) == {**whole, **gone}
+
+
+def test_a_report_without_scores_says_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(dg.Failure) as error:
+        materialize_ablation(LocalStore.create(tmp_path), NAME, BENCHMARK, MINE)
+    assert error.value.description == (
+        "tiny: no scores yet; materialize tiny/scores for at least one partition first"
+    )
+
+
+def test_what_is_declared_has_the_keys_of_its_runs() -> None:
+    rows = declared(BENCHMARK, VARIANTS)
+    assert rows["variant"].to_list() == list(VARIANTS)
+    given = rows.row(by_predicate=pl.col("variant") == "trm_mlp", named=True)
+    spec = RunSpec(
+        benchmark=NAME, variant_name="trm_mlp", variant=VARIANTS["trm_mlp"],
+        recipe=BENCHMARK.recipe, seed=7, data="d", data_version="", code=(CodeSpan(version="x"),),
+    )  # fmt: skip
+    assert given["config_hash"] == spec.config_hash
+    assert given["evaluation"] == evaluation_key(Evaluation(), None)
+
+
+def test_evaluations_are_told_apart_by_how_and_by_how_many() -> None:
+    ways = (
+        (Evaluation(), None), (Evaluation(), 3), (Evaluation(), 4), (Evaluation(depth=3), None),
+        (Evaluation(rollouts=2), None), (Evaluation(split="train"), None),
+    )  # fmt: skip
+    assert len({evaluation_key(*way) for way in ways}) == len(ways)
+    assert evaluation_key(Evaluation(depth=None), None) == evaluation_key(Evaluation(), None)
+
+
+def test_what_a_recipe_changes_is_named() -> None:
+    assert differences(BENCHMARK.recipe, BENCHMARK) == ""
+    changed = replace(BENCHMARK.recipe, learning_rate=0.5, ema_decay=0.8)
+    assert differences(changed, BENCHMARK) == (
+        "learning_rate=0.5 in place of 0.001, ema_decay=0.8 in place of 0.9"
+    )
