@@ -126,7 +126,7 @@ def read_file(path: Path, table: type[Table]) -> pl.DataFrame:
     with reading(
         TableError, path, f"a parquet file of the table {name_of(table)}; {AGAIN}", *_PARQUET
     ):
-        frame = pl.read_parquet(path, hive_partitioning=False)
+        frame = pl.read_parquet(path, glob=False, hive_partitioning=False)
     try:
         return validate(table, frame)
     except TableError as error:
@@ -155,10 +155,22 @@ def scan(store: Store, table: type[Table]) -> pl.LazyFrame:
 
     :raises FileNotFoundError: nothing has been written yet.
     """
-    folder = store.open(f"{TABLES}/{name_of(table)}")
-    files = sorted(folder.rglob(FILE))
+    folder, levels = store.open(f"{TABLES}/{name_of(table)}"), table.levels()
+    files = sorted(folder.glob("/".join((*(f"{level}=*" for level in levels), FILE))))
     if not files:
         raise FileNotFoundError(
             f"{folder}: no partitions yet; materialize the assets that write them first"
         )
-    return pl.scan_parquet(files, hive_partitioning=True, hive_schema=table.levels())
+    return pl.concat([_scan_partition(file, levels) for file in files])
+
+
+def _scan_partition(file: Path, levels: pl.Schema) -> pl.LazyFrame:
+    """One partition's file with its levels as columns. They are read from the innermost folders:
+    polars would count each folder above the table that looks like one."""
+    folders = reversed(file.parents[: len(levels)])
+    values = [
+        pl.lit(folder.name.partition("=")[2]).cast(dtype).alias(level)
+        for folder, (level, dtype) in zip(folders, levels.items(), strict=True)
+    ]
+    rows = pl.scan_parquet(file, glob=False, hive_partitioning=False)
+    return rows.select(pl.exclude(*levels), *values)

@@ -93,3 +93,31 @@ def test_files_keep_metadata_and_are_validated_when_read(tmp_path: Path) -> None
     GOOD.with_columns(number=-1).write_parquet(path)
     with pytest.raises(TableError, match=rf"{path}: table made_up: .*; materialize the asset"):
         read_file(path, MadeUp)
+
+
+@pytest.mark.parametrize("folder", ["x[1]", "run*", "a{b,c}", "q?", "year=3/place=4", "year=old"])
+def test_no_folder_above_a_table_is_read_as_a_pattern_or_level(
+    tmp_path: Path, folder: str
+) -> None:
+    for name, word in (("run1", "of another store"), (folder, "ours")):
+        store = LocalStore.create(tmp_path / name)
+        frame = pl.DataFrame({"number": [1], "word": [word]})
+        publish_file(store, partition_key(MadeUp, "true", 7), MadeUp, frame)
+    ours = LocalStore(tmp_path / folder)
+    [row] = scan(ours, MadeUp).collect().rows(named=True)
+    assert row == {"number": 1, "word": "ours", "place": "true", "year": 7}
+    path = ours.open(partition_key(MadeUp, "true", 7))
+    assert read_file(path, MadeUp)["word"].to_list() == ["ours"]
+
+
+def test_levels_may_stand_in_the_files_too_and_other_files_beside_them(tmp_path: Path) -> None:
+    store = LocalStore(tmp_path)
+    for year in (7, 8):
+        publish_file(store, partition_key(MadeUp, "here", year), MadeUp, GOOD.head(1))
+    path = store.open(partition_key(MadeUp, "here", 8))
+    pl.read_parquet(path).with_columns(year=8, place=pl.lit("here")).write_parquet(path)
+    store.open("tables/made_up/.DS_Store").write_text("x")
+    store.open("tables/made_up/place=here/notes.txt").write_text("x")
+    frame = scan(store, MadeUp).collect()
+    assert frame["year"].to_list() == [7, 8]
+    assert frame.columns == ["number", "word", "place", "year"]
