@@ -31,7 +31,7 @@ from storage.examples import (
     in_threads,
 )
 from storage.manifest import MANIFEST, CorruptDataError, parse_manifest, write_manifest
-from storage.reading import reading
+from storage.reading import open_bytes, reading
 
 SHARD_BYTES = 256 << 20
 SAMPLE_BYTES = 1 << 20
@@ -159,14 +159,12 @@ def shard_hashes(url: str) -> dict[str, str]:
 
     :raises CorruptDataError: no readable manifest there.
     """
-    import fsspec
-
     where = f"{url}/{MANIFEST}"
     with (
         reading(CorruptDataError, where, "a manifest; write the shards again", ImportError),
-        fsspec.open(where, "rb") as file,
+        open_bytes(where) as file,
     ):
-        data = cast(IO[bytes], file).read()
+        data = file.read()
     listing, _ = parse_manifest(where, data)
     return {f"{url}/{name}": str(listing[name]["sha256"]) for name in sorted(listing)}
 
@@ -218,15 +216,13 @@ def read_samples(url: str) -> Iterator[dict[str, Any]]:
     :raises CorruptDataError: a shard that cannot be read or is not as written (known at its end),
         by name.
     """
-    import fsspec
-
     for shard, expected in shard_hashes(url).items():
         remedy = "a tar shard as written here; write the shards again"
         with (
             reading(CorruptDataError, shard, remedy, *_MALFORMED),
-            fsspec.open(shard, "rb") as file,
+            open_bytes(shard) as file,
         ):
-            stream = _Hashed(cast(IO[bytes], file))
+            stream = _Hashed(file)
             yield from _samples_of(shard, cast(IO[bytes], stream))
             if stream.hexdigest() != expected:
                 raise ValueError("its bytes changed since they were written (SHA-256 differs)")

@@ -73,7 +73,8 @@ def describe_examples(
     :param versions: of the first so many versions of each puzzle, the puzzle itself included;
         None: of all of them.
     """
-    puzzles = pl.scan_parquet(sorted((folder / "puzzles").glob(f"{split}-*.parquet")))
+    files = sorted((folder / "puzzles").glob(f"{split}-*.parquet"))
+    puzzles = pl.scan_parquet(files, glob=False)
     if groups is not None:
         puzzles = puzzles.filter(pl.col("group") < groups)
     if versions is not None:

@@ -120,7 +120,7 @@ def materialize_checkpoint(
         store,
         partition_key(Training, name, variant_name, seed),
         Training,
-        pl.read_ndjson(run / METRICS),
+        pl.read_ndjson((run / METRICS).read_bytes()),  # polars would read a path as a pattern
     )
     checkpoint, last = saved(run)[-1], training.row(-1, named=True)
     curves = pictures.learning_curves(

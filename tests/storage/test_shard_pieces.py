@@ -12,7 +12,13 @@ import pytest
 from storage import shards as module
 from storage.examples import Examples, Header
 from storage.manifest import CorruptDataError, write_manifest
-from storage.shards import read_samples, read_shards, shard_hashes, write_shards
+from storage.shards import (
+    read_samples,
+    read_shards,
+    shard_hashes,
+    upload_shards,
+    write_shards,
+)
 
 HEADER = Header(vocabulary=("pad", "a", "b"), grid=(1, 5), num_puzzle_ids=9)
 ROW = 2 * 5
@@ -170,3 +176,14 @@ def test_what_is_no_sample_is_refused(tmp_path: Path) -> None:
     write_manifest(tmp_path)
     with pytest.raises(CorruptDataError, match="no samples; expected at least one"):
         read_shards(str(tmp_path))
+
+
+@pytest.mark.parametrize("folder", ["x[1]", "run*", "a::b", "a{b,c}"])
+def test_no_folder_of_shards_is_a_pattern(tmp_path: Path, folder: str) -> None:
+    path = tmp_path / folder
+    path.mkdir()
+    source = examples(SIZES, GROUPS)
+    write_shards(path, source, workers=1)
+    assert (read_shards(str(path)).inputs == source.inputs).all()
+    upload_shards(path, str(tmp_path / "copy[1]"))
+    assert (read_shards(str(tmp_path / "copy[1]")).inputs == source.inputs).all()

@@ -74,6 +74,14 @@ BAD: dict[str, tuple[bytes, str]] = {
         replace_field(3, 2, lambda a: a + "1").encode(),
         "row 4 (line 5): answer has 82 characters, expected 81",
     ),
+    "a character of two bytes": (
+        replace_field(3, 1, lambda q: "é" + q[1:]).encode(),
+        "row 4 (line 5): question has 'é' at cell 1, expected one of .0123456789;",
+    ),
+    "too long with a character of two bytes": (
+        replace_field(3, 1, lambda q: q + "é").encode(),
+        "row 4 (line 5): question has 82 characters, expected 81",
+    ),
     "empty field": (
         replace_field(2, 1, lambda _: "").encode(),
         "row 3 (line 4): question has 0 characters",
@@ -238,6 +246,14 @@ def test_splits(tmp_path: Path) -> None:
     path.write_text("\n".join([HEADER, ROWS[0]]))
     with pytest.raises(PuzzleFileError, match="no puzzles are left for the train split"):
         imported(path=str(path))
+
+
+@pytest.mark.parametrize("folder", ["x[1]", "run*", "a::b", "http:", "a{b,c}"])
+def test_no_folder_of_a_file_is_a_pattern(tmp_path: Path, folder: str) -> None:
+    path = tmp_path / folder / "puzzles.csv"
+    path.parent.mkdir()
+    path.write_text(GOOD)
+    assert len(imported(path=str(path)).frame) == len(ROWS)
 
 
 def test_from_the_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
