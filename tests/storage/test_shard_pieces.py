@@ -92,6 +92,41 @@ def test_shards_hold_as_many_samples_as_fit(
     assert list(shard_hashes(str(tmp_path))) == [f"{tmp_path}/{name}" for name in names]
 
 
+@pytest.mark.parametrize(
+    ("sizes", "count"),
+    [([1] * 6, 4), ([1] * 7, 3), ([2] * 9, 8), ([10, 1, 1, 1], 4), ([1, 1, 10], 2), ([1] * 3, 8)],
+)
+def test_small_sets_have_as_many_shards_as_asked(
+    tmp_path: Path, sizes: list[int], count: int
+) -> None:
+    """Or one for each puzzle, since none is cut."""
+    source = examples(sizes, [len(sizes)])
+    write_shards(tmp_path, source, count=count)
+    assert len(list(tmp_path.glob("*.tar"))) >= min(count, len(sizes))
+    again = read_shards(str(tmp_path))
+    assert (again.inputs == source.inputs).all()
+    assert (again.example_offsets == source.example_offsets).all()
+
+
+def test_as_many_workers_as_shards_read_each_sample_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As docs/data.md shows it. The variables stand for the processes of a loader."""
+    import webdataset
+
+    source = examples([2] * 9, [9])
+    write_shards(tmp_path, source, count=8)
+    shards = list(shard_hashes(str(tmp_path)))
+    monkeypatch.setenv("NUM_WORKERS", "8")
+    found: dict[int, Any] = {}
+    for worker in range(8):
+        monkeypatch.setenv("WORKER", str(worker))
+        samples = list(webdataset.WebDataset(shards, shardshuffle=False).decode())
+        assert samples
+        found |= {sample["json"]["first_example"]: sample["inputs.npy"] for sample in samples}
+    assert (np.concatenate([found[first] for first in sorted(found)]) == source.inputs).all()
+
+
 def test_sizes_by_default() -> None:
     assert (module.SHARD_BYTES, module.SAMPLE_BYTES) == (256 * 2**20, 2**20)
 

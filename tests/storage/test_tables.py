@@ -96,9 +96,7 @@ def test_files_keep_metadata_and_are_validated_when_read(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("folder", ["x[1]", "run*", "a{b,c}", "q?", "year=3/place=4", "year=old"])
-def test_no_folder_above_a_table_is_read_as_a_pattern_or_level(
-    tmp_path: Path, folder: str
-) -> None:
+def test_no_folder_above_a_table_is_read_as_a_pattern_or_level(tmp_path: Path, folder: str) -> None:
     for name, word in (("run1", "of another store"), (folder, "ours")):
         store = LocalStore.create(tmp_path / name)
         frame = pl.DataFrame({"number": [1], "word": [word]})

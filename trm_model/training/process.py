@@ -87,6 +87,7 @@ def _train(run: Path, stop: _Stop, modules: Sequence[str], *, other_code: bool) 
     # Imported here: torch takes seconds, and the parent's death must be watched from the start.
     from storage.lock import LockedError, lock
     from storage.manifest import CorruptDataError, verify_manifest
+    from storage.refusals import refusal
     from trm_model.choices import import_modules
     from trm_model.errors import ConfigurationError
     from trm_model.puzzles.plans import examples_modules, open_examples
@@ -151,7 +152,7 @@ def _train(run: Path, stop: _Stop, modules: Sequence[str], *, other_code: bool) 
         return _refuse(str(error))
     except OSError as error:
         return _refuse(
-            f"{run}: {error}; mend that and start again, which continues from the newest checkpoint"
+            f"{run}: {refusal(error)}; then start again, which continues from the newest checkpoint"
         )
     if progress.step < spec.recipe.steps:
         _report(
