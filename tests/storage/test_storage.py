@@ -327,6 +327,46 @@ def test_publish_and_sweep(tmp_path: Path) -> None:
     assert foreign.exists()
 
 
+def test_what_was_moved_aside_by_a_killed_process_is_put_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed between the two renames: the older folder is there again after the next sweep."""
+    target, rename = tmp_path / "target", Path.rename
+
+    def replacing(text: str) -> None:
+        with staging(tmp_path) as folder:
+            (folder / "file").write_text(text)
+            publish(folder, target)
+
+    def killed(self: Path, to: Path) -> Path:
+        if to == target:
+            raise KeyboardInterrupt
+        return rename(self, to)
+
+    replacing("one")
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "rename", killed)
+        with pytest.raises(KeyboardInterrupt):
+            replacing("two")
+    assert not target.exists()
+    sweep(tmp_path)
+    assert not target.exists(), "its process is alive"
+    monkeypatch.setattr("storage.atomic._alive", lambda _pid: False)
+    sweep(tmp_path)
+    assert (target / "file").read_text() == "one"
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_what_was_moved_aside_and_replaced_is_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("storage.atomic._alive", lambda _pid: False)
+    for name in ("target", f".old-{os.uname().nodename}-1-0-target"):
+        (tmp_path / name).mkdir()
+    sweep(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["target"]
+
+
 # webdataset leaves the last shard's file to the garbage collector.
 @pytest.mark.filterwarnings(
     "ignore::pytest.PytestUnraisableExceptionWarning", "ignore::ResourceWarning"
