@@ -22,7 +22,7 @@ from assets.reports import markdown, pictures
 from assets.store import current_examples, folder_bytes
 from assets.tables import AugmentedPuzzles
 from storage.build import building
-from storage.examples import SPLITS, ExampleSet, LazyExamples, read_plan, write_examples, write_plan
+from storage.examples import SPLITS, ExampleSet, LazyExamples, write_examples, write_plan
 from storage.manifest import hash_file
 from storage.shards import SHARDS, upload_shards, write_shards
 from storage.store import Store
@@ -150,8 +150,7 @@ def write_dataset(
 
 def open_split(folder: Path, split: str) -> ExampleSet:
     """A split of a data set, read or computed example by example as they are asked for."""
-    path = folder / f"{split}.zarr"
-    return LazyExamples(path) if read_plan(path) is None else open_examples(path)
+    return open_examples(folder / f"{split}.zarr", LazyExamples)
 
 
 # Asset bodies

@@ -15,6 +15,7 @@ from assets.failures import user_error
 from assets.outcomes import CheckOutcome
 from assets.partitions import variant_and_seed
 from assets.reports import markdown
+from assets.store import data_of
 from assets.tables import Scores
 from storage.store import Store
 from storage.tables import partition_key, publish_file
@@ -43,7 +44,7 @@ def materialize_scores(
     rows = score_rows(predictions)
     if benchmark.votes:
         votes = read_votes(store, name, variant, seed, checkpoint)
-        rows += pass_rows(store.open(spec.data), votes)
+        rows += pass_rows(data_of(store, spec), votes)
     frame = pl.DataFrame(
         rows, schema=Metric._fields, orient="row", infer_schema_length=None
     ).with_columns(

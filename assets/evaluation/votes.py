@@ -14,6 +14,7 @@ from assets.failures import user_error
 from assets.families.arc import ArcPuzzles, tasks_of, to_text
 from assets.partitions import variant_and_seed
 from assets.reports import markdown
+from assets.store import data_of
 from assets.tables import Votes
 from storage.manifest import CorruptDataError
 from storage.store import Store
@@ -84,7 +85,7 @@ def materialize_votes(
             f"predictions of the {split} split: votes need test inputs; evaluate the test split"
         )
     try:
-        data = store.open(RunSpec.read(store.open(keys.run_of(checkpoint))).data)
+        data = data_of(store, RunSpec.read(store.open(keys.run_of(checkpoint))))
         examples = open_examples(data / "test.zarr")
     except (ConfigurationError, CorruptDataError) as error:
         raise user_error(error) from error

@@ -20,7 +20,9 @@ from assets.families.origin import (
     Origin,
     Overlap,
     declared_checks,
+    require_both_splits,
     silent,
+    split_rows,
 )
 from assets.families.puzzle_files import (
     Choose,
@@ -125,8 +127,7 @@ class MazeOrigin(Origin):
         seed: int,
         sources: dict[str, str],
     ) -> Augmented:
-        part = frame.filter(pl.col("split") == split)
-        copies = augmentations if split == "train" else 0
+        part, copies = split_rows(frame, split, augmentations)
         inputs, labels = _tokens(part, "question"), _tokens(part, "answer")
         return Augmented(
             MazeExamples(inputs, labels, self.family.side, copies, seed, sources), part
@@ -152,10 +153,7 @@ class GeneratedMaze(MazeOrigin):
     seed: int = 0
 
     def __post_init__(self) -> None:
-        require(
-            self.train >= 1 and self.test >= 1,
-            f"train={self.train}, test={self.test}: expected at least 1 each",
-        )
+        require_both_splits(self.train, self.test)
 
     @property
     def family(self) -> Maze:

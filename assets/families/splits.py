@@ -56,8 +56,8 @@ def _from_hub(repository: str, revision: str, name: str, log: Callable[[str], No
     except (OSError, HfHubHTTPError, LocalEntryNotFoundError) as error:
         what = " ".join(str(error).split())[:200]
         raise PuzzleFileError(
-            f"{repository}/{name}: revision {revision} cannot be fetched ({what}); expected a network "
-            "or the file in huggingface_hub's cache; give path and test_path of local files"
+            f"{repository}/{name}: revision {revision} cannot be fetched ({what}); expected a "
+            "network or the file in huggingface_hub's cache; give path and test_path of local files"
         ) from error
 
 

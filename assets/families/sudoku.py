@@ -18,7 +18,9 @@ from assets.families.origin import (
     Imported,
     Origin,
     declared_checks,
+    require_both_splits,
     silent,
+    split_rows,
 )
 from assets.families.puzzle_files import (
     Choose,
@@ -124,8 +126,8 @@ class SudokuOrigin(Origin):
         seed: int,
         sources: dict[str, str],
     ) -> Augmented:
-        shape, part = self.family.shape, frame.filter(pl.col("split") == split)
-        copies = augmentations if split == "train" else 0
+        shape = self.family.shape
+        part, copies = split_rows(frame, split, augmentations)
         questions, answers = grids(part, "question", shape), grids(part, "answer", shape)
         return Augmented(SudokuExamples(questions, answers, shape, copies, seed, sources), part)
 
@@ -158,10 +160,7 @@ class GeneratedSudoku(SudokuOrigin):
 
     def __post_init__(self) -> None:
         require(self.digits in (4, 6, 9), f"digits={self.digits}: expected 4, 6 or 9")
-        require(
-            self.train >= 1 and self.test >= 1,
-            f"train={self.train}, test={self.test}: expected at least 1 each",
-        )
+        require_both_splits(self.train, self.test)
 
     @property
     def family(self) -> Sudoku:

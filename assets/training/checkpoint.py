@@ -1,6 +1,6 @@
 """Training as an asset: the process, its table, its check."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -31,6 +31,7 @@ from trm_model.training.checkpoint import saved, step_reached
 from trm_model.training.execution import Execution
 from trm_model.training.job import training_job
 from trm_model.training.loop import METRICS
+from trm_model.training.process import LOCK, ORPHAN_SECONDS
 from trm_model.training.run import (
     CodeSpan,
     RunSpec,
@@ -103,7 +104,7 @@ def materialize_checkpoint(
             "on with that one)"
         )
     run.mkdir(parents=True, exist_ok=True)
-    _describe(run, spec)
+    _describe(store, run, spec, context.log.info)
     job = training_job(run, spec, other_code=config.continue_other_code)
     outcome = launcher.start(job).wait(context.log.info)
     if outcome.ending is Ending.REFUSED:
@@ -150,13 +151,19 @@ def materialize_checkpoint(
     )
 
 
-def _describe(run: Path, spec: RunSpec) -> None:
-    """Write ``run.json``. What a finished run says about itself stays, and what an unfinished one
-    says about the code that has trained it."""
-    try:
-        recorded = RunSpec.read(run)
-    except ConfigurationError:  # There is none yet, or it is damaged.
-        spec.write(run)
-        return
-    if step_reached(run) < spec.recipe.steps:
-        replace(spec, code=recorded.code).write(run)
+def _describe(store: Store, run: Path, spec: RunSpec, log: Callable[[str], None]) -> None:
+    """Write ``run.json``, unless another process is training the run. What a finished run says
+    about itself stays, and what an unfinished one says about the code that has trained it.
+
+    :raises LockedError: another process trains the run.
+    """
+    with store.lock(
+        f"{store.key(run)}/{LOCK}", label=str(run), wait_seconds=ORPHAN_SECONDS, waiting=log
+    ):
+        try:
+            recorded = RunSpec.read(run)
+        except ConfigurationError:  # There is none yet, or it is damaged.
+            spec.write(run)
+            return
+        if step_reached(run) < spec.recipe.steps:
+            replace(spec, code=recorded.code).write(run)

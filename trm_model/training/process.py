@@ -22,6 +22,8 @@ from typing import TextIO
 
 from trm_model.lifeline import ERROR, INTERRUPTED, REFUSED, die_with_parent
 
+LOCK = "lock"
+"""File in a run's folder that whoever writes the run holds."""
 ORPHAN_SECONDS = 60.0
 """How long to wait for another process on the same run, which may be the orphan of a killed step
 and need a moment to write its checkpoint."""
@@ -101,7 +103,7 @@ def _train(run: Path, stop: _Stop, modules: Sequence[str], *, other_code: bool) 
         with ExitStack() as locks:
             locks.enter_context(
                 lock(
-                    run / "lock",
+                    run / LOCK,
                     label=str(run),
                     wait_seconds=ORPHAN_SECONDS,
                     waiting=_report,
