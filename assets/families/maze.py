@@ -13,6 +13,7 @@ import pandera.polars as pa
 import polars as pl
 from pandera.typing.polars import Series
 
+from assets.families.file_origin import FileRows, PuzzleFile
 from assets.families.origin import (
     NO_LEAKAGE,
     Augmented,
@@ -20,6 +21,7 @@ from assets.families.origin import (
     Origin,
     Overlap,
     declared_checks,
+    number_splits,
     require_both_splits,
     silent,
     split_rows,
@@ -34,7 +36,6 @@ from assets.families.puzzle_files import (
     refuse_repeated,
     row_name,
 )
-from assets.families.splits import FileRows, PuzzleFile, number_splits
 from assets.outcomes import Check, CheckOutcome, all_pass, leaks
 from assets.tables import Puzzles
 from storage.examples import Bytes2d

@@ -138,6 +138,15 @@ def require_both_splits(train: int, test: int) -> None:
     )
 
 
+def number_splits(described: pl.DataFrame, train: int, name: str) -> pl.DataFrame:
+    """Puzzles with their split (the first ``train`` are for training), number and name."""
+    number = pl.int_range(pl.len())
+    split = pl.when(number < train).then(pl.lit("train")).otherwise(pl.lit("test"))
+    return described.with_columns(
+        split=split, puzzle=number, name=pl.format("{}-{}", pl.lit(name), number)
+    )
+
+
 def split_rows(frame: pl.DataFrame, split: str, augmentations: int) -> tuple[pl.DataFrame, int]:
     """The puzzles of one split, and how many augmentations of each it has: only training puzzles
     have any."""

@@ -16,11 +16,11 @@ from assets.families.origin import (
     Imported,
     Origin,
     declared_checks,
+    number_splits,
     require_both_splits,
     silent,
     split_rows,
 )
-from assets.families.splits import number_splits
 from assets.outcomes import Check, CheckOutcome, all_pass, leaks
 from assets.tables import Puzzles
 from trm_model.puzzles import sequence

@@ -12,12 +12,14 @@ import pandera.polars as pa
 import polars as pl
 from pandera.typing.polars import Series
 
+from assets.families.file_origin import FileRows, PuzzleFile
 from assets.families.origin import (
     NO_LEAKAGE,
     Augmented,
     Imported,
     Origin,
     declared_checks,
+    number_splits,
     require_both_splits,
     silent,
     split_rows,
@@ -30,7 +32,6 @@ from assets.families.puzzle_files import (
     refuse,
     refuse_repeated,
 )
-from assets.families.splits import FileRows, PuzzleFile, number_splits
 from assets.outcomes import Check, CheckOutcome, all_pass, leaks
 from assets.tables import Puzzles
 from trm_model.errors import require

@@ -25,9 +25,9 @@ from hypothesis import strategies as st
 from assets.benchmarks import BENCHMARKS
 from assets.data.datasets import materialize_puzzles
 from assets.families.arc import ArcFilesConfig, read_arc
+from assets.families.file_origin import FileConfig
 from assets.families.maze import read_maze_csv
 from assets.families.puzzle_files import PuzzleFileError
-from assets.families.splits import FileConfig
 from assets.families.sudoku import SudokuPuzzles, columns, read_sudoku_csv
 from storage.build import Build
 from storage.examples import (

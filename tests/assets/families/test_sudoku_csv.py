@@ -13,9 +13,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from assets.families.file_origin import FileConfig
 from assets.families.origin import Imported
 from assets.families.puzzle_files import PuzzleFileError
-from assets.families.splits import FileConfig
 from assets.families.sudoku import SudokuFile, read_sudoku_csv
 from trm_model.errors import ConfigurationError
 from trm_model.puzzles import sudoku

@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 from pydantic import Field
 
-from assets.families.origin import Imported, Origin, silent
+from assets.families.origin import Imported, Origin, number_splits, silent
 from assets.families.puzzle_files import Choose, PuzzleFileError, Rows
 from storage.examples import SPLITS
 from trm_model.errors import require
@@ -59,15 +59,6 @@ def _from_hub(repository: str, revision: str, name: str, log: Callable[[str], No
             f"{repository}/{name}: revision {revision} cannot be fetched ({what}); expected a "
             "network or the file in huggingface_hub's cache; give path and test_path of local files"
         ) from error
-
-
-def number_splits(described: pl.DataFrame, train: int, name: str) -> pl.DataFrame:
-    """Puzzles with their split (the first ``train`` are for training), number and name."""
-    number = pl.int_range(pl.len())
-    split = pl.when(number < train).then(pl.lit("train")).otherwise(pl.lit("test"))
-    return described.with_columns(
-        split=split, puzzle=number, name=pl.format("{}-{}", pl.lit(name), number)
-    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
