@@ -2,13 +2,12 @@
 the remedy."""
 
 import errno
-import os
 from pathlib import Path
 from tempfile import TemporaryFile
 
 _WRITABLE = (
-    "a path that this user may write to; change its mount or permissions, or copy the store and "
-    "name the copy by TRM_DATA"
+    "a path that this user may read and write; change its mount or permissions, or copy the store "
+    "and name the copy by TRM_DATA"
 )
 _ROOM = "room on the disk; make some and repeat the command"
 _LOCKS = (
@@ -29,8 +28,7 @@ _EXPECTED = {
 
 def refusal(error: OSError) -> str:
     """The error on one line, with what was expected and the remedy where we know them."""
-    named = error.strerror is not None and error.filename is not None
-    text = f"{os.fspath(error.filename)}: {error.strerror}" if named else str(error)
+    text = str(error) if error.filename is None else f"{error.filename}: {error.strerror}"
     expected = _EXPECTED.get(error.errno or 0)
     return " ".join((text if expected is None else f"{text}; expected {expected}").split())
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from pathlib import Path
 
 import dagster as dg
 import polars as pl
@@ -103,8 +102,9 @@ def materialize_checkpoint(
             "another version of the code; this one starts afresh (continue_other_code: true goes "
             "on with that one)"
         )
+    run_key = keys.run(name, variant_name, seed, run.name)
     run.mkdir(parents=True, exist_ok=True)
-    _describe(store, run, spec, context.log.info)
+    _describe(store, run_key, spec, context.log.info)
     job = training_job(run, spec, other_code=config.continue_other_code)
     outcome = launcher.start(job).wait(context.log.info)
     if outcome.ending is Ending.REFUSED:
@@ -114,9 +114,7 @@ def materialize_checkpoint(
         # would also start the step again that somebody has interrupted.
         raise dg.RetryRequested(max_retries=1) from dg.Failure(f"{run}: {outcome.message}")
     spec = RunSpec.read(run)
-    store.point(
-        keys.current_run(name, variant_name, seed), keys.run(name, variant_name, seed, run.name)
-    )
+    store.point(keys.current_run(name, variant_name, seed), run_key)
     training = publish_file(
         store,
         partition_key(Training, name, variant_name, seed),
@@ -151,15 +149,14 @@ def materialize_checkpoint(
     )
 
 
-def _describe(store: Store, run: Path, spec: RunSpec, log: Callable[[str], None]) -> None:
+def _describe(store: Store, key: str, spec: RunSpec, log: Callable[[str], None]) -> None:
     """Write ``run.json``, unless another process is training the run. What a finished run says
     about itself stays, and what an unfinished one says about the code that has trained it.
 
     :raises LockedError: another process trains the run.
     """
-    with store.lock(
-        f"{store.key(run)}/{LOCK}", label=str(run), wait_seconds=ORPHAN_SECONDS, waiting=log
-    ):
+    run = store.open(key)
+    with store.lock(f"{key}/{LOCK}", label=str(run), wait_seconds=ORPHAN_SECONDS, waiting=log):
         try:
             recorded = RunSpec.read(run)
         except ConfigurationError:  # There is none yet, or it is damaged.

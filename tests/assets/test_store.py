@@ -75,6 +75,6 @@ def test_a_read_only_store_is_named_before_anything_is_made(
     described = failure.step_failure_data.user_failure_data
     assert described is not None
     assert described.description == (
-        f"{tmp_path}: Read-only file system; expected a path that this user may write to; change "
-        "its mount or permissions, or copy the store and name the copy by TRM_DATA"
+        f"{tmp_path}: Read-only file system; expected a path that this user may read and write; "
+        "change its mount or permissions, or copy the store and name the copy by TRM_DATA"
     )

@@ -14,8 +14,8 @@ from storage.refusals import refusal, require_writable
 @pytest.mark.parametrize(
     ("number", "expected"),
     [
-        (errno.EROFS, "expected a path that this user may write to; change its mount"),
-        (errno.EACCES, "expected a path that this user may write to; change its mount"),
+        (errno.EROFS, "expected a path that this user may read and write; change its mount"),
+        (errno.EACCES, "expected a path that this user may read and write; change its mount"),
         (errno.ENOSPC, "expected room on the disk; make some"),
         (errno.ENOLCK, "expected a file system with locks"),
     ],

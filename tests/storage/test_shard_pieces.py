@@ -125,7 +125,7 @@ def test_as_many_workers_as_shards_read_each_sample_once(
     found: dict[int, Any] = {}
     for worker in range(8):
         monkeypatch.setenv("WORKER", str(worker))
-        samples = list(webdataset.WebDataset(shards, shardshuffle=False).decode())
+        samples = list(webdataset.WebDataset(shards, shardshuffle=False).decode())  # type: ignore[attr-defined]
         assert samples
         found |= {sample["json"]["first_example"]: sample["inputs.npy"] for sample in samples}
     assert (np.concatenate([found[first] for first in sorted(found)]) == source.inputs).all()
