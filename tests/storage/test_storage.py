@@ -175,6 +175,14 @@ def test_an_interrupted_build_continues_from_its_finished_shards(tmp_path: Path)
     ]
 
 
+def test_threads_where_the_system_does_not_say_which_cores_are_ours(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("sys.platform", "darwin")
+    monkeypatch.delattr("os.sched_getaffinity", raising=False)
+    assert sorted(store.in_threads(lambda number: number, 5, None)) == [0, 1, 2, 3, 4]
+
+
 def test_plans_are_kept(tmp_path: Path) -> None:
     arrays = {
         "base": np.arange(12, dtype=np.uint8).reshape(3, 4),
