@@ -140,7 +140,12 @@ BENCHMARKS: dict[str, Benchmark] = {
             "Sudoku-Extreme, the papers' benchmark: 1,000 of sapientinc/sudoku-extreme's training "
             "puzzles, its whole test file"
         ),
-        origin=SudokuFile(side=9, repository="sapientinc/sudoku-extreme", train_puzzles=1_000),
+        origin=SudokuFile(
+            side=9,
+            repository="sapientinc/sudoku-extreme",
+            revision="58942f96baeb572ca3127e2a9e9c70f330783d6b",
+            train_puzzles=1_000,
+        ),
         recipe=_PAPER,
         augmentations=1_000,
         # 423 k puzzles for 16 steps cost half a training.
@@ -179,7 +184,11 @@ BENCHMARKS: dict[str, Benchmark] = {
     ),
     "maze_csv": Benchmark(
         title="Mazes from files in the format of sapientinc/maze-30x30-hard-1k, by default those",
-        origin=MazeFile(side=30, repository="sapientinc/maze-30x30-hard-1k"),
+        origin=MazeFile(
+            side=30,
+            repository="sapientinc/maze-30x30-hard-1k",
+            revision="549754de3d67eebe57b6b22c7d226b9412d55b07",
+        ),
         recipe=_PAPER,
         augmentations=7,
         published_as=("maze_hard"),

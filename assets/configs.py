@@ -6,12 +6,15 @@ from pydantic import Field
 
 
 class ShardsConfig(dg.Config):
-    """Where webdataset shards go.
+    """How many webdataset shards are written, and where they go.
 
+    :param count: at least so many for each split, since every worker that reads them needs one;
+        None: eight, or one for each puzzle where there are fewer.
     :param url: a place beside the store that they are copied to, anything fsspec opens
         (``s3://bucket/folder``); None: they stay in the store alone.
     """
 
+    count: int | None = Field(default=None, ge=1)
     url: str | None = None
 
 

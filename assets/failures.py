@@ -1,8 +1,39 @@
 """How an asset says that the user must mend something."""
 
+import contextlib
+from collections.abc import Generator
+
 import dagster as dg
+
+from assets.families.puzzle_files import PuzzleFileError
+from storage.lock import LockedError
+from storage.manifest import CorruptDataError
+from storage.refusals import refusal
+from storage.shards import UploadError
+from storage.store import StoreError
+from storage.tables import TableError
+from trm_model.errors import ConfigurationError
 
 
 def user_error(message: object) -> dg.Failure:
     """A failure that a retry would not mend, shown as one line."""
     return dg.Failure(description=" ".join(str(message).split()), allow_retries=False)
+
+
+@contextlib.contextmanager
+def told_in_one_line() -> Generator[None]:
+    """Whatever the user or the operating system has to mend becomes a :func:`user_error`."""
+    try:
+        yield
+    except (
+        ConfigurationError,
+        CorruptDataError,
+        LockedError,
+        PuzzleFileError,
+        StoreError,
+        TableError,
+        UploadError,
+    ) as error:
+        raise user_error(error) from error
+    except OSError as error:
+        raise user_error(refusal(error)) from error

@@ -15,6 +15,7 @@ import dagster as dg
 from assets.benchmarks import Benchmark
 from assets.checks import check_specs
 from assets.configs import EvaluationConfig, ShardsConfig, TrainingConfig
+from assets.failures import told_in_one_line
 from assets.stages import STAGE_MODULES
 from assets.store import StoreResource
 from trm_model.launching import Launcher
@@ -42,13 +43,14 @@ def build_benchmark(
     """
 
     def asset(stage: str, **options: Any) -> Any:
-        return dg.asset(
+        declare = dg.asset(
             key=[name, stage],
             group_name=name,
             code_version=_version_of(stage),
             check_specs=check_specs(name, benchmark, stage),
             **options,
         )
+        return lambda body: declare(told_in_one_line()(body))
 
     config_type = benchmark.origin.config
 
@@ -88,10 +90,12 @@ def build_benchmark(
         deps=[examples],
         description="The same examples as webdataset tar shards, for streaming from a bucket.",
     )
-    def shards(config: ShardsConfig, store: StoreResource) -> dg.MaterializeResult:
+    def shards(
+        context: dg.AssetExecutionContext, config: ShardsConfig, store: StoreResource
+    ) -> dg.MaterializeResult:
         from assets.data.datasets import materialize_shards
 
-        return materialize_shards(store.connect(), name, config)
+        return materialize_shards(context, store.connect(), name, config)
 
     @asset(
         "checkpoint",
@@ -202,6 +206,7 @@ def build_leakage(benchmarks: Sequence[str]) -> dg.AssetsDefinition:
             "all pairs of benchmarks."
         ),
     )
+    @told_in_one_line()
     def leakage(store: StoreResource) -> dg.MaterializeResult:
         from assets.reports.leakage import materialize_leakage
 
@@ -224,6 +229,7 @@ def build_leaderboard(benchmarks: Sequence[str]) -> dg.AssetsDefinition:
         ),
         description="Best results over all benchmarks, beside the published figures.",
     )
+    @told_in_one_line()
     def leaderboard(store: StoreResource) -> dg.MaterializeResult:
         from assets.reports.leaderboard import materialize_leaderboard
 

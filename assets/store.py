@@ -1,12 +1,19 @@
 """The store as assets reach it: Dagster's resource, and what is current in it."""
 
+import contextlib
+from collections.abc import Callable, Generator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import dagster as dg
 
 from assets import keys
 from assets.failures import user_error
+from storage.refusals import refusal
 from storage.store import LocalStore, Store, StoreError
+
+if TYPE_CHECKING:  # It takes its time to load, and every page loads this module.
+    from trm_model.training.run import RunSpec
 
 
 class StoreResource(dg.ConfigurableResource):
@@ -71,6 +78,43 @@ def _followed(store: Store, pointer: str, missing: str) -> str:
     if target is None:
         raise user_error(missing)
     return target
+
+
+def data_of(store: Store, spec: "RunSpec") -> Path:
+    """The folder of the data set that a run was trained on.
+
+    :raises Failure: it has been removed; the message says what to do.
+    """
+    folder = store.open(spec.data)
+    if not folder.is_dir():
+        raise user_error(
+            f"{folder}: removed, expected the data set that {spec.benchmark}, partition "
+            f"{spec.variant_name}|{spec.seed}, was trained on; materialize "
+            f"{spec.benchmark}/puzzles and examples (equal settings give the same version again), "
+            f"or else train again: materialize {spec.benchmark}/checkpoint"
+        )
+    return folder
+
+
+@contextlib.contextmanager
+def hold_device(
+    store: Store, device: str, *, label: str, wait_seconds: float, say: Callable[[str], None]
+) -> Generator[None]:
+    """Compute on a device alone; where the store's disk has no locks or refuses to write them,
+    beside others, and say so: whoever only reads a run needs none.
+
+    :raises LockedError: another process holds the device for longer than we wait.
+    """
+    with contextlib.ExitStack() as held:
+        try:
+            held.enter_context(
+                store.lock(
+                    keys.device_lock(device), label=label, wait_seconds=wait_seconds, waiting=say
+                )
+            )
+        except OSError as error:
+            say(f"{refusal(error)}; going on without the lock: nothing else may use {device}")
+        yield
 
 
 def folder_bytes(folder: Path) -> int:

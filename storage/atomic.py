@@ -3,19 +3,21 @@ temporary name, synced to the disk and renamed."""
 
 import contextlib
 import os
+import re
 import shutil
 import socket
 from collections.abc import Generator
 from pathlib import Path
 from uuid import uuid4
 
-_PREFIX = ".tmp-"
+_NEW, _OLD = ".tmp-", ".old-"
+"""How the names start of what is being written, and of what gives way to it."""
 
 
-def _temporary(target: Path) -> Path:
+def _temporary(target: Path, prefix: str = _NEW) -> Path:
     return (
         target.parent
-        / f"{_PREFIX}{socket.gethostname()}-{os.getpid()}-{uuid4().hex[:8]}-{target.name}"
+        / f"{prefix}{socket.gethostname()}-{os.getpid()}-{uuid4().hex[:8]}-{target.name}"
     )
 
 
@@ -36,11 +38,19 @@ def sync_tree(root: Path) -> None:
 
 
 def sweep(folder: Path) -> None:
-    """Remove temporary files of dead processes of this machine: what a killed writer left."""
-    mine = f"{_PREFIX}{socket.gethostname()}-"
-    for path in folder.glob(f"{mine}*"):
-        pid = path.name.removeprefix(mine).split("-")[0]
-        if pid.isdigit() and not _alive(int(pid)):
+    """Mend what killed processes of this machine left: remove what they were writing, and put back
+    what they had moved aside and not replaced yet."""
+    machine = re.escape(socket.gethostname())
+    left = re.compile(rf"(?P<prefix>{_NEW}|{_OLD}){machine}-(?P<pid>\d+)-\w+-(?P<name>.+)")
+    for path in list(folder.iterdir()):
+        found = left.fullmatch(path.name)
+        if found is None or _alive(int(found["pid"])):
+            continue
+        if found["prefix"] == _OLD and not (folder / found["name"]).exists():
+            # Unless another process is faster.
+            with contextlib.suppress(OSError):
+                path.rename(folder / found["name"])
+        else:
             remove(path)
 
 
@@ -102,10 +112,11 @@ def publish(temporary: Path, target: Path) -> None:
     first and then removed.
 
     Between the two renames there is no ``target``; where readers may come at that moment, publish
-    under a fresh name and let a pointer name it (:meth:`storage.store.Store.point`).
+    under a fresh name and let a pointer name it (:meth:`storage.store.Store.point`). Of a process
+    that is killed there, the next :func:`sweep` of the folder puts the older one back.
     """
     sync_tree(temporary)
-    aside = _temporary(target)
+    aside = _temporary(target, _OLD)
     if target.exists():
         target.rename(aside)
     temporary.rename(target)

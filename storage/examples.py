@@ -12,6 +12,7 @@ set itself in place of stored copies: such a split holds a :class:`Plan` in plac
 
 import contextlib
 import os
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import asdict, dataclass, field
@@ -298,12 +299,19 @@ def write_examples(
 def in_threads(work: Callable[[int], _T], count: int, workers: int | None) -> Iterator[_T]:
     """Results of ``work(0..count - 1)`` in the order they are ready; the first error ends the
     rest."""
-    pool = ThreadPoolExecutor(workers or len(os.sched_getaffinity(0)))
+    pool = ThreadPoolExecutor(workers or _cores())
     try:
         for future in as_completed([pool.submit(work, number) for number in range(count)]):
             yield future.result()
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def _cores() -> int:
+    """Cores that this process may use; where the system does not say, those of the machine."""
+    if sys.platform == "linux":
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def _write_small(group: zarr.Group, name: str, values: npt.NDArray[Any]) -> None:

@@ -50,6 +50,10 @@ def lock(
                 f"{_holder(path)}, after {wait_seconds:.0f} s of waiting; end that process or "
                 "wait for it"
             ) from None
+    except OSError as error:
+        # The call that locks knows no path, and so its error names none.
+        error.filename = error.filename or str(path)
+        raise
     try:
         path.write_text(f"process {os.getpid()} ({label})\n", "utf-8")
         yield

@@ -3,6 +3,9 @@ of error with a message of one line."""
 
 import contextlib
 from collections.abc import Generator
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import IO, Any, cast
 
 MALFORMED = (
     ArithmeticError,
@@ -39,3 +42,18 @@ def reading(
         yield
     except (*MALFORMED, *further) as error:
         raise raising(f"{where}: {one_line(error)}; expected {expected}") from error
+
+
+def open_bytes(place: str) -> AbstractContextManager[IO[bytes]]:
+    """The bytes at a local path or at anything else that fsspec opens.
+
+    A path is tried as it is first: fsspec would read ``::`` in a folder's name as two URLs.
+
+    :raises OSError, ValueError, ImportError: what Python and fsspec raise where nothing can be
+        read.
+    """
+    if Path(place).is_file():
+        return Path(place).open("rb")
+    import fsspec
+
+    return cast(Any, fsspec).open(place, "rb")

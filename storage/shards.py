@@ -31,10 +31,12 @@ from storage.examples import (
     in_threads,
 )
 from storage.manifest import MANIFEST, CorruptDataError, parse_manifest, write_manifest
-from storage.reading import reading
+from storage.reading import open_bytes, reading
 
 SHARD_BYTES = 256 << 20
 SAMPLE_BYTES = 1 << 20
+SHARDS = 8
+"""Shards of a small set: every worker that reads needs at least one of its own."""
 
 
 class _Sample(NamedTuple):
@@ -56,10 +58,20 @@ def _samples(examples: ExampleSet, sample_bytes: int) -> list[_Sample]:
     return [_Sample(first, last) for first, last in itertools.pairwise(cuts)]
 
 
+def _at_least(count: int, examples: ExampleSet, sample_bytes: int) -> list[_Sample]:
+    """:func:`_samples`, cut smaller until there are ``count`` (or one for each puzzle)."""
+    samples = _samples(examples, sample_bytes)
+    while len(samples) < min(count, len(examples.puzzle_ids)):
+        sample_bytes //= 2
+        samples = _samples(examples, sample_bytes)
+    return samples
+
+
 def write_shards(
     folder: Path,
     examples: ExampleSet,
     *,
+    count: int = 1,
     shard_bytes: int = SHARD_BYTES,
     sample_bytes: int = SAMPLE_BYTES,
     workers: int | None = None,
@@ -67,13 +79,14 @@ def write_shards(
     """Write ``examples`` as ``shard-000000.tar``, … into the empty ``folder``; returns the content
     hash.
 
-    A shard holds as many samples as fit into ``shard_bytes`` of cells, at least one. The bytes do
-    not depend on ``workers`` (threads).
+    A shard holds as many samples as fit into ``shard_bytes`` of cells, at least one. Of a small set
+    samples and shards are smaller, so that there are at least ``count`` shards, or one for each
+    puzzle where there are fewer. The bytes do not depend on ``workers`` (threads).
     """
     from webdataset.writer import TarWriter
 
-    samples = _samples(examples, sample_bytes)
-    per_shard = max(1, shard_bytes // sample_bytes)
+    samples = _at_least(count, examples, sample_bytes)
+    per_shard = max(1, min(shard_bytes // sample_bytes, len(samples) // count))
     header = asdict(examples.header)
     group_of_puzzle = np.repeat(
         np.arange(len(examples.group_offsets) - 1), np.diff(examples.group_offsets)
@@ -159,14 +172,12 @@ def shard_hashes(url: str) -> dict[str, str]:
 
     :raises CorruptDataError: no readable manifest there.
     """
-    import fsspec
-
     where = f"{url}/{MANIFEST}"
     with (
         reading(CorruptDataError, where, "a manifest; write the shards again", ImportError),
-        fsspec.open(where, "rb") as file,
+        open_bytes(where) as file,
     ):
-        data = cast(IO[bytes], file).read()
+        data = file.read()
     listing, _ = parse_manifest(where, data)
     return {f"{url}/{name}": str(listing[name]["sha256"]) for name in sorted(listing)}
 
@@ -212,21 +223,19 @@ def read_samples(url: str) -> Iterator[dict[str, Any]]:
     """The decoded samples below ``url``, in order, streamed: ``inputs.npy``, ``labels.npy``,
     ``puzzles.npy`` as arrays, ``json`` as a dict.
 
-    The shards are plain webdataset: ``webdataset.WebDataset(list(shard_hashes(url))).decode()``
-    reads them too, without the checksums.
+    The shards are plain webdataset: ``webdataset.WebDataset(list(shard_hashes(url)))`` reads them
+    too, without the checksums (docs/data.md).
 
     :raises CorruptDataError: a shard that cannot be read or is not as written (known at its end),
         by name.
     """
-    import fsspec
-
     for shard, expected in shard_hashes(url).items():
         remedy = "a tar shard as written here; write the shards again"
         with (
             reading(CorruptDataError, shard, remedy, *_MALFORMED),
-            fsspec.open(shard, "rb") as file,
+            open_bytes(shard) as file,
         ):
-            stream = _Hashed(cast(IO[bytes], file))
+            stream = _Hashed(file)
             yield from _samples_of(shard, cast(IO[bytes], stream))
             if stream.hexdigest() != expected:
                 raise ValueError("its bytes changed since they were written (SHA-256 differs)")

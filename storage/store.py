@@ -19,6 +19,7 @@ from typing import Protocol
 
 from storage.atomic import new_file, publish, staging, write_text
 from storage.lock import lock
+from storage.refusals import require_writable
 
 MARKER = "store.json"
 """File in a store's root that says that it is one."""
@@ -56,6 +57,13 @@ class Store(Protocol):
     def publish_folder(self, folder: Path, key: str) -> None:
         """Let a ``folder`` that was written at a local path of this store appear as ``key``; it is
         gone from where it was."""
+        ...
+
+    def require_writable(self, key: str) -> None:
+        """Find out whether ``key`` may be written before long work is done for it.
+
+        :raises OSError: it may not.
+        """
         ...
 
     def point(self, key: str, target: str) -> None:
@@ -161,6 +169,10 @@ class LocalStore:
     def publish_folder(self, folder: Path, key: str) -> None:
         """See :class:`Store`."""
         publish(folder, self.root / key)
+
+    def require_writable(self, key: str) -> None:
+        """See :class:`Store`."""
+        require_writable(self.root / key)
 
     def point(self, key: str, target: str) -> None:
         """See :class:`Store`. The pointer is a text file, since not every disk has links."""

@@ -20,8 +20,8 @@ from storage.atomic import new_file
 from storage.reading import reading
 from storage.store import Store
 
-# What a schema refuses must not depend on pandera's environment variables: this one is for the whole
-# process, the others are set where rows are validated.
+# What a schema refuses must not depend on pandera's environment variables: this one is for the
+# whole process, the others are set where rows are validated.
 set_config(use_narwhals_backend=False)
 
 TABLES = "tables"

@@ -18,6 +18,7 @@ from typing import Any
 import click
 
 from storage.manifest import CorruptDataError
+from storage.refusals import refusal
 from storage.store import StoreError
 from trm_model.errors import ConfigurationError, require
 
@@ -67,8 +68,10 @@ def run(group: click.Group, arguments: Sequence[str], *, program: str) -> int:
         return _mistake(error.format_message())
     except click.Abort:
         return INTERRUPTED
-    except (ConfigurationError, CorruptDataError, StoreError, OSError) as error:
+    except (ConfigurationError, CorruptDataError, StoreError) as error:
         return _mistake(str(error))
+    except OSError as error:
+        return _mistake(refusal(error))
     return code or 0
 
 

@@ -17,18 +17,17 @@ from assets.configs import ShardsConfig
 from assets.data.checks import example_checks
 from assets.failures import user_error
 from assets.families.origin import Augmented, Origin
-from assets.families.puzzle_files import PuzzleFileError
 from assets.progress import spaced
 from assets.reports import markdown, pictures
 from assets.store import current_examples, folder_bytes
 from assets.tables import AugmentedPuzzles
 from storage.build import building
-from storage.examples import SPLITS, ExampleSet, LazyExamples, read_plan, write_examples, write_plan
-from storage.manifest import CorruptDataError, hash_file
-from storage.shards import UploadError, upload_shards, write_shards
+from storage.examples import SPLITS, ExampleSet, LazyExamples, write_examples, write_plan
+from storage.manifest import hash_file
+from storage.shards import SHARDS, upload_shards, write_shards
 from storage.store import Store
-from storage.tables import TableError, publish_file, read_file, read_metadata, write_file
-from trm_model.errors import ConfigurationError
+from storage.tables import publish_file, read_file, read_metadata, write_file
+from trm_model.errors import require
 from trm_model.puzzles.plans import open_examples, plan_of
 from trm_model.seeding import derive
 from trm_model.version import code_version
@@ -73,7 +72,8 @@ def describe_examples(
     :param versions: of the first so many versions of each puzzle, the puzzle itself included;
         None: of all of them.
     """
-    puzzles = pl.scan_parquet(sorted((folder / "puzzles").glob(f"{split}-*.parquet")))
+    files = sorted((folder / "puzzles").glob(f"{split}-*.parquet"))
+    puzzles = pl.scan_parquet(files, glob=False)
     if groups is not None:
         puzzles = puzzles.filter(pl.col("group") < groups)
     if versions is not None:
@@ -150,8 +150,7 @@ def write_dataset(
 
 def open_split(folder: Path, split: str) -> ExampleSet:
     """A split of a data set, read or computed example by example as they are asked for."""
-    path = folder / f"{split}.zarr"
-    return LazyExamples(path) if read_plan(path) is None else open_examples(path)
+    return open_examples(folder / f"{split}.zarr", LazyExamples)
 
 
 # Asset bodies
@@ -165,13 +164,11 @@ def materialize_puzzles(
     config: dg.Config | None,
 ) -> dg.MaterializeResult:
     origin = benchmark.origin
+    store.require_writable(keys.puzzles(name))
     started = time.monotonic()
-    try:
-        found = origin.puzzles(config, context.log.info)
-        # Examples must be possible before anything is kept: no two tasks of one name, for instance.
-        source = origin.augmented(found.frame, "train", 0, 0, {}).examples
-    except (PuzzleFileError, ConfigurationError) as error:
-        raise user_error(error) from error
+    found = origin.puzzles(config, context.log.info)
+    # Examples must be possible before anything is kept: no two tasks of one name, for instance.
+    source = origin.augmented(found.frame, "train", 0, 0, {}).examples
     made = time.monotonic() - started
     outcomes = origin.check_puzzles(found.frame)
     refused = blocks(benchmark, "puzzles", outcomes)
@@ -221,16 +218,13 @@ def materialize_examples(
     if not path.exists():
         raise user_error(f"{path}: no puzzles yet; materialize {name}/puzzles first")
     origin = benchmark.origin
-    try:
-        file_hash = hash_file(path)
-        puzzles = read_file(path, origin.schema)
-        sources = {
-            "puzzles": file_hash,
-            "entry": benchmark.data_hash,
-            **json.loads(read_metadata(path, SOURCES)),
-        }
-    except TableError as error:
-        raise user_error(error) from error
+    file_hash = hash_file(path)
+    puzzles = read_file(path, origin.schema)
+    sources = {
+        "puzzles": file_hash,
+        "entry": benchmark.data_hash,
+        **json.loads(read_metadata(path, SOURCES)),
+    }
     if hash_file(path) != file_hash:
         raise user_error(
             f"{path}: another run wrote it while it was read; materialize {name}/examples again"
@@ -279,27 +273,39 @@ def materialize_examples(
     )
 
 
-def materialize_shards(store: Store, name: str, config: ShardsConfig) -> dg.MaterializeResult:
+def materialize_shards(
+    context: dg.AssetExecutionContext, store: Store, name: str, config: ShardsConfig
+) -> dg.MaterializeResult:
     folder = store.open(current_examples(store, name))
     key = keys.shards(name)
+    splits = {split: open_split(folder, split) for split in SPLITS}
+    for split, examples in splits.items():
+        puzzles = len(examples.puzzle_ids)
+        require(
+            (config.count or 1) <= puzzles,
+            f"count={config.count}: expected at most {puzzles}, the puzzles of the {split} split, "
+            "since none is divided; give a smaller shards.count",
+        )
+    hashes: dict[str, str] = {}
+    with store.publish(key) as temporary:
+        for split, examples in splits.items():
+            (temporary / split).mkdir()
+            hashes[split] = write_shards(temporary / split, examples, count=config.count or SHARDS)
     target = store.open(key)
-    try:
-        hashes: dict[str, str] = {}
-        with store.publish(key) as temporary:
-            for split in SPLITS:
-                (temporary / split).mkdir()
-                hashes[split] = write_shards(temporary / split, open_split(folder, split))
-        if config.url is not None:
-            for split in SPLITS:
-                upload_shards(target / split, f"{config.url}/{split}")
-    except (CorruptDataError, UploadError) as error:
-        raise user_error(error) from error
+    counts = {split: len(list((target / split).glob("*.tar"))) for split in SPLITS}
+    written = ", ".join(f"{count} {split}" for split, count in counts.items())
+    context.log.info("wrote %s shards to %s", written, target)
+    if config.url is not None:
+        for split in SPLITS:
+            upload_shards(target / split, f"{config.url}/{split}")
+        context.log.info("copied them to %s", config.url)
     return dg.MaterializeResult(
         metadata={
             "path": dg.MetadataValue.path(str(target)),
             **({"url": config.url} if config.url is not None else {}),
             "bytes": folder_bytes(target),
-            "shards": len(list(target.rglob("*.tar"))),
+            "shards": sum(counts.values()),
+            **{f"{split}_shards": count for split, count in counts.items()},
             "content_hashes": hashes,
         },
         data_version=dg.DataVersion("-".join(h[:16] for h in hashes.values())),

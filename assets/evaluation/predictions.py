@@ -17,7 +17,7 @@ from assets.failures import user_error
 from assets.partitions import variant_and_seed
 from assets.progress import spaced
 from assets.reports import markdown, pictures
-from assets.store import current_predictions, current_run
+from assets.store import current_predictions, current_run, data_of, hold_device
 from assets.tables import Predictions, of_run, stamped
 from storage.manifest import CorruptDataError, verify_manifest
 from storage.store import Store
@@ -80,16 +80,23 @@ def materialize_predictions(
 ) -> dg.MaterializeResult:
     """Evaluate the run trained last as its variant says (:class:`Evaluation`)."""
     variant, seed = variant_and_seed(context.partition_key)
+    store.require_writable(partition_key(Predictions, name, variant, seed))
     run_key = current_run(store, name, variant, seed)
     run = store.open(run_key)
-    newest = checkpoints.saved(run)[-1]
+    saved = checkpoints.saved(run)
+    if not saved:
+        raise user_error(
+            f"{run / checkpoints.FOLDER}: no checkpoint, expected one; materialize "
+            f"{name}/checkpoint, partition {variant}|{seed}, again"
+        )
+    newest = saved[-1]
     evaluation = variants[variant].evaluation
     split = evaluation.split
     limit = None if config.all else config.limit or benchmark.evaluated
     tested = evaluation_key(evaluation, limit)
     try:
         spec = RunSpec.read(run)
-        folder = store.open(spec.data)
+        folder = data_of(store, spec)
         verify_manifest(folder)
         examples = open_examples(folder / f"{split}.zarr")
         state = checkpoints.load(newest)
@@ -109,11 +116,12 @@ def materialize_predictions(
     described = describe_examples(folder, split, limit, evaluation.votes)
     index = described["example"].to_numpy()
     say = spaced(context.log.info)
-    with store.lock(
-        keys.device_lock(str(device)),
+    with hold_device(
+        store,
+        str(device),
         label=f"evaluating {name} {context.partition_key}",
         wait_seconds=DEVICE_SECONDS,
-        waiting=context.log.info,
+        say=context.log.info,
     ):
         run_on = partial(
             evaluate,

@@ -15,6 +15,7 @@ from assets.failures import user_error
 from assets.families.arc import ArcPuzzles, tasks_of, to_text
 from assets.partitions import variant_and_seed
 from assets.reports import markdown
+from assets.store import data_of
 from assets.tables import Votes, of_evaluation, stamped
 from storage.manifest import CorruptDataError
 from storage.store import Store
@@ -105,7 +106,7 @@ def materialize_votes(
         )
     run = store.open(keys.run(name, variant, seed, tested["run"]))
     try:
-        data = store.open(RunSpec.read(run).data)
+        data = data_of(store, RunSpec.read(run))
         tasks = evaluated_tasks(data, predictions["puzzle"])
         inputs, _ = open_examples(data / "test.zarr").rows(predictions["example"].to_numpy())
     except (ConfigurationError, CorruptDataError, TableError) as error:

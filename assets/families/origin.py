@@ -11,6 +11,7 @@ import polars as pl
 
 from assets.outcomes import Check, CheckOutcome
 from assets.tables import Puzzles
+from trm_model.errors import require
 from trm_model.puzzles.family import Family, PlannedExamples
 
 
@@ -124,6 +125,32 @@ class Origin(ABC):
             for frame in (trained, one)
         )
         return Overlap(len(tested), names, len(shared))
+
+
+def require_both_splits(train: int, test: int) -> None:
+    """Whether a generated set has puzzles in each split.
+
+    :raises ConfigurationError: it has not.
+    """
+    require(
+        train >= 1 and test >= 1,
+        f"train={train}, test={test}: expected at least 1 each",
+    )
+
+
+def number_splits(described: pl.DataFrame, train: int, name: str) -> pl.DataFrame:
+    """Puzzles with their split (the first ``train`` are for training), number and name."""
+    number = pl.int_range(pl.len())
+    split = pl.when(number < train).then(pl.lit("train")).otherwise(pl.lit("test"))
+    return described.with_columns(
+        split=split, puzzle=number, name=pl.format("{}-{}", pl.lit(name), number)
+    )
+
+
+def split_rows(frame: pl.DataFrame, split: str, augmentations: int) -> tuple[pl.DataFrame, int]:
+    """The puzzles of one split, and how many augmentations of each it has: only training puzzles
+    have any."""
+    return frame.filter(pl.col("split") == split), augmentations if split == "train" else 0
 
 
 def declared_checks(family: type[Family]) -> dict[str, Check]:

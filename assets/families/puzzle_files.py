@@ -6,13 +6,13 @@ import hashlib
 import io
 import zlib
 from collections.abc import Callable
-from typing import IO, Any, cast
+from typing import Any, NoReturn
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from storage.reading import one_line
+from storage.reading import one_line, open_bytes
 
 COLUMNS = ("source", "question", "answer", "rating")
 
@@ -41,11 +41,9 @@ def read_bytes(path: str) -> bytes:
 
     :raises PuzzleFileError: not there, not reachable, or broken gzip.
     """
-    import fsspec
-
     try:
-        with fsspec.open(path, "rb") as file:
-            data = cast(IO[bytes], file).read()
+        with open_bytes(path) as file:
+            data = file.read()
     except (OSError, ValueError, ImportError) as error:
         raise PuzzleFileError(
             f"{path}: cannot be read ({one_line(error)}); expected a file; give an existing local "
@@ -137,24 +135,30 @@ def characters(
 
     :raises PuzzleFileError: a string of another length or with a character that is not ``allowed``.
     """
-    lengths = frame[column].str.len_bytes()
-    wrong = lengths != length
-    if wrong.any():
-        index = int(wrong.arg_true()[0])
-        raise PuzzleFileError(
-            f"{path}: {row_name(index)}: {column} has {lengths[index]} characters, expected "
-            f"{length}; mend or remove the row"
-        )
+    # Other lengths in bytes: other lengths in characters, or characters outside ASCII.
+    for index in (frame[column].str.len_bytes() != length).arg_true():
+        _refuse_text(path, index, column, frame[column][index], length, allowed)
     raw = np.frombuffer("".join(frame[column]).encode(), np.uint8).reshape(len(frame), length)
-    good = np.isin(raw, np.frombuffer(allowed.encode(), np.uint8))
-    if not good.all():
-        index, cell = (int(i) for i in np.argwhere(~good)[0])
-        raise PuzzleFileError(
-            f"{path}: {row_name(index)}: {column} has {chr(raw[index, cell])!r} at cell "
-            f"{cell + 1}, expected one of {allowed}; "
-            "mend or remove the row"
-        )
+    good = np.isin(raw, np.frombuffer(allowed.encode(), np.uint8)).all(axis=1)
+    for index in np.flatnonzero(~good).tolist():
+        _refuse_text(path, index, column, frame[column][index], length, allowed)
     return raw
+
+
+def _refuse_text(
+    path: str, index: int, column: str, text: str, length: int, allowed: str
+) -> NoReturn:
+    """Say what is wrong with a text that is not ``length`` of the ``allowed`` characters."""
+    strange = next((cell for cell, symbol in enumerate(text) if symbol not in allowed), 0)
+    found, expected = (
+        (f"{len(text)} characters", str(length))
+        if len(text) != length
+        else (f"{text[strange]!r} at cell {strange + 1}", f"one of {allowed}")
+    )
+    raise PuzzleFileError(
+        f"{path}: {row_name(index)}: {column} has {found}, expected {expected}; mend or remove "
+        "the row"
+    )
 
 
 def refuse(path: str, rows: Rows, bad: npt.NDArray[np.bool_], message: str) -> None:

@@ -16,12 +16,13 @@ from assets.families.origin import (
     Imported,
     Origin,
     declared_checks,
+    number_splits,
+    require_both_splits,
     silent,
+    split_rows,
 )
-from assets.families.splits import number_splits
 from assets.outcomes import Check, CheckOutcome, all_pass, leaks
 from assets.tables import Puzzles
-from trm_model.errors import require
 from trm_model.puzzles import sequence
 from trm_model.puzzles.sequence import Addition, AdditionExamples
 
@@ -57,10 +58,7 @@ class GeneratedAddition(Origin):
     seed: int = 0
 
     def __post_init__(self) -> None:
-        require(
-            self.train >= 1 and self.test >= 1,
-            f"train={self.train}, test={self.test}: expected at least 1 each",
-        )
+        require_both_splits(self.train, self.test)
 
     @property
     def family(self) -> Addition:
@@ -106,6 +104,5 @@ class GeneratedAddition(Origin):
         seed: int,
         sources: dict[str, str],
     ) -> Augmented:
-        part = frame.filter(pl.col("split") == split)
-        copies = augmentations if split == "train" else 0
+        part, copies = split_rows(frame, split, augmentations)
         return Augmented(AdditionExamples(_pairs(part), self.digits, copies, seed, sources), part)

@@ -12,13 +12,17 @@ import pandera.polars as pa
 import polars as pl
 from pandera.typing.polars import Series
 
+from assets.families.file_origin import FileRows, PuzzleFile
 from assets.families.origin import (
     NO_LEAKAGE,
     Augmented,
     Imported,
     Origin,
     declared_checks,
+    number_splits,
+    require_both_splits,
     silent,
+    split_rows,
 )
 from assets.families.puzzle_files import (
     Choose,
@@ -28,7 +32,6 @@ from assets.families.puzzle_files import (
     refuse,
     refuse_repeated,
 )
-from assets.families.splits import FileRows, PuzzleFile, number_splits
 from assets.outcomes import Check, CheckOutcome, all_pass, leaks
 from assets.tables import Puzzles
 from trm_model.errors import require
@@ -124,8 +127,8 @@ class SudokuOrigin(Origin):
         seed: int,
         sources: dict[str, str],
     ) -> Augmented:
-        shape, part = self.family.shape, frame.filter(pl.col("split") == split)
-        copies = augmentations if split == "train" else 0
+        shape = self.family.shape
+        part, copies = split_rows(frame, split, augmentations)
         questions, answers = grids(part, "question", shape), grids(part, "answer", shape)
         return Augmented(SudokuExamples(questions, answers, shape, copies, seed, sources), part)
 
@@ -158,10 +161,7 @@ class GeneratedSudoku(SudokuOrigin):
 
     def __post_init__(self) -> None:
         require(self.digits in (4, 6, 9), f"digits={self.digits}: expected 4, 6 or 9")
-        require(
-            self.train >= 1 and self.test >= 1,
-            f"train={self.train}, test={self.test}: expected at least 1 each",
-        )
+        require_both_splits(self.train, self.test)
 
     @property
     def family(self) -> Sudoku:

@@ -1,8 +1,7 @@
 """Training as an asset: the process, its table, its check."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
-from pathlib import Path
 
 import dagster as dg
 import polars as pl
@@ -32,6 +31,7 @@ from trm_model.training.checkpoint import saved, step_reached
 from trm_model.training.execution import Execution
 from trm_model.training.job import training_job
 from trm_model.training.loop import METRICS
+from trm_model.training.process import LOCK, ORPHAN_SECONDS
 from trm_model.training.run import (
     CodeSpan,
     RunSpec,
@@ -108,8 +108,9 @@ def materialize_checkpoint(
             f"{run}: {changed}: this run stands apart from those of the benchmark's recipe, which "
             "the ablation and the leaderboard compare"
         )
+    run_key = keys.run(name, variant_name, seed, run.name)
     run.mkdir(parents=True, exist_ok=True)
-    _describe(run, spec)
+    _describe(store, run_key, spec, context.log.info)
     job = training_job(run, spec, other_code=config.continue_other_code)
     outcome = launcher.start(job).wait(context.log.info)
     if outcome.ending is Ending.REFUSED:
@@ -119,9 +120,7 @@ def materialize_checkpoint(
         # would also start the step again that somebody has interrupted.
         raise dg.RetryRequested(max_retries=1) from dg.Failure(f"{run}: {outcome.message}")
     spec = RunSpec.read(run)
-    store.point(
-        keys.current_run(name, variant_name, seed), keys.run(name, variant_name, seed, run.name)
-    )
+    store.point(keys.current_run(name, variant_name, seed), run_key)
     training = publish_partition(
         store,
         Training,
@@ -156,13 +155,18 @@ def materialize_checkpoint(
     )
 
 
-def _describe(run: Path, spec: RunSpec) -> None:
-    """Write ``run.json``. What a finished run says about itself stays, and what an unfinished one
-    says about the code that has trained it."""
-    try:
-        recorded = RunSpec.read(run)
-    except ConfigurationError:  # There is none yet, or it is damaged.
-        spec.write(run)
-        return
-    if step_reached(run) < spec.recipe.steps:
-        replace(spec, code=recorded.code).write(run)
+def _describe(store: Store, key: str, spec: RunSpec, log: Callable[[str], None]) -> None:
+    """Write ``run.json``, unless another process is training the run. What a finished run says
+    about itself stays, and what an unfinished one says about the code that has trained it.
+
+    :raises LockedError: another process trains the run.
+    """
+    run = store.open(key)
+    with store.lock(f"{key}/{LOCK}", label=str(run), wait_seconds=ORPHAN_SECONDS, waiting=log):
+        try:
+            recorded = RunSpec.read(run)
+        except ConfigurationError:  # There is none yet, or it is damaged.
+            spec.write(run)
+            return
+        if step_reached(run) < spec.recipe.steps:
+            replace(spec, code=recorded.code).write(run)

@@ -18,6 +18,7 @@ from assets.graph import build_benchmark
 from assets.partitions import variant_seed_partitions
 from assets.stages import STAGE_MODULES
 from assets.store import StoreResource
+from storage.lock import lock
 from storage.store import MARKER, LocalStore
 from tests.trm_model.training.recipes import TINY
 from trm_model.launching import Ending, Job, Outcome
@@ -147,6 +148,26 @@ def test_a_training_is_started_described_and_read(
     assert place.materialize(launcher, log_steps=7).success
     assert launcher.jobs == [job, job]
     assert (run / "run.json").read_bytes() == written
+
+
+@pytest.mark.filterwarnings("ignore::dagster.BetaWarning")
+def test_a_run_that_another_process_trains_is_not_described_again(
+    place: Workplace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = Here(INTERRUPTED)
+    place.materialize(first)
+    run = Path(first.jobs[0].arguments[0])
+    written = (run / "run.json").read_bytes()
+    monkeypatch.setattr(checkpoint_asset, "ORPHAN_SECONDS", 0.0)
+    second = Here()
+    with lock(run / "lock", label="the other", wait_seconds=0, waiting=print):
+        result = place.materialize(second, log_steps=7)
+    assert second.jobs == []
+    assert (run / "run.json").read_bytes() == written
+    [failure] = [event for event in result.all_events if event.is_step_failure]
+    described = failure.step_failure_data.user_failure_data
+    assert described is not None
+    assert f"{run / 'lock'} is locked by process" in str(described.description)
 
 
 @pytest.mark.filterwarnings("ignore::dagster.BetaWarning")

@@ -23,9 +23,9 @@ from assets.families.origin import (
     Imported,
     Origin,
     declared_checks,
+    number_splits,
     silent,
 )
-from assets.families.splits import number_splits
 from assets.graph import build_benchmark
 from assets.outcomes import Check, CheckOutcome, all_pass, leaks
 from assets.partitions import variant_seed_partitions

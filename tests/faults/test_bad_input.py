@@ -24,10 +24,11 @@ from hypothesis import strategies as st
 
 from assets.benchmarks import BENCHMARKS
 from assets.data.datasets import materialize_puzzles
+from assets.failures import told_in_one_line
 from assets.families.arc import ArcFilesConfig, read_arc
+from assets.families.file_origin import FileConfig
 from assets.families.maze import read_maze_csv
 from assets.families.puzzle_files import PuzzleFileError
-from assets.families.splits import FileConfig
 from assets.families.sudoku import SudokuPuzzles, columns, read_sudoku_csv
 from storage.build import Build
 from storage.examples import (
@@ -1890,7 +1891,7 @@ def test_an_import_of_a_bad_file_writes_nothing(
         each.damage(folder)
         path = str(next(iter(sorted(folder.glob("*.*"))), folder / "x.csv"))
         config = ArcFilesConfig(test=path) if benchmark == "arc_files" else FileConfig(path=path)
-        with pytest.raises(dg.Failure) as caught:
+        with pytest.raises(dg.Failure) as caught, told_in_one_line():
             materialize_puzzles(dg.build_asset_context(), store, benchmark, entry, config)
         description = caught.value.description or ""
         assert str(folder) in description

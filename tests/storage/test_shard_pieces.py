@@ -12,7 +12,13 @@ import pytest
 from storage import shards as module
 from storage.examples import Examples, Header
 from storage.manifest import CorruptDataError, write_manifest
-from storage.shards import read_samples, read_shards, shard_hashes, write_shards
+from storage.shards import (
+    read_samples,
+    read_shards,
+    shard_hashes,
+    upload_shards,
+    write_shards,
+)
 
 HEADER = Header(vocabulary=("pad", "a", "b"), grid=(1, 5), num_puzzle_ids=9)
 ROW = 2 * 5
@@ -84,6 +90,45 @@ def test_shards_hold_as_many_samples_as_fit(
         }
     assert counts == per_shard
     assert list(shard_hashes(str(tmp_path))) == [f"{tmp_path}/{name}" for name in names]
+
+
+@pytest.mark.parametrize(
+    ("sizes", "count"),
+    [([1] * 6, 4), ([1] * 7, 3), ([2] * 9, 8), ([10, 1, 1, 1], 4), ([1, 1, 10], 2), ([1] * 3, 8)],
+)
+def test_small_sets_have_as_many_shards_as_asked(
+    tmp_path: Path, sizes: list[int], count: int
+) -> None:
+    """Or one for each puzzle, since none is cut."""
+    source = examples(sizes, [len(sizes)])
+    write_shards(tmp_path, source, count=count)
+    assert len(list(tmp_path.glob("*.tar"))) >= min(count, len(sizes))
+    again = read_shards(str(tmp_path))
+    assert (again.inputs == source.inputs).all()
+    assert (again.example_offsets == source.example_offsets).all()
+
+
+# webdataset leaves the last shard's file to the garbage collector.
+@pytest.mark.filterwarnings(
+    "ignore::pytest.PytestUnraisableExceptionWarning", "ignore::ResourceWarning"
+)
+def test_as_many_workers_as_shards_read_each_sample_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As docs/data.md shows it. The variables stand for the processes of a loader."""
+    import webdataset
+
+    source = examples([2] * 9, [9])
+    write_shards(tmp_path, source, count=8)
+    shards = list(shard_hashes(str(tmp_path)))
+    monkeypatch.setenv("NUM_WORKERS", "8")
+    found: dict[int, Any] = {}
+    for worker in range(8):
+        monkeypatch.setenv("WORKER", str(worker))
+        samples = list(webdataset.WebDataset(shards, shardshuffle=False).decode())  # type: ignore[attr-defined]
+        assert samples
+        found |= {sample["json"]["first_example"]: sample["inputs.npy"] for sample in samples}
+    assert (np.concatenate([found[first] for first in sorted(found)]) == source.inputs).all()
 
 
 def test_sizes_by_default() -> None:
@@ -170,3 +215,14 @@ def test_what_is_no_sample_is_refused(tmp_path: Path) -> None:
     write_manifest(tmp_path)
     with pytest.raises(CorruptDataError, match="no samples; expected at least one"):
         read_shards(str(tmp_path))
+
+
+@pytest.mark.parametrize("folder", ["x[1]", "run*", "a::b", "a{b,c}"])
+def test_no_folder_of_shards_is_a_pattern(tmp_path: Path, folder: str) -> None:
+    path = tmp_path / folder
+    path.mkdir()
+    source = examples(SIZES, GROUPS)
+    write_shards(path, source, workers=1)
+    assert (read_shards(str(path)).inputs == source.inputs).all()
+    upload_shards(path, str(tmp_path / "copy[1]"))
+    assert (read_shards(str(tmp_path / "copy[1]")).inputs == source.inputs).all()

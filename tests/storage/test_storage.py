@@ -175,6 +175,14 @@ def test_an_interrupted_build_continues_from_its_finished_shards(tmp_path: Path)
     ]
 
 
+def test_threads_where_the_system_does_not_say_which_cores_are_ours(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("sys.platform", "darwin")
+    monkeypatch.delattr("os.sched_getaffinity", raising=False)
+    assert sorted(store.in_threads(lambda number: number, 5, None)) == [0, 1, 2, 3, 4]
+
+
 def test_plans_are_kept(tmp_path: Path) -> None:
     arrays = {
         "base": np.arange(12, dtype=np.uint8).reshape(3, 4),
@@ -325,6 +333,46 @@ def test_publish_and_sweep(tmp_path: Path) -> None:
     assert not dead.exists()
     assert alive.exists()
     assert foreign.exists()
+
+
+def test_what_was_moved_aside_by_a_killed_process_is_put_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed between the two renames: the older folder is there again after the next sweep."""
+    target, rename = tmp_path / "target", Path.rename
+
+    def replacing(text: str) -> None:
+        with staging(tmp_path) as folder:
+            (folder / "file").write_text(text)
+            publish(folder, target)
+
+    def killed(self: Path, to: Path) -> Path:
+        if to == target:
+            raise KeyboardInterrupt
+        return rename(self, to)
+
+    replacing("one")
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "rename", killed)
+        with pytest.raises(KeyboardInterrupt):
+            replacing("two")
+    assert not target.exists()
+    sweep(tmp_path)
+    assert not target.exists(), "its process is alive"
+    monkeypatch.setattr("storage.atomic._alive", lambda _pid: False)
+    sweep(tmp_path)
+    assert (target / "file").read_text() == "one"
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_what_was_moved_aside_and_replaced_is_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("storage.atomic._alive", lambda _pid: False)
+    for name in ("target", f".old-{os.uname().nodename}-1-0-target"):
+        (tmp_path / name).mkdir()
+    sweep(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["target"]
 
 
 # webdataset leaves the last shard's file to the garbage collector.

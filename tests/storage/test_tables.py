@@ -214,3 +214,22 @@ def test_files_keep_metadata_and_are_validated_when_read(tmp_path: Path) -> None
     GOOD.with_columns(number=-1).write_parquet(path)
     with pytest.raises(TableError, match=rf"{path}: table made_up: .*; materialize the asset"):
         read_file(path, MadeUp)
+
+
+@pytest.mark.parametrize("folder", ["x[1]", "run*", "a{b,c}", "q?", "year=3/place=4", "year=old"])
+def test_no_folder_above_a_table_is_read_as_a_pattern_or_level(tmp_path: Path, folder: str) -> None:
+    for name, word in (("run1", "of another store"), (folder, "ours")):
+        store = LocalStore.create(tmp_path / name)
+        publish_partition(store, MadeUp, ONE.with_columns(word=pl.lit(word)))
+    ours = LocalStore(tmp_path / folder)
+    assert scan(ours, MadeUp).collect()["word"].to_list() == ["ours"]
+    path = ours.open(partition_key(MadeUp, "here", 7, "p", "ours"))
+    assert read_file(path, MadeUp)["word"].to_list() == ["ours"]
+
+
+def test_other_files_may_lie_beside_those_of_a_table(tmp_path: Path) -> None:
+    store = LocalStore(tmp_path)
+    publish_partition(store, MadeUp, ONE)
+    store.open("tables/made_up/.DS_Store").write_text("x")
+    store.open("tables/made_up/place=here/notes.txt").write_text("x")
+    assert len(scan(store, MadeUp).collect()) == 1

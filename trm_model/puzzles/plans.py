@@ -1,5 +1,6 @@
 """Stored examples and planned ones: a split is opened the same way whichever it holds."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -27,15 +28,15 @@ def examples_modules(path: Path) -> list[str]:
     return [] if stored_plan is None else [family_named(stored_plan[1].kind).examples.__module__]
 
 
-def open_examples(path: Path) -> ExampleSet:
-    """The split at ``path``: decoded to memory where its examples are stored, computed on demand
-    where only their plan is.
+def open_examples(path: Path, read: Callable[[Path], ExampleSet] = read_examples) -> ExampleSet:
+    """The split at ``path``: opened by ``read`` where its examples are stored (by default decoded
+    to memory), computed on demand where only their plan is.
 
     :raises CorruptDataError: not a readable split.
     """
     stored_plan = read_plan(path)
     if stored_plan is None:
-        return read_examples(path)
+        return read(path)
     header, plan = stored_plan
     index = read_index(path)
     with reading(

@@ -196,5 +196,6 @@ def _versions_of_data(run: Path, spec: RunSpec, task: str) -> Versions:
         return []
     import polars as pl
 
-    table = pl.scan_parquet(files).filter(pl.col("base") == task).select("puzzle_id", "name")
+    table = pl.scan_parquet(files, glob=False).filter(pl.col("base") == task)
+    table = table.select("puzzle_id", "name")
     return _ordered([(row, parse_name(name)) for row, name in table.collect().iter_rows()])

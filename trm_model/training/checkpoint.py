@@ -109,14 +109,27 @@ def step_reached(run: Path) -> int:
 
 def intact_step(run: Path) -> int:
     """The step of the run's newest undamaged checkpoint, from which a training continues; 0 where
-    there is none."""
+    there is none at all.
+
+    :raises CorruptDataError: there are some, and all are damaged.
+    """
+    damage: CorruptDataError | None = None
     for folder in reversed(saved(run)):
         try:
             verify_manifest(folder)
-        except CorruptDataError:
+        except CorruptDataError as error:
+            damage = error
             continue
         return _step(folder)
+    if damage is not None:
+        raise none_undamaged(run, damage)
     return 0
+
+
+def none_undamaged(run: Path, oldest: CorruptDataError) -> CorruptDataError:
+    """What is to be said where every checkpoint of a run is damaged; ``oldest``: what is wrong with
+    the oldest one."""
+    return CorruptDataError(f"{oldest}; or remove {run / FOLDER} to train from the start")
 
 
 def _tensors(path: Path) -> dict[str, Tensor]:

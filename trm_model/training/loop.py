@@ -277,9 +277,7 @@ def _newest(run: Path, report: Callable[[str], None]) -> Checkpoint | None:
             return checkpoints.load(folder)
         except CorruptDataError as error:
             if number == len(folders) - 1:
-                raise CorruptDataError(
-                    f"{error}; or remove {run / checkpoints.FOLDER} to train from the start"
-                ) from error
+                raise checkpoints.none_undamaged(run, error) from error
             report(f"passing over a damaged checkpoint: {error}")
     return None
 

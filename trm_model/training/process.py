@@ -22,6 +22,8 @@ from typing import TextIO
 
 from trm_model.lifeline import ERROR, INTERRUPTED, REFUSED, die_with_parent
 
+LOCK = "lock"
+"""File in a run's folder that whoever writes the run holds."""
 ORPHAN_SECONDS = 60.0
 """How long to wait for another process on the same run, which may be the orphan of a killed step
 and need a moment to write its checkpoint."""
@@ -87,6 +89,7 @@ def _train(run: Path, stop: _Stop, modules: Sequence[str], *, other_code: bool) 
     # Imported here: torch takes seconds, and the parent's death must be watched from the start.
     from storage.lock import LockedError, lock
     from storage.manifest import CorruptDataError, verify_manifest
+    from storage.refusals import refusal
     from trm_model.choices import import_modules
     from trm_model.errors import ConfigurationError
     from trm_model.puzzles.plans import examples_modules, open_examples
@@ -100,7 +103,7 @@ def _train(run: Path, stop: _Stop, modules: Sequence[str], *, other_code: bool) 
         with ExitStack() as locks:
             locks.enter_context(
                 lock(
-                    run / "lock",
+                    run / LOCK,
                     label=str(run),
                     wait_seconds=ORPHAN_SECONDS,
                     waiting=_report,
@@ -151,7 +154,7 @@ def _train(run: Path, stop: _Stop, modules: Sequence[str], *, other_code: bool) 
         return _refuse(str(error))
     except OSError as error:
         return _refuse(
-            f"{run}: {error}; mend that and start again, which continues from the newest checkpoint"
+            f"{run}: {refusal(error)}; then start again, which continues from the newest checkpoint"
         )
     if progress.step < spec.recipe.steps:
         _report(

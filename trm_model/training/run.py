@@ -239,14 +239,22 @@ def _require_key(name: str, key: object) -> None:
 
 def _from_older(run: Path, data: dict[str, Any]) -> dict[str, Any]:
     """What older versions of this project wrote, in today's form: one code version, and absolute
-    paths, which must be inside the store."""
+    paths, which must be inside the store, or have been before it was moved."""
     if "code_version" in data:
         data["code"] = [{"version": data.pop("code_version")}]
     for name in ("data", "device_lock"):
         path = data.get(name)
         if isinstance(path, str) and path.startswith("/"):
-            data[name] = run_store(run).key(Path(path))
+            data[name] = _key_in(run_store(run), Path(path))
     return data
+
+
+def _key_in(store: LocalStore, path: Path) -> str:
+    """The key of an absolute path, which may be from before the store was moved: the longest end of
+    it that is there."""
+    ends = (PurePosixPath(*path.parts[start:]) for start in range(1, len(path.parts)))
+    found = next((end for end in ends if store.open(str(end)).exists()), None)
+    return store.key(path) if found is None else str(found)
 
 
 def runs_of_other_code(folder: Path, spec: RunSpec) -> list[Path]:

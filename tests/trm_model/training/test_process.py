@@ -13,7 +13,7 @@ from storage import lock as locking
 from tests.trm_model.training.recipes import tiny_spec
 from trm_model.lifeline import ERROR, REFUSED
 from trm_model.training import process
-from trm_model.training.checkpoint import step_reached
+from trm_model.training.checkpoint import Checkpoint, Progress, save, step_reached
 from trm_model.training.run import CodeSpan, RunSpec
 
 
@@ -61,6 +61,21 @@ def test_other_code_is_refused_unless_asked_for_and_recorded(
         CodeSpan(version=version, from_step=0),
     )
     assert "trained by several code versions: other from step 0" in capsys.readouterr().out
+
+
+def test_who_has_trained_it_stays_on_record_where_no_checkpoint_is_whole(
+    tmp_path: Path, spec: RunSpec, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """They may be put back from a copy."""
+    spans = (*spec.code, CodeSpan(version="other", from_step=2))
+    replace(spec, code=spans).write(tmp_path)
+    checkpoint = save(tmp_path, Checkpoint({}, {}, {}, {}, Progress(step=2)))
+    (checkpoint / "progress.json").unlink()
+    assert process.main([str(tmp_path)]) == REFUSED
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"{ERROR}{checkpoint / 'progress.json'}: missing")
+    assert f"or remove {checkpoint.parent} to train from the start" in line
+    assert RunSpec.read(tmp_path).code == spans
 
 
 def test_how_long_it_waits_for_run_and_device(

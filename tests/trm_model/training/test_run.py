@@ -213,6 +213,10 @@ def test_an_older_description_is_read_where_its_paths_are_in_the_store(tmp_path:
     spec = RunSpec.read(run)
     assert (spec.data, spec.device_lock) == ("examples/a", "locks/cpu.lock")
     assert spec.code == (CodeSpan(version="old"),)
+    # The store has been moved since.
+    (store.root / "examples" / "a").mkdir(parents=True)
+    older(run, data="/before/data/examples/a", device_lock=None)
+    assert RunSpec.read(run).data == "examples/a"
     older(run, data="/somewhere/else")
     with pytest.raises(ConfigurationError, match=r"run\.json: /somewhere/else: outside the store"):
         RunSpec.read(run)

