@@ -5,6 +5,15 @@ import dagster as dg
 from pydantic import Field
 
 
+class ExamplesConfig(dg.Config):
+    """Changes to the benchmark's data for one materialization.
+
+    :param augmentations: versions of each training puzzle besides itself; None: as the entry says.
+    """
+
+    augmentations: int | None = Field(default=None, ge=0)
+
+
 class ShardsConfig(dg.Config):
     """Where webdataset shards go.
 

@@ -4,6 +4,7 @@ import hashlib
 import json
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import dagster as dg
@@ -13,7 +14,7 @@ import polars as pl
 from assets import keys
 from assets.benchmarks import Benchmark
 from assets.checks import blocks, check_results
-from assets.configs import ShardsConfig
+from assets.configs import ExamplesConfig, ShardsConfig
 from assets.data.checks import example_checks
 from assets.failures import user_error
 from assets.families.origin import Augmented, Origin
@@ -215,8 +216,15 @@ def materialize_puzzles(
 
 
 def materialize_examples(
-    context: dg.AssetExecutionContext, store: Store, name: str, benchmark: Benchmark
+    context: dg.AssetExecutionContext,
+    config: ExamplesConfig,
+    store: Store,
+    name: str,
+    benchmark: Benchmark,
 ) -> dg.MaterializeResult:
+    if config.augmentations is not None:
+        # Recorded as of another entry: a later run without the change makes the entry's data.
+        benchmark = replace(benchmark, augmentations=config.augmentations)
     path = store.open(keys.puzzles(name))
     if not path.exists():
         raise user_error(f"{path}: no puzzles yet; materialize {name}/puzzles first")
@@ -236,17 +244,20 @@ def materialize_examples(
             f"{path}: another run wrote it while it was read; materialize {name}/examples again"
         )
     started = time.monotonic()
-    key, content_hash = write_dataset(
-        store,
-        name,
-        puzzles,
-        origin,
-        augmentations=benchmark.augmentations,
-        seed=origin.seed,
-        online=benchmark.online,
-        sources=sources,
-        progress=spaced(context.log.info),
-    )
+    try:
+        key, content_hash = write_dataset(
+            store,
+            name,
+            puzzles,
+            origin,
+            augmentations=benchmark.augmentations,
+            seed=origin.seed,
+            online=benchmark.online,
+            sources=sources,
+            progress=spaced(context.log.info),
+        )
+    except ConfigurationError as error:
+        raise user_error(error) from error
     folder = store.open(key)
     written = time.monotonic()
     outcomes = example_checks(folder, origin.family)
