@@ -49,7 +49,7 @@ class TrainingConfig(dg.Config):
 class EvaluationConfig(dg.Config):
     """How to evaluate.
 
-    :param batch_size: examples evaluated together.
+    :param batch_size: rollouts evaluated together; most variants have one for each example.
     :param limit: evaluate only the first so many test puzzles, of ARC tasks with all their
         augmentations (a fair sample: their order is random); None: as the entry says.
     :param all: evaluate all, whatever the entry says.

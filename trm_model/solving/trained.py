@@ -12,7 +12,7 @@ import numpy.typing as npt
 import torch
 
 from trm_model.errors import ConfigurationError, require
-from trm_model.evaluation.evaluate import answers
+from trm_model.evaluation.evaluate import answers, most_examples
 from trm_model.model.batch import Batch
 from trm_model.model.evaluation import Evaluation
 from trm_model.model.reasoner import Reasoner
@@ -21,6 +21,7 @@ from trm_model.puzzles.arc.augmentation import Augmentation
 from trm_model.puzzles.family import Family, Question, Tokens, Verdict
 
 BATCH = 64
+"""Rollouts computed together."""
 
 Versions = list[tuple[int, Augmentation]]
 """The rows of the puzzle table that belong to an ARC task, the task itself first."""
@@ -167,7 +168,7 @@ class TrainedModel:
         )
         predictions: list[Tokens] = [np.zeros((0, depth, reasoner.length), np.uint8)]
         logits: list[npt.NDArray[np.float32]] = [np.zeros((0, depth), np.float32)]
-        size = reasoner.variant.generation.most_examples(reasoner, depth, BATCH)
+        size = most_examples(reasoner, depth, evaluation, BATCH)
         for start in range(0, len(inputs), size):
             part = torch.from_numpy(inputs[start : start + size]).to(device).long()
             # Nobody knows the labels: that none is IGNORE says that every cell is to be answered.

@@ -90,8 +90,7 @@ def test_stopped_rollouts_keep_their_answer(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_rules_with_two_heads_keep_both_logits(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The mean over the rollouts of the logit of going on is what the chosen one is compared
-    with."""
+    """The chosen rollout's own logit of going on is what its halting logit is compared with."""
     outputs = [
         output([[1, 1, 1], [2, 2, 2]], [1.0, 1.0], [0.5, 1.5]),
         output([[3, 3, 3], [4, 4, 4]], [2.0, 2.0], [3.0, 1.0]),
@@ -101,7 +100,7 @@ def test_rules_with_two_heads_keep_both_logits(monkeypatch: pytest.MonkeyPatch) 
         ([[1, 1, 1], [2, 2, 2]], [1.0, 1.0], [True, False]),
         ([[1, 1, 1], [4, 4, 4]], [1.0, 2.0], [True, True]),
     ]
-    two = [output([[1, 1, 1]] * 4, [1.0, 1.0, 0.0, 0.0], [0.0, 2.0, 1.0, 1.0])]
+    two = [output([[1, 1, 1]] * 4, [1.0, 1.0, 0.0, 0.0], [0.5, 2.0, 3.0, -4.0])]
     ((_, logits, halts),) = chosen(monkeypatch, two, Evaluation(rollouts=2), model)
     assert (logits, halts) == ([1.0, 1.0], [True, False])
 
@@ -163,10 +162,17 @@ class Parrot:
         return logits
 
     def rollout(
-        self, _model: object, _start: object, batch: Batch, depth: int, _: Evaluation, noise: Noise
+        self,
+        _model: object,
+        _start: object,
+        batch: Batch,
+        depth: int,
+        evaluation: Evaluation,
+        noise: Noise,
     ) -> Iterator[Output]:
         self.sizes.append(len(batch.inputs))
         self.drawn.append(noise.uniform("x"))
+        batch = batch.repeat(evaluation.rollouts)
         for step in range(depth):
             tokens = batch.inputs % 5 if step else torch.full_like(batch.inputs, 2)
             halt = batch.inputs[:, 0].float() - 7.0 + step
@@ -175,6 +181,13 @@ class Parrot:
 
 def run(parrot: Parrot, **options: Any) -> Evaluated:
     return evaluate(cast(Any, parrot), cast(Any, Data()), max_steps=2, **options)
+
+
+@pytest.mark.parametrize(("rollouts", "sizes"), [(1, [4, 4, 2]), (2, [2] * 5), (5, [1] * 10)])
+def test_batches_count_rollouts(rollouts: int, sizes: list[int]) -> None:
+    parrot = Parrot(100)
+    run(parrot, batch_size=4, evaluation=Evaluation(rollouts=rollouts))
+    assert parrot.sizes == sizes
 
 
 @pytest.mark.parametrize("most", [3, 100])

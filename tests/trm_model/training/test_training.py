@@ -237,50 +237,6 @@ def test_every_variant_trains_and_resumes_exactly(
         assert all(torch.equal(one[key], other[key]) for key in one), part
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        "direct",
-        "hrm",
-        "winner_takes_all",
-        "random_latents",
-        "drm_votes",
-        "drm_gaussian",
-        "drm_confidence",
-        "drm_correlated",
-    ],
-)
-def test_evaluation_of_an_example_does_not_depend_on_its_batch(
-    tiny: tuple[object, Path, str], name: str
-) -> None:
-    """With test-time noise too; another seed gives other noise."""
-    examples = read_examples(tiny[1] / "test.zarr")
-    model = build(VARIANTS[name], TINY.size, examples.header, 0)
-    data = DeviceExamples(examples, torch.device("cpu"))
-    results = [
-        evaluate(
-            model,
-            data,
-            replace(VARIANTS[name].evaluation, seed=seed),
-            max_steps=3,
-            batch_size=size,
-            index=np.arange(9),
-        )
-        for size, seed in ((9, 0), (4, 0), (9, 1))
-    ]
-    steps = VARIANTS[name].test_steps(3)
-    assert results[0].predictions.shape == (9, steps, 16)
-    # Untrained, the recursion magnifies rounding, which differs between batch sizes: the first step
-    # is compared closely.
-    np.testing.assert_allclose(
-        results[0].halt_logits[:, 0], results[1].halt_logits[:, 0], atol=1e-4
-    )
-    np.testing.assert_array_equal(results[0].predictions[:, 0], results[1].predictions[:, 0])
-    # The least confident cells are not drawn.
-    noisy = name not in ("direct", "hrm", "drm_confidence")
-    assert (results[0].predictions != results[2].predictions).any() == noisy
-
-
 def test_a_loss_that_is_not_finite_stops_training(
     tmp_path: Path, tiny: tuple[object, Path, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -376,19 +332,12 @@ def test_run_description_round_trip_and_key(tmp_path: Path) -> None:
         RunSpec.read(tmp_path)
 
 
-def test_evaluation_equals_supervision_steps_in_any_batching(
-    tiny: tuple[object, Path, str],
-) -> None:
+def test_evaluation_equals_supervision_steps(tiny: tuple[object, Path, str]) -> None:
     examples = read_examples(tiny[1] / "test.zarr")
     model = build(VARIANTS["trm_mlp"], TINY.size, examples.header, 0)
     data = DeviceExamples(examples, torch.device("cpu"))
-    results = [evaluate(model, data, max_steps=3, batch_size=size) for size in (20, 7)]
-    np.testing.assert_array_equal(results[0].predictions, results[1].predictions)
-    assert results[0].predictions.shape == (20, 3, 16)
-    assert (
-        len(evaluate(model, data, max_steps=1, batch_size=8, index=np.arange(11)).labelled_cells)
-        == 11
-    )
+    found = evaluate(model, data, max_steps=3, batch_size=20)
+    assert found.predictions.shape == (20, 3, 16)
     noise = Noise(0, torch.arange(20))
     carry = Carry.fresh(model, data.gather(np.arange(20)), noise)
     with torch.no_grad():
@@ -396,10 +345,10 @@ def test_evaluation_equals_supervision_steps_in_any_batching(
             result = supervise(model, carry, max_steps=3, noise=noise)
             carry = result.carry
             np.testing.assert_array_equal(
-                results[0].right_cells[:, step], result.losses.right_cells.numpy()
+                found.right_cells[:, step], result.losses.right_cells.numpy()
             )
             np.testing.assert_allclose(
-                results[0].halt_logits[:, step], result.output.halt_logits.numpy(), rtol=1e-4
+                found.halt_logits[:, step], result.output.halt_logits.numpy(), rtol=1e-4
             )
 
 
