@@ -136,8 +136,8 @@ class Trainer:
                 recipe.batch_size,
                 max_steps,
                 recipe.exploration,
-                torch_generator(self.seed, "halt", step, device=device),
-            )
+                torch_generator(self.seed, "halt", step),
+            ).to(device)
             stage = variant.stage(step / recipe.steps)
             result = supervise(
                 self.reasoner,
