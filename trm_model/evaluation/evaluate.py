@@ -11,6 +11,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from trm_model.finite import require_finite
 from trm_model.model.batch import IGNORE, Batch, DeviceExamples
 from trm_model.model.evaluation import Evaluation
 from trm_model.model.reasoner import Reasoner
@@ -72,7 +73,8 @@ def rollout(
 def answers(
     reasoner: Reasoner, batch: Batch, depth: int, evaluation: Evaluation, noise: Noise
 ) -> Iterator[Answer]:
-    """The answers after each of ``depth`` test steps, chosen among all rollouts of an example.
+    """The answers after each of ``depth`` test steps, chosen among all rollouts of an example; the
+    halting logit is NaN where a logit of the answer is not finite.
 
     :raises ConfigurationError: an evaluation that the variant cannot have.
     """
@@ -84,9 +86,11 @@ def answers(
     unsolved = torch.zeros(len(labelled), dtype=torch.bool, device=labelled.device)
     stopped, kept = unsolved, None
     for output in rollout(reasoner, batch, depth, evaluation, noise):
+        sound = output.logits.isfinite().all(-1).all(-1)
+        halt_logits = generation.example_logits(output.halt_logits, labelled)
         tries = Judged(
             output.logits.argmax(-1),
-            generation.example_logits(output.halt_logits, labelled),
+            torch.where(sound, halt_logits, torch.nan),
             generation.example_logits(output.continue_logits, labelled),
         )
         if evaluation.stop_at_halting:
@@ -103,6 +107,18 @@ def answers(
         )
         halts = halting.wants(chosen.halt_logits, chosen.continue_logits, unsolved[:size])
         yield Answer(chosen.prediction, chosen.halt_logits, halts)
+
+
+def finite_answers(
+    reasoner: Reasoner, batch: Batch, depth: int, evaluation: Evaluation, noise: Noise
+) -> list[Answer]:
+    """All :func:`answers`, which must come from finite numbers.
+
+    :raises NotFiniteError: they do not.
+    """
+    found = list(answers(reasoner, batch, depth, evaluation, noise))
+    require_finite({"logits of answers": torch.stack([answer.halt_logits for answer in found])})
+    return found
 
 
 def most_examples(reasoner: Reasoner, depth: int, evaluation: Evaluation, batch_size: int) -> int:
@@ -134,6 +150,7 @@ def evaluate(
         times as much).
     :param progress: told how many of how many examples are done.
     :raises ConfigurationError: an evaluation that the variant cannot have.
+    :raises NotFiniteError: logits that are not finite.
     """
     evaluation = evaluation or reasoner.variant.evaluation
     chosen = np.arange(len(data)) if index is None else index
@@ -145,7 +162,7 @@ def evaluate(
         # An example's noise depends on its number alone, not on the batch that it is in.
         noise = Noise(evaluation.seed, torch.from_numpy(part).to(data.device))
         batch = data.gather(part)
-        found = list(answers(reasoner, batch, depth, evaluation, noise))
+        found = finite_answers(reasoner, batch, depth, evaluation, noise)
         columns = _columns(batch, found, every_step=every_step)
         parts.append([column.cpu().numpy() for column in columns])
         progress(start + len(part), len(chosen))

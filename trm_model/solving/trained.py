@@ -12,7 +12,7 @@ import numpy.typing as npt
 import torch
 
 from trm_model.errors import ConfigurationError, require
-from trm_model.evaluation.evaluate import answers, most_examples
+from trm_model.evaluation.evaluate import finite_answers, most_examples
 from trm_model.model.batch import Batch
 from trm_model.model.evaluation import Evaluation
 from trm_model.model.reasoner import Reasoner
@@ -145,7 +145,8 @@ class TrainedModel:
             ARC.
         :param evaluation: None: the variant's own.
         :returns: tokens uint8 [N, S, L] and halting logits float32 [N, S].
-        :raises ConfigurationError: questions, rows or an evaluation that the model cannot have.
+        :raises ConfigurationError: questions, rows or an evaluation that the model cannot have, or
+            logits that are not finite.
         """
         reasoner, device = self.reasoner, self.reasoner.puzzle_rows.device
         evaluation = evaluation or reasoner.variant.evaluation
@@ -176,7 +177,7 @@ class TrainedModel:
             batch = Batch(part, torch.zeros_like(part), of_part)
             items = torch.arange(start, start + len(part), device=device)
             noise = Noise(evaluation.seed, items)
-            found = list(answers(reasoner, batch, depth, evaluation, noise))
+            found = finite_answers(reasoner, batch, depth, evaluation, noise)
             cells = torch.stack([answer.prediction for answer in found], 1).to(torch.uint8)
             predictions.append(cells.cpu().numpy())
             logits.append(torch.stack([answer.halt_logits for answer in found], 1).cpu().numpy())

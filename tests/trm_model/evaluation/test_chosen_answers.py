@@ -10,14 +10,17 @@ import torch
 from torch.nn import functional as F
 
 from trm_model.evaluation import evaluate as module
-from trm_model.evaluation.evaluate import Evaluated, answers, evaluate
+from trm_model.evaluation.evaluate import Evaluated, answers, evaluate, finite_answers
+from trm_model.finite import NotFiniteError
 from trm_model.model.batch import IGNORE, Batch
 from trm_model.model.evaluation import Evaluation
 from trm_model.model.generations.autoregressive import Autoregressive
 from trm_model.model.generations.parallel import Parallel
 from trm_model.model.haltings.bce import BinaryCrossEntropy
 from trm_model.model.haltings.compared import Compared
+from trm_model.model.selections.halting_logit import HaltingLogit
 from trm_model.model.selections.plurality import Plurality
+from trm_model.model.selections.selection import Selection
 from trm_model.model.state import Output, State
 from trm_model.noise import Noise
 
@@ -181,6 +184,25 @@ class Parrot:
 
 def run(parrot: Parrot, **options: Any) -> Evaluated:
     return evaluate(cast(Any, parrot), cast(Any, Data()), max_steps=2, **options)
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf")])
+@pytest.mark.parametrize("selection", [HaltingLogit(), Plurality()])
+def test_answers_from_numbers_that_are_not_finite_are_refused(
+    monkeypatch: pytest.MonkeyPatch, selection: Selection, number: float
+) -> None:
+    """Of the halting head or of the answer itself, of any rollout."""
+    evaluation = Evaluation(rollouts=2, selection=selection)
+    fine = output([[1, 1, 1]] * 4, [1.0, 2.0, 3.0, 4.0])
+    cells = fine.logits.clone()
+    cells[2, 1, 1] = number
+    for bad in (
+        fine._replace(logits=cells),
+        fine._replace(halt_logits=torch.tensor([1.0, 2.0, number, 4.0])),
+    ):
+        monkeypatch.setattr(module, "rollout", lambda *_, bad=bad: iter([fine, bad]))
+        with pytest.raises(NotFiniteError, match="logits of answers: 1 of 4 numbers are NaN"):
+            finite_answers(reasoner(), BATCH, 2, evaluation, NOISE)
 
 
 @pytest.mark.parametrize(("rollouts", "sizes"), [(1, [4, 4, 2]), (2, [2] * 5), (5, [1] * 10)])

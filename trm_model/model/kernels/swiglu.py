@@ -588,8 +588,8 @@ class _PostNormSwiGlu(torch.autograd.Function):
         if torch.is_grad_enabled():
             # torch would take what follows for constants, and a second derivative for zero.
             raise NotImplementedError(
-                "create_graph=True: expected a first derivative alone, since SwiGLU in one pass has "
-                "no second one; use model.double(), which takes torch's formula"
+                "create_graph=True: expected a first derivative alone, since SwiGLU in one pass "
+                "has no second one; use model.double(), which takes torch's formula"
             )
         x, gate_up, down, result, scale = ctx.saved_tensors
         batch, (width, inner), columns = len(x), down.shape, scale.shape[2]
