@@ -5,6 +5,15 @@ import dagster as dg
 from pydantic import Field
 
 
+class ExamplesConfig(dg.Config):
+    """Changes to the benchmark's data for one materialization.
+
+    :param augmentations: versions of each training puzzle besides itself; None: as the entry says.
+    """
+
+    augmentations: int | None = Field(default=None, ge=0)
+
+
 class ShardsConfig(dg.Config):
     """How many webdataset shards are written, and where they go.
 
@@ -43,7 +52,7 @@ class TrainingConfig(dg.Config):
 class EvaluationConfig(dg.Config):
     """How to evaluate.
 
-    :param batch_size: examples evaluated together.
+    :param batch_size: rollouts evaluated together; most variants have one for each example.
     :param limit: evaluate only the first so many test puzzles, of ARC tasks with all their
         augmentations (a fair sample: their order is random); None: as the entry says.
     :param all: evaluate all, whatever the entry says.

@@ -14,7 +14,7 @@ import dagster as dg
 
 from assets.benchmarks import Benchmark
 from assets.checks import check_specs
-from assets.configs import EvaluationConfig, ShardsConfig, TrainingConfig
+from assets.configs import EvaluationConfig, ExamplesConfig, ShardsConfig, TrainingConfig
 from assets.failures import told_in_one_line
 from assets.stages import STAGE_MODULES
 from assets.store import StoreResource
@@ -79,10 +79,12 @@ def build_benchmark(
             "versions are kept by hash."
         ),
     )
-    def examples(context: dg.AssetExecutionContext, store: StoreResource) -> dg.MaterializeResult:
+    def examples(
+        context: dg.AssetExecutionContext, config: ExamplesConfig, store: StoreResource
+    ) -> dg.MaterializeResult:
         from assets.data.datasets import materialize_examples
 
-        return materialize_examples(context, store.connect(), name, benchmark)
+        return materialize_examples(context, config, store.connect(), name, benchmark)
 
     @asset(
         "shards",

@@ -97,7 +97,7 @@ def materialize(
     store: Store = (defs.resources or {})["store"].connect()
     if stages is not None:
         chosen = list(stages)
-    elif f"{benchmark}__puzzles" in ops:
+    elif any(f"{benchmark}__{stage}" in ops for stage in ("puzzles", "examples")):
         chosen = _all_stages(entry)
     else:
         chosen = _needed_stages(benchmark, entry, store)

@@ -50,6 +50,7 @@ GROUND = (
     "compiled",
     "devices",
     "errors",
+    "finite",
     "launching",
     "lifeline",
     "noise",

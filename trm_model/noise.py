@@ -13,11 +13,11 @@ from trm_model.seeding import derive
 _GOLDEN, _FIRST, _SECOND = -7046029254386353131, -4658895280553007687, -7723592293110705685
 
 
-def torch_generator(
-    seed: int, *purpose: str | int, device: torch.device | str = "cpu"
-) -> torch.Generator:
-    """A torch generator on ``device`` for one purpose (:func:`trm_model.seeding.derive`)."""
-    return torch.Generator(device).manual_seed(derive(seed, *purpose))
+def torch_generator(seed: int, *purpose: str | int) -> torch.Generator:
+    """A torch generator for one purpose (:func:`trm_model.seeding.derive`), on the CPU: those of
+    other devices draw other numbers.
+    """
+    return torch.Generator().manual_seed(derive(seed, *purpose))
 
 
 def _shift(x: Tensor, bits: int) -> Tensor:

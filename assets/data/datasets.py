@@ -4,6 +4,7 @@ import hashlib
 import json
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import dagster as dg
@@ -13,7 +14,7 @@ import polars as pl
 from assets import keys
 from assets.benchmarks import Benchmark
 from assets.checks import blocks, check_results
-from assets.configs import ShardsConfig
+from assets.configs import ExamplesConfig, ShardsConfig
 from assets.data.checks import example_checks
 from assets.failures import user_error
 from assets.families.origin import Augmented, Origin
@@ -212,8 +213,15 @@ def materialize_puzzles(
 
 
 def materialize_examples(
-    context: dg.AssetExecutionContext, store: Store, name: str, benchmark: Benchmark
+    context: dg.AssetExecutionContext,
+    config: ExamplesConfig,
+    store: Store,
+    name: str,
+    benchmark: Benchmark,
 ) -> dg.MaterializeResult:
+    if config.augmentations is not None:
+        # Recorded as of another entry: a later run without the change makes the entry's data.
+        benchmark = replace(benchmark, augmentations=config.augmentations)
     path = store.open(keys.puzzles(name))
     if not path.exists():
         raise user_error(f"{path}: no puzzles yet; materialize {name}/puzzles first")

@@ -25,6 +25,7 @@ from storage.tables import TableError, partition_key, publish_partition, read_fi
 from trm_model.devices import open_device
 from trm_model.errors import ConfigurationError
 from trm_model.evaluation.evaluate import Evaluated, evaluate
+from trm_model.finite import NotFiniteError
 from trm_model.model.batch import DeviceExamples
 from trm_model.model.reasoner import build
 from trm_model.model.variant import Variant
@@ -132,11 +133,16 @@ def materialize_predictions(
             batch_size=config.batch_size,
         )
         started = time.monotonic()
-        result = run_on(
-            index=index,
-            every_step=False,
-            progress=lambda done, total: say(f"evaluated {done} of {total} {split} puzzles"),
-        )
+        try:
+            result = run_on(
+                index=index,
+                every_step=False,
+                progress=lambda done, total: say(f"evaluated {done} of {total} {split} puzzles"),
+            )
+        except NotFiniteError as error:
+            raise user_error(
+                f"{newest}: {error}; train again with a lower learning_rate"
+            ) from error
         seconds = time.monotonic() - started
         # The picture shows the hardest ones: those solved late or not at all.
         steps_solved = result.solved.sum(axis=1)

@@ -21,16 +21,19 @@ from trm_model.launching import LocalProcess
 from trm_model.variants import VARIANTS
 
 GOLDEN = {
-    "sudoku_4x4": "fb28190f522fac0a",
-    "maze_small": "ece6a08f0e14823f",
-    "addition": "cad4b1eb19d263c9",
-    "arc_demo": "43f988ab6d6d9f14",
+    "sudoku_4x4": (None, "fb28190f522fac0a"),
+    "maze_small": (None, "cf6aacc6d6f35084"),
+    "maze_small augmented": (7, "ece6a08f0e14823f"),
+    "addition": (None, "cad4b1eb19d263c9"),
+    "arc_demo": (None, "43f988ab6d6d9f14"),
 }
+"""The augmentations where they are not those of the benchmark's entry, and the hash."""
 
 
 @pytest.mark.filterwarnings("ignore::dagster.PreviewWarning", "ignore::dagster.BetaWarning")
-@pytest.mark.parametrize("name", list(GOLDEN))
-def test_data_have_the_known_content_hash(name: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("case", list(GOLDEN))
+def test_data_have_the_known_content_hash(case: str, tmp_path: Path) -> None:
+    name, (augmentations, content_hash) = case.split()[0], GOLDEN[case]
     graph = build_benchmark(name, BENCHMARKS[name], VARIANTS, variant_seed_partitions(VARIANTS))
     resources: dict[str, Any] = {
         "store": StoreResource(root=str(tmp_path)),
@@ -42,6 +45,7 @@ def test_data_have_the_known_content_hash(name: str, tmp_path: Path) -> None:
             selection=[dg.AssetKey([name, stage]) for stage in ("puzzles", "examples")],
             resources=resources,
             instance=instance,
+            run_config={"ops": {f"{name}__examples": {"config": {"augmentations": augmentations}}}},
         )
     pointed = LocalStore(tmp_path).follow(keys.current_examples(name))
-    assert pointed == f"{keys.examples(name)}/{GOLDEN[name]}"
+    assert pointed == f"{keys.examples(name)}/{content_hash}"

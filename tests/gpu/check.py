@@ -4,9 +4,9 @@ One line per comparison, ``name error (bound) ok``; exit code 1 if one is out of
 torch, numpy, numba, safetensors and zarr alone. Deep recursions with random weights amplify
 rounding, so that a bound grows with what a relative change of the weights by 2e-7 does on the CPU.
 
-Every variant makes a supervision step with its
-gradients and a short training; then compiled networks are compared with eager ones, bfloat16 with
-float32, and a resumed training with one that was not interrupted.
+Random draws and puzzle rows must be the same to the bit. Every variant makes a supervision step
+with its gradients and a short training; then compiled networks are compared with eager ones,
+bfloat16 with float32, and a resumed training with one that was not interrupted.
 """
 
 import copy
@@ -28,6 +28,7 @@ from trm_model.model.variant import Variant
 from trm_model.noise import Noise
 from trm_model.training.execution import Execution
 from trm_model.training.loop import TOTALS, Trainer
+from trm_model.training.puzzle_rows import sign_sgd_
 from trm_model.training.recipe import Recipe
 from trm_model.training.supervision import Carry, supervise
 from trm_model.variants import VARIANTS
@@ -39,8 +40,7 @@ RECIPE = Recipe(
     steps=6,
     batch_size=BATCH,
     max_steps=4,
-    # Draws for exploration come from a generator of the device.
-    exploration=0.0,
+    exploration=0.5,
     learning_rate=1e-3,
     warmup_steps=2,
     ema_decay=0.9,
@@ -173,7 +173,44 @@ def trainings(device: str) -> Iterator[Line]:
         yield Line(f"{name}: resumed against not interrupted", distance(eager[3:], rest), 1e-5)
 
 
-CHECKS: tuple[Callable[[str], Iterator[Line]], ...] = (steps, trainings)
+def exploring(device: str) -> list[list[int]]:
+    """How many steps each carried example has taken after each optimizer step, where all want to
+    halt and half of them may not at once."""
+    trainer = Trainer(VARIANTS["trm_mlp"], RECIPE, random_examples(), 0, Execution(device=device))
+    with torch.no_grad():
+        trainer.reasoner.halt_bias.fill_(9.0)
+    taken: list[list[int]] = []
+
+    def on_step(current: Trainer, _totals: Tensor | None) -> bool:
+        assert current.carry is not None
+        taken.append(current.carry.steps.tolist())
+        return True
+
+    trainer.run(on_step)
+    return taken
+
+
+def same_everywhere(device: str) -> Iterator[Line]:
+    """What is the same to the bit on every device: draws, and which way puzzle rows move."""
+    differing = float(exploring("cpu") != exploring(device))
+    yield Line("exploration", differing, 0.0)
+    generator = torch.Generator().manual_seed(0)
+    for rows in (1, 40, 5_000):
+        ids = torch.randint(0, rows, (768,), generator=generator)
+        gradient = torch.randn(768, 512, generator=generator).round(decimals=1)
+        tables = [torch.zeros(rows, 512, device=place) for place in ("cpu", device)]
+        for table in tables:
+            sign_sgd_(
+                table,
+                ids.to(table.device),
+                gradient.to(table.device),
+                learning_rate=1.0,
+                weight_decay=0.0,
+            )
+        yield Line(f"puzzle rows, {rows} in all", distance(*tables), 0.0)
+
+
+CHECKS: tuple[Callable[[str], Iterator[Line]], ...] = (same_everywhere, steps, trainings)
 
 
 def main(arguments: list[str]) -> int:

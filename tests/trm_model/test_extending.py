@@ -45,7 +45,7 @@ from trm_model.model.generations.parallel import Parallel
 from trm_model.model.haltings.halting import Halting, right_or_wrong
 from trm_model.model.layers import Sublayer, linear, rms_norm, truncated_normal
 from trm_model.model.mixers.mixer import Mixer
-from trm_model.model.selections.selection import Selection
+from trm_model.model.selections.selection import Judged, Selection
 from trm_model.model.solvers.solver import Solver
 from trm_model.model.starts.start import Start, fixed_state
 from trm_model.model.state import State
@@ -162,9 +162,9 @@ class Momentum(Optimizer):
 
 @dataclass(frozen=True, slots=True)
 class LastTry(Selection):
-    def select(self, predictions, halt_logits):
+    def select(self, tries):
         CALLED.append("selection")
-        return predictions[-1], halt_logits[-1]
+        return Judged(*(each[-1] for each in tries))
 '''
 
 YAML = """

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from storage.atomic import new_file
 from trm_model.errors import ConfigurationError, require
+from trm_model.finite import require_finite
 from trm_model.model.backprop.last_calls import LastCalls
 from trm_model.model.curricula.constant import Constant
 from trm_model.model.evaluation import Evaluation
@@ -391,8 +392,8 @@ def load(
     :param resize: if the table has another number of rows, give every row its mean, as their code
         does; False: refuse.
     :param precision: of activations; None: that of the initial vectors in the file.
-    :raises ConfigurationError: a file that is not a state dict of these models, or does not fit;
-        the message says what to change.
+    :raises ConfigurationError: a file that is not a state dict of these models, does not fit, or
+        holds numbers that are not finite; the message says what to change.
     """
     try:
         content: object = torch.load(path, map_location="cpu", weights_only=True)
@@ -421,6 +422,7 @@ def load(
         )
     state: dict[str, Tensor] = {shared_name(name): tensor for name, tensor in content.items()}
     try:
+        require_finite(state)
         return _build(state, heads, length, variant, prefix, num_puzzles, resize, precision)
     except (ConfigurationError, RuntimeError, KeyError) as error:
         raise ConfigurationError(f"{path}: {' '.join(str(error).split())}") from error
@@ -492,8 +494,10 @@ def save(reasoner: Reasoner, path: Path, *, prefix: str = PREFIXES[0]) -> None:
 
     :param prefix: of the names; as their loader expects them with compilation, its default;
         without: ``model.``.
-    :raises ConfigurationError: for variants that their code does not have.
+    :raises ConfigurationError: for variants that their code does not have, and for weights that
+        are not finite.
     """
     state = {prefix + name: tensor for name, tensor in to_theirs(reasoner).items()}
+    require_finite(state)
     with new_file(path) as temporary, temporary.open("wb") as file:
         torch.save(state, file)

@@ -11,9 +11,11 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from trm_model.finite import require_finite
 from trm_model.model.batch import IGNORE, Batch, DeviceExamples
 from trm_model.model.evaluation import Evaluation
 from trm_model.model.reasoner import Reasoner
+from trm_model.model.selections.selection import Judged
 from trm_model.model.state import Output
 from trm_model.noise import Noise
 
@@ -71,7 +73,8 @@ def rollout(
 def answers(
     reasoner: Reasoner, batch: Batch, depth: int, evaluation: Evaluation, noise: Noise
 ) -> Iterator[Answer]:
-    """The answers after each of ``depth`` test steps, chosen among all rollouts of an example.
+    """The answers after each of ``depth`` test steps, chosen among all rollouts of an example; the
+    halting logit is NaN where a logit of the answer is not finite.
 
     :raises ConfigurationError: an evaluation that the variant cannot have.
     """
@@ -83,21 +86,47 @@ def answers(
     unsolved = torch.zeros(len(labelled), dtype=torch.bool, device=labelled.device)
     stopped, kept = unsolved, None
     for output in rollout(reasoner, batch, depth, evaluation, noise):
-        logits = generation.example_logits(output.halt_logits, labelled)
-        going_on = generation.example_logits(output.continue_logits, labelled)
-        prediction = output.logits.argmax(-1)
+        sound = output.logits.isfinite().all(-1).all(-1)
+        halt_logits = generation.example_logits(output.halt_logits, labelled)
+        tries = Judged(
+            output.logits.argmax(-1),
+            torch.where(sound, halt_logits, torch.nan),
+            generation.example_logits(output.continue_logits, labelled),
+        )
         if evaluation.stop_at_halting:
             if kept is not None:
-                prediction = torch.where(stopped.unsqueeze(-1), kept[0], prediction)
-                logits = torch.where(stopped, kept[1], logits)
-                going_on = torch.where(stopped, kept[2], going_on)
-            stopped = stopped | halting.wants(logits, going_on, unsolved)
-            kept = prediction, logits, going_on
-        chosen, chosen_logits = evaluation.selection.select(
-            prediction.view(count, size, -1), logits.view(count, size)
+                tries = Judged(
+                    torch.where(stopped.unsqueeze(-1), kept.prediction, tries.prediction),
+                    torch.where(stopped, kept.halt_logits, tries.halt_logits),
+                    torch.where(stopped, kept.continue_logits, tries.continue_logits),
+                )
+            stopped = stopped | halting.wants(tries.halt_logits, tries.continue_logits, unsolved)
+            kept = tries
+        chosen = evaluation.selection.select(
+            Judged(*(each.unflatten(0, (count, size)) for each in tries))
         )
-        halts = halting.wants(chosen_logits, going_on.view(count, size).mean(0), unsolved[:size])
-        yield Answer(chosen, chosen_logits, halts)
+        halts = halting.wants(chosen.halt_logits, chosen.continue_logits, unsolved[:size])
+        yield Answer(chosen.prediction, chosen.halt_logits, halts)
+
+
+def finite_answers(
+    reasoner: Reasoner, batch: Batch, depth: int, evaluation: Evaluation, noise: Noise
+) -> list[Answer]:
+    """All :func:`answers`, which must come from finite numbers.
+
+    :raises NotFiniteError: they do not.
+    """
+    found = list(answers(reasoner, batch, depth, evaluation, noise))
+    require_finite({"logits of answers": torch.stack([answer.halt_logits for answer in found])})
+    return found
+
+
+def most_examples(reasoner: Reasoner, depth: int, evaluation: Evaluation, batch_size: int) -> int:
+    """How many examples are answered together where at most ``batch_size`` rollouts are: at least
+    one, with all its rollouts.
+    """
+    wanted = max(1, batch_size // evaluation.rollouts)
+    return reasoner.variant.generation.most_examples(reasoner, depth, wanted)
 
 
 def evaluate(
@@ -115,23 +144,25 @@ def evaluate(
 
     :param evaluation: None: the variant's own.
     :param max_steps: supervision steps in training, where the evaluation leaves the depth open.
-    :param batch_size: most examples answered together; results do not depend on it.
+    :param batch_size: most rollouts computed together, of one or more examples; results do not
+        depend on it.
     :param every_step: keep the predictions after each step, not only after the last (memory: S
         times as much).
     :param progress: told how many of how many examples are done.
     :raises ConfigurationError: an evaluation that the variant cannot have.
+    :raises NotFiniteError: logits that are not finite.
     """
     evaluation = evaluation or reasoner.variant.evaluation
     chosen = np.arange(len(data)) if index is None else index
     depth = reasoner.variant.test_steps(max_steps, evaluation)
-    batch_size = reasoner.variant.generation.most_examples(reasoner, depth, batch_size)
+    size = most_examples(reasoner, depth, evaluation, batch_size)
     parts: list[list[npt.NDArray[Any]]] = []
-    for start in range(0, len(chosen), batch_size):
-        part = chosen[start : start + batch_size]
+    for start in range(0, len(chosen), size):
+        part = chosen[start : start + size]
         # An example's noise depends on its number alone, not on the batch that it is in.
         noise = Noise(evaluation.seed, torch.from_numpy(part).to(data.device))
         batch = data.gather(part)
-        found = list(answers(reasoner, batch, depth, evaluation, noise))
+        found = finite_answers(reasoner, batch, depth, evaluation, noise)
         columns = _columns(batch, found, every_step=every_step)
         parts.append([column.cpu().numpy() for column in columns])
         progress(start + len(part), len(chosen))

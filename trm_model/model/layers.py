@@ -81,6 +81,6 @@ class SwiGlu(Gated):
         return linear(F.silu(gate) * up, self.down)
 
     def post_norm(self, x: Tensor) -> Tensor:
-        if kernel.serves(x):
+        if kernel.serves(x, self.gate_up, self.down):
             return kernel.post_norm_swiglu(x, self.gate_up, self.down, NORM_EPSILON)
         return super().post_norm(x)

@@ -12,7 +12,7 @@ import numpy.typing as npt
 import torch
 
 from trm_model.errors import ConfigurationError, require
-from trm_model.evaluation.evaluate import answers
+from trm_model.evaluation.evaluate import finite_answers, most_examples
 from trm_model.model.batch import Batch
 from trm_model.model.evaluation import Evaluation
 from trm_model.model.reasoner import Reasoner
@@ -21,6 +21,7 @@ from trm_model.puzzles.arc.augmentation import Augmentation
 from trm_model.puzzles.family import Family, Question, Tokens, Verdict
 
 BATCH = 64
+"""Rollouts computed together."""
 
 Versions = list[tuple[int, Augmentation]]
 """The rows of the puzzle table that belong to an ARC task, the task itself first."""
@@ -144,7 +145,8 @@ class TrainedModel:
             ARC.
         :param evaluation: None: the variant's own.
         :returns: tokens uint8 [N, S, L] and halting logits float32 [N, S].
-        :raises ConfigurationError: questions, rows or an evaluation that the model cannot have.
+        :raises ConfigurationError: questions, rows or an evaluation that the model cannot have, or
+            logits that are not finite.
         """
         reasoner, device = self.reasoner, self.reasoner.puzzle_rows.device
         evaluation = evaluation or reasoner.variant.evaluation
@@ -167,7 +169,7 @@ class TrainedModel:
         )
         predictions: list[Tokens] = [np.zeros((0, depth, reasoner.length), np.uint8)]
         logits: list[npt.NDArray[np.float32]] = [np.zeros((0, depth), np.float32)]
-        size = reasoner.variant.generation.most_examples(reasoner, depth, BATCH)
+        size = most_examples(reasoner, depth, evaluation, BATCH)
         for start in range(0, len(inputs), size):
             part = torch.from_numpy(inputs[start : start + size]).to(device).long()
             # Nobody knows the labels: that none is IGNORE says that every cell is to be answered.
@@ -175,7 +177,7 @@ class TrainedModel:
             batch = Batch(part, torch.zeros_like(part), of_part)
             items = torch.arange(start, start + len(part), device=device)
             noise = Noise(evaluation.seed, items)
-            found = list(answers(reasoner, batch, depth, evaluation, noise))
+            found = finite_answers(reasoner, batch, depth, evaluation, noise)
             cells = torch.stack([answer.prediction for answer in found], 1).to(torch.uint8)
             predictions.append(cells.cpu().numpy())
             logits.append(torch.stack([answer.halt_logits for answer in found], 1).cpu().numpy())

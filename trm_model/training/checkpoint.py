@@ -1,4 +1,5 @@
-"""Checkpoints: everything that exact resumption needs, in folders that appear whole or not at all.
+"""Checkpoints: everything that exact resumption needs, in folders that appear whole or not at all,
+and all of whose numbers are finite.
 
 ``RUN/checkpoints/step-00001234/`` holds ``weights``, ``average`` (EMA), ``optimizer`` and ``carry``
 as safetensors, ``progress.json`` (step, data position, totals of the running interval) and a
@@ -7,6 +8,7 @@ manifest with checksums. Random draws are functions of the seed and the step
 """
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -20,6 +22,7 @@ from torch import Tensor
 from storage.atomic import publish, staging, write_text
 from storage.manifest import CorruptDataError, verify_manifest, write_manifest
 from storage.reading import reading
+from trm_model.finite import NotFiniteError, require_finite
 from trm_model.model.batch import Batch
 from trm_model.model.state import State
 from trm_model.training.sampler import Position
@@ -55,6 +58,15 @@ class Checkpoint:
     carry: Mapping[str, Tensor]
     progress: Progress
 
+    def require_finite(self) -> None:
+        """Whether every number is finite.
+
+        :raises NotFiniteError: naming the first tensor that holds others, as PART/NAME.
+        """
+        for part in _PARTS:
+            require_finite({f"{part}/{name}": t for name, t in getattr(self, part).items()})
+        require_finite({"totals": torch.tensor(self.progress.totals)})
+
     @property
     def evaluated(self) -> dict[str, Tensor]:
         """The weights that are evaluated: averaged where the variant averages, the rest as they
@@ -68,8 +80,10 @@ _PARTS = ("weights", "average", "optimizer", "carry")
 def save(run: Path, checkpoint: Checkpoint) -> Path:
     """Write a checkpoint below ``run`` atomically and remove all but the newest ones.
 
+    :raises NotFiniteError: numbers that are not finite; nothing is written.
     :raises OSError: a full disk; the older checkpoints are untouched.
     """
+    checkpoint.require_finite()
     parent = run / FOLDER
     target = parent / f"{_PREFIX}{checkpoint.progress.step:08d}"
     with staging(parent) as temporary:
@@ -116,7 +130,7 @@ def intact_step(run: Path) -> int:
     damage: CorruptDataError | None = None
     for folder in reversed(saved(run)):
         try:
-            verify_manifest(folder)
+            load(folder)
         except CorruptDataError as error:
             damage = error
             continue
@@ -140,7 +154,8 @@ def _tensors(path: Path) -> dict[str, Tensor]:
 def load(folder: Path) -> Checkpoint:
     """Read a checkpoint.
 
-    :raises CorruptDataError: a file that is missing or not as written, by name.
+    :raises CorruptDataError: a file that is missing or not as written, by name, or numbers that are
+        not finite, which older versions wrote.
     """
     verify_manifest(folder)
     weights, average, optimizer, carry = (
@@ -161,14 +176,19 @@ def load(folder: Path) -> Checkpoint:
         if not all(type(number) is int and number >= 0 for number in whole):
             raise ValueError(f"step, epoch and offset are {whole}")
         if not all(
-            isinstance(seconds, int | float) and seconds >= 0
+            isinstance(seconds, int | float) and 0 <= seconds < math.inf
             for seconds in (progress.wall_seconds, progress.lap_seconds)
         ):
             raise ValueError(
                 f"wall_seconds and lap_seconds are {progress.wall_seconds!r} and "
                 f"{progress.lap_seconds!r}"
             )
-    return Checkpoint(weights, average, optimizer, carry, progress)
+    checkpoint = Checkpoint(weights, average, optimizer, carry, progress)
+    try:
+        checkpoint.require_finite()
+    except NotFiniteError as error:
+        raise CorruptDataError(f"{folder}: {error}; {REMEDY}") from error
+    return checkpoint
 
 
 def carry_tensors(carry: Carry) -> dict[str, Tensor]:

@@ -1,6 +1,7 @@
 """The training loop: deep supervision with a carried state, one for all variants."""
 
 import json
+import math
 import os
 import time
 from collections.abc import Callable
@@ -14,6 +15,7 @@ from storage.atomic import write_text
 from storage.examples import ExampleSet
 from storage.manifest import CorruptDataError
 from trm_model.devices import open_device
+from trm_model.finite import NotFiniteError
 from trm_model.model.batch import DeviceExamples
 from trm_model.model.reasoner import build
 from trm_model.model.variant import Variant
@@ -136,8 +138,8 @@ class Trainer:
                 recipe.batch_size,
                 max_steps,
                 recipe.exploration,
-                torch_generator(self.seed, "halt", step, device=device),
-            )
+                torch_generator(self.seed, "halt", step),
+            ).to(device)
             stage = variant.stage(step / recipe.steps)
             result = supervise(
                 self.reasoner,
@@ -213,7 +215,7 @@ def train(
     :param report: told about progress, a few times a minute.
     :param stop: asked after each step; True writes a checkpoint and returns.
     :returns: the progress at the last checkpoint; finished if its step is ``recipe.steps``.
-    :raises TrainingError: a loss that is not finite.
+    :raises TrainingError: a loss, a weight or another number of the state that is not finite.
     :raises CorruptDataError: no undamaged checkpoint among those that are there.
     """
     trainer = Trainer(variant, recipe, examples, seed, execution)
@@ -232,7 +234,10 @@ def train(
             nonlocal saved_at
             lines.flush()
             os.fsync(lines.fileno())
-            checkpoints.save(run, trainer.checkpoint(clock.seconds(), clock.since_lap()))
+            try:
+                checkpoints.save(run, trainer.checkpoint(clock.seconds(), clock.since_lap()))
+            except NotFiniteError as error:
+                raise _diverged(run, trainer.progress.step, str(error)) from error
             saved_at = time.monotonic()
 
         def on_step(current: Trainer, totals: Tensor | None) -> bool:
@@ -240,12 +245,8 @@ def train(
             step = current.progress.step
             if totals is not None:
                 row = _row(current, totals, clock)
-                if not row["loss"] == row["loss"] or abs(row["loss"]) == float("inf"):
-                    raise TrainingError(
-                        f"{run}: the loss is {row['loss']} at step {step}, expected a finite "
-                        "number; "
-                        "lower learning_rate or lengthen warmup_steps, then start again"
-                    )
+                if not math.isfinite(row["loss"]):
+                    raise _diverged(run, step, f"loss {row['loss']}, expected a finite number")
                 lines.write(json.dumps(row) + "\n")
                 lines.flush()
                 if time.monotonic() - reported_at > 10 or step == recipe.steps:
@@ -267,6 +268,21 @@ def train(
 
         trainer.run(on_step)
     return trainer.progress
+
+
+def _diverged(run: Path, step: int, found: str) -> TrainingError:
+    """The error for numbers that are not finite, which were noticed after ``step``."""
+    good = checkpoints.intact_step(run)
+    before = (
+        f"the checkpoint of step {good} is sound, and starting again goes on from it, but the "
+        "same steps from the same seed may end here again: "
+        if good
+        else ""
+    )
+    return TrainingError(
+        f"{run}: step {step}: {found}; {before}lower learning_rate or lengthen warmup_steps in the "
+        "recipe, which begins a new run"
+    )
 
 
 def _newest(run: Path, report: Callable[[str], None]) -> Checkpoint | None:

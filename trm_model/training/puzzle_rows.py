@@ -1,5 +1,6 @@
 """Sign-SGD on the puzzle table: only the rows in a batch are read and written."""
 
+import torch
 from torch import Tensor
 
 
@@ -10,9 +11,17 @@ def sign_sgd_(
     ``CastedSparseEmbeddingSignSGD``).
 
     :param ids: int64 [B], the row of each example; duplicates' gradients are summed before the sign
-        is taken.
+        is taken, in the order of the batch on every device.
     :param gradient: float32 [B, W].
     """
-    rows, where = ids.unique(return_inverse=True)
-    summed = gradient.new_zeros(len(rows), gradient.shape[1]).index_add_(0, where, gradient)
-    table[rows] = table[rows] * (1.0 - learning_rate * weight_decay) - learning_rate * summed.sign()
+    # Shapes are those of the batch, however many rows it has: nothing waits for the device to count
+    # them. A row's gradients are summed where the first of them stands; its duplicates write the
+    # same numbers again.
+    ids, order = ids.sort(stable=True)
+    first, past = torch.searchsorted(ids, ids), torch.searchsorted(ids, ids, right=True)
+    is_first = first == torch.arange(len(ids), device=ids.device)
+    lengths = torch.where(is_first, past - first, 0)
+    sums = torch.segment_reduce(gradient[order], "sum", lengths=lengths, unsafe=True, initial=0.0)
+    table[ids] = (
+        table[ids] * (1.0 - learning_rate * weight_decay) - learning_rate * sums[first].sign()
+    )

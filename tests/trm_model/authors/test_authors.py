@@ -333,6 +333,10 @@ def test_other_files_are_refused_in_one_line(tmp_path: Path) -> None:
             r"missing \['inner.q_head.bias'",
         ),
         ({**theirs, "inner.lm_head.weight": torch.zeros(6, 5)}, "size mismatch"),
+        (
+            {**theirs, "inner.lm_head.weight": torch.full((6, 5), torch.inf)},
+            "inner.lm_head.weight: 30 of 30 numbers are NaN or infinite",
+        ),
     ):
         torch.save(content, path)
         with pytest.raises(ConfigurationError, match=message) as error:
@@ -348,6 +352,15 @@ def test_other_files_are_refused_in_one_line(tmp_path: Path) -> None:
     save(build(CONFIGS["trm, token MLP"]), token_mlp)
     with pytest.raises(ConfigurationError, match="the weights are for 14 positions"):
         load(token_mlp, heads=2, length=9, prefix=2)
+
+
+def test_weights_that_are_not_finite_are_not_exported(tmp_path: Path) -> None:
+    model = build(CONFIGS["trm"])
+    with torch.no_grad():
+        model.halt_bias[0] = torch.nan
+    with pytest.raises(ConfigurationError, match="1 of 2 numbers are NaN or infinite"):
+        save(model, tmp_path / "step_1")
+    assert not list(tmp_path.iterdir())
 
 
 def test_what_their_code_does_not_have_is_refused() -> None:

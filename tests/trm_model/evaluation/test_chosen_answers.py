@@ -10,14 +10,17 @@ import torch
 from torch.nn import functional as F
 
 from trm_model.evaluation import evaluate as module
-from trm_model.evaluation.evaluate import Evaluated, answers, evaluate
+from trm_model.evaluation.evaluate import Evaluated, answers, evaluate, finite_answers
+from trm_model.finite import NotFiniteError
 from trm_model.model.batch import IGNORE, Batch
 from trm_model.model.evaluation import Evaluation
 from trm_model.model.generations.autoregressive import Autoregressive
 from trm_model.model.generations.parallel import Parallel
 from trm_model.model.haltings.bce import BinaryCrossEntropy
 from trm_model.model.haltings.compared import Compared
+from trm_model.model.selections.halting_logit import HaltingLogit
 from trm_model.model.selections.plurality import Plurality
+from trm_model.model.selections.selection import Selection
 from trm_model.model.state import Output, State
 from trm_model.noise import Noise
 
@@ -90,8 +93,7 @@ def test_stopped_rollouts_keep_their_answer(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_rules_with_two_heads_keep_both_logits(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The mean over the rollouts of the logit of going on is what the chosen one is compared
-    with."""
+    """The chosen rollout's own logit of going on is what its halting logit is compared with."""
     outputs = [
         output([[1, 1, 1], [2, 2, 2]], [1.0, 1.0], [0.5, 1.5]),
         output([[3, 3, 3], [4, 4, 4]], [2.0, 2.0], [3.0, 1.0]),
@@ -101,7 +103,7 @@ def test_rules_with_two_heads_keep_both_logits(monkeypatch: pytest.MonkeyPatch) 
         ([[1, 1, 1], [2, 2, 2]], [1.0, 1.0], [True, False]),
         ([[1, 1, 1], [4, 4, 4]], [1.0, 2.0], [True, True]),
     ]
-    two = [output([[1, 1, 1]] * 4, [1.0, 1.0, 0.0, 0.0], [0.0, 2.0, 1.0, 1.0])]
+    two = [output([[1, 1, 1]] * 4, [1.0, 1.0, 0.0, 0.0], [0.5, 2.0, 3.0, -4.0])]
     ((_, logits, halts),) = chosen(monkeypatch, two, Evaluation(rollouts=2), model)
     assert (logits, halts) == ([1.0, 1.0], [True, False])
 
@@ -163,10 +165,17 @@ class Parrot:
         return logits
 
     def rollout(
-        self, _model: object, _start: object, batch: Batch, depth: int, _: Evaluation, noise: Noise
+        self,
+        _model: object,
+        _start: object,
+        batch: Batch,
+        depth: int,
+        evaluation: Evaluation,
+        noise: Noise,
     ) -> Iterator[Output]:
         self.sizes.append(len(batch.inputs))
         self.drawn.append(noise.uniform("x"))
+        batch = batch.repeat(evaluation.rollouts)
         for step in range(depth):
             tokens = batch.inputs % 5 if step else torch.full_like(batch.inputs, 2)
             halt = batch.inputs[:, 0].float() - 7.0 + step
@@ -175,6 +184,32 @@ class Parrot:
 
 def run(parrot: Parrot, **options: Any) -> Evaluated:
     return evaluate(cast(Any, parrot), cast(Any, Data()), max_steps=2, **options)
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf")])
+@pytest.mark.parametrize("selection", [HaltingLogit(), Plurality()])
+def test_answers_from_numbers_that_are_not_finite_are_refused(
+    monkeypatch: pytest.MonkeyPatch, selection: Selection, number: float
+) -> None:
+    """Of the halting head or of the answer itself, of any rollout."""
+    evaluation = Evaluation(rollouts=2, selection=selection)
+    fine = output([[1, 1, 1]] * 4, [1.0, 2.0, 3.0, 4.0])
+    cells = fine.logits.clone()
+    cells[2, 1, 1] = number
+    for bad in (
+        fine._replace(logits=cells),
+        fine._replace(halt_logits=torch.tensor([1.0, 2.0, number, 4.0])),
+    ):
+        monkeypatch.setattr(module, "rollout", lambda *_, bad=bad: iter([fine, bad]))
+        with pytest.raises(NotFiniteError, match="logits of answers: 1 of 4 numbers are NaN"):
+            finite_answers(reasoner(), BATCH, 2, evaluation, NOISE)
+
+
+@pytest.mark.parametrize(("rollouts", "sizes"), [(1, [4, 4, 2]), (2, [2] * 5), (5, [1] * 10)])
+def test_batches_count_rollouts(rollouts: int, sizes: list[int]) -> None:
+    parrot = Parrot(100)
+    run(parrot, batch_size=4, evaluation=Evaluation(rollouts=rollouts))
+    assert parrot.sizes == sizes
 
 
 @pytest.mark.parametrize("most", [3, 100])

@@ -13,10 +13,6 @@ from torch.nn import functional as F
 from trm_model.model.kernels import swiglu as fused
 from trm_model.model.layers import NORM_EPSILON, SwiGlu, inner_width, rms_norm, truncated_normal
 
-pytestmark = pytest.mark.skipif(
-    not fused.serves(torch.zeros(1)), reason="torch's threads are not OpenMP's here"
-)
-
 
 def tensors(*shape: int, turned: bool = False, scale: float = 1.0) -> tuple[Tensor, Tensor, Tensor]:
     """x [*shape] (turned: its last two axes exchanged in memory), and the weights."""
@@ -30,6 +26,11 @@ def tensors(*shape: int, turned: bool = False, scale: float = 1.0) -> tuple[Tens
         truncated_normal((width, inner), inner**-0.5, g),
     )
     return x, *weights
+
+
+pytestmark = pytest.mark.skipif(
+    not fused.serves(*tensors(1, 16)), reason="torch's threads are not OpenMP's here"
+)
 
 
 def ours(x: Tensor, gate_up: Tensor, down: Tensor) -> Tensor:
@@ -119,16 +120,73 @@ def test_gradients_do_not_depend_on_the_number_of_threads_beyond_rounding(thread
 
 
 def test_other_types_and_compiled_networks_take_the_formula_of_torch() -> None:
-    x, gate_up, _ = tensors(2, 5, 16)
-    assert not fused.serves(x.double())
-    assert not fused.serves(x.bfloat16())
-    assert not fused.serves(x[:0])
+    x, *weights = tensors(2, 5, 16)
+    gate_up = weights[0]
+    assert not fused.serves(x.double(), *weights)
+    assert not fused.serves(x.bfloat16(), *weights)
+    assert not fused.serves(x[:0], *weights)
     sublayer = SwiGlu(16, 4.0, torch.Generator().manual_seed(0))
     assert sublayer.gate_up.shape == gate_up.shape
     compiled = torch.compile(sublayer.post_norm, backend="eager", fullgraph=True)
     expected = rms_norm(x + sublayer(x))
     torch.testing.assert_close(compiled(x), expected, rtol=1e-6, atol=1e-6)
     torch.testing.assert_close(sublayer.post_norm(x), expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16, torch.float16])
+def test_weights_of_other_types_take_the_formula_of_torch(dtype: torch.dtype) -> None:
+    """As in ``model.double()`` and ``model.bfloat16()``: memory is not taken for what it is not."""
+    x, gate_up, down = tensors(2, 5, 16)
+    sublayer = SwiGlu(16, 4.0, torch.Generator().manual_seed(0)).to(dtype)
+    assert not fused.serves(x, gate_up, down.to(dtype))
+    assert not fused.serves(x, gate_up.to(dtype), down)
+    expected = formula(x, sublayer.gate_up.float(), sublayer.down.float())
+    torch.testing.assert_close(sublayer.post_norm(x), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_weights_of_other_shapes_and_devices_are_not_read() -> None:
+    x, gate_up, down = tensors(2, 5, 16)
+    assert fused.serves(x, gate_up, down)
+    for others in (
+        (gate_up[:-2], down),
+        (gate_up, down[:, :-1]),
+        (gate_up[:, :-1], down),
+        (gate_up, down[:-1]),
+        (gate_up[: 2 * 40], down[:, :40]),
+        (gate_up[:0], down[:, :0]),
+        (gate_up.to("meta"), down),
+        (gate_up, down.to("meta")),
+    ):
+        assert not fused.serves(x, *others)
+    assert not fused.serves(x[..., :-1], gate_up, down)
+    sublayer = SwiGlu(16, 4.0, torch.Generator().manual_seed(0))
+    with pytest.raises(RuntimeError, match="size|shape"):
+        sublayer.post_norm(x[..., :-1])
+
+
+def test_strided_inputs_and_weights_are_read_as_they_are() -> None:
+    x, gate_up, down = tensors(2, 5, 16)
+    wide, tall = torch.zeros(4, 5, 32), torch.zeros(2 * len(gate_up), 32)
+    wide[::2, :, ::2], tall[::2, ::2] = x, gate_up
+    strided = ours(wide[::2, :, ::2], tall[::2, ::2], down.T.contiguous().T)
+    assert torch.equal(strided, ours(x, gate_up, down))
+
+
+def test_a_second_derivative_is_refused() -> None:
+    """Or right: by the formula of torch, as in ``model.double()``."""
+    x, gate_up, down = tensors(1, 3, 16)
+    x.requires_grad_()
+    with pytest.raises(NotImplementedError, match=r"has no second one; use model\.double"):
+        torch.autograd.grad(ours(x, gate_up, down).sum(), x, create_graph=True)
+    sublayer = SwiGlu(16, 4.0, torch.Generator().manual_seed(0)).double()
+
+    def second(result: Tensor) -> Tensor:
+        weight = torch.linspace(-1, 1, result.numel()).view(result.shape)
+        (first,) = torch.autograd.grad((result * weight).sum(), x, create_graph=True)
+        return torch.autograd.grad(first.square().sum(), x)[0]
+
+    expected = second(formula(x, sublayer.gate_up.float(), sublayer.down.float()))
+    torch.testing.assert_close(second(sublayer.post_norm(x)), expected, rtol=1e-3, atol=1e-4)
 
 
 CHECK = """

@@ -470,6 +470,12 @@ def test_gated_norm_short_convolution_and_experts_equal_their_formulas() -> None
                     gate, up = halves(expert.gate_up, x[b, position])  # type: ignore[arg-type]
                     expected[b, position] += weight * ((gate * up) @ expert.down.T)  # type: ignore[operator]
         torch.testing.assert_close(experts(x), expected, rtol=1e-4, atol=1e-5)
+    # Each on all positions, whatever the router says: shapes that vary would round in other ways.
+    seen: list[torch.Size] = []
+    for expert in experts.experts:
+        expert.register_forward_pre_hook(lambda _, given: seen.append(given[0].shape))
+    experts(x)
+    assert seen == [x.shape] * 4
 
 
 def test_token_mlp_alone_takes_the_gated_norm() -> None:

@@ -16,6 +16,7 @@ from trm_model.model.mixers.attention import Attention, SelfAttention, rotary_ta
 from trm_model.model.reasoner import Reasoner, build
 from trm_model.model.selections.halting_logit import HaltingLogit
 from trm_model.model.selections.plurality import Plurality
+from trm_model.model.selections.selection import Judged
 from trm_model.model.size import Size
 from trm_model.model.starts.noisy import NoisyStart
 from trm_model.model.state import State
@@ -224,8 +225,10 @@ def test_batches_are_mixed_and_repeated() -> None:
 def test_selections() -> None:
     predictions = torch.tensor([[[1, 2]], [[3, 2]], [[3, 1]]])
     logits = torch.tensor([[0.5], [-1.0], [0.25]])
-    cells, logit = HaltingLogit().select(predictions, logits)
-    assert (cells.tolist(), logit.tolist()) == ([[1, 2]], [0.5])
-    cells, logit = Plurality().select(predictions, logits)
-    assert cells.tolist() == [[3, 2]]
-    assert logit.item() == pytest.approx(-0.25 / 3)
+    tries = Judged(predictions, logits, torch.tensor([[7.0], [8.0], [9.0]]))
+    chosen = HaltingLogit().select(tries)
+    assert [each.tolist() for each in chosen] == [[[1, 2]], [0.5], [7.0]]
+    chosen = Plurality().select(tries)
+    assert chosen.prediction.tolist() == [[3, 2]]
+    assert chosen.halt_logits.item() == pytest.approx(-0.25 / 3)
+    assert chosen.continue_logits.item() == pytest.approx(8.0)

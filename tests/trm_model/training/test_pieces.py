@@ -73,6 +73,23 @@ def test_rows_move_by_the_sign_of_the_summed_gradient() -> None:
     ]
 
 
+def test_rows_are_summed_in_the_order_of_the_batch_in_fixed_shapes() -> None:
+    """In another order 1e8, 1 and -1e8 do not cancel; without numbers, as on torch's meta device,
+    no shape can depend on how many rows a batch has."""
+    generator = torch.Generator().manual_seed(0)
+    table = torch.zeros(5, 40)
+    ids = torch.randint(0, 5, (60,), generator=generator)
+    gradient = torch.tensor([1e8, 1.0, -1e8])[torch.randint(0, 3, (60, 40), generator=generator)]
+    expected = torch.zeros(5, 40)
+    for row, each in zip(ids, gradient, strict=True):
+        expected[row] += each
+    rates = {"learning_rate": 1.0, "weight_decay": 0.0}
+    sign_sgd_(table, ids, gradient, **rates)
+    assert torch.equal(table, -expected.sign())
+    assert 0 < (table == 0).sum() < 200
+    sign_sgd_(table.to("meta"), ids.to("meta"), gradient.to("meta"), **rates)
+
+
 def test_muon_takes_the_matrices_of_the_networks() -> None:
     def model(variant: Variant) -> Reasoner:
         return Reasoner(

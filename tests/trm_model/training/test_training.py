@@ -1,6 +1,7 @@
 """Sampling, training, exact resumption, evaluation."""
 
 import re
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -237,69 +238,69 @@ def test_every_variant_trains_and_resumes_exactly(
         assert all(torch.equal(one[key], other[key]) for key in one), part
 
 
+def spoiled_at(step: int, part: str) -> Callable[[Trainer, Supervision], None]:
+    """What counts a step's losses, and at one step writes NaN into a part of the training."""
+    count = Trainer._count  # pyright: ignore[reportPrivateUsage]
+
+    def counting(trainer: Trainer, result: Supervision) -> None:
+        count(trainer, result)
+        if trainer.progress.step + 1 == step:
+            assert trainer.ema is not None
+            assert trainer.carry is not None
+            spoiled = {
+                "weights/halt_bias": trainer.reasoner.halt_bias.detach(),
+                "weights/puzzle_rows": trainer.reasoner.puzzle_rows,
+                "average/halt_bias": trainer.ema.average["halt_bias"],
+                "carry/answer": trainer.carry.state.answer,
+                "totals": trainer.totals,
+            }
+            spoiled[part].view(-1)[-1] = torch.nan
+
+    return counting
+
+
 @pytest.mark.parametrize(
-    "name",
+    ("part", "at", "found", "good"),
     [
-        "direct",
-        "hrm",
-        "winner_takes_all",
-        "random_latents",
-        "drm_votes",
-        "drm_gaussian",
-        "drm_confidence",
-        "drm_correlated",
+        ("totals", 6, r"step 6: totals: 1 of 8 numbers are NaN or infinite", 5),
+        ("weights/halt_bias", 3, r"step 3: weights/halt_bias: 1 of 2 numbers", 2),
+        ("weights/halt_bias", 1, r"step 1: weights/halt_bias: 1 of 2 numbers", 0),
+        ("weights/puzzle_rows", 4, r"step 4: weights/puzzle_rows: 1 of 16 numbers", 3),
+        ("average/halt_bias", 12, r"step 12: average/halt_bias: 1 of 2 numbers", 11),
+        ("carry/answer", 5, r"step 5: carry/answer: 1 of 2304 numbers", 4),
     ],
 )
-def test_evaluation_of_an_example_does_not_depend_on_its_batch(
-    tiny: tuple[object, Path, str], name: str
+def test_numbers_that_are_not_finite_are_never_written(
+    tmp_path: Path,
+    tiny: tuple[object, Path, str],
+    monkeypatch: pytest.MonkeyPatch,
+    part: str,
+    at: int,
+    found: str,
+    good: int,
 ) -> None:
-    """With test-time noise too; another seed gives other noise."""
-    examples = read_examples(tiny[1] / "test.zarr")
-    model = build(VARIANTS[name], TINY.size, examples.header, 0)
-    data = DeviceExamples(examples, torch.device("cpu"))
-    results = [
-        evaluate(
-            model,
-            data,
-            replace(VARIANTS[name].evaluation, seed=seed),
-            max_steps=3,
-            batch_size=size,
-            index=np.arange(9),
-        )
-        for size, seed in ((9, 0), (4, 0), (9, 1))
-    ]
-    steps = VARIANTS[name].test_steps(3)
-    assert results[0].predictions.shape == (9, steps, 16)
-    # Untrained, the recursion magnifies rounding, which differs between batch sizes: the first step
-    # is compared closely.
-    np.testing.assert_allclose(
-        results[0].halt_logits[:, 0], results[1].halt_logits[:, 0], atol=1e-4
-    )
-    np.testing.assert_array_equal(results[0].predictions[:, 0], results[1].predictions[:, 0])
-    # The least confident cells are not drawn.
-    noisy = name not in ("direct", "hrm", "drm_confidence")
-    assert (results[0].predictions != results[2].predictions).any() == noisy
+    """With a checkpoint after each step: those before are kept, and the message says how to go on;
+    what goes on from them ends as if nothing had been."""
+    examples = read_examples(tiny[1] / "train.zarr")
+    settings = (VARIANTS["trm_mlp"], TINY, examples, 0)
+    execution = Execution(log_steps=100, checkpoint_seconds=0.0)
+    with monkeypatch.context() as broken, pytest.raises(TrainingError, match=found) as caught:
+        broken.setattr(Trainer, "_count", spoiled_at(at, part))
+        train(tmp_path, *settings, execution, report=lambda _: None)
+    told = f"the checkpoint of step {good} is sound, and starting again goes on from it"
+    assert (told in str(caught.value)) == (good > 0)
+    assert "lower learning_rate or lengthen warmup_steps" in str(caught.value)
+    assert checkpoints.intact_step(tmp_path) == good
+    reached = train(tmp_path, *settings, execution, report=lambda _: None)
+    assert reached.step == TINY.steps
 
 
 def test_a_loss_that_is_not_finite_stops_training(
     tmp_path: Path, tiny: tuple[object, Path, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     examples = read_examples(tiny[1] / "train.zarr")
-    from trm_model.training import loop as training
-
-    original = training.build
-
-    def broken(*arguments: object) -> object:
-        model = original(*arguments)  # type: ignore[arg-type]
-        with torch.no_grad():
-            model.tokens.fill_(float("nan"))
-        return model
-
-    monkeypatch.setattr(training, "build", broken)
-    with pytest.raises(
-        TrainingError,
-        match="the loss is nan at step 2, expected a finite number; lower learning_rate",
-    ):
+    monkeypatch.setattr(Trainer, "_count", spoiled_at(3, "carry/answer"))
+    with pytest.raises(TrainingError, match=r"step 4: loss nan, expected a finite number; lower"):
         train(
             tmp_path,
             VARIANTS["trm"],
@@ -310,6 +311,37 @@ def test_a_loss_that_is_not_finite_stops_training(
             report=lambda _: None,
         )
     assert checkpoints.saved(tmp_path) == []
+    assert len((tmp_path / "metrics.jsonl").read_text().splitlines()) == 1
+
+
+@pytest.mark.parametrize("optimizer", [AdamW(), AdamAtan2()])
+def test_one_step_that_is_far_too_large_is_not_a_finished_training(
+    tmp_path: Path, tiny: tuple[object, Path, str], optimizer: Optimizer
+) -> None:
+    examples = read_examples(tiny[1] / "train.zarr")
+    recipe = replace(TINY, steps=1, learning_rate=1e38, warmup_steps=0, optimizer=optimizer)
+    recipe = replace(recipe, weight_decay=100.0)
+    with pytest.raises(TrainingError, match=r"step 1: \S+: \d+ of \d+ numbers are NaN or infinite"):
+        train(tmp_path, VARIANTS["trm"], recipe, examples, 0, Execution(), report=lambda _: None)
+    assert checkpoints.saved(tmp_path) == []
+
+
+def test_numbers_that_older_versions_wrote_are_passed_over(
+    tmp_path: Path, tiny: tuple[object, Path, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    examples = read_examples(tiny[1] / "train.zarr")
+    settings = (VARIANTS["trm_mlp"], TINY, examples, 0, Execution(checkpoint_seconds=0.0))
+    with monkeypatch.context() as older:
+        older.setattr(checkpoints.Checkpoint, "require_finite", lambda _: None)
+        older.setattr(Trainer, "_count", spoiled_at(TINY.steps, "weights/halt_bias"))
+        train(tmp_path, *settings, report=lambda _: None)
+    assert checkpoints.intact_step(tmp_path) == TINY.steps - 1
+    with pytest.raises(CorruptDataError, match="weights/halt_bias: 1 of 2 numbers are NaN"):
+        checkpoints.load(checkpoints.saved(tmp_path)[-1])
+    told: list[str] = []
+    train(tmp_path, *settings, report=told.append)
+    assert any("passing over a damaged checkpoint" in line for line in told)
+    assert checkpoints.intact_step(tmp_path) == TINY.steps
 
 
 def test_a_damaged_checkpoint_is_named(tmp_path: Path, tiny: tuple[object, Path, str]) -> None:
@@ -376,19 +408,12 @@ def test_run_description_round_trip_and_key(tmp_path: Path) -> None:
         RunSpec.read(tmp_path)
 
 
-def test_evaluation_equals_supervision_steps_in_any_batching(
-    tiny: tuple[object, Path, str],
-) -> None:
+def test_evaluation_equals_supervision_steps(tiny: tuple[object, Path, str]) -> None:
     examples = read_examples(tiny[1] / "test.zarr")
     model = build(VARIANTS["trm_mlp"], TINY.size, examples.header, 0)
     data = DeviceExamples(examples, torch.device("cpu"))
-    results = [evaluate(model, data, max_steps=3, batch_size=size) for size in (20, 7)]
-    np.testing.assert_array_equal(results[0].predictions, results[1].predictions)
-    assert results[0].predictions.shape == (20, 3, 16)
-    assert (
-        len(evaluate(model, data, max_steps=1, batch_size=8, index=np.arange(11)).labelled_cells)
-        == 11
-    )
+    found = evaluate(model, data, max_steps=3, batch_size=20)
+    assert found.predictions.shape == (20, 3, 16)
     noise = Noise(0, torch.arange(20))
     carry = Carry.fresh(model, data.gather(np.arange(20)), noise)
     with torch.no_grad():
@@ -396,10 +421,10 @@ def test_evaluation_equals_supervision_steps_in_any_batching(
             result = supervise(model, carry, max_steps=3, noise=noise)
             carry = result.carry
             np.testing.assert_array_equal(
-                results[0].right_cells[:, step], result.losses.right_cells.numpy()
+                found.right_cells[:, step], result.losses.right_cells.numpy()
             )
             np.testing.assert_allclose(
-                results[0].halt_logits[:, step], result.output.halt_logits.numpy(), rtol=1e-4
+                found.halt_logits[:, step], result.output.halt_logits.numpy(), rtol=1e-4
             )
 
 

@@ -585,6 +585,12 @@ class _PostNormSwiGlu(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, Tensor, None, None]:
+        if torch.is_grad_enabled():
+            # torch would take what follows for constants, and a second derivative for zero.
+            raise NotImplementedError(
+                "create_graph=True: expected a first derivative alone, since SwiGLU in one pass "
+                "has no second one; use model.double(), which takes torch's formula"
+            )
         x, gate_up, down, result, scale = ctx.saved_tensors
         batch, (width, inner), columns = len(x), down.shape, scale.shape[2]
         padded = -(-width // LANES) * LANES
@@ -617,16 +623,27 @@ class _PostNormSwiGlu(torch.autograd.Function):
         )
 
 
-def serves(x: Tensor) -> bool:
-    """Whether :func:`post_norm_swiglu` takes ``x``: float32, not empty, on a CPU; torch is not
-    compiling and its threads can be reached."""
-    served = x.device.type == "cpu" and x.dtype == torch.float32 and x.numel() > 0
-    return served and not torch.compiler.is_compiling() and _parallel() is not None
+def serves(x: Tensor, gate_up: Tensor, down: Tensor) -> bool:
+    """Whether :func:`post_norm_swiglu` takes these, as it reads and writes plain memory: all are
+    float32 on a CPU, none is empty and their shapes fit; torch is not compiling and its threads can
+    be reached. What it does not take is for torch's formula, which refuses what cannot be.
+    """
+    width, inner = x.shape[-1], down.shape[-1]
+    return (
+        all(t.device.type == "cpu" and t.dtype == torch.float32 for t in (x, gate_up, down))
+        and x.numel() > 0
+        and inner > 0
+        and inner % CHUNK == 0
+        and gate_up.shape == (2 * inner, width)
+        and down.shape == (width, inner)
+        and not torch.compiler.is_compiling()
+        and _parallel() is not None
+    )
 
 
 def post_norm_swiglu(x: Tensor, gate_up: Tensor, down: Tensor, epsilon: float) -> Tensor:
-    """``rms_norm(x + swiglu(x))``, both over the last axis (:mod:`trm_model.model.blocks`), for an
-    ``x`` that :func:`serves` accepts.
+    """``rms_norm(x + swiglu(x))``, both over the last axis (:mod:`trm_model.model.blocks`), of what
+    :func:`serves` accepts. It has a first derivative; a graph of that is refused.
 
     :param x: float32 [..., W].
     :param gate_up: float32 [2 I, W], I a multiple of :data:`CHUNK`.

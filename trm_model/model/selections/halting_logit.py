@@ -4,9 +4,8 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
-from torch import Tensor
 
-from trm_model.model.selections.selection import Selection
+from trm_model.model.selections.selection import Judged, Selection
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +16,8 @@ class HaltingLogit(Selection):
 
     name: ClassVar[str] = "halting_logit"
 
-    def select(self, predictions: Tensor, halt_logits: Tensor) -> tuple[Tensor, Tensor]:
+    def select(self, tries: Judged) -> Judged:
         """See :class:`Selection`."""
-        best = halt_logits.argmax(0)
-        return predictions[best, torch.arange(len(best), device=best.device)], halt_logits.amax(0)
+        best = tries.halt_logits.argmax(0)
+        examples = torch.arange(len(best), device=best.device)
+        return Judged(*(each[best, examples] for each in tries))

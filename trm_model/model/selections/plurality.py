@@ -3,19 +3,18 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-from torch import Tensor
-
-from trm_model.model.selections.selection import Selection
+from trm_model.model.selections.selection import Judged, Selection
 
 
 @dataclass(frozen=True, slots=True)
 class Plurality(Selection):
     """Each cell has the token that most rollouts gave it, the smallest of equally frequent ones
-    (DRM); the halting logit is the mean of theirs.
+    (DRM); its logits are the means of theirs.
     """
 
     name: ClassVar[str] = "plurality"
 
-    def select(self, predictions: Tensor, halt_logits: Tensor) -> tuple[Tensor, Tensor]:
+    def select(self, tries: Judged) -> Judged:
         """See :class:`Selection`."""
-        return predictions.mode(0).values, halt_logits.mean(0)
+        cells = tries.prediction.mode(0).values
+        return Judged(cells, tries.halt_logits.mean(0), tries.continue_logits.mean(0))

@@ -18,7 +18,9 @@ class MazeExamples:
 
     Example ``i * (copies + 1) + k`` is image ``k`` of maze ``i``
     (:mod:`trm_model.puzzles.symmetry`; 0 is the maze itself); each is a puzzle of its own, a maze
-    and its images are a group.
+    and its images are a group. The label of an image is the image of the label. Where several paths
+    are shortest it need not be the one that ``tie="first"`` chooses there, since that rule knows
+    directions: such labels contradict one another.
 
     :param inputs: mazes, tokens uint8 [N, side * side]; ``labels`` likewise.
     :param copies: images besides the maze itself, 0..7.
