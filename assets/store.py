@@ -3,12 +3,13 @@
 import contextlib
 from collections.abc import Callable, Generator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 import dagster as dg
 
 from assets import keys
 from assets.failures import user_error
+from assets.interrupts import terminable
 from storage.refusals import refusal
 from storage.store import LocalStore, Store, StoreError
 
@@ -23,6 +24,12 @@ class StoreResource(dg.ConfigurableResource):
     """
 
     root: str = "data"
+
+    @contextlib.contextmanager
+    def yield_for_execution(self, context: dg.InitResourceContext) -> Generator[Self]:
+        """Every asset works with the store; while one does, its run can be terminated."""
+        with terminable(context):
+            yield self
 
     def connect(self) -> LocalStore:
         """The store, which is made if it is not there."""
