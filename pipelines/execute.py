@@ -21,6 +21,7 @@ from assets.stages import DATA_STAGES, REPORT_STAGES, STAGES, TRAIN_STAGES
 from pipelines.definitions import PARTITIONS, defs
 from pipelines.home import prepare_home
 from pipelines.jobs import asset_keys
+from pipelines.pools import know_pools
 from storage.examples import open_header
 from storage.manifest import CorruptDataError
 from storage.store import Store
@@ -148,6 +149,7 @@ def _materialize(
     failed = 0
     prepare_home()
     with dg.DagsterInstance.get() as instance:
+        know_pools(instance)
 
         def succeeds(selection: list[dg.AssetKey], partition: str | None = None) -> bool:
             print(
