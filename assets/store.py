@@ -107,8 +107,9 @@ def data_of(store: Store, spec: "RunSpec") -> Path:
 def hold_device(
     store: Store, device: str, *, label: str, wait_seconds: float, say: Callable[[str], None]
 ) -> Generator[None]:
-    """Compute on a device alone; where the store's disk has no locks or refuses to write them,
-    beside others, and say so: whoever only reads a run needs none.
+    """Evaluate on a device, beside a training but no other evaluation; where the store's disk has
+    no locks or refuses to write them, beside others, and say so: whoever only reads a run needs
+    none.
 
     :raises LockedError: another process holds the device for longer than we wait.
     """
@@ -116,7 +117,10 @@ def hold_device(
         try:
             held.enter_context(
                 store.lock(
-                    keys.device_lock(device), label=label, wait_seconds=wait_seconds, waiting=say
+                    keys.evaluation_lock(device),
+                    label=label,
+                    wait_seconds=wait_seconds,
+                    waiting=say,
                 )
             )
         except OSError as error:
