@@ -16,11 +16,12 @@ import dagster as dg
 POLL_SECONDS = 1.0
 PATIENCE_SECONDS = 5.0
 """How long a run that the page has ended waits to be told so by the server that has started it."""
-_ENDING = (signal.SIGINT, signal.SIGTERM)
+ENDING = (signal.SIGINT, signal.SIGTERM)
+"""The signals that end a program."""
 
 
 class Signals:
-    """The signals that end a program, SIGINT and SIGTERM, as Python itself notes them
+    """Those of :data:`ENDING` that have come, as Python itself notes them
     (:func:`signal.set_wakeup_fd`), whoever handles them: Dagster exchanges the handlers at every
     step, and its own do not say which signal came.
     """
@@ -31,10 +32,10 @@ class Signals:
 
     @property
     def received(self) -> list[signal.Signals]:
-        """Those that have come, in their order."""
+        """In the order in which they came."""
         with suppress(BlockingIOError):
             self._noted += os.read(self._reader, 1 << 12)
-        return [signal.Signals(number) for number in self._noted if number in _ENDING]
+        return [signal.Signals(number) for number in self._noted if number in ENDING]
 
 
 _NOTED: ContextVar[Signals] = ContextVar("signals")

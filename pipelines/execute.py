@@ -8,7 +8,8 @@ what was finished stays.
 import logging
 import signal
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import dagster as dg
@@ -16,7 +17,7 @@ import yaml
 
 from assets import keys as store_keys
 from assets.benchmarks import BENCHMARKS, Benchmark
-from assets.interrupts import Signals, noted_signals
+from assets.interrupts import ENDING, Signals, noted_signals
 from assets.stages import DATA_STAGES, REPORT_STAGES, STAGES, TRAIN_STAGES
 from pipelines.definitions import PARTITIONS, defs
 from pipelines.home import prepare_home
@@ -92,14 +93,13 @@ def materialize(
         SIGTERM or "Terminate" in the page.
     :raises ConfigurationError: arguments that do not go together; nothing has been made.
     """
-    for number in (signal.SIGINT, signal.SIGTERM):
-        # Noted, and raised by Dagster where an asset is at work.
-        signal.signal(number, lambda _number, _frame: None)
-    with noted_signals() as signals:
+    with noted_signals() as signals, _raised_in_assets_alone():
         try:
             return _materialize(benchmark, partitions, stages, settings, signals)
         except KeyboardInterrupt:
             came = signals.received[0]
+    for number in ENDING:
+        signal.signal(number, signal.SIG_IGN)  # Nothing is left to interrupt.
     print(
         f"{benchmark}: interrupted by {came.name}; what is finished is kept, and the same command "
         "goes on from there",
@@ -107,6 +107,18 @@ def materialize(
         flush=True,
     )
     return 128 + came
+
+
+@contextmanager
+def _raised_in_assets_alone() -> Generator[None]:
+    """Signals that end a program are raised by Dagster where an asset is at work, and by nobody
+    elsewhere: they would hit Dagster and its database in the middle of something."""
+    before = {number: signal.signal(number, lambda *_: None) for number in ENDING}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _materialize(
@@ -237,7 +249,7 @@ def _problems(
         assets=defs.assets,
         resources=defs.resources,
         jobs=[dg.define_asset_job(job_name, dg.AssetSelection.assets(*selection))],
-        loggers={"console": _console},
+        loggers={"console": dg.LoggerDefinition(_console)},
     )
     try:
         result = graph.resolve_job_def(job_name).execute_in_process(
@@ -271,10 +283,9 @@ def _problems(
     return problems
 
 
-@dg.logger(description="What assets say, line by line.")
 def _console(_: dg.InitLoggerContext) -> logging.Logger:
-    """Leaves out what Dagster says of its events: a failure is told in one line when its run has
-    ended, not in a hundred before. The page shows all."""
+    """What assets say, without what Dagster says of its events: a failure is told in one line when
+    its run has ended, not in a hundred before. The page shows all."""
     logger = logging.Logger("console", logging.INFO)
     handler = logging.StreamHandler(sys.stderr)
     said = "{asctime} {dagster_meta[step_key]}: {dagster_meta[orig_message]}"

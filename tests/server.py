@@ -36,7 +36,7 @@ TERMINATE = (
 T = TypeVar("T")
 
 
-def until(condition: Callable[[], T], what: str, seconds: float = 120) -> T:
+def until(condition: Callable[[], T | None], what: str, seconds: float = 120) -> T:
     """What ``condition`` returns as soon as it is true; fails with ``what`` after ``seconds``."""
     end = time.monotonic() + seconds
     while not (value := condition()):
