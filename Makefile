@@ -23,7 +23,7 @@ $(VENV)/installed: pyproject.toml constraints.txt
 	touch $@
 
 demo: install
-	$(BIN)/python -m pipelines.demo
+	$(BIN)/trm demo
 
 test: install
 	$(PYTEST) -m 'not slow'

@@ -16,13 +16,11 @@ from assets.benchmarks import Benchmark
 from assets.checks import check_specs
 from assets.configs import EvaluationConfig, ExamplesConfig, ShardsConfig, TrainingConfig
 from assets.failures import told_in_one_line
-from assets.stages import STAGE_MODULES
+from assets.stages import ACCELERATOR_POOL, STAGE_MODULES
 from assets.store import StoreResource
 from trm_model.launching import Launcher
 from trm_model.model.variant import Variant
 from trm_model.version import code_version
-
-ACCELERATOR_POOL = "accelerator"
 
 
 @cache

@@ -64,5 +64,11 @@ def leaderboard_page() -> str:
 
 
 def device_lock(device: str) -> str:
-    """The lock that everything that computes on a device holds meanwhile."""
+    """The lock that a training on a device holds meanwhile."""
     return f"locks/{device.replace(':', '-')}.lock"
+
+
+def evaluation_lock(device: str) -> str:
+    """The lock that an evaluation on a device holds meanwhile: it takes little of the device and
+    must not wait for trainings, which may take days."""
+    return f"locks/{device.replace(':', '-')}-evaluation.lock"

@@ -14,6 +14,10 @@ REPORT_STAGES = ("ablation",)
 
 STAGES = (*DATA_STAGES, *TRAIN_STAGES, *REPORT_STAGES)
 
+ACCELERATOR_POOL = "accelerator"
+"""Dagster's name for the queue of everything that computes on a device: the checkpoint and the
+predictions."""
+
 STAGE_MODULES = {
     "puzzles": "assets.data.datasets",
     "examples": "assets.data.datasets",

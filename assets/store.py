@@ -3,12 +3,13 @@
 import contextlib
 from collections.abc import Callable, Generator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 import dagster as dg
 
 from assets import keys
 from assets.failures import user_error
+from assets.interrupts import terminable
 from storage.refusals import refusal
 from storage.store import LocalStore, Store, StoreError
 
@@ -23,6 +24,12 @@ class StoreResource(dg.ConfigurableResource):
     """
 
     root: str = "data"
+
+    @contextlib.contextmanager
+    def yield_for_execution(self, context: dg.InitResourceContext) -> Generator[Self]:
+        """Every asset works with the store; while one does, its run can be terminated."""
+        with terminable(context):
+            yield self
 
     def connect(self) -> LocalStore:
         """The store, which is made if it is not there."""
@@ -100,8 +107,9 @@ def data_of(store: Store, spec: "RunSpec") -> Path:
 def hold_device(
     store: Store, device: str, *, label: str, wait_seconds: float, say: Callable[[str], None]
 ) -> Generator[None]:
-    """Compute on a device alone; where the store's disk has no locks or refuses to write them,
-    beside others, and say so: whoever only reads a run needs none.
+    """Evaluate on a device, beside a training but no other evaluation; where the store's disk has
+    no locks or refuses to write them, beside others, and say so: whoever only reads a run needs
+    none.
 
     :raises LockedError: another process holds the device for longer than we wait.
     """
@@ -109,7 +117,10 @@ def hold_device(
         try:
             held.enter_context(
                 store.lock(
-                    keys.device_lock(device), label=label, wait_seconds=wait_seconds, waiting=say
+                    keys.evaluation_lock(device),
+                    label=label,
+                    wait_seconds=wait_seconds,
+                    waiting=say,
                 )
             )
         except OSError as error:

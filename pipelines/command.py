@@ -137,6 +137,14 @@ def ui(port: int) -> None:
     serve(port)
 
 
+@trm.command("demo", hidden=True)
+def demo() -> int:
+    """Go from puzzles to the report on 4 x 4 Sudoku (make demo)."""
+    from pipelines.demo import demonstrate
+
+    return demonstrate()
+
+
 @trm.command("materialize", hidden=True)
 @_benchmark
 @_partition

@@ -1,7 +1,6 @@
 """The demonstration: 4 x 4 Sudoku from puzzles to the report, in minutes on two cores. ``make
-demo`` runs it."""
+demo`` runs it by ``trm demo``."""
 
-import sys
 import time
 
 import polars as pl
@@ -22,7 +21,7 @@ METRICS = ("exact_accuracy", "cell_accuracy", "mean_steps")
 COLUMNS = ("variant", "seed", "metric", "value", "low", "high", "n")
 
 
-def main() -> int:
+def demonstrate() -> int:
     """Materialize, then show the scores, the picture and what to do next; returns the exit code."""
     started = time.monotonic()
     code = materialize(DEMO, partitions=PARTITIONS)
@@ -54,7 +53,3 @@ def _scores(store: Store) -> pl.DataFrame:
         .filter(pl.col("metric").is_in(METRICS))
         .sort("metric", "value", descending=[True, True])
     )
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -5,8 +5,11 @@ scored, and the reports are written. The Dagster runs appear in the UI. When som
 what was finished stays.
 """
 
+import logging
+import signal
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import dagster as dg
@@ -14,10 +17,12 @@ import yaml
 
 from assets import keys as store_keys
 from assets.benchmarks import BENCHMARKS, Benchmark
+from assets.interrupts import ENDING, Signals, noted_signals
 from assets.stages import DATA_STAGES, REPORT_STAGES, STAGES, TRAIN_STAGES
 from pipelines.definitions import PARTITIONS, defs
 from pipelines.home import prepare_home
 from pipelines.jobs import asset_keys
+from pipelines.pools import know_pools
 from storage.examples import open_header
 from storage.manifest import CorruptDataError
 from storage.store import Store
@@ -84,8 +89,48 @@ def materialize(
     :param partitions: keys ``VARIANT|SEED`` and ranges ``FIRST...LAST`` of them.
     :param stages: these alone; None: all that is needed.
     :param settings: ``STAGE.FIELD=VALUE``.
-    :returns: the exit code: 0, or 2 where something went wrong.
+    :returns: the exit code: 0; 2 where something went wrong; 130 after Ctrl-C, and 143 after
+        SIGTERM or "Terminate" in the page.
     :raises ConfigurationError: arguments that do not go together; nothing has been made.
+    """
+    with noted_signals() as signals, _raised_in_assets_alone():
+        try:
+            return _materialize(benchmark, partitions, stages, settings, signals)
+        except KeyboardInterrupt:
+            came = signals.received[0]
+    for number in ENDING:
+        signal.signal(number, signal.SIG_IGN)  # Nothing is left to interrupt.
+    print(
+        f"{benchmark}: interrupted by {came.name}; what is finished is kept, and the same command "
+        "goes on from there",
+        file=sys.stderr,
+        flush=True,
+    )
+    return 128 + came
+
+
+@contextmanager
+def _raised_in_assets_alone() -> Generator[None]:
+    """Signals that end a program are raised by Dagster where an asset is at work, and by nobody
+    elsewhere: they would hit Dagster and its database in the middle of something."""
+    before = {number: signal.signal(number, lambda *_: None) for number in ENDING}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _materialize(
+    benchmark: str,
+    partitions: Sequence[str],
+    stages: Sequence[str] | None,
+    settings: Sequence[str],
+    signals: Signals,
+) -> int:
+    """See :func:`materialize`.
+
+    :raises KeyboardInterrupt: one of ``signals`` has come.
     """
     require(
         benchmark in BENCHMARKS,
@@ -116,6 +161,7 @@ def materialize(
     failed = 0
     prepare_home()
     with dg.DagsterInstance.get() as instance:
+        know_pools(instance)
 
         def succeeds(selection: list[dg.AssetKey], partition: str | None = None) -> bool:
             print(
@@ -123,6 +169,8 @@ def materialize(
                 flush=True,
             )
             problems = _problems(selection, partition, ops, instance)
+            if signals.received:
+                raise KeyboardInterrupt
             for problem in problems:
                 print(f"error: {problem}", file=sys.stderr, flush=True)
             if not problems:
@@ -196,16 +244,20 @@ def _problems(
 ) -> list[str]:
     """Materialize assets in one Dagster run; what went wrong, a line each."""
     names = {"__".join(key.path) for key in selection}
+    job_name = "_".join([selection[0].path[0], *(key.path[-1] for key in selection)])
+    graph = dg.Definitions(
+        assets=defs.assets,
+        resources=defs.resources,
+        jobs=[dg.define_asset_job(job_name, dg.AssetSelection.assets(*selection))],
+        loggers={"console": dg.LoggerDefinition(_console)},
+    )
     try:
-        result = dg.materialize(
-            list(defs.assets or []),  # type: ignore[arg-type]  # only asset definitions are given there
-            selection=list(selection),
+        result = graph.resolve_job_def(job_name).execute_in_process(
             partition_key=partition,
             instance=instance,
-            resources=dict(defs.resources or {}),
             run_config={
                 "ops": {name: config for name, config in ops.items() if name in names},
-                "loggers": {"console": {"config": {"log_level": "INFO"}}},
+                "loggers": {"console": {}},
             },
             raise_on_error=False,
         )
@@ -227,8 +279,20 @@ def _problems(
         if event.is_step_failure
     ]
     if not problems and not result.success:
-        return ["the run failed; see its log above"]
+        return ["the run failed; its page says why: trm ui"]
     return problems
+
+
+def _console(_: dg.InitLoggerContext) -> logging.Logger:
+    """What assets say, without what Dagster says of its events: a failure is told in one line when
+    its run has ended, not in a hundred before. The page shows all."""
+    logger = logging.Logger("console", logging.INFO)
+    handler = logging.StreamHandler(sys.stderr)
+    said = "{asctime} {dagster_meta[step_key]}: {dagster_meta[orig_message]}"
+    handler.setFormatter(logging.Formatter(said, "%H:%M:%S", style="{"))
+    handler.addFilter(lambda record: record.__dict__["dagster_meta"]["dagster_event"] is None)
+    logger.addHandler(handler)
+    return logger
 
 
 def _message(event: dg.DagsterEvent) -> str:

@@ -8,7 +8,10 @@ import socket
 import sys
 from pathlib import Path
 
+import dagster as dg
+
 from pipelines.home import prepare_home
+from pipelines.pools import know_pools
 from trm_model.errors import ConfigurationError, require
 
 HOST = "127.0.0.1"
@@ -26,6 +29,8 @@ def serve(port: int) -> None:
     )
     _require_free(port)
     home = prepare_home()
+    with dg.DagsterInstance.get() as instance:
+        know_pools(instance)
     print(
         f"the graph of every benchmark: http://{HOST}:{port}/asset-groups (4 x 4 Sudoku: "
         f"http://{HOST}:{port}/locations/trm/asset-groups/sudoku_4x4); runs are kept in {home}",

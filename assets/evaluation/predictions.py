@@ -81,7 +81,6 @@ def materialize_predictions(
 ) -> dg.MaterializeResult:
     """Evaluate the run trained last as its variant says (:class:`Evaluation`)."""
     variant, seed = variant_and_seed(context.partition_key)
-    store.require_writable(partition_key(Predictions, name, variant, seed))
     run_key = current_run(store, name, variant, seed)
     run = store.open(run_key)
     saved = checkpoints.saved(run)
@@ -95,6 +94,7 @@ def materialize_predictions(
     split = evaluation.split
     limit = None if config.all else config.limit or benchmark.evaluated
     tested = evaluation_key(evaluation, limit)
+    store.require_writable(partition_key(Predictions, name, variant, seed, run.name, tested))
     try:
         spec = RunSpec.read(run)
         folder = data_of(store, spec)

@@ -102,17 +102,19 @@ class Workplace:
     store: LocalStore
     graph: list[dg.AssetsDefinition]
 
-    def materialize(self, launcher: Here, **config: Any) -> dg.ExecuteInProcessResult:
+    def materialize(
+        self, launcher: Here, stage: str = "checkpoint", **config: Any
+    ) -> dg.ExecuteInProcessResult:
         with dg.DagsterInstance.ephemeral() as instance:
             return dg.materialize(
                 self.graph,
-                selection=[dg.AssetKey(["tiny", "checkpoint"])],
+                selection=[dg.AssetKey(["tiny", stage])],
                 partition_key="trm_mlp|0",
                 resources={"store": StoreResource(root=str(self.store.root)), "launcher": launcher},
                 instance=instance,
                 raise_on_error=False,
                 run_config={
-                    "ops": {"tiny__checkpoint": {"config": {"device": "cpu", **config}}},
+                    "ops": {f"tiny__{stage}": {"config": {"device": "cpu", **config}}},
                     "loggers": {"console": {"config": {"log_level": "INFO"}}},
                 },
             )
@@ -221,6 +223,17 @@ def test_a_training_interrupted_under_other_code(
     said = capfd.readouterr().err
     assert f"{old}: the same training, interrupted at step " in said
     assert "continue_other_code: true" in said
+
+
+@pytest.mark.filterwarnings("ignore::dagster.BetaWarning")
+def test_an_evaluation_does_not_wait_for_trainings(
+    place: Workplace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert place.materialize(Here()).success
+    monkeypatch.setattr("assets.evaluation.predictions.DEVICE_SECONDS", 0.0)
+    device = keys.device_lock("cpu")
+    with place.store.lock(device, label="a training", wait_seconds=0.0, waiting=print):
+        assert place.materialize(Here(), "predictions").success
 
 
 def test_every_stage_names_the_module_that_does_its_work() -> None:

@@ -44,13 +44,13 @@ def test_a_device_is_held_alone_where_that_can_be(
 ) -> None:
     store, said = LocalStore.create(tmp_path), list[str]()
     with hold_device(store, "cpu", label="a test", wait_seconds=0, say=said.append):
-        assert "(a test)" in store.open("locks/cpu.lock").read_text()
+        assert "(a test)" in store.open("locks/cpu-evaluation.lock").read_text()
     assert said == []
     monkeypatch.setattr("fcntl.flock", refusing(errno.ENOSYS))
     with hold_device(store, "cpu", label="a test", wait_seconds=0, say=said.append):
         pass
     [line] = said
-    assert line.startswith(f"{store.open('locks/cpu.lock')}: ")
+    assert line.startswith(f"{store.open('locks/cpu-evaluation.lock')}: ")
     assert line.endswith("going on without the lock: nothing else may use cpu")
 
 

@@ -1,11 +1,11 @@
-"""Dagster's process is killed or interrupted: the training beside it ends, and the next run
-continues it."""
+"""The command is killed or interrupted: the training beside it ends, and the next run continues
+it."""
 
-import json
 import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -32,6 +32,9 @@ CONFIG = {
     "device": "cpu",
 }
 MATERIALIZE = ("-m", "pipelines.materialize", ASSET)
+SETTINGS = [
+    word for name, value in CONFIG.items() for word in ("--set", f"checkpoint.{name}={value}")
+]
 
 
 @pytest.fixture(scope="module")
@@ -51,36 +54,29 @@ def env(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, str]:
 
 
 def training(start: Start, env: Mapping[str, str], seed: int) -> tuple[Child, Path]:
-    """Dagster at work on a training that has written a checkpoint, and the run's folder."""
-    config = json.dumps({"ops": {f"{ASSET}__checkpoint": {"config": CONFIG}}})
-    what = ["--select", f"{ASSET}/checkpoint", "--partition", f"trm_mlp|{seed}"]
-    dagster = start(
-        *("-m", "dagster", "asset", "materialize", "-m", "pipelines.definitions"),
-        *(*what, "--config-json", config),
-        **env,
-    )
+    """The command at work on the first of two trainings, which has written a checkpoint, and the
+    run's folder."""
+    partitions = ("--partition", f"trm_mlp|{seed}", "--partition", f"no_ema|{seed}")
+    command = start(*MATERIALIZE, "--stage", "checkpoint", *partitions, *SETTINGS, **env)
     runs = Path(env["TRM_DATA"]) / "runs" / ASSET / "trm_mlp" / str(seed)
-    until(lambda: not dagster.running or any(saved(run) for run in runs.glob("*")), "a checkpoint")
-    assert dagster.running, dagster.stderr
+    until(lambda: not command.running or any(saved(run) for run in runs.glob("*")), "a checkpoint")
+    assert command.running, command.stderr
     [run] = runs.iterdir()
     assert len(trainers(str(run))) == 1
-    return dagster, run
+    return command, run
 
 
-def test_killed_dagster(start: Start, env: Mapping[str, str]) -> None:
-    dagster, run = training(start, env, seed=0)
-    dagster.kill()
+def test_killed(start: Start, env: Mapping[str, str]) -> None:
+    command, run = training(start, env, seed=0)
+    command.kill()
     until(lambda: not trainers(str(run)), "the trainer's end", seconds=15)
     assert 0 < last_step(run) < STEPS
     # It has written a last checkpoint, although nobody read its output any more.
     assert checkpoint_steps(run)[-1] >= last_step(run)
     assert temporary(run) == []
 
-    settings = [
-        word for name, value in CONFIG.items() for word in ("--set", f"checkpoint.{name}={value}")
-    ]
     again = start(
-        *MATERIALIZE, "--stage", "checkpoint", "--partition", "trm_mlp|0", *settings, **env
+        *MATERIALIZE, "--stage", "checkpoint", "--partition", "trm_mlp|0", *SETTINGS, **env
     )
     assert again.wait(60) == 0, again.stderr
     assert "continuing from step" in again.stdout + again.stderr
@@ -88,16 +84,29 @@ def test_killed_dagster(start: Start, env: Mapping[str, str]) -> None:
     assert trainers(str(run)) == []
 
 
-@pytest.mark.parametrize(("number", "seed"), [(signal.SIGINT, 1), (signal.SIGTERM, 2)])
-def test_interrupted_dagster(
-    start: Start, env: Mapping[str, str], number: signal.Signals, seed: int
+@pytest.mark.parametrize(
+    ("numbers", "seed", "code"),
+    [([signal.SIGINT], 1, 130), ([signal.SIGTERM], 2, 143), ([signal.SIGINT] * 2, 3, 130)],
+)
+def test_interrupted(
+    start: Start, env: Mapping[str, str], numbers: list[signal.Signals], seed: int, code: int
 ) -> None:
-    dagster, run = training(start, env, seed)
-    dagster.process.send_signal(number)
-    assert dagster.wait(60) != 0
-    # The training had ended before Dagster did, with a checkpoint and in words.
+    command, run = training(start, env, seed)
+    for number in numbers:
+        command.process.send_signal(number)
+        time.sleep(0.3)
+    assert command.wait(60) == code
     assert trainers(str(run)) == []
-    [*_, reached] = checkpoint_steps(run)
+    *_, reached = checkpoint_steps(run)
     assert 0 < reached < STEPS
-    told = f"interrupted at step {reached} of {STEPS}; a checkpoint is written"
-    assert told in dagster.stdout + dagster.stderr
+    if len(numbers) == 1:  # The second one kills the training.
+        told = f"interrupted at step {reached} of {STEPS}; a checkpoint is written"
+        assert told in command.stderr
+    # Neither a retry nor the second partition, no traceback, and how to go on.
+    assert "no_ema" not in command.stdout
+    assert "Traceback" not in command.stderr
+    assert "Stack Trace" not in command.stderr
+    assert command.stderr.splitlines()[-1] == (
+        f"{ASSET}: interrupted by {numbers[0].name}; what is finished is kept, and the same "
+        "command goes on from there"
+    )
