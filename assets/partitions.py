@@ -1,24 +1,10 @@
 """The two dimensions of everything trained: variant and seed of the weights."""
 
-import os
-from pathlib import Path
-
 import dagster as dg
 
 from trm_model.model.variant import Variant
-from trm_model.variants import VARIANTS, load_variants
 
 SEEDS = 10
-VARIANTS_VARIABLE = "TRM_VARIANTS"
-
-
-def all_variants() -> dict[str, Variant]:
-    """Built-in variants and the user's own, from YAML files in the folder that ``TRM_VARIANTS``
-    names (default ``variants``).
-
-    :raises ConfigurationError: a YAML file that is wrong, by name.
-    """
-    return {**VARIANTS, **load_variants(Path(os.environ.get(VARIANTS_VARIABLE, "variants")))}
 
 
 def variant_seed_partitions(variants: dict[str, Variant]) -> dg.MultiPartitionsDefinition:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from pipelines import command
-from trm_model.command import MISTAKE, run
+from trm_model.terminal import MISTAKE, run
 
 ROOT = Path(__file__).resolve().parents[2]
 COMMANDS = {"conformance", "data", "evaluate", "puzzles", "solve", "train", "ui", "variants"}

@@ -165,7 +165,7 @@ def _ordered(versions: Versions) -> Versions:
 
 def _read_identifiers(path: Path, rows: int) -> list[str]:
     try:
-        names: Any = json.loads(path.read_text("utf-8"))
+        names: Any = json.loads(path.read_bytes())
     except ValueError as error:
         raise ConfigurationError(
             f"{path}: {error}; expected the identifiers.json of the data set trained on"

@@ -19,7 +19,8 @@ from torch import Tensor
 
 from storage.atomic import publish, staging, write_text
 from storage.manifest import CorruptDataError, verify_manifest, write_manifest
-from storage.reading import reading
+from storage.reading import json_object, reading
+from trm_model.choices import check_fields, from_plain
 from trm_model.model.batch import Batch
 from trm_model.model.state import State
 from trm_model.training.sampler import Position
@@ -137,6 +138,12 @@ def _tensors(path: Path) -> dict[str, Tensor]:
         return load_file(path)
 
 
+def _all_fields(kind: type, value: object) -> dict[str, Any]:
+    """A JSON object with the fields of a dataclass, every one and no other."""
+    names = [field.name for field in fields(kind)]
+    return json_object(value, kind.__name__.lower(), names, names)
+
+
 def load(folder: Path) -> Checkpoint:
     """Read a checkpoint.
 
@@ -148,26 +155,12 @@ def load(folder: Path) -> Checkpoint:
     )
     path = folder / "progress.json"
     with reading(CorruptDataError, path, f"step, position, totals and seconds; {REMEDY}"):
-        found: dict[str, Any] = json.loads(path.read_bytes())
-        for given, known in ((found, Progress), (found["position"], Position)):
-            if set(given) != {f.name for f in fields(known)}:
-                raise ValueError(f"fields {sorted(given)}")
-        found |= {
-            "position": Position(**found["position"]),
-            "totals": tuple(map(float, found["totals"])),
-        }
-        progress = Progress(**found)
-        whole = (progress.step, progress.position.epoch, progress.position.offset)
-        if not all(type(number) is int and number >= 0 for number in whole):
-            raise ValueError(f"step, epoch and offset are {whole}")
-        if not all(
-            isinstance(seconds, int | float) and seconds >= 0
-            for seconds in (progress.wall_seconds, progress.lap_seconds)
-        ):
-            raise ValueError(
-                f"wall_seconds and lap_seconds are {progress.wall_seconds!r} and "
-                f"{progress.lap_seconds!r}"
-            )
+        found = _all_fields(Progress, json.loads(path.read_bytes()))
+        progress = from_plain(
+            Progress, {**found, "position": _all_fields(Position, found["position"])}
+        )
+        check_fields(progress, step=0, wall_seconds=0.0, lap_seconds=0.0)
+        check_fields(progress.position, epoch=0, offset=0)
     return Checkpoint(weights, average, optimizer, carry, progress)
 
 
