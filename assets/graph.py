@@ -14,15 +14,18 @@ import dagster as dg
 
 from assets.benchmarks import Benchmark
 from assets.checks import check_specs
-from assets.configs import EvaluationConfig, ShardsConfig, TrainingConfig
+from assets.configs import EvaluationConfig, ShardsConfig, StageConfig, TrainingConfig
 from assets.failures import told_in_one_line
 from assets.stages import STAGE_MODULES
 from assets.store import StoreResource
 from trm_model.launching import Launcher
 from trm_model.model.variant import Variant
+from trm_model.names import require_name
 from trm_model.version import code_version
 
 ACCELERATOR_POOL = "accelerator"
+UNCONFIGURED = StageConfig.to_config_schema()
+"""Refuses every setting; without a schema Dagster would take any and ignore it."""
 
 
 @cache
@@ -40,7 +43,11 @@ def build_benchmark(
     """All assets of one benchmark; keys are ``[name, stage]``.
 
     :param variants: by name; the first dimension of ``partitions``.
+    :raises ConfigurationError: a benchmark or a variant that may not be called so.
     """
+    require_name("benchmark", name)
+    for variant in variants:
+        require_name("variant", variant)
 
     def asset(stage: str, **options: Any) -> Any:
         declare = dg.asset(
@@ -57,21 +64,18 @@ def build_benchmark(
     @asset(
         "puzzles",
         kinds={"polars"},
-        config_schema=config_type.to_config_schema() if config_type is not None else None,
+        config_schema=config_type.to_config_schema(),
         description=f"{benchmark.title}. Base puzzles and their answers, each checked.",
     )
     def puzzles(context: dg.AssetExecutionContext, store: StoreResource) -> dg.MaterializeResult:
         from assets.data.datasets import materialize_puzzles
 
-        config = (
-            config_type(**context.op_execution_context.op_config)
-            if config_type is not None
-            else None
-        )
+        config = config_type(**context.op_execution_context.op_config)
         return materialize_puzzles(context, store.connect(), name, benchmark, config)
 
     @asset(
         "examples",
+        config_schema=UNCONFIGURED,
         kinds={"zarr"},
         deps=[puzzles],
         description=(
@@ -141,6 +145,7 @@ def build_benchmark(
 
         @asset(
             "votes",
+            config_schema=UNCONFIGURED,
             kinds={"polars"},
             deps=[predictions],
             partitions_def=partitions,
@@ -159,6 +164,7 @@ def build_benchmark(
 
     @asset(
         "scores",
+        config_schema=UNCONFIGURED,
         kinds={"polars"},
         deps=[predictions, *votes],
         partitions_def=partitions,
@@ -174,6 +180,7 @@ def build_benchmark(
 
     @asset(
         "ablation",
+        config_schema=UNCONFIGURED,
         kinds={"polars"},
         deps=[scores],
         automation_condition=dg.AutomationCondition.eager().without(
@@ -197,6 +204,7 @@ def build_leakage(benchmarks: Sequence[str]) -> dg.AssetsDefinition:
 
     @dg.asset(
         key="leakage",
+        config_schema=UNCONFIGURED,
         group_name="reports",
         deps=[dg.AssetKey([name, "puzzles"]) for name in benchmarks],
         kinds={"polars"},
@@ -220,6 +228,7 @@ def build_leaderboard(benchmarks: Sequence[str]) -> dg.AssetsDefinition:
 
     @dg.asset(
         key="leaderboard",
+        config_schema=UNCONFIGURED,
         group_name="reports",
         deps=[dg.AssetKey([name, "ablation"]) for name in benchmarks],
         kinds={"polars"},

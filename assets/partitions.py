@@ -1,8 +1,11 @@
 """The two dimensions of everything trained: variant and seed of the weights."""
 
+from collections.abc import Mapping, Sequence
+
 import dagster as dg
 
 from trm_model.model.variant import Variant
+from trm_model.names import unknown_name
 
 SEEDS = 10
 
@@ -18,7 +21,30 @@ def variant_seed_partitions(variants: dict[str, Variant]) -> dg.MultiPartitionsD
     )
 
 
+def unknown_partition(key: str, known: Sequence[str], broken: Mapping[str, str]) -> str:
+    """What is wrong with a partition key that is none of the known ones: the variant or the seed.
+
+    :param broken: as of :class:`trm_model.variants.Variants`.
+    """
+    variant, bar, seed = key.rpartition("|")
+    variants, seeds = (
+        list(dict.fromkeys(parts)) for parts in zip(*map(_parts, known), strict=True)
+    )
+    if not bar:
+        return f"partition {key!r}: expected VARIANT|SEED such as {known[0]!r}"
+    if variant in broken:
+        return broken[variant]
+    if variant not in variants:
+        return unknown_name("variant", variant, variants, "see: trm variants")
+    return f"no seed {seed!r} of {variant}: expected {seeds[0]} to {seeds[-1]}"
+
+
+def _parts(key: str) -> tuple[str, str]:
+    variant, _, seed = key.rpartition("|")
+    return variant, seed
+
+
 def variant_and_seed(key: str) -> tuple[str, int]:
     """Variant and seed of a partition key ``VARIANT|SEED``."""
-    variant, _, seed = key.rpartition("|")
+    variant, seed = _parts(key)
     return variant, int(seed)

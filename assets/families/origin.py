@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-import dagster as dg
 import polars as pl
 
+from assets.configs import StageConfig
 from assets.outcomes import Check, CheckOutcome
 from assets.tables import Puzzles
 from trm_model.errors import require
@@ -72,8 +72,8 @@ class Origin(ABC):
     """The checks that :meth:`check_puzzles` makes, by name."""
     distributions: ClassVar[Mapping[str, str]] = {}
     """Columns of the puzzle table to draw, with their labels."""
-    config: ClassVar[type[dg.Config] | None] = None
-    """The configuration of a materialization; None where the benchmark's entry says all."""
+    config: ClassVar[type[StageConfig]] = StageConfig
+    """What a materialization may be told; by default nothing: the benchmark's entry says all."""
 
     seed: int
     """Of the puzzles and of their augmentations."""
