@@ -14,7 +14,7 @@ import dagster as dg
 
 from assets.benchmarks import Benchmark
 from assets.checks import check_specs
-from assets.configs import EvaluationConfig, ShardsConfig, StageConfig, TrainingConfig
+from assets.configs import EvaluationConfig, ShardsConfig, StageConfig, TrainingConfig, schema_of
 from assets.failures import told_in_one_line
 from assets.stages import STAGE_MODULES
 from assets.store import StoreResource
@@ -24,8 +24,7 @@ from trm_model.names import require_name
 from trm_model.version import code_version
 
 ACCELERATOR_POOL = "accelerator"
-UNCONFIGURED = StageConfig.to_config_schema()
-"""Refuses every setting; without a schema Dagster would take any and ignore it."""
+UNCONFIGURED = schema_of(StageConfig)
 
 
 @cache
@@ -64,13 +63,14 @@ def build_benchmark(
     @asset(
         "puzzles",
         kinds={"polars"},
-        config_schema=config_type.to_config_schema(),
+        config_schema=schema_of(config_type),
         description=f"{benchmark.title}. Base puzzles and their answers, each checked.",
     )
     def puzzles(context: dg.AssetExecutionContext, store: StoreResource) -> dg.MaterializeResult:
         from assets.data.datasets import materialize_puzzles
 
-        config = config_type(**context.op_execution_context.op_config)
+        given = context.op_execution_context.op_config
+        config = config_type(**given) if config_type.model_fields else None
         return materialize_puzzles(context, store.connect(), name, benchmark, config)
 
     @asset(

@@ -27,9 +27,7 @@ def unknown_partition(key: str, known: Sequence[str], broken: Mapping[str, str])
     :param broken: as of :class:`trm_model.variants.Variants`.
     """
     variant, bar, seed = key.rpartition("|")
-    variants, seeds = (
-        list(dict.fromkeys(parts)) for parts in zip(*map(_parts, known), strict=True)
-    )
+    variants, seeds = map(list, map(dict.fromkeys, zip(*map(_parts, known), strict=True)))
     if not bar:
         return f"partition {key!r}: expected VARIANT|SEED such as {known[0]!r}"
     if variant in broken:

@@ -192,9 +192,10 @@ def _check(
             f"--set {stage}.…: that stage is not run; add --stage {stage}, or leave the setting "
             "out",
         )
+    for stage in stages:
         kind = entry.origin.config if stage == "puzzles" else CONFIGS.get(stage, StageConfig)
-        values = ops.get(f"{benchmark}__{stage}", {"config": {}})["config"]
-        require_settings(stage, kind, values, entry.recipe)
+        given = ops.get(f"{benchmark}__{stage}", {"config": {}})["config"]
+        require_settings(stage, kind, given, entry.recipe)
 
 
 def _problems(

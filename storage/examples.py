@@ -84,9 +84,10 @@ def header_from_dict(data: object) -> Header:
     """
     known = [item.name for item in fields(Header)]
     data = json_object(data, "header", ("vocabulary", "grid"), known)
-    listed = {name: data[name] for name in ("vocabulary", "grid")}
-    values = {name: tuple(v) if isinstance(v, list) else () for name, v in listed.items()}
-    header = Header(**{**data, **values})
+    values: dict[str, Any] = {**data}
+    for name in ("vocabulary", "grid"):
+        values[name] = tuple(data[name]) if isinstance(data[name], list) else ()
+    header = Header(**values)
     sources = cast("dict[object, object]", header.sources)
     good = {
         "vocabulary": 1 <= len(header.vocabulary) <= 256 and _all(str, header.vocabulary),

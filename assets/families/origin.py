@@ -127,17 +127,6 @@ class Origin(ABC):
         return Overlap(len(tested), names, len(shared))
 
 
-def require_both_splits(train: int, test: int) -> None:
-    """Whether a generated set has puzzles in each split.
-
-    :raises ConfigurationError: it has not.
-    """
-    require(
-        train >= 1 and test >= 1,
-        f"train={train}, test={test}: expected at least 1 each",
-    )
-
-
 def number_splits(described: pl.DataFrame, train: int, name: str) -> pl.DataFrame:
     """Puzzles with their split (the first ``train`` are for training), number and name."""
     number = pl.int_range(pl.len())

@@ -156,11 +156,8 @@ def test_own_variants_appear_and_wrong_ones_are_named(tmp_path: Path) -> None:
 
     assert load().stdout.strip() == "True"
     (tmp_path / "bad.yaml").write_text("base: trm_mlp\nchanges: {cycle: 2}\n")
-    assert (
-        load().stderr
-        == f"note: left out: {tmp_path}/bad.yaml: unknown variant field 'cycle': expected "
-        f"{', '.join(field.name for field in fields(Variant))}\n"
-    )
+    said = f"{tmp_path}/bad.yaml: unknown variant field 'cycle'"
+    assert load().stderr.startswith(f"note: left out: {said}")
     assert load().stdout.strip() == "True"
     environment = {**os.environ, "TRM_VARIANTS": str(tmp_path)}
     command = [sys.executable, "-m", "pipelines.materialize", "sudoku_4x4", "--partition", "bad|0"]
@@ -169,7 +166,7 @@ def test_own_variants_appear_and_wrong_ones_are_named(tmp_path: Path) -> None:
     )
     assert done.returncode == 2
     last = done.stderr.splitlines()[-1]
-    assert last.startswith(f"error: {tmp_path}/bad.yaml: unknown variant field 'cycle'")
+    assert last.startswith(f"error: {said}")
 
 
 def test_loading_imports_nothing_that_only_some_assets_need() -> None:
