@@ -151,7 +151,7 @@ def materialize_predictions(
             **of_run(spec, run.name),
             evaluation=tested,
             checkpoint=f"{run_key}/{newest.relative_to(run).as_posix()}",
-            step=state.progress.step,
+            step=progress.step,
             evaluation_code=code_version(__name__),
         ),
     )

@@ -11,7 +11,6 @@ import polars as pl
 from assets.configs import StageConfig
 from assets.outcomes import Check, CheckOutcome
 from assets.tables import Puzzles
-from trm_model.errors import require
 from trm_model.puzzles.family import Family, PlannedExamples
 
 

@@ -137,7 +137,7 @@ def test_data_of_another_version_are_refused(
     [
         (MemoryError("no 8 GiB"), CRASHED, "not enough memory (no 8 GiB)"),
         (RuntimeError("can't allocate memory"), CRASHED, "not enough memory (can't allocate"),
-        (OSError(errno.EIO, "Input/output error", "x"), REFUSED, "Input/output error: 'x'; mend"),
+        (OSError(errno.EIO, "Input/output error", "x"), REFUSED, "Input/output error; expected a disk that works"),
     ],
 )
 def test_what_is_not_the_datas_fault_passes_over_no_checkpoint(
