@@ -87,10 +87,7 @@ def reading(
         yield
     except (*MALFORMED, *further, MemoryError, OSError, RuntimeError) as error:
         if out_of_memory(error):
-            raise MemoryError(
-                f"{where}: not enough memory to read it ({one_line(error)}); expected more to be "
-                "free; end other programs or use a larger machine, then try again"
-            ) from error
+            raise MemoryError(f"{where}: {one_line(error)}") from error
         if isinstance(error, OSError) and not _from_bytes(error):
             said = error.strerror or one_line(error)
             raise OSError(error.errno or errno.EIO, said, str(where)) from error

@@ -47,7 +47,9 @@ def run(group: click.Group, arguments: Sequence[str], *, program: str) -> int:
     except (MemoryError, RuntimeError) as error:
         if not out_of_memory(error):
             raise
-        return _mistake(f"not enough memory: {one_line(error)}; end other programs")
+        return _mistake(
+            f"not enough memory ({one_line(error)}); end other programs or use a larger machine"
+        )
     return code or 0
 
 

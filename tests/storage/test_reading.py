@@ -54,9 +54,9 @@ def test_bad_bytes(error: Exception) -> None:
 )
 def test_too_little_memory(error: Exception) -> None:
     assert out_of_memory(error)
-    with pytest.raises(MemoryError, match="^some/file: not enough memory to read it") as caught:
+    with pytest.raises(MemoryError) as caught:
         read(error)
-    assert "again" not in str(caught.value).replace("try again", "")
+    assert str(caught.value) == f"some/file: {one_line(error)}"
 
 
 @pytest.mark.parametrize(

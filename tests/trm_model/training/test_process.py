@@ -135,9 +135,17 @@ def test_data_of_another_version_are_refused(
 @pytest.mark.parametrize(
     ("error", "code", "message"),
     [
-        (MemoryError("no 8 GiB"), CRASHED, "not enough memory (no 8 GiB)"),
-        (RuntimeError("can't allocate memory"), CRASHED, "not enough memory (can't allocate"),
-        (OSError(errno.EIO, "Input/output error", "x"), REFUSED, "Input/output error; expected a disk that works"),
+        (MemoryError("no 8 GiB"), CRASHED, "weights.safetensors: no 8 GiB); end other"),
+        (
+            RuntimeError("can't allocate memory"),
+            CRASHED,
+            "weights.safetensors: can't allocate memory); end",
+        ),
+        (
+            OSError(errno.EIO, "Input/output error", "x"),
+            REFUSED,
+            "Input/output error; expected a disk",
+        ),
     ],
 )
 def test_what_is_not_the_datas_fault_passes_over_no_checkpoint(
