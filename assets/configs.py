@@ -1,11 +1,36 @@
 """What a materialization of each stage may be told; of puzzles, the family's file says it. A
 benchmark's entry says the rest."""
 
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
 import dagster as dg
-from pydantic import Field
+import torch
+from pydantic import ConfigDict, Field, ValidationError
+
+from trm_model.devices import resolve_device
+from trm_model.errors import ConfigurationError, require
+from trm_model.names import unknown_name
+from trm_model.training.execution import Execution
+from trm_model.training.recipe import Recipe
 
 
-class ExamplesConfig(dg.Config):
+class StageConfig(dg.Config):
+    """Of a stage that can be told nothing, and the base of the others: numbers are finite, whole
+    numbers and text are taken for nothing else, and no setting is ignored."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
+
+    def require_possible(self, recipe: Recipe) -> None:
+        """Whether the stage can be run so, on this machine and with a benchmark's recipe.
+
+        :raises ConfigurationError: it cannot.
+        """
+        del recipe
+
+
+class ExamplesConfig(StageConfig):
     """Changes to the benchmark's data for one materialization.
 
     :param augmentations: versions of each training puzzle besides itself; None: as the entry says.
@@ -14,7 +39,7 @@ class ExamplesConfig(dg.Config):
     augmentations: int | None = Field(default=None, ge=0)
 
 
-class ShardsConfig(dg.Config):
+class ShardsConfig(StageConfig):
     """How many webdataset shards are written, and where they go.
 
     :param count: at least so many for each split, since every worker that reads them needs one;
@@ -27,7 +52,7 @@ class ShardsConfig(dg.Config):
     url: str | None = None
 
 
-class TrainingConfig(dg.Config):
+class TrainingConfig(StageConfig):
     """Changes to the benchmark's recipe for one materialization, and how to run.
 
     :param steps, batch_size: in place of the recipe's; None: the recipe's.
@@ -48,8 +73,35 @@ class TrainingConfig(dg.Config):
     checkpoint_seconds: float = 60.0
     log_steps: int = 50
 
+    def recipe(self, base: Recipe) -> Recipe:
+        """A benchmark's recipe with these changes.
 
-class EvaluationConfig(dg.Config):
+        :raises ConfigurationError: a recipe that cannot be.
+        """
+        changes = {"steps": self.steps, "batch_size": self.batch_size}
+        given = {name: value for name, value in changes.items() if value is not None}
+        return replace(base, **given)
+
+    def execution(self) -> Execution:
+        """How to run on this machine.
+
+        :raises ConfigurationError: it cannot be run so here.
+        """
+        device = resolve_device(self.device)
+        return Execution(
+            device=device,
+            log_steps=self.log_steps,
+            checkpoint_seconds=self.checkpoint_seconds,
+            threads=torch.get_num_threads(),
+            compile=device.startswith("cuda"),
+        )
+
+    def require_possible(self, recipe: Recipe) -> None:
+        self.recipe(recipe)
+        self.execution()
+
+
+class EvaluationConfig(StageConfig):
     """How to evaluate.
 
     :param batch_size: rollouts evaluated together; most variants have one for each example.
@@ -63,3 +115,50 @@ class EvaluationConfig(dg.Config):
     limit: int | None = Field(default=None, ge=1)
     all: bool = False
     device: str = "auto"
+
+    def require_possible(self, recipe: Recipe) -> None:
+        del recipe
+        resolve_device(self.device)
+
+
+CONFIGS: Mapping[str, type[StageConfig]] = {
+    "examples": ExamplesConfig,
+    "shards": ShardsConfig,
+    "checkpoint": TrainingConfig,
+    "predictions": EvaluationConfig,
+}
+"""What each stage may be told, but for ``puzzles``; the others nothing."""
+
+
+def schema_of(kind: type[StageConfig]) -> Any:
+    """What Dagster checks a stage's settings with. Without any it would take every setting and
+    ignore it; its own way to a schema calls something deprecated where there are no fields."""
+    return kind.to_config_schema() if kind.model_fields else {}
+
+
+def require_settings(
+    stage: str, kind: type[StageConfig], values: Mapping[str, Any], recipe: Recipe
+) -> None:
+    """Whether a stage can be run with these settings, known before anything is run.
+
+    :param kind: what the stage may be told.
+    :raises ConfigurationError: an unknown setting or a value that cannot be.
+    """
+    known = list(kind.model_fields)
+    for name in values:
+        require(
+            name in known,
+            f"--set {stage}.{name}: "
+            + unknown_name("setting", name, known, f"expected {', '.join(known) or 'none'}"),
+        )
+    try:
+        if known:
+            kind(**values).require_possible(recipe)
+    except ValidationError as error:
+        first = error.errors()[0]
+        name, given = ".".join(map(str, first["loc"])), values.get(str(first["loc"][0]), "…")
+        raise ConfigurationError(
+            f"--set {stage}.{name}={given}: {first['msg']}; give another value"
+        ) from error
+    except ConfigurationError as error:
+        raise ConfigurationError(f"--set {stage}: {error}") from error

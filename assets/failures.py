@@ -8,6 +8,7 @@ import dagster as dg
 from assets.families.puzzle_files import PuzzleFileError
 from storage.lock import LockedError
 from storage.manifest import CorruptDataError
+from storage.reading import one_line
 from storage.refusals import refusal
 from storage.shards import UploadError
 from storage.store import StoreError
@@ -17,7 +18,7 @@ from trm_model.errors import ConfigurationError
 
 def user_error(message: object) -> dg.Failure:
     """A failure that a retry would not mend, shown as one line."""
-    return dg.Failure(description=" ".join(str(message).split()), allow_retries=False)
+    return dg.Failure(description=one_line(message), allow_retries=False)
 
 
 @contextlib.contextmanager

@@ -14,13 +14,23 @@ import dagster as dg
 
 from assets.benchmarks import Benchmark
 from assets.checks import check_specs
-from assets.configs import EvaluationConfig, ExamplesConfig, ShardsConfig, TrainingConfig
+from assets.configs import (
+    EvaluationConfig,
+    ExamplesConfig,
+    ShardsConfig,
+    StageConfig,
+    TrainingConfig,
+    schema_of,
+)
 from assets.failures import told_in_one_line
 from assets.stages import ACCELERATOR_POOL, STAGE_MODULES
 from assets.store import StoreResource
 from trm_model.launching import Launcher
 from trm_model.model.variant import Variant
+from trm_model.names import require_name
 from trm_model.version import code_version
+
+UNCONFIGURED = schema_of(StageConfig)
 
 
 @cache
@@ -38,7 +48,11 @@ def build_benchmark(
     """All assets of one benchmark; keys are ``[name, stage]``.
 
     :param variants: by name; the first dimension of ``partitions``.
+    :raises ConfigurationError: a benchmark or a variant that may not be called so.
     """
+    require_name("benchmark", name)
+    for variant in variants:
+        require_name("variant", variant)
 
     def asset(stage: str, **options: Any) -> Any:
         declare = dg.asset(
@@ -55,17 +69,14 @@ def build_benchmark(
     @asset(
         "puzzles",
         kinds={"polars"},
-        config_schema=config_type.to_config_schema() if config_type is not None else None,
+        config_schema=schema_of(config_type),
         description=f"{benchmark.title}. Base puzzles and their answers, each checked.",
     )
     def puzzles(context: dg.AssetExecutionContext, store: StoreResource) -> dg.MaterializeResult:
         from assets.data.datasets import materialize_puzzles
 
-        config = (
-            config_type(**context.op_execution_context.op_config)
-            if config_type is not None
-            else None
-        )
+        given = context.op_execution_context.op_config
+        config = config_type(**given) if config_type.model_fields else None
         return materialize_puzzles(context, store.connect(), name, benchmark, config)
 
     @asset(
@@ -141,6 +152,7 @@ def build_benchmark(
 
         @asset(
             "votes",
+            config_schema=UNCONFIGURED,
             kinds={"polars"},
             deps=[predictions],
             partitions_def=partitions,
@@ -159,6 +171,7 @@ def build_benchmark(
 
     @asset(
         "scores",
+        config_schema=UNCONFIGURED,
         kinds={"polars"},
         deps=[predictions, *votes],
         partitions_def=partitions,
@@ -174,6 +187,7 @@ def build_benchmark(
 
     @asset(
         "ablation",
+        config_schema=UNCONFIGURED,
         kinds={"polars"},
         deps=[scores],
         automation_condition=dg.AutomationCondition.eager().without(
@@ -197,6 +211,7 @@ def build_leakage(benchmarks: Sequence[str]) -> dg.AssetsDefinition:
 
     @dg.asset(
         key="leakage",
+        config_schema=UNCONFIGURED,
         group_name="reports",
         deps=[dg.AssetKey([name, "puzzles"]) for name in benchmarks],
         kinds={"polars"},
@@ -220,6 +235,7 @@ def build_leaderboard(benchmarks: Sequence[str]) -> dg.AssetsDefinition:
 
     @dg.asset(
         key="leaderboard",
+        config_schema=UNCONFIGURED,
         group_name="reports",
         deps=[dg.AssetKey([name, "ablation"]) for name in benchmarks],
         kinds={"polars"},

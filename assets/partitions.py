@@ -1,24 +1,13 @@
 """The two dimensions of everything trained: variant and seed of the weights."""
 
-import os
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 
 import dagster as dg
 
 from trm_model.model.variant import Variant
-from trm_model.variants import VARIANTS, load_variants
+from trm_model.names import unknown_name
 
 SEEDS = 10
-VARIANTS_VARIABLE = "TRM_VARIANTS"
-
-
-def all_variants() -> dict[str, Variant]:
-    """Built-in variants and the user's own, from YAML files in the folder that ``TRM_VARIANTS``
-    names (default ``variants``).
-
-    :raises ConfigurationError: a YAML file that is wrong, by name.
-    """
-    return {**VARIANTS, **load_variants(Path(os.environ.get(VARIANTS_VARIABLE, "variants")))}
 
 
 def variant_seed_partitions(variants: dict[str, Variant]) -> dg.MultiPartitionsDefinition:
@@ -32,7 +21,28 @@ def variant_seed_partitions(variants: dict[str, Variant]) -> dg.MultiPartitionsD
     )
 
 
+def unknown_partition(key: str, known: Sequence[str], broken: Mapping[str, str]) -> str:
+    """What is wrong with a partition key that is none of the known ones: the variant or the seed.
+
+    :param broken: as of :class:`trm_model.variants.Variants`.
+    """
+    variant, bar, seed = key.rpartition("|")
+    variants, seeds = map(list, map(dict.fromkeys, zip(*map(_parts, known), strict=True)))
+    if not bar:
+        return f"partition {key!r}: expected VARIANT|SEED such as {known[0]!r}"
+    if variant in broken:
+        return broken[variant]
+    if variant not in variants:
+        return unknown_name("variant", variant, variants, "see: trm variants")
+    return f"no seed {seed!r} of {variant}: expected {seeds[0]} to {seeds[-1]}"
+
+
+def _parts(key: str) -> tuple[str, str]:
+    variant, _, seed = key.rpartition("|")
+    return variant, seed
+
+
 def variant_and_seed(key: str) -> tuple[str, int]:
     """Variant and seed of a partition key ``VARIANT|SEED``."""
-    variant, _, seed = key.rpartition("|")
+    variant, seed = _parts(key)
     return variant, int(seed)

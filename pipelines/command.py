@@ -10,8 +10,8 @@ from typing import Any, TypeVar
 import click
 
 from assets.stages import DATA_STAGES, EVALUATE_STAGES, REPORT_STAGES, STAGES, TRAIN_STAGES
-from trm_model.command import run
 from trm_model.command import trm as library
+from trm_model.terminal import run
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 

@@ -17,37 +17,40 @@ import yaml
 
 from assets import keys as store_keys
 from assets.benchmarks import BENCHMARKS, Benchmark
+from assets.configs import CONFIGS, StageConfig, require_settings
 from assets.interrupts import ENDING, Signals, noted_signals
+from assets.partitions import unknown_partition
 from assets.stages import DATA_STAGES, REPORT_STAGES, STAGES, TRAIN_STAGES
-from pipelines.definitions import PARTITIONS, defs
+from pipelines.definitions import PARTITIONS, VARIANTS, defs
 from pipelines.home import prepare_home
 from pipelines.jobs import asset_keys
 from pipelines.pools import know_pools
 from storage.examples import open_header
 from storage.manifest import CorruptDataError
+from storage.reading import one_line
 from storage.store import Store
 from trm_model.errors import ConfigurationError, require
+from trm_model.names import unknown_name
 
 Ops = Mapping[str, Mapping[str, Any]]
 """Dagster's run configuration of each op: ``BENCHMARK__STAGE`` -> ``config`` -> fields."""
 
 
-def parse_partitions(given: Sequence[str], known: Sequence[str]) -> list[str]:
+def parse_partitions(
+    given: Sequence[str], known: Sequence[str], broken: Mapping[str, str]
+) -> list[str]:
     """Partition keys from keys and ranges ``FIRST...LAST`` (in the order of the partitions),
     without repetitions.
 
+    :param broken: variants whose files are broken, and how.
     :raises ConfigurationError: a key that does not exist, or a range that runs backwards.
     """
     keys: list[str] = []
     for text in given:
         first, dots, last = text.partition("...")
         for key in (first, last) if dots else (first,):
-            variants = ", ".join(dict.fromkeys(name.rpartition("|")[0] for name in known))
-            require(
-                key in known,
-                f"partition {key!r} does not exist: expected VARIANT|SEED such as {known[0]!r}; "
-                f"variants: {variants}",
-            )
+            if key not in known:
+                raise ConfigurationError(unknown_partition(key, known, broken))
         start, stop = known.index(first), known.index(last if dots else first)
         require(start <= stop, f"range {text!r} runs backwards: expected {last}...{first}")
         keys += [key for key in known[start : stop + 1] if key not in keys]
@@ -134,11 +137,13 @@ def _materialize(
     """
     require(
         benchmark in BENCHMARKS,
-        f"no benchmark {benchmark!r}: expected one of {', '.join(BENCHMARKS)}",
+        unknown_name(
+            "benchmark", benchmark, BENCHMARKS, f"expected one of {', '.join(BENCHMARKS)}"
+        ),
     )
     entry = BENCHMARKS[benchmark]
     ops = parse_settings(benchmark, settings)
-    keys = parse_partitions(partitions, PARTITIONS.get_partition_keys())
+    keys = parse_partitions(partitions, PARTITIONS.get_partition_keys(), VARIANTS.broken)
     store: Store = (defs.resources or {})["store"].connect()
     if stages is not None:
         chosen = list(stages)
@@ -223,6 +228,7 @@ def _needed_stages(benchmark: str, entry: Benchmark, store: Store) -> list[str]:
 def _check(
     benchmark: str, stages: Sequence[str], partitions: Sequence[str], ops: Ops, *, explicit: bool
 ) -> None:
+    entry = BENCHMARKS[benchmark]
     partitioned = [stage for stage in stages if stage in TRAIN_STAGES]
     require(
         not (explicit and partitioned and not partitions),
@@ -234,6 +240,10 @@ def _check(
             f"--set {stage}.…: that stage is not run; add --stage {stage}, or leave the setting "
             "out",
         )
+    for stage in stages:
+        kind = entry.origin.config if stage == "puzzles" else CONFIGS.get(stage, StageConfig)
+        given = ops.get(f"{benchmark}__{stage}", {"config": {}})["config"]
+        require_settings(stage, kind, given, entry.recipe)
 
 
 def _problems(
@@ -262,7 +272,7 @@ def _problems(
             raise_on_error=False,
         )
     except dg.DagsterInvalidConfigError as error:
-        problems = "; ".join(" ".join(problem.message.split()) for problem in error.errors)
+        problems = "; ".join(one_line(problem.message) for problem in error.errors)
         return [
             f"configuration: {problems}; these are the fields of the stage's configuration: give "
             "them with --set STAGE.FIELD=VALUE"
@@ -303,7 +313,7 @@ def _message(event: dg.DagsterEvent) -> str:
     if error is not None and error.cause is not None:
         # The outermost error is Dagster's own, "error occurred while executing"; its cause is ours.
         error = error.cause
-    return " ".join(error.message.split()) if error is not None else "failed"
+    return one_line(error.message) if error is not None else "failed"
 
 
 def _summary(benchmark: str, made: Sequence[dg.AssetKey], ops: Ops, store: Store) -> str:

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 
 from pipelines.command import trm
-from trm_model.command import run
+from trm_model.terminal import run
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -11,11 +11,12 @@ set itself in place of stored copies: such a split holds a :class:`Plan` in plac
 """
 
 import contextlib
+import math
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal, Protocol, TypeVar, cast
 
@@ -25,7 +26,7 @@ import zarr
 from zarr.codecs import BloscCodec, Crc32cCodec, ZstdCodec
 
 from storage.manifest import CorruptDataError, Listing, list_file
-from storage.reading import reading
+from storage.reading import json_object, reading
 
 WRITER_VERSION = 3
 CHUNK_BYTES = 1 << 20
@@ -75,23 +76,21 @@ class Header:
         return self.grid[0] * self.grid[1]
 
 
-def header_from_dict(data: Mapping[str, Any]) -> Header:
+def header_from_dict(data: object) -> Header:
     """The inverse of ``dataclasses.asdict`` after a passage through JSON.
 
-    :raises TypeError: missing or unknown fields.
-    :raises ValueError: a field that cannot be.
+    :raises KeyError: a missing field.
+    :raises ValueError: no object, an unknown field, or a field that cannot be.
     """
-    values: dict[str, Any] = {
-        **data,
-        "vocabulary": tuple(data["vocabulary"]),
-        "grid": tuple(data["grid"]),
-    }
+    known = [item.name for item in fields(Header)]
+    data = json_object(data, "header", ("vocabulary", "grid"), known)
+    values: dict[str, Any] = {**data}
+    for name in ("vocabulary", "grid"):
+        values[name] = tuple(data[name]) if isinstance(data[name], list) else ()
     header = Header(**values)
     sources = cast("dict[object, object]", header.sources)
     good = {
-        "vocabulary": isinstance(data["vocabulary"], list)
-        and 1 <= len(header.vocabulary) <= 256
-        and _all(str, header.vocabulary),
+        "vocabulary": 1 <= len(header.vocabulary) <= 256 and _all(str, header.vocabulary),
         "grid": len(header.grid) == 2 and _all(int, header.grid) and min(header.grid) >= 1,
         "ignore_id": _all(int, [header.ignore_id]) and header.ignore_id >= 0,
         "num_puzzle_ids": _all(int, [header.num_puzzle_ids]) and header.num_puzzle_ids >= 1,
@@ -201,7 +200,7 @@ def check_cells(header: Header, inputs: npt.NDArray[Any], labels: npt.NDArray[An
     :raises ValueError: what is not.
     """
     for name, values in zip(CELLS, (inputs, labels), strict=True):
-        if values.dtype != np.uint8 or values.shape != (len(inputs), header.length):
+        if values.dtype != np.uint8 or values.shape != (*inputs.shape[:1], header.length):
             raise ValueError(
                 f"{name} is {values.dtype} {list(values.shape)}, not uint8 [n, {header.length}] "
                 "as the other"
@@ -331,12 +330,16 @@ def _write_small(group: zarr.Group, name: str, values: npt.NDArray[Any]) -> None
     array[:] = values
 
 
-def _reading(path: Path) -> contextlib.AbstractContextManager[None]:
-    return reading(CorruptDataError, path, REMEDY)
+_OF_ZARR = (AttributeError, RuntimeError, TypeError)
+"""What zarr and its codecs raise on bad metadata and chunks, beside the usual."""
+
+
+def _reading(path: Path, *further: type[Exception]) -> contextlib.AbstractContextManager[None]:
+    return reading(CorruptDataError, path, REMEDY, *further)
 
 
 def _attributes(path: Path) -> tuple[Header, Mapping[str, Any] | None]:
-    with _reading(path):
+    with _reading(path, *_OF_ZARR):
         values = cast(dict[str, Any], dict(zarr.open_group(path, mode="r").attrs))
         if values["writer_version"] != WRITER_VERSION:
             raise ValueError(f"writer version {values['writer_version']}, not {WRITER_VERSION}")
@@ -360,6 +363,14 @@ def _open(path: Path, name: str) -> zarr.Array[Any]:
     """An array all of whose chunks are there; whether they are whole is known when they are read.
     In :func:`_reading`."""
     array = zarr.open_array(path / name, mode="r")
+    # Counted first: of a shape that nobody wrote, zarr would list all chunks in memory.
+    per_file = array.shards or array.chunks
+    files = math.prod(
+        -(-size // max(1, part)) for size, part in zip(array.shape, per_file, strict=True)
+    )
+    found = sum(file.is_file() for file in (path / name / "c").rglob("*"))
+    if found < files:
+        raise ValueError(f"only {found} of {files} chunks are there")
     # zarr counts all chunks of every shard, of the last one too, which may need fewer.
     if array.nchunks_initialized < array.nchunks:
         raise ValueError(f"only {array.nchunks_initialized} of {array.nchunks} chunks are there")
@@ -367,7 +378,7 @@ def _open(path: Path, name: str) -> zarr.Array[Any]:
 
 
 def _read(path: Path, name: str) -> npt.NDArray[Any]:
-    with _reading(path / name):
+    with _reading(path / name, *_OF_ZARR):
         return np.asarray(_open(path, name)[...])
 
 
@@ -391,7 +402,7 @@ class _Cells:
         self.path, self.header = path, open_header(path)
         self._arrays: list[zarr.Array[Any]] = []
         for name in CELLS:
-            with _reading(path / name):
+            with _reading(path / name, *_OF_ZARR):
                 array = _open(path, name)
                 self.total = total = array.shape[0] if total is None else total
                 if (

@@ -8,10 +8,9 @@ import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import cast
 
 from storage.atomic import write_text
-from storage.reading import reading
+from storage.reading import json_object, reading
 
 MANIFEST = "manifest.json"
 Listing = dict[str, int | str]
@@ -70,14 +69,15 @@ def parse_manifest(where: object, data: bytes) -> tuple[dict[str, Listing], str]
     :raises CorruptDataError: bytes that are no manifest, or were changed since they were written.
     """
     with reading(CorruptDataError, where, "a readable manifest; write the folder again"):
-        manifest = json.loads(data)
-        listing, recorded = manifest["files"], manifest["content_hash"]
+        manifest = json_object(json.loads(data), "the manifest", ("files", "content_hash"))
+        listing, recorded = json_object(manifest["files"], "files"), manifest["content_hash"]
         if _content_hash(listing) != recorded:
             raise ValueError("its list of files was changed after writing")
-        for name, file in listing.items():
+        for name, entry in listing.items():
+            file = json_object(entry, f"the entry {name!r}", ("bytes", "sha256"))
             if type(file["bytes"]) is not int or type(file["sha256"]) is not str:
-                raise TypeError(f"{name!r} is listed as {file}")
-    return cast("dict[str, Listing]", listing), recorded
+                raise ValueError(f"{name!r} is listed as {file}")
+    return listing, recorded
 
 
 def _read(folder: Path) -> tuple[dict[str, Listing], str]:
@@ -114,12 +114,14 @@ def verify_manifest(folder: Path) -> str:
                 f"{path}: not listed in {MANIFEST}, expected only what it lists; remove it or "
                 "write the folder again"
             )
-        size = path.stat().st_size
+        with reading(CorruptDataError, path, f"it as {MANIFEST} lists it; write the folder again"):
+            size = path.stat().st_size
+            same = size == listing[name]["bytes"] and hash_file(path) == listing[name]["sha256"]
         if size != listing[name]["bytes"]:
             raise CorruptDataError(
                 f"{path}: {size} bytes, expected {listing[name]['bytes']}; write the folder again"
             )
-        if hash_file(path) != listing[name]["sha256"]:
+        if not same:
             raise CorruptDataError(
                 f"{path}: its bytes changed since they were written (SHA-256 differs), expected "
                 "the same; write the folder again"

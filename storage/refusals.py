@@ -20,6 +20,7 @@ _EXPECTED = {
     errno.EROFS: _WRITABLE,
     errno.ENOSPC: _ROOM,
     errno.EDQUOT: _ROOM,
+    errno.EIO: "a disk that works; look into the system's log, and copy the store to another disk",
     errno.ENOLCK: _LOCKS,
     errno.ENOSYS: _LOCKS,
     errno.EOPNOTSUPP: _LOCKS,

@@ -10,6 +10,7 @@ import hashlib
 import io
 import itertools
 import json
+import math
 import tarfile
 import tokenize
 import warnings
@@ -31,7 +32,7 @@ from storage.examples import (
     in_threads,
 )
 from storage.manifest import MANIFEST, CorruptDataError, parse_manifest, write_manifest
-from storage.reading import open_bytes, reading
+from storage.reading import json_object, open_bytes, reading
 
 SHARD_BYTES = 256 << 20
 SAMPLE_BYTES = 1 << 20
@@ -141,7 +142,7 @@ def upload_shards(folder: Path, url: str) -> None:
         "a URL that fsspec can write to; install what its protocol needs (s3fs for s3://) or mend "
         "the URL"
     )
-    with reading(UploadError, url, remedy):
+    with reading(UploadError, url, remedy, ImportError):
         system, root = cast(Any, fsspec).url_to_fs(url)
         system.makedirs(root, exist_ok=True)
         for path in [*sorted(folder.glob("*.tar")), folder / MANIFEST]:
@@ -174,7 +175,7 @@ def shard_hashes(url: str) -> dict[str, str]:
     """
     where = f"{url}/{MANIFEST}"
     with (
-        reading(CorruptDataError, where, "a manifest; write the shards again", ImportError),
+        reading(CorruptDataError, where, "a manifest; write the shards again"),
         open_bytes(where) as file,
     ):
         data = file.read()
@@ -183,13 +184,21 @@ def shard_hashes(url: str) -> dict[str, str]:
 
 
 def _array(data: bytes) -> npt.NDArray[Any]:
+    stream = io.BytesIO(data)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # numpy suspects Python 2 behind a damaged header
+        version = np.lib.format.read_magic(stream)
+        if version != (1, 0):
+            raise ValueError(f"an array of format {version}, not (1, 0)")
+        shape, _, kind = np.lib.format.read_array_header_1_0(stream)
+        # numpy would allocate what the header asks for before it looks for the bytes.
+        if math.prod(shape) * kind.itemsize != len(data) - stream.tell():
+            raise ValueError(f"{len(data) - stream.tell()} bytes for {kind} {list(shape)}")
         return np.lib.format.read_array(io.BytesIO(data), allow_pickle=False)
 
 
-_MALFORMED = (ImportError, SyntaxError, tarfile.TarError, tokenize.TokenError)
-"""What fsspec, numpy and tarfile raise on bad shards, beside the usual."""
+_MALFORMED = (SyntaxError, TypeError, tarfile.TarError, tokenize.TokenError)
+"""What numpy and tarfile raise on bad shards, beside the usual."""
 _MEMBERS: dict[str, Callable[[bytes], Any]] = {
     "inputs.npy": _array,
     "labels.npy": _array,
@@ -253,7 +262,7 @@ def read_shards(url: str) -> Examples:
     for sample in read_samples(url):
         where = f"{sample['__url__']}: {sample['__key__']}"
         with reading(CorruptDataError, where, "a sample as written here; write the shards again"):
-            header = header_from_dict(sample["json"]["header"])
+            header = header_from_dict(json_object(sample["json"], "json", ("header",))["header"])
             check_cells(header, sample["inputs.npy"], sample["labels.npy"])
             table = sample["puzzles.npy"]
             if (

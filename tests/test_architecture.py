@@ -53,8 +53,11 @@ GROUND = (
     "finite",
     "launching",
     "lifeline",
+    "names",
     "noise",
     "seeding",
+    "terminal",
+    "texts",
     "version",
 )
 FLOORS = (
@@ -125,12 +128,13 @@ def test_only_commands_import_click(imports: ImportGraph) -> None:
     """Training runs where click is not installed."""
     users = imports.find_modules_that_directly_import("click")
     assert users
-    assert {user.split(".")[-1] for user in users} == {"actions", "command"}
+    assert {user.split(".")[-1] for user in users} == {"actions", "command", "terminal"}
     importers = set[str]().union(*map(imports.find_modules_that_directly_import, users))
     assert {name.split(".")[-1] for name in importers} <= {
         "actions",
         "command",
         "materialize",
+        "terminal",
         "__main__",
         *ALIASES,
     }

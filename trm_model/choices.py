@@ -14,6 +14,7 @@ where only torch, numpy, numba, safetensors and zarr are installed.
 import importlib
 import math
 import pkgutil
+import traceback
 import types
 from collections.abc import Iterable, Mapping
 from dataclasses import MISSING, Field, fields, is_dataclass, replace
@@ -29,6 +30,7 @@ from typing import (
     get_type_hints,
 )
 
+from storage.reading import one_line
 from trm_model.errors import ConfigurationError, require
 
 _T = TypeVar("_T")
@@ -89,19 +91,33 @@ def find(axis: type[_C], name: str, *, importing: bool = False) -> type[_C]:
     return cast("type[_C]", loaded)
 
 
-def import_modules(names: Iterable[str]) -> None:
-    """Import modules, which register the choices and families that they define.
+def import_own(name: str) -> types.ModuleType:
+    """Import a module of the user's, which registers the choices and families that it defines.
 
-    :raises ConfigurationError: there is no such module here.
+    :raises ConfigurationError: there is no such module here, or its code fails, whatever it raises:
+        the message says in which line.
     """
-    for name in names:
-        try:
-            importlib.import_module(name)
-        except ImportError as error:
-            raise ConfigurationError(
-                f"--import {name}: {error}; expected a module that Python can import here: is its "
-                "folder in PYTHONPATH?"
-            ) from error
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        raise ConfigurationError(
+            f"{name}: {one_line(error)}; expected a module that Python can import here: is its "
+            "folder in PYTHONPATH?"
+        ) from error
+    except Exception as error:  # the user's code may raise anything
+        raise ConfigurationError(
+            f"{name}: {type(error).__name__}: {one_line(error)}{_place(error)}; expected a module "
+            "that can be imported; mend it"
+        ) from error
+
+
+def _place(error: Exception) -> str:
+    """File and line where the user's code failed; a syntax error says them itself."""
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [frame for frame in frames if not frame.filename.startswith("<frozen")]
+    if isinstance(error, SyntaxError) or len(own) < 2:
+        return ""
+    return f" ({own[-1].filename}, line {own[-1].lineno})"
 
 
 def _is_frozen(cls: type) -> bool:
@@ -123,12 +139,12 @@ def _load(found: Mapping[str, type[Choice]], title: str, name: str, *, importing
         f"{title} {name!r}: a class that is neither built in nor registered here, and names in "
         "stored files are not imported; name it in a variant of your own first, or import it",
     )
+    imported = import_own(module)
     try:
-        return getattr(importlib.import_module(module), cls)
-    except (ImportError, AttributeError) as error:
+        return getattr(imported, cls)
+    except AttributeError as error:
         raise ConfigurationError(
-            f"{title} {name!r}: {' '.join(str(error).split())}; expected package.module:Class of a "
-            "class that Python can import here"
+            f"{title} {name!r}: {one_line(error)}; expected package.module:Class of a class in it"
         ) from error
 
 
@@ -283,8 +299,13 @@ def _value_from_plain(name: str, hint: Any, given: Any, old: Any, *, importing: 
             plain = cast("Mapping[str, Any]", given)
             base = old if type(old) is option else None
             return from_plain(cast("type[Any]", option), plain, base, importing=importing)
-    if isinstance(given, list) and any(get_origin(option) is tuple for option in _options(hint)):
-        return tuple(given)  # JSON and YAML know lists only.
+        if get_origin(option) is tuple and isinstance(given, list):  # all that JSON and YAML know
+            first, *others = get_args(option)
+            of_item = first if others == [...] else Any
+            items = cast("list[Any]", given)
+            return tuple(
+                _value_from_plain(name, of_item, item, None, importing=importing) for item in items
+            )
     return given
 
 

@@ -3,27 +3,19 @@
 The commands of the graph (:mod:`pipelines.command`) are added to these in ``trm``. A command's
 help and the shell's completion answer at once: this module imports click and three light modules,
 and a command imports what it works with when it runs.
-
-Exit codes: 0 done; 1 a comparison found differences; 2 the user's mistake or damaged data, with
-one line that says what to change.
 """
 
 import importlib
 import json
-import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 
-from storage.manifest import CorruptDataError
-from storage.refusals import refusal
-from storage.store import StoreError
-from trm_model.errors import ConfigurationError, require
-
-MISTAKE = 2
-INTERRUPTED = 130
+from trm_model.errors import require
+from trm_model.names import OWN_VARIANTS_DEFAULT, OWN_VARIANTS_VARIABLE
+from trm_model.terminal import import_option, run
 
 
 class Deferred(click.Command):
@@ -50,36 +42,6 @@ class Deferred(click.Command):
         return command.make_context(info_name, args, parent=parent, **extra)
 
 
-def run(group: click.Group, arguments: Sequence[str], *, program: str) -> int:
-    """Run a command of a group.
-
-    :param program: how the user called it, for usage lines and the shell's completion.
-    :returns: the exit code; a mistake is one line on standard error.
-    """
-    try:
-        code = group.main(list(arguments), prog_name=program, standalone_mode=False)
-    except click.exceptions.NoArgsIsHelpError as error:
-        error.show()
-        return MISTAKE
-    except click.UsageError as error:
-        where = error.ctx.command_path if error.ctx is not None else program
-        return _mistake(f"{error.format_message().rstrip('.')}; see {where} --help")
-    except click.ClickException as error:
-        return _mistake(error.format_message())
-    except click.Abort:
-        return INTERRUPTED
-    except (ConfigurationError, CorruptDataError, StoreError) as error:
-        return _mistake(str(error))
-    except OSError as error:
-        return _mistake(refusal(error))
-    return code or 0
-
-
-def _mistake(message: str) -> int:
-    print(f"error: {' '.join(message.split())}", file=sys.stderr)
-    return MISTAKE
-
-
 @click.group("trm", context_settings={"help_option_names": ["-h", "--help"]})
 def trm() -> None:
     """Tiny recursive reasoning models: solve puzzles with them, and look at what they are."""
@@ -97,11 +59,16 @@ trm.add_command(
 _own_variants = click.option(
     "--own",
     type=click.Path(path_type=Path),
-    envvar="TRM_VARIANTS",
-    default=Path("variants"),
+    envvar=OWN_VARIANTS_VARIABLE,
+    default=OWN_VARIANTS_DEFAULT,
     show_default=True,
     help="Folder of your own variants (YAML files).",
 )
+
+
+def _say_broken(files: Mapping[str, str]) -> None:
+    for message in files.values():
+        click.echo(f"note: left out: {message}", err=True)
 
 
 @trm.command("solve")
@@ -120,13 +87,7 @@ _own_variants = click.option(
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the noise at test.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1 …")
 @_own_variants
-@click.option(
-    "--import",
-    "modules",
-    multiple=True,
-    metavar="MODULE",
-    help="Import it first: it registers a family of your own (repeat).",
-)
+@import_option
 @click.option("--show-steps", is_flag=True, help="Show the answer after each supervision step.")
 @click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
 @click.option("--task", help="ARC: the task's name (default: the file's).")
@@ -171,7 +132,6 @@ def solve(
     seed: int,
     device: str,
     own: Path,
-    modules: tuple[str, ...],
     show_steps: bool,
     as_json: bool,
     task: str | None,
@@ -190,18 +150,16 @@ def solve(
         "--heads and --length: expected both for a file of the authors'; give them",
     )
 
-    from trm_model.choices import import_modules
     from trm_model.solving.loading import AuthorsFile, load
     from trm_model.solving.printing import describe, to_text
-    from trm_model.solving.trained import read_text
+    from trm_model.solving.trained import find_text
     from trm_model.variants import load_variants
 
     # What registers classes of the user's own, which a stored file may name only then.
-    import_modules(modules)
-    load_variants(own)
+    _say_broken(load_variants(own).broken)
     theirs = AuthorsFile(**given) if given else None
     model = load(checkpoint, device=device, kind=kind, theirs=theirs)
-    where, text = read_text(puzzle)
+    where, text = find_text(puzzle)
     result = describe(
         model,
         text,
@@ -248,15 +206,15 @@ def variants(
     """
     from trm_model.model.printing import cost_lines, variant_lines
     from trm_model.model.size import Size
-    from trm_model.variants import VARIANTS, load_variants
+    from trm_model.variants import all_variants
 
-    known = {**VARIANTS, **load_variants(own)}
+    found = all_variants(own)
     if name is None:
-        print("\n".join(variant_lines(known)))
+        print("\n".join(variant_lines(found.known)))
+        _say_broken(found.broken)
         return
-    require(name in known, f"no variant {name!r}: expected one of {', '.join(known)}")
     lines = cost_lines(
-        known[name],
+        found.named(name),
         Size(**{field: value for field, value in size.items() if value is not None}),
         vocabulary=vocabulary,
         length=length,

@@ -2,28 +2,52 @@
 
 import torch
 
-from trm_model.errors import ConfigurationError
+from storage.reading import one_line
+from trm_model.errors import ConfigurationError, require
+
+KINDS = ("cpu", "cuda", "xpu")
+"""Apple's ``mps`` is none of them: it has no float64, in which sums over an interval are kept."""
+_EXPECTED = "expected auto, cpu, cuda or cuda:NUMBER of one that is here"
+
+
+def require_name(name: str) -> None:
+    """Whether this could be the name of a device, on this machine or another.
+
+    :raises ConfigurationError: it could not.
+    """
+    kind, colon, number = name.partition(":")
+    require(
+        kind in KINDS and number.isdecimal() == bool(colon),
+        f"device={name!r}: {_EXPECTED}" + " (mps has no float64)" * (kind == "mps"),
+    )
 
 
 def resolve_device(name: str) -> str:
-    """A device by its full name: ``auto`` is the first GPU or else the CPU, ``cuda`` is ``cuda:0``;
-    so one device has one lock.
+    """A device of this machine by its full name: ``auto`` is the first GPU or else the CPU,
+    ``cuda`` is ``cuda:0``; so one device has one lock. Nothing is allocated on it.
+
+    :raises ConfigurationError: there is no such device here, or torch was built without it.
     """
     if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-    return "cuda:0" if name == "cuda" else name
+        return "cuda:0" if torch.cuda.is_available() else "cpu"
+    require_name(name)
+    kind, _, number = name.partition(":")
+    count = getattr(torch, kind).device_count()
+    require(
+        int(number or 0) < count,
+        f"device={name!r}: torch finds {count} {kind} devices here; {_EXPECTED}",
+    )
+    return kind if kind == "cpu" else f"{kind}:{int(number or 0)}"
 
 
 def open_device(name: str) -> torch.device:
     """The device of this name (:func:`resolve_device`), which can be computed on here.
 
-    :raises ConfigurationError: there is no such device here, or torch was built without it.
+    :raises ConfigurationError: it cannot; the message says why.
     """
+    device = torch.device(resolve_device(name))
     try:
-        device = torch.device(resolve_device(name))
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as error:  # the latter where torch was built without it
-        raise ConfigurationError(
-            f"device={name!r}: {str(error).splitlines()[0]}; expected auto, cpu or one that is here"
-        ) from error
+        torch.empty(0, dtype=torch.float64, device=device)
+    except (RuntimeError, TypeError) as error:
+        raise ConfigurationError(f"device={name!r}: {one_line(error)}; {_EXPECTED}") from error
     return device

@@ -19,7 +19,7 @@ from enum import Enum
 from types import TracebackType
 from typing import Protocol, Self
 
-from trm_model.lifeline import ERROR, INTERRUPTED, PARENT_VARIABLE, REFUSED
+from trm_model.lifeline import CRASHED, ERROR, INTERRUPTED, PARENT_VARIABLE, REFUSED
 
 _LAST_LINES = 20
 
@@ -225,10 +225,11 @@ class RunningProcess:
             return Outcome(Ending.FINISHED)
         if code in (INTERRUPTED, -signal.SIGTERM, -signal.SIGINT):
             return Outcome(Ending.INTERRUPTED, f"{self.job.module} was interrupted")
+        mistakes = [line.removeprefix(ERROR) for line in self._last if line.startswith(ERROR)]
         if code == REFUSED:
-            mistakes = [line for line in self._last if line.startswith(ERROR)]
-            said = [line.removeprefix(ERROR) for line in mistakes] or [" ".join(self._last)]
-            return Outcome(Ending.REFUSED, said[-1])
+            return Outcome(Ending.REFUSED, mistakes[-1] if mistakes else " ".join(self._last))
+        if code == CRASHED and mistakes:
+            return Outcome(Ending.CRASHED, mistakes[-1])
         how = f"exit code {code}" if code > 0 else f"killed by {signal.Signals(-code).name}"
         said = next((line for line in reversed(self._last) if line), "nothing")
         return Outcome(

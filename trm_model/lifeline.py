@@ -10,9 +10,10 @@ import signal
 import sys
 
 PARENT_VARIABLE = "TRM_PARENT_PID"
-REFUSED, INTERRUPTED = 2, 143
-"""Exit codes of jobs, beside 0 for a finished one. Refused: a mistake that the last line on
-standard error names, after :data:`ERROR`. Interrupted: told to stop; what was done is kept."""
+CRASHED, REFUSED, INTERRUPTED = 1, 2, 143
+"""Exit codes of jobs, beside 0 for a finished one. Crashed: it may end otherwise when it is tried
+again. Refused: a mistake, which has to be mended first. Both are named in the last line on standard
+error, after :data:`ERROR`. Interrupted: told to stop; what was done is kept."""
 ERROR = "error: "
 _PR_SET_PDEATHSIG = 1
 

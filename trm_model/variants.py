@@ -7,8 +7,9 @@ files (:func:`load_variants`).
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
+from storage.reading import MALFORMED, one_line
 from trm_model.choices import from_plain
 from trm_model.errors import ConfigurationError, require
 from trm_model.model.backprop.last_calls import LastCalls
@@ -26,6 +27,12 @@ from trm_model.model.solvers.anderson import Anderson
 from trm_model.model.starts.noisy import NoisyStart
 from trm_model.model.starts.random import RandomStart
 from trm_model.model.variant import Variant
+from trm_model.names import (
+    OWN_VARIANTS_DEFAULT,
+    OWN_VARIANTS_VARIABLE,
+    require_name,
+    unknown_name,
+)
 from trm_model.optimizers.muon import Muon
 
 _TRM_MLP = Variant()
@@ -46,6 +53,11 @@ _GATED_NORM = replace(_TRM_MLP, feed_forward=GatedNorm())
 
 TABLE_3 = ((1, 1), (2, 2), (3, 3), (4, 4), (6, 3), (3, 6), (6, 6))
 """(n of HRM, T) of TRM's Table 3; TRM's n is twice HRM's."""
+
+SUFFIXES = (".yaml", ".yml")
+"""Of the files that hold a variant."""
+_OF_OWN_CLASSES = (AttributeError, RuntimeError, TypeError)
+"""What classes of the user's own may raise on values of other types, beside the usual."""
 
 VARIANTS: dict[str, Variant] = {
     "trm_mlp": _TRM_MLP,
@@ -117,39 +129,86 @@ VARIANTS: dict[str, Variant] = {
 }
 
 
-def load_variants(folder: Path) -> dict[str, Variant]:
+class Variants(NamedTuple):
+    """Variants by name.
+
+    :param broken: of files that hold no variant: the name they stand for -> what is wrong, in one
+        line that names the file.
+    """
+
+    known: dict[str, Variant]
+    broken: dict[str, str]
+
+    def named(self, name: str) -> Variant:
+        """The variant of this name.
+
+        :raises ConfigurationError: there is none, or its file is broken.
+        """
+        require(name not in self.broken, self.broken.get(name, ""))
+        require(name in self.known, unknown_name("variant", name, self.known, "see: trm variants"))
+        return self.known[name]
+
+
+def all_variants(folder: Path) -> Variants:
+    """The built-in variants and the user's own in a folder (:func:`load_variants`)."""
+    own = load_variants(folder)
+    return Variants({**VARIANTS, **own.known}, own.broken)
+
+
+def load_variants(folder: Path) -> Variants:
     """The user's own variants: one YAML file each, named after the variant.
 
     A file holds ``base:`` (a name in :data:`VARIANTS`) and ``changes:`` (fields of
     :class:`Variant`, nested as in ``start: {random: {damping: 0.9}}``). A choice of one's own is
-    named ``package.module:Class``, and is imported.
+    named ``package.module:Class``, and is imported. A broken file stops none of the others.
 
-    :raises ConfigurationError: naming the file and what is wrong with it.
+    :raises ConfigurationError: the folder is a file, or is not there and not the default.
     """
-    found: dict[str, Variant] = {}
-    if not folder.is_dir():
-        return found
+    found = Variants({}, {})
+    require(
+        folder.is_dir() or (folder == OWN_VARIANTS_DEFAULT and not folder.exists()),
+        f"{folder}: no such folder; expected the one with your own variants, as --own or "
+        f"{OWN_VARIANTS_VARIABLE} names it; make it, or leave them out",
+    )
+    files = sorted(folder.iterdir()) if folder.is_dir() else []
+    for path in files:
+        if path.suffix.lower() not in SUFFIXES or path.name.startswith("."):
+            continue
+        try:
+            require(
+                path.stem not in (found.known.keys() | found.broken.keys()),
+                f"another file beside it stands for the variant {path.stem!r} too; rename one",
+            )
+            found.known[path.stem] = _load(path)
+        except (*MALFORMED, OSError, *_OF_OWN_CLASSES) as error:
+            found.known.pop(path.stem, None)
+            found.broken[path.stem] = f"{path}: {one_line(error)}"
+    return found
+
+
+def _load(path: Path) -> Variant:
     import yaml
 
-    for path in sorted(folder.glob("*.yaml")):
-        try:
-            content: object = yaml.safe_load(path.read_text("utf-8"))
-            data = cast("Mapping[str, Any]", content if isinstance(content, dict) else {})
-            require(
-                set(data) == {"base", "changes"} and isinstance(data["changes"], dict),
-                "expected two keys, 'base' (the name of a variant) and 'changes' (field: value)",
-            )
-            name, base = path.stem, data["base"]
-            require(
-                name not in VARIANTS,
-                f"the name {name!r} is taken by a built-in variant; rename the file",
-            )
-            require(
-                name.isidentifier(),
-                f"the name {name!r} is not made of letters, digits and _; rename the file",
-            )
-            require(base in VARIANTS, f"base {base!r} is none of {', '.join(VARIANTS)}")
-            found[name] = from_plain(Variant, data["changes"], VARIANTS[base], importing=True)
-        except (yaml.YAMLError, ConfigurationError, UnicodeDecodeError, TypeError) as error:
-            raise ConfigurationError(f"{path}: {' '.join(str(error).split())}") from error
-    return found
+    require_name("variant", path.stem)
+    require(
+        path.stem not in VARIANTS,
+        f"the name {path.stem!r} is taken by a built-in variant; rename the file",
+    )
+    require(not path.is_dir(), "a folder; expected a file in YAML; rename or remove it")
+    try:
+        content: object = yaml.safe_load(path.read_bytes())
+    except yaml.YAMLError as error:
+        raise ConfigurationError(f"{one_line(error)}; expected YAML; mend it") from error
+    data = cast("Mapping[str, Any]", content if isinstance(content, dict) else {})
+    require(
+        set(data) == {"base", "changes"} and isinstance(data["changes"], dict),
+        "expected two keys, 'base' (the name of a variant) and 'changes' (field: value)",
+    )
+    base = data["base"]
+    require(
+        isinstance(base, str) and base in VARIANTS,
+        unknown_name("variant", base, VARIANTS, "expected a built-in one as base")
+        if isinstance(base, str)
+        else f"base {base!r}: expected the name of one built-in variant",
+    )
+    return from_plain(Variant, data["changes"], VARIANTS[base], importing=True)

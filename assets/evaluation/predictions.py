@@ -100,8 +100,11 @@ def materialize_predictions(
         folder = data_of(store, spec)
         verify_manifest(folder)
         examples = open_examples(folder / f"{split}.zarr")
-        state = checkpoints.load(newest)
         device = open_device(config.device)
+        reasoner = build(
+            spec.variant, spec.recipe.size, examples.header, seed, spec.recipe.precision
+        )
+        progress = checkpoints.load_evaluated(newest, reasoner)
     except (CorruptDataError, ConfigurationError) as error:
         raise user_error(error) from error
     changed = [differences(spec.recipe, benchmark)]
@@ -112,8 +115,6 @@ def materialize_predictions(
             f"{run}: {', '.join(filter(None, changed))}: its scores stand apart from those that "
             "the ablation and the leaderboard compare"
         )
-    reasoner = build(spec.variant, spec.recipe.size, examples.header, seed, spec.recipe.precision)
-    reasoner.load_state_dict(state.evaluated)
     described = describe_examples(folder, split, limit, evaluation.votes)
     index = described["example"].to_numpy()
     say = spaced(context.log.info)
@@ -156,7 +157,7 @@ def materialize_predictions(
             **of_run(spec, run.name),
             evaluation=tested,
             checkpoint=f"{run_key}/{newest.relative_to(run).as_posix()}",
-            step=state.progress.step,
+            step=progress.step,
             evaluation_code=code_version(__name__),
         ),
     )
@@ -180,7 +181,7 @@ def materialize_predictions(
             "dagster/row_count": len(table),
             "solved": float(table["solved"].mean()),  # type: ignore[arg-type]
             "examples_per_second": len(table) / seconds,
-            "step": state.progress.step,
+            "step": progress.step,
             "answers": markdown.picture(figure, "hard puzzles and the answer after each step"),
             "picture": dg.MetadataValue.path(str(store.open(picture))),
         }

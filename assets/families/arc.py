@@ -17,13 +17,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, cast
 
-import dagster as dg
 import numpy as np
 import pandera.polars as pa
 import polars as pl
 from pandera.typing.polars import Series
 from pydantic import Field
 
+from assets.configs import StageConfig
 from assets.families.origin import Augmented, Imported, Origin, Overlap, silent
 from assets.families.puzzle_files import PuzzleFileError, read_bytes
 from assets.outcomes import Check, CheckOutcome, all_pass
@@ -51,7 +51,7 @@ CHALLENGES, SOLUTIONS = "_challenges.json", "_solutions.json"
 REMEDY = "mend or remove the task"
 
 
-class ArcConfig(dg.Config):
+class ArcConfig(StageConfig):
     """Files with ARC tasks.
 
     :param train: files (local paths or URLs) with further tasks to train on, such as ConceptARC's.
@@ -62,7 +62,7 @@ class ArcConfig(dg.Config):
     without_files: bool = False
 
 
-class ArcFilesConfig(dg.Config):
+class ArcFilesConfig(StageConfig):
     """The user's own ARC tasks (:func:`read_arc`): local paths or URLs of JSON with whole tasks, or
     of Kaggle's challenges.
 
@@ -291,7 +291,7 @@ class ArcTasks(ArcOrigin):
     :param tasks: take only the first so many of each set; None: all.
     """
 
-    config: ClassVar[type[dg.Config] | None] = ArcConfig
+    config: ClassVar[type[StageConfig]] = ArcConfig
 
     train: tuple[str, ...]
     test: str
@@ -324,7 +324,7 @@ class ArcFiles(ArcOrigin):
     """ARC tasks from files, given when the asset is materialized: Kaggle's challenges beside their
     solutions, or JSON with whole tasks."""
 
-    config: ClassVar[type[dg.Config] | None] = ArcFilesConfig
+    config: ClassVar[type[StageConfig]] = ArcFilesConfig
 
     seed: int = 0
 

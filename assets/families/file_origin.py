@@ -6,19 +6,20 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple
 
-import dagster as dg
 import numpy as np
 import polars as pl
 from pydantic import Field
 
+from assets.configs import StageConfig
 from assets.families.origin import Imported, Origin, number_splits, silent
 from assets.families.puzzle_files import Choose, PuzzleFileError, Rows
 from storage.examples import SPLITS
+from storage.reading import one_line
 from trm_model.errors import require
 from trm_model.seeding import numpy_generator
 
 
-class FileConfig(dg.Config):
+class FileConfig(StageConfig):
     """Which files the puzzles come from and how they are split.
 
     :param path: local path or URL of the puzzles; None: the repository that the benchmark's entry
@@ -54,7 +55,7 @@ def _from_hub(repository: str, revision: str, name: str, log: Callable[[str], No
     try:
         return hf_hub_download(repository, name, repo_type="dataset", revision=revision)
     except (OSError, HfHubHTTPError, LocalEntryNotFoundError) as error:
-        what = " ".join(str(error).split())[:200]
+        what = one_line(error)[:200]
         raise PuzzleFileError(
             f"{repository}/{name}: revision {revision} cannot be fetched ({what}); expected a "
             "network or the file in huggingface_hub's cache; give path and test_path of local files"
@@ -76,7 +77,7 @@ class PuzzleFile(Origin):
     :param train_puzzles: draw so many training puzzles; None: all.
     """
 
-    config: ClassVar[type[dg.Config] | None] = FileConfig
+    config: ClassVar[type[StageConfig]] = FileConfig
 
     side: int
     repository: str | None = None

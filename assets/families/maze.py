@@ -22,7 +22,6 @@ from assets.families.origin import (
     Overlap,
     declared_checks,
     number_splits,
-    require_both_splits,
     silent,
     split_rows,
 )
@@ -39,6 +38,7 @@ from assets.families.puzzle_files import (
 from assets.outcomes import Check, CheckOutcome, all_pass, leaks
 from assets.tables import Puzzles
 from storage.examples import Bytes2d
+from trm_model.choices import check_fields
 from trm_model.errors import require
 from trm_model.puzzles import maze
 from trm_model.puzzles.maze import Maze, MazeExamples
@@ -154,7 +154,7 @@ class GeneratedMaze(MazeOrigin):
     seed: int = 0
 
     def __post_init__(self) -> None:
-        require_both_splits(self.train, self.test)
+        check_fields(self, side=2, longer_than=0, train=1, test=1)
 
     @property
     def family(self) -> Maze:

@@ -6,12 +6,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-import dagster as dg
 import polars as pl
 
+from assets.configs import StageConfig
 from assets.outcomes import Check, CheckOutcome
 from assets.tables import Puzzles
-from trm_model.errors import require
 from trm_model.puzzles.family import Family, PlannedExamples
 
 
@@ -72,8 +71,8 @@ class Origin(ABC):
     """The checks that :meth:`check_puzzles` makes, by name."""
     distributions: ClassVar[Mapping[str, str]] = {}
     """Columns of the puzzle table to draw, with their labels."""
-    config: ClassVar[type[dg.Config] | None] = None
-    """The configuration of a materialization; None where the benchmark's entry says all."""
+    config: ClassVar[type[StageConfig]] = StageConfig
+    """What a materialization may be told; by default nothing: the benchmark's entry says all."""
 
     seed: int
     """Of the puzzles and of their augmentations."""
@@ -125,17 +124,6 @@ class Origin(ABC):
             for frame in (trained, one)
         )
         return Overlap(len(tested), names, len(shared))
-
-
-def require_both_splits(train: int, test: int) -> None:
-    """Whether a generated set has puzzles in each split.
-
-    :raises ConfigurationError: it has not.
-    """
-    require(
-        train >= 1 and test >= 1,
-        f"train={train}, test={test}: expected at least 1 each",
-    )
 
 
 def number_splits(described: pl.DataFrame, train: int, name: str) -> pl.DataFrame:

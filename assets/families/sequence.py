@@ -17,12 +17,12 @@ from assets.families.origin import (
     Origin,
     declared_checks,
     number_splits,
-    require_both_splits,
     silent,
     split_rows,
 )
 from assets.outcomes import Check, CheckOutcome, all_pass, leaks
 from assets.tables import Puzzles
+from trm_model.choices import check_fields
 from trm_model.puzzles import sequence
 from trm_model.puzzles.sequence import Addition, AdditionExamples
 
@@ -58,7 +58,7 @@ class GeneratedAddition(Origin):
     seed: int = 0
 
     def __post_init__(self) -> None:
-        require_both_splits(self.train, self.test)
+        check_fields(self, digits=1, train=1, test=1)
 
     @property
     def family(self) -> Addition:

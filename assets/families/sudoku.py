@@ -20,7 +20,6 @@ from assets.families.origin import (
     Origin,
     declared_checks,
     number_splits,
-    require_both_splits,
     silent,
     split_rows,
 )
@@ -34,6 +33,7 @@ from assets.families.puzzle_files import (
 )
 from assets.outcomes import Check, CheckOutcome, all_pass, leaks
 from assets.tables import Puzzles
+from trm_model.choices import check_fields
 from trm_model.errors import require
 from trm_model.puzzles import sudoku
 from trm_model.puzzles.sudoku import Sudoku, SudokuExamples
@@ -160,8 +160,8 @@ class GeneratedSudoku(SudokuOrigin):
     seed: int = 0
 
     def __post_init__(self) -> None:
+        check_fields(self, train=1, test=1, min_difficulty=0)
         require(self.digits in (4, 6, 9), f"digits={self.digits}: expected 4, 6 or 9")
-        require_both_splits(self.train, self.test)
 
     @property
     def family(self) -> Sudoku:

@@ -11,6 +11,7 @@ from scipy.special import stdtrit
 
 from assets.tables import CONFIGURATION, Ablation, latest
 from storage.examples import Header
+from storage.reading import one_line
 from trm_model.authors.published import PUBLISHED
 from trm_model.errors import ConfigurationError
 from trm_model.model.cost import Cost, cost
@@ -265,7 +266,7 @@ def cost_rows(
         try:
             found = cost_of(variant, recipe, header)
         except ConfigurationError as error:
-            row["parameters"] = " ".join(str(error).split())
+            row["parameters"] = one_line(error)
             continue
         figures = (
             f"{found.parameters:,}",

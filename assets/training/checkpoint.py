@@ -5,7 +5,6 @@ from dataclasses import replace
 
 import dagster as dg
 import polars as pl
-import torch
 
 from assets import keys
 from assets.benchmarks import Benchmark
@@ -22,13 +21,11 @@ from storage.examples import open_header
 from storage.manifest import CorruptDataError, read_content_hash
 from storage.store import Store
 from storage.tables import publish_partition
-from trm_model.devices import resolve_device
 from trm_model.errors import ConfigurationError
 from trm_model.launching import Ending, Launcher
 from trm_model.model.variant import Variant
 from trm_model.puzzles.plans import examples_modules
 from trm_model.training.checkpoint import saved, step_reached
-from trm_model.training.execution import Execution
 from trm_model.training.job import training_job
 from trm_model.training.loop import METRICS
 from trm_model.training.process import LOCK, ORPHAN_SECONDS
@@ -62,15 +59,10 @@ def materialize_checkpoint(
     variant_name, seed = variant_and_seed(context.partition_key)
     data = current_examples(store, name)
     folder = store.open(data)
-    device = resolve_device(config.device)
     try:
-        changes = {
-            field: value
-            for field in ("steps", "batch_size")
-            if (value := getattr(config, field)) is not None
-        }
         computed = examples_modules(folder / "train.zarr")
-        variant, recipe = variants[variant_name], replace(benchmark.recipe, **changes)
+        variant, recipe = variants[variant_name], config.recipe(benchmark.recipe)
+        execution = config.execution()
         spec = RunSpec(
             benchmark=name,
             variant_name=variant_name,
@@ -81,14 +73,8 @@ def materialize_checkpoint(
             data_version=read_content_hash(folder),
             code=(CodeSpan(version=training_version(variant, recipe, computed)),),
             header=open_header(folder / "train.zarr"),
-            execution=Execution(
-                device=device,
-                log_steps=config.log_steps,
-                checkpoint_seconds=config.checkpoint_seconds,
-                threads=torch.get_num_threads(),
-                compile=device.startswith("cuda"),
-            ),
-            device_lock=keys.device_lock(device),
+            execution=execution,
+            device_lock=keys.device_lock(execution.device),
             attempt=(context.run.root_run_id or context.run.run_id) if config.fresh else "",
         )
     except (ConfigurationError, CorruptDataError) as error:

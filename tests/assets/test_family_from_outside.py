@@ -12,7 +12,6 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 import pytest
-from click.testing import CliRunner
 
 from assets import keys
 from assets.benchmarks import Benchmark
@@ -36,7 +35,7 @@ from tests.trm_model.training.recipes import TINY
 from trm_model.errors import ConfigurationError
 from trm_model.launching import LocalProcess
 from trm_model.puzzles import registry
-from trm_model.puzzles.command import puzzles
+from trm_model.puzzles.command import main
 from trm_model.puzzles.family import (
     Bools,
     Family,
@@ -271,13 +270,13 @@ def test_a_question_is_read_and_its_answer_judged() -> None:
         family.read("abca")
 
 
-def test_its_actions_are_in_the_command() -> None:
-    run = CliRunner().invoke
-    assert "Words: reverse." in run(puzzles, ["--help"]).output
-    assert run(puzzles, ["reversal", "reverse", "abc"]).output == "cba\n"
-    refused = run(puzzles, ["reversal", "reverse", "xyz"])
-    assert refused.exit_code == 2
-    assert refused.output == "error: xyz: expected letters of abc\n"
+def test_its_actions_are_in_the_command(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--help"]) == 0
+    assert "Words: reverse." in capsys.readouterr().out
+    assert main(["reversal", "reverse", "abc"]) == 0
+    assert capsys.readouterr().out == "cba\n"
+    assert main(["reversal", "reverse", "xyz"]) == 2
+    assert capsys.readouterr().err == "error: xyz: expected letters of abc\n"
 
 
 def test_a_name_is_one_familys() -> None:

@@ -63,7 +63,7 @@ def check_benchmark(benchmark: str, partitions: Sequence[str], settings: Sequenc
 
     assert benchmark in BENCHMARKS, benchmark
     own = [f"{Path(name).stem}|0" for name in files() if name.startswith("variants/")]
-    parse_partitions(partitions, [*PARTITIONS.get_partition_keys(), *own])
+    parse_partitions(partitions, [*PARTITIONS.get_partition_keys(), *own], {})
     for name, op in parse_settings(benchmark, settings).items():
         definition = defs.resolve_assets_def(name.split("__")).op
         known = definition.config_schema.config_type.fields  # pyright: ignore[reportAttributeAccessIssue, reportOptionalMemberAccess]

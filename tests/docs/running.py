@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pipelines.command import trm
-from trm_model.command import run
+from trm_model.terminal import run
 
 
 def run_trm(words: Sequence[str], output: str | None) -> None:

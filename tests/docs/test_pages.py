@@ -71,7 +71,7 @@ def test_names_in_python_exist(block: Block) -> None:
 def test_variants_in_yaml_can_be_loaded(block: Block, tmp_path: Path) -> None:
     assert "base" in yaml.safe_load(block.text)
     (tmp_path / "mine.yaml").write_text(block.text)
-    loaded = load_variants(tmp_path)["mine"]
+    loaded = load_variants(tmp_path).named("mine")
     assert loaded not in VARIANTS.values()
 
 

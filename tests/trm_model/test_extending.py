@@ -203,7 +203,7 @@ def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Variant]:
     folder.mkdir()
     (folder / "own.yaml").write_text(YAML)
     monkeypatch.syspath_prepend(tmp_path)
-    yield load_variants(folder)["own"]
+    yield load_variants(folder).named("own")
     sys.modules.pop("own_choices", None)
     for axis, names in known.items():
         axis.known.clear()

@@ -111,6 +111,10 @@ def test_it_gets_its_arguments_environment_and_parent(write: Write) -> None:
             "print('something after it'); sys.exit(2)",
             Outcome(Ending.REFUSED, "no such run; give another"),
         ),
+        (
+            "import sys; print('error: not enough memory', file=sys.stderr); sys.exit(1)",
+            Outcome(Ending.CRASHED, "not enough memory"),
+        ),
         ("raise SystemExit(143)", Outcome(Ending.INTERRUPTED, "a_job was interrupted")),
         (
             "print('step 3', flush=True); import os, signal; os.kill(os.getpid(), signal.SIGSEGV)",

@@ -190,7 +190,7 @@ OF_SOMEBODY = f"{__name__}:Everything"
         ),
         (
             lambda: find(Backprop, "nowhere.at_all:X", importing=True),
-            "No module named 'nowhere'; expected package.module:Class",
+            "No module named 'nowhere'; expected a module",
         ),
         (
             lambda: find(Backprop, "trm_model.choices:Nothing", importing=True),

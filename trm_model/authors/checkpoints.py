@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from storage.atomic import new_file
+from storage.reading import one_line, out_of_memory
 from trm_model.errors import ConfigurationError, require
 from trm_model.finite import require_finite
 from trm_model.model.backprop.last_calls import LastCalls
@@ -38,6 +39,7 @@ from trm_model.model.starts.fixed import FixedStart
 from trm_model.model.starts.noisy import NoisyStart, Schedule
 from trm_model.model.starts.start import Start
 from trm_model.model.variant import Variant
+from trm_model.model.weights import load_weights, require_same_names
 from trm_model.variants import VARIANTS
 
 TRM_CLASS, HRM_CLASS, DIRECT_CLASS = (
@@ -250,13 +252,7 @@ def to_ours(state: Mapping[str, Tensor], variant: Variant, size: Size) -> dict[s
     """
     state = {shared_name(name): tensor for name, tensor in state.items()}
     known, starts = names(variant, size), start_names(variant)
-    expected = {*known.values(), *starts}
-    missing, unexpected = sorted(expected - set(state)), sorted(set(state) - expected)
-    if missing or unexpected:
-        raise ConfigurationError(
-            f"authors' state dict: missing {missing or 'nothing'}, unexpected "
-            f"{unexpected or 'nothing'}"
-        )
+    require_same_names("authors' state dict", state, {*known.values(), *starts})
     ours = {name: state[theirs].to(torch.float32) for name, theirs in known.items()}
     answer, *latents = (state[name].to(torch.float32) for name in starts)
     ours["answer_start"] = answer
@@ -406,6 +402,8 @@ def load(
         KeyError,
         IndexError,
     ) as error:
+        if out_of_memory(error):
+            raise
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ConfigurationError(
             f"{path}: not a plain state dict written by torch.save ({reason}); nothing else is read"
@@ -425,7 +423,7 @@ def load(
         require_finite(state)
         return _build(state, heads, length, variant, prefix, num_puzzles, resize, precision)
     except (ConfigurationError, RuntimeError, KeyError) as error:
-        raise ConfigurationError(f"{path}: {' '.join(str(error).split())}") from error
+        raise ConfigurationError(f"{path}: {one_line(error)}") from error
 
 
 def _build(
@@ -485,7 +483,7 @@ def _build(
         precision=precision
         or ("bfloat16" if state[start_names(variant)[0]].dtype == torch.bfloat16 else "float32"),
     )
-    reasoner.load_state_dict(to_ours(state, variant, size))
+    load_weights(reasoner, to_ours(state, variant, size))
     return reasoner
 
 

@@ -3,7 +3,6 @@ them."""
 
 import csv
 import io
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +10,8 @@ from typing import Any, NamedTuple, TypeVar
 
 import click
 
-from trm_model.errors import require
+from trm_model.errors import ConfigurationError, require
+from trm_model.texts import read_text
 
 _C = TypeVar("_C", bound=Callable[..., Any])
 
@@ -30,7 +30,7 @@ def read_rows(path: str) -> Iterator[tuple[int, Row]]:
 
     :raises ValueError: nothing to read, or a row with the wrong number of fields.
     """
-    text = sys.stdin.read() if path == "-" else Path(path).read_text("utf-8")
+    text = read_text(path)
     header, _, _ = text.partition("\n")
     if header.strip().split(",") == list(Row._fields):
         rows = csv.reader(io.StringIO(text, newline=""))
@@ -58,7 +58,7 @@ def read_rows(path: str) -> Iterator[tuple[int, Row]]:
 def each_row(path: str, work: Callable[[Row], Row]) -> list[Row]:
     """``work`` on every row of a file.
 
-    :raises ValueError: the first thing that is wrong, with the file and the line.
+    :raises ConfigurationError: the first thing that is wrong, with the file and the line.
     """
     rows: list[Row] = []
     try:
@@ -67,10 +67,8 @@ def each_row(path: str, work: Callable[[Row], Row]) -> list[Row]:
                 rows.append(work(row))
             except ValueError as error:
                 raise ValueError(f"line {line}: {error}; mend or remove the row") from error
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{path}: not a text file; expected CSV or lines in UTF-8") from error
-    except ValueError as error:
-        raise ValueError(f"{path}: {error}") from error
+    except (ValueError, csv.Error) as error:
+        raise ConfigurationError(f"{path}: {error}") from error
     return rows
 
 

@@ -9,25 +9,17 @@ Exit code 0; 2 with one line for a mistake or a puzzle that is wrong.
 """
 
 import pkgutil
-import sys
 from collections.abc import Sequence
-from typing import Any
 
 import click
 
-
-class Mistake(click.ClickException):
-    """Something that the user can mend, told in one line."""
-
-    exit_code = 2
-
-    def show(self, file: Any = None) -> None:
-        click.echo(f"error: {self.message}", file=file or sys.stderr)
+from trm_model.terminal import import_option, run
 
 
 class FamilyGroup(click.Group):
-    """The families that have actions, each imported when it is asked for: help of the program that
-    this is a part of need not wait for numba."""
+    """The families that have actions, those that ``--import`` has registered included. Each is
+    imported when it is asked for: help of the program that this is a part of need not wait for
+    numba."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         del ctx
@@ -43,23 +35,13 @@ class FamilyGroup(click.Group):
         command: click.Command = pkgutil.resolve_name(str(family_named(cmd_name).command))
         return command
 
-    def invoke(self, ctx: click.Context) -> Any:
-        """Run what was asked for; what the library refuses is the user's mistake."""
-        try:
-            return super().invoke(ctx)
-        except (ValueError, OSError) as error:  # ConfigurationError is a ValueError.
-            raise Mistake(str(error)) from error
-
 
 @click.group(cls=FamilyGroup)
+@import_option
 def puzzles() -> None:
     """Generate, solve and check puzzles, show and augment ARC tasks."""
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run the command; returns its exit code."""
-    try:
-        puzzles.main(list(arguments), prog_name="python -m trm_model.puzzles")
-    except SystemExit as stop:
-        return int(stop.code or 0)
-    return 0
+    """``python -m trm_model.puzzles``; returns the exit code."""
+    return run(puzzles, arguments, program="python -m trm_model.puzzles")

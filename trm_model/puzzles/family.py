@@ -21,6 +21,10 @@ PlainForm = str | list[list[int]]
 """A question or an answer as a JSON value."""
 
 
+NO_SOLUTION = "the puzzle has no solution, so that no answer is right"
+"""The reason of a :class:`Verdict` on whatever answers such a puzzle."""
+
+
 class Question(NamedTuple):
     """``cells``: tokens uint8 [L]; ``expected``: the right answer where it was given beside the
     question, in whatever form the family's :meth:`Family.judge` compares with (ARC: a grid)."""

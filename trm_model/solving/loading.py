@@ -102,9 +102,8 @@ def _load_ours(folder: Path, kind: str | None) -> TrainedModel:
         )
     spec = RunSpec.read(run)
     header = spec.header or _header_of_data(run, spec)
-    state = checkpoints.load(chosen)
     reasoner = build(spec.variant, spec.recipe.size, header, spec.seed, spec.recipe.precision)
-    reasoner.load_state_dict(state.evaluated)
+    progress = checkpoints.load_evaluated(chosen, reasoner)
     try:
         family = family_of(header, kind)
     except ConfigurationError as error:
@@ -115,7 +114,7 @@ def _load_ours(folder: Path, kind: str | None) -> TrainedModel:
         spec.recipe.max_steps,
         partial(_versions_of_data, run, spec),
         f"{spec.variant_name} trained on {spec.benchmark}, seed {spec.seed}, step "
-        f"{state.progress.step} of {spec.recipe.steps}",
+        f"{progress.step} of {spec.recipe.steps}",
     )
 
 
@@ -165,7 +164,7 @@ def _ordered(versions: Versions) -> Versions:
 
 def _read_identifiers(path: Path, rows: int) -> list[str]:
     try:
-        names: Any = json.loads(path.read_text("utf-8"))
+        names: Any = json.loads(path.read_bytes())
     except ValueError as error:
         raise ConfigurationError(
             f"{path}: {error}; expected the identifiers.json of the data set trained on"

@@ -1,7 +1,6 @@
 """A trained model that answers puzzles."""
 
 import os.path
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,6 +18,7 @@ from trm_model.model.reasoner import Reasoner
 from trm_model.noise import Noise
 from trm_model.puzzles.arc.augmentation import Augmentation
 from trm_model.puzzles.family import Family, Question, Tokens, Verdict
+from trm_model.texts import read_text, unmarked
 
 BATCH = 64
 """Rollouts computed together."""
@@ -73,7 +73,7 @@ class Solution:
         return f"{self.family.draw(self.final)}\n{self.verdict}"
 
 
-def read_text(puzzle: str | Path) -> tuple[str, str]:
+def find_text(puzzle: str | Path) -> tuple[str, str]:
     """Where a puzzle is from, and its text: of the file of that name, of standard input for ``-``,
     else ``puzzle`` itself.
 
@@ -81,16 +81,11 @@ def read_text(puzzle: str | Path) -> tuple[str, str]:
     :raises OSError: a path that cannot be read.
     """
     if puzzle == "-":
-        return "standard input", sys.stdin.read()
+        return "standard input", read_text(puzzle)
     # os.path, since a long puzzle is no error for it, as it would be for Path.
     if isinstance(puzzle, str) and not os.path.isfile(puzzle):  # noqa: PTH113
-        return "the puzzle given (there is no file of that name)", puzzle
-    try:
-        return str(puzzle), Path(puzzle).read_text("utf-8")
-    except UnicodeDecodeError as error:
-        raise ConfigurationError(
-            f"{puzzle}: not a text file; expected a puzzle in UTF-8"
-        ) from error
+        return "the puzzle given (there is no file of that name)", unmarked(puzzle)
+    return str(puzzle), read_text(puzzle)
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,7 +227,7 @@ class TrainedModel:
         :param depth, rollouts, seed: see :meth:`evaluation`.
         :raises ConfigurationError: no such puzzle, or one that the model cannot answer.
         """
-        where, text = read_text(puzzle)
+        where, text = find_text(puzzle)
         name = Path(where).stem if where == str(puzzle) else ""
         row = self.row_of(name) if puzzle_id is None else puzzle_id
         question = self._only_question(text, where)
@@ -250,7 +245,7 @@ class TrainedModel:
         :raises ConfigurationError: it is no puzzle of the model's.
         """
         try:
-            return self.family.read(text)
+            return self.family.read(unmarked(text))
         except ValueError as error:
             raise ConfigurationError(f"{where}: {error}") from error
 

@@ -8,7 +8,7 @@ manifest with checksums. Random draws are functions of the seed and the step
 """
 
 import json
-import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -21,16 +21,20 @@ from torch import Tensor
 
 from storage.atomic import publish, staging, write_text
 from storage.manifest import CorruptDataError, verify_manifest, write_manifest
-from storage.reading import reading
+from storage.reading import json_object, reading
+from trm_model.choices import check_fields, from_plain
 from trm_model.finite import NotFiniteError, require_finite
 from trm_model.model.batch import Batch
+from trm_model.model.reasoner import Reasoner
 from trm_model.model.state import State
+from trm_model.model.weights import require_same_names, require_tensors
 from trm_model.training.sampler import Position
 from trm_model.training.supervision import Carry
 
 FOLDER = "checkpoints"
 KEEP = 2
 _PREFIX = "step-"
+_STATE = re.compile(r"^(\d+)\.(\d+)\.(\w+)$")
 REMEDY = "remove this checkpoint, and training goes on from the one before"
 
 
@@ -50,13 +54,14 @@ class Progress:
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
     """Tensors by name (all on the CPU after loading) and the progress. ``average`` is empty for
-    variants without EMA."""
+    variants without EMA; ``where`` names it in messages."""
 
     weights: Mapping[str, Tensor]
     average: Mapping[str, Tensor]
     optimizer: Mapping[str, Tensor]
     carry: Mapping[str, Tensor]
     progress: Progress
+    where: str = "checkpoint"
 
     def require_finite(self) -> None:
         """Whether every number is finite.
@@ -73,8 +78,25 @@ class Checkpoint:
         are."""
         return {**self.weights, **self.average}
 
+    def require_fit(self, reasoner: Reasoner) -> None:
+        """Whether weights, averages and carry are those of a model.
+
+        :raises ConfigurationError: tensors are missing, unknown or of another shape.
+        """
+        averaged = dict(reasoner.named_parameters()) if reasoner.variant.ema else {}
+        require_tensors(f"{self.where}: weights", self.weights, reasoner.state_dict())
+        require_tensors(f"{self.where}: average", self.average, averaged)
+        carried = {*CARRIED, *map(_latent, range(reasoner.variant.latents))}
+        require_same_names(f"{self.where}: carry", self.carry, carried)
+
 
 _PARTS = ("weights", "average", "optimizer", "carry")
+CARRIED = ("inputs", "labels", "puzzle_ids", "answer", "steps", "halted")
+"""Names of a carry's tensors, beside the latents'."""
+
+
+def _latent(number: int) -> str:
+    return f"latents.{number}"
 
 
 def save(run: Path, checkpoint: Checkpoint) -> Path:
@@ -151,6 +173,12 @@ def _tensors(path: Path) -> dict[str, Tensor]:
         return load_file(path)
 
 
+def _all_fields(kind: type, value: object) -> dict[str, Any]:
+    """A JSON object with the fields of a dataclass, every one and no other."""
+    names = [field.name for field in fields(kind)]
+    return json_object(value, kind.__name__.lower(), names, names)
+
+
 def load(folder: Path) -> Checkpoint:
     """Read a checkpoint.
 
@@ -163,27 +191,13 @@ def load(folder: Path) -> Checkpoint:
     )
     path = folder / "progress.json"
     with reading(CorruptDataError, path, f"step, position, totals and seconds; {REMEDY}"):
-        found: dict[str, Any] = json.loads(path.read_bytes())
-        for given, known in ((found, Progress), (found["position"], Position)):
-            if set(given) != {f.name for f in fields(known)}:
-                raise ValueError(f"fields {sorted(given)}")
-        found |= {
-            "position": Position(**found["position"]),
-            "totals": tuple(map(float, found["totals"])),
-        }
-        progress = Progress(**found)
-        whole = (progress.step, progress.position.epoch, progress.position.offset)
-        if not all(type(number) is int and number >= 0 for number in whole):
-            raise ValueError(f"step, epoch and offset are {whole}")
-        if not all(
-            isinstance(seconds, int | float) and 0 <= seconds < math.inf
-            for seconds in (progress.wall_seconds, progress.lap_seconds)
-        ):
-            raise ValueError(
-                f"wall_seconds and lap_seconds are {progress.wall_seconds!r} and "
-                f"{progress.lap_seconds!r}"
-            )
-    checkpoint = Checkpoint(weights, average, optimizer, carry, progress)
+        found = _all_fields(Progress, json.loads(path.read_bytes()))
+        progress = from_plain(
+            Progress, {**found, "position": _all_fields(Position, found["position"])}
+        )
+        check_fields(progress, step=0, wall_seconds=0.0, lap_seconds=0.0)
+        check_fields(progress.position, epoch=0, offset=0)
+    checkpoint = Checkpoint(weights, average, optimizer, carry, progress, str(folder))
     try:
         checkpoint.require_finite()
     except NotFiniteError as error:
@@ -191,9 +205,22 @@ def load(folder: Path) -> Checkpoint:
     return checkpoint
 
 
+def load_evaluated(folder: Path, reasoner: Reasoner) -> Progress:
+    """Read a checkpoint and put the weights that are evaluated into a model.
+
+    :returns: how far their training had come.
+    :raises CorruptDataError: a file that is missing or not as written, by name.
+    :raises ConfigurationError: tensors that are not those of this model.
+    """
+    state = load(folder)
+    state.require_fit(reasoner)
+    reasoner.load_state_dict(state.evaluated)
+    return state.progress
+
+
 def carry_tensors(carry: Carry) -> dict[str, Tensor]:
     """A carry as named tensors."""
-    latents = {f"latents.{number}": latent for number, latent in enumerate(carry.state.latents)}
+    latents = {_latent(number): latent for number, latent in enumerate(carry.state.latents)}
     batch = {
         "inputs": carry.batch.inputs,
         "labels": carry.batch.labels,
@@ -211,9 +238,7 @@ def carry_tensors(carry: Carry) -> dict[str, Tensor]:
 def carry_from_tensors(tensors: Mapping[str, Tensor], device: torch.device) -> Carry:
     """The inverse of :func:`carry_tensors`, on ``device``."""
     t = {name: tensor.to(device) for name, tensor in tensors.items()}
-    latents = tuple(
-        t[f"latents.{number}"] for number in range(sum(name.startswith("latents.") for name in t))
-    )
+    latents = tuple(t[_latent(number)] for number in range(len(t) - len(CARRIED)))
     return Carry(
         Batch(t["inputs"], t["labels"], t["puzzle_ids"]),
         State(t["answer"], latents),
@@ -233,13 +258,27 @@ def optimizer_tensors(optimizers: Sequence[torch.optim.Optimizer]) -> dict[str, 
 
 
 def restore_optimizers(
-    optimizers: Sequence[torch.optim.Optimizer], tensors: Mapping[str, Tensor]
+    optimizers: Sequence[torch.optim.Optimizer], tensors: Mapping[str, Tensor], where: str
 ) -> None:
-    """Put :func:`optimizer_tensors` back."""
+    """Put :func:`optimizer_tensors` back.
+
+    :param where: they are from, for messages.
+    :raises ConfigurationError: tensors that are none of these optimizers', or a weight that lacks
+        one that the optimizer's others have.
+    """
     states: list[dict[int, dict[str, Tensor]]] = [{} for _ in optimizers]
     for key, value in tensors.items():
-        number, index, name = key.split(".", 2)
-        states[int(number)].setdefault(int(index), {})[name] = value
+        for number, index, name in _STATE.findall(key):
+            if int(number) < len(states):
+                states[int(number)].setdefault(int(index), {})[name] = value
+    known: set[str] = set()
+    for number, (optimizer, state) in enumerate(zip(optimizers, states, strict=True)):
+        weights = sum(len(group["params"]) for group in optimizer.param_groups)
+        names = set[str]().union(*state.values())
+        known |= {
+            f"{number}.{index}.{name}" for index in state if index < weights for name in names
+        }
+    require_same_names(f"{where}: optimizer", tensors, known)
     for optimizer, state in zip(optimizers, states, strict=True):
         optimizer.load_state_dict(
             {"state": state, "param_groups": optimizer.state_dict()["param_groups"]}

@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from trm_model.errors import require
+from trm_model.choices import check_fields
+from trm_model.devices import require_name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -14,6 +15,7 @@ class Execution:
     :param checkpoint_seconds: time between checkpoints.
     :param threads: of a CPU; sums depend on their number in the last bits; None: torch's choice.
     :param compile: let torch compile the networks (worth it on GPUs).
+    :raises ConfigurationError: a value that cannot be.
     """
 
     device: str = "cpu"
@@ -23,18 +25,5 @@ class Execution:
     compile: bool = False
 
     def __post_init__(self) -> None:
-        for name in ("log_steps", "threads"):
-            given = getattr(self, name)
-            require(
-                given is None or given >= 1,
-                f"{name}={given}: expected a whole number of at least 1",
-            )
-        require(
-            self.checkpoint_seconds >= 0,
-            f"checkpoint_seconds={self.checkpoint_seconds}: expected 0 or more",
-        )
-        kind = self.device.partition(":")[0]
-        require(
-            kind in ("cpu", "cuda", "mps", "xpu"),
-            f"device={self.device!r}: expected cpu, cuda or cuda:NUMBER (or mps, xpu)",
-        )
+        check_fields(self, log_steps=1, checkpoint_seconds=0.0, threads=1)
+        require_name(self.device)

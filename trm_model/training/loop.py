@@ -84,11 +84,15 @@ class Trainer:
         self.totals = torch.zeros(len(TOTALS), dtype=torch.float64, device=device)
 
     def resume(self, state: Checkpoint) -> None:
-        """Continue from a checkpoint exactly."""
+        """Continue from a checkpoint exactly.
+
+        :raises ConfigurationError: a checkpoint of another model or optimizer.
+        """
+        state.require_fit(self.reasoner)
         self.reasoner.load_state_dict(state.weights)
         if self.ema is not None:
             self.ema.average = {name: t.to(self.data.device) for name, t in state.average.items()}
-        checkpoints.restore_optimizers(self.optimizers, state.optimizer)
+        checkpoints.restore_optimizers(self.optimizers, state.optimizer, state.where)
         self.carry = checkpoints.carry_from_tensors(state.carry, self.data.device)
         self.progress = state.progress
         self.totals = torch.tensor(

@@ -2,8 +2,9 @@
 ``run.json`` (:mod:`trm_model.training.run`) and lies in a store.
 
 Continues from the newest checkpoint in RUN. SIGTERM and SIGINT write a checkpoint before the
-process ends. Progress is printed. Exit codes: 0 finished, 2 a mistake named in the last line on
-standard error, 143 interrupted.
+process ends. Progress is printed. Exit codes: 0 finished, 1 too little memory or a fault of the
+program, 2 a mistake of the user's or a refusal of the machine's, 143 interrupted; the last line on
+standard error says what went wrong.
 
 ``run.json`` may name choices of the user's own only where ``--import MODULE`` has imported them:
 what stands in a file alone imports nothing. ``--continue-other-code``: go on although another
@@ -20,7 +21,8 @@ from pathlib import Path
 from types import FrameType
 from typing import TextIO
 
-from trm_model.lifeline import ERROR, INTERRUPTED, REFUSED, die_with_parent
+from storage.reading import one_line, out_of_memory
+from trm_model.lifeline import CRASHED, ERROR, INTERRUPTED, REFUSED, die_with_parent
 
 LOCK = "lock"
 """File in a run's folder that whoever writes the run holds."""
@@ -90,7 +92,7 @@ def _train(run: Path, stop: _Stop, modules: Sequence[str], *, other_code: bool) 
     from storage.lock import LockedError, lock
     from storage.manifest import CorruptDataError, verify_manifest
     from storage.refusals import refusal
-    from trm_model.choices import import_modules
+    from trm_model.choices import import_own
     from trm_model.errors import ConfigurationError
     from trm_model.puzzles.plans import examples_modules, open_examples
     from trm_model.training.checkpoint import intact_step
@@ -98,7 +100,8 @@ def _train(run: Path, stop: _Stop, modules: Sequence[str], *, other_code: bool) 
     from trm_model.training.run import RunSpec, run_store, training_version
 
     try:
-        import_modules(modules)
+        for name in modules:
+            import_own(name)
         spec = RunSpec.read(run)
         with ExitStack() as locks:
             locks.enter_context(
@@ -156,6 +159,14 @@ def _train(run: Path, stop: _Stop, modules: Sequence[str], *, other_code: bool) 
         return _refuse(
             f"{run}: {refusal(error)}; then start again, which continues from the newest checkpoint"
         )
+    except (MemoryError, RuntimeError) as error:
+        if not out_of_memory(error):
+            raise
+        # Nothing is wrong with the run: it may be tried again.
+        _say(
+            f"{run}: not enough memory ({one_line(error)}); end other programs or lower batch_size"
+        )
+        return CRASHED
     if progress.step < spec.recipe.steps:
         _report(
             f"interrupted at step {progress.step} of {spec.recipe.steps}; a checkpoint is written"
@@ -165,8 +176,12 @@ def _train(run: Path, stop: _Stop, modules: Sequence[str], *, other_code: bool) 
 
 
 def _refuse(message: str) -> int:
-    _print(f"{ERROR}{' '.join(message.split())}", sys.stderr)
+    _say(message)
     return REFUSED
+
+
+def _say(message: str) -> None:
+    _print(f"{ERROR}{one_line(message)}", sys.stderr)
 
 
 if __name__ == "__main__":

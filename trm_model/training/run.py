@@ -10,12 +10,13 @@ from typing import Any
 
 from storage.atomic import write_text
 from storage.examples import Header, header_from_dict
-from storage.reading import reading
+from storage.reading import json_object, reading
 from storage.store import LocalStore, StoreError
-from trm_model.choices import changed, from_plain, to_plain
+from trm_model.choices import changed, check_fields, from_plain, to_plain
 from trm_model.errors import ConfigurationError, require
 from trm_model.model.evaluation import Evaluation
 from trm_model.model.variant import Variant
+from trm_model.names import require_name
 from trm_model.training.checkpoint import step_reached
 from trm_model.training.execution import Execution
 from trm_model.training.recipe import Recipe
@@ -41,11 +42,7 @@ class CodeSpan:
     from_step: int = 0
 
     def __post_init__(self) -> None:
-        require(isinstance(self.version, str), f"version={self.version!r}: expected text")
-        require(
-            type(self.from_step) is int and self.from_step >= 0,
-            f"from_step={self.from_step!r}: expected a whole number of at least 0",
-        )
+        check_fields(self, from_step=0)
 
 
 def _modules(value: Any) -> set[str]:
@@ -118,12 +115,9 @@ class RunSpec:
     attempt: str = ""
 
     def __post_init__(self) -> None:
-        require(type(self.seed) is int, f"seed={self.seed!r}: expected a whole number")
-        for name in ("benchmark", "variant_name", "data_version", "attempt"):
-            require(
-                isinstance(getattr(self, name), str),
-                f"{name}={getattr(self, name)!r}: expected text",
-            )
+        check_fields(self)
+        for name in ("benchmark", "variant_name"):
+            require_name(name, getattr(self, name))
         _require_key("data", self.data)
         if self.device_lock is not None:
             _require_key("device_lock", self.device_lock)
@@ -206,15 +200,12 @@ class RunSpec:
             path,
             "a run description as the checkpoint asset writes it; materialize the checkpoint again",
         ):
-            data = _from_older(run, json.loads(path.read_bytes()))
-            # Without importing: a name in a file that somebody else wrote must not run code.
-            data["variant"] = from_plain(Variant, data["variant"])
-            data["recipe"] = from_plain(Recipe, data["recipe"])
-            data["execution"] = Execution(**data["execution"])
-            data["code"] = tuple(CodeSpan(**span) for span in data["code"])
+            stored = json_object(json.loads(path.read_bytes()), RUN_FILE, ("execution",))
+            data = _from_older(run, stored)
             if data.get("header") is not None:
                 data["header"] = header_from_dict(data["header"])
-            return RunSpec(**data)
+            # Without importing: a name in a file that somebody else wrote must not run code.
+            return from_plain(RunSpec, data)
 
 
 def run_store(run: Path) -> LocalStore:

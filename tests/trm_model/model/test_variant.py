@@ -357,17 +357,20 @@ def test_own_variants_from_yaml(tmp_path: Path) -> None:
         "base: trm_mlp\nchanges: {cycles: 4, backprop: {kind: last_calls, count: 3}, mixer: "
         "attention}\n"
     )
-    assert load_variants(tmp_path) == {
+    assert load_variants(tmp_path).known == {
         "deeper": replace(VARIANTS["trm_mlp"], cycles=4, backprop=LastCalls(3), mixer=Attention())
     }
-    assert load_variants(tmp_path / "nowhere") == {}
 
 
 @pytest.mark.parametrize(
     ("name", "text", "message"),
     [
         ("mine", "base: trm_mlp", "expected two keys"),
-        ("mine", "base: nobody\nchanges: {}", "base 'nobody' is none of trm_mlp"),
+        (
+            "mine",
+            "base: nobody\nchanges: {}",
+            "no variant 'nobody': expected a built-in",
+        ),
         ("mine", "base: trm\nchanges: {depth: 3}", "unknown variant field 'depth'"),
         (
             "mine",
@@ -388,7 +391,7 @@ def test_wrong_yaml_is_named(tmp_path: Path, name: str, text: str, message: str)
     path = tmp_path / f"{name}.yaml"
     path.write_text(text)
     with pytest.raises(ConfigurationError) as error:
-        load_variants(tmp_path)
+        load_variants(tmp_path).named(name)
     assert str(path) in str(error.value)
     assert message in str(error.value)
     assert "\n" not in str(error.value)

@@ -14,6 +14,7 @@ from assets.families.arc import read_arc
 from assets.families.maze import read_maze_csv
 from assets.families.sudoku import read_sudoku_csv
 from tests.trm_model.puzzles.test_arc import random_task
+from trm_model.puzzles import registry
 from trm_model.puzzles.arc.augmentation import parse_name
 from trm_model.puzzles.arc.drawing import preview
 from trm_model.puzzles.arc.parsing import from_task
@@ -228,3 +229,23 @@ def test_wrong_tasks_are_one_line(
         assert error.count("\n") == 1
     assert main(["arc", "augment", "--tasks", str(arc_file), "--count", "0"]) == 2
     assert "--count 0: expected at least 1" in capsys.readouterr().err
+
+
+def test_a_family_from_outside_is_listed_once_its_module_is_imported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "my_sums.py").write_text(
+        "from trm_model.puzzles.registry import register\n"
+        "from trm_model.puzzles.sequence.family import Addition\n"
+        "@register\n"
+        "class Sums(Addition):\n"
+        "    name = 'my_sums'\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(registry, "_registered", {})
+    assert main(["--import", "my_sums", "--help"]) == 0
+    assert "my_sums" in capsys.readouterr().out
+    assert main(["--import", "my_sums", "my_sums", "generate", "--count", "1"]) == 0
+    assert "+" in capsys.readouterr().out
+    assert main(["--import", "not_there", "sudoku", "--help"]) == 2
+    assert "not_there: No module named 'not_there'" in capsys.readouterr().err

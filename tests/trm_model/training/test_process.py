@@ -1,6 +1,7 @@
 """The training process, called in this one: what it waits for, refuses, records and returns."""
 
 import contextlib
+import errno
 import signal
 from collections.abc import Callable, Generator
 from dataclasses import replace
@@ -11,8 +12,8 @@ import pytest
 
 from storage import lock as locking
 from tests.trm_model.training.recipes import tiny_spec
-from trm_model.lifeline import ERROR, REFUSED
-from trm_model.training import process
+from trm_model.lifeline import CRASHED, ERROR, REFUSED
+from trm_model.training import checkpoint, process
 from trm_model.training.checkpoint import Checkpoint, Progress, save, step_reached
 from trm_model.training.run import CodeSpan, RunSpec
 
@@ -103,7 +104,7 @@ def test_how_long_it_waits_for_run_and_device(
         (
             lambda run: None,
             ["--import", "nowhere.at_all"],
-            "--import nowhere.at_all: No module named 'nowhere'",
+            "nowhere.at_all: No module named 'nowhere'",
         ),
     ],
 )
@@ -129,3 +130,47 @@ def test_data_of_another_version_are_refused(
     replace(spec, data_version="0" * 64).write(tmp_path)
     assert process.main([str(tmp_path)]) == 2
     assert f"content hash {spec.data_version[:16]}, expected {'0' * 16};" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "message"),
+    [
+        (MemoryError("no 8 GiB"), CRASHED, "weights.safetensors: no 8 GiB); end other"),
+        (
+            RuntimeError("can't allocate memory"),
+            CRASHED,
+            "weights.safetensors: can't allocate memory); end",
+        ),
+        (
+            OSError(errno.EIO, "Input/output error", "x"),
+            REFUSED,
+            "Input/output error; expected a disk",
+        ),
+    ],
+)
+def test_what_is_not_the_datas_fault_passes_over_no_checkpoint(
+    tmp_path: Path,
+    spec: RunSpec,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    error: Exception,
+    code: int,
+    message: str,
+) -> None:
+    spec.write(tmp_path)
+    assert process.main([str(tmp_path)]) == 0
+    longer = replace(spec, recipe=replace(spec.recipe, steps=5))
+    longer.write(tmp_path)
+    capsys.readouterr()
+
+    def fail(_path: Path) -> object:
+        raise error
+
+    monkeypatch.setattr(checkpoint, "load_file", fail)
+    assert process.main([str(tmp_path)]) == code
+    printed = capsys.readouterr()
+    (line,) = printed.err.splitlines()
+    assert line.startswith(ERROR)
+    assert message in line
+    assert "damaged" not in printed.out + printed.err
+    assert step_reached(tmp_path) == 3

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import click
 
 from storage.reading import reading
-from trm_model.errors import require
+from trm_model.errors import ConfigurationError, require
 from trm_model.puzzles.actions import output_options, write
 from trm_model.puzzles.arc.augmentation import Augmentation
 from trm_model.puzzles.arc.drawing import preview
@@ -28,7 +28,7 @@ def _read(place: str, name: str | None) -> list[Task]:
         tasks = packaged_tasks(place)
     else:
         with reading(
-            ValueError,
+            ConfigurationError,
             place,
             f"a JSON file of tasks, plain or gzip, or one of {', '.join(PACKAGED)}",
             zlib.error,
@@ -38,11 +38,11 @@ def _read(place: str, name: str | None) -> list[Task]:
         try:
             tasks = to_tasks(place, parse_object(data))
         except TaskError as error:
-            raise ValueError(f"{place}: {error}") from error
+            raise ConfigurationError(f"{place}: {error}") from error
     chosen = [task for task in tasks if name is None or task.name == name]
     if not chosen:
         names = [task.name for task in tasks]
-        raise ValueError(
+        raise ConfigurationError(
             f"{place}: no task {name!r}; expected one of "
             f"{', '.join(names[:10])}{', ...' if len(names) > 10 else ''}"
         )

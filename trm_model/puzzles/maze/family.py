@@ -5,7 +5,16 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
 from storage.examples import Codec
-from trm_model.puzzles.family import Bools, Family, Grid, PlannedExamples, Question, Tokens, Verdict
+from trm_model.puzzles.family import (
+    NO_SOLUTION,
+    Bools,
+    Family,
+    Grid,
+    PlannedExamples,
+    Question,
+    Tokens,
+    Verdict,
+)
 from trm_model.puzzles.maze.checks import check_examples
 from trm_model.puzzles.maze.drawing import paint, to_drawing
 from trm_model.puzzles.maze.examples import MazeExamples
@@ -52,6 +61,8 @@ class Maze(Family):
 
     def read(self, text: str) -> list[Question]:
         lines = text.splitlines()
+        while len(lines) > self.side and not lines[-1]:
+            lines.pop()
         if len(lines) == self.side:
             lines = [line.ljust(self.side) for line in lines]
             for number, line in enumerate(lines, 1):
@@ -80,7 +91,7 @@ class Maze(Family):
     def judge(self, question: Question, answer: Tokens) -> Verdict:
         length = int(shortest_length(question.cells[None], self.side)[0])
         if length < 0:
-            return Verdict(False, "there is no way from S to G")
+            return Verdict(False, f"{NO_SOLUTION}: there is no way from S to G")
         if check_examples(question.cells[None], answer[None], self.side).shortest[0]:
             return Verdict(True, f"a shortest path from S to G, {length} moves")
         marked_space = (answer == PATH) & (question.cells == SPACE)

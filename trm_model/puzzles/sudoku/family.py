@@ -6,10 +6,20 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
 from storage.examples import Codec
-from trm_model.puzzles.family import Bools, Family, Grid, PlannedExamples, Question, Tokens, Verdict
+from trm_model.puzzles.family import (
+    NO_SOLUTION,
+    Bools,
+    Family,
+    Grid,
+    PlannedExamples,
+    Question,
+    Tokens,
+    Verdict,
+)
 from trm_model.puzzles.sudoku.checks import check_examples
 from trm_model.puzzles.sudoku.drawing import paint, to_drawing
 from trm_model.puzzles.sudoku.examples import SudokuExamples
+from trm_model.puzzles.sudoku.solving import solve
 from trm_model.puzzles.sudoku.text import from_text, to_text
 from trm_model.puzzles.sudoku.tokens import BLANK, SHAPES, Shape, from_tokens, to_tokens
 
@@ -73,6 +83,8 @@ class Sudoku(Family):
             return Verdict(
                 True, "every row, column and box has every digit once, and the clues are kept"
             )
+        if not solve(from_tokens(question.cells)[None], self.shape, limit=1).counts[0]:
+            return Verdict(False, NO_SOLUTION)
         reasons: list[str] = []
         if not solved[0]:
             reasons.append("not every row, column and box has every digit once")

@@ -1,0 +1,62 @@
+"""What variants and benchmarks may be called, and which name was probably meant.
+
+A name is a folder, a part of file names, a partition key and a value in the path of a table, where
+whoever reads the table without its schema guesses the value's type. One rule serves all of them.
+"""
+
+import difflib
+import os
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+from trm_model.errors import require
+
+LONGEST = 64
+"""Letters of a name: file names hold it with more around it, and most disks stop at 255 bytes."""
+_RULE = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
+_OTHER_TYPES = ("false", "inf", "infinity", "nan", "none", "null", "true")
+"""Words that a reader of tables takes for a value of another type, in any spelling."""
+_SHOWN = 3
+
+OWN_VARIANTS_VARIABLE = "TRM_VARIANTS"
+"""Environment variable: the folder of the user's own variants."""
+OWN_VARIANTS_DEFAULT = Path("variants")
+
+
+def own_variants_folder() -> Path:
+    """Where the user's own variants are (:func:`trm_model.variants.load_variants`)."""
+    return Path(os.environ.get(OWN_VARIANTS_VARIABLE) or OWN_VARIANTS_DEFAULT)
+
+
+def require_name(what: str, name: str) -> None:
+    """Whether a variant or a benchmark may have this name.
+
+    :param what: ``variant``, …, for the message.
+    :raises ConfigurationError: it may not.
+    """
+    shown = name if len(name) <= LONGEST else f"{name[:LONGEST]}…"
+    require(
+        len(name) <= LONGEST
+        and _RULE.fullmatch(name) is not None
+        and name.lower() not in _OTHER_TYPES,
+        f"{what} {shown!r}: expected a name of at most {LONGEST} letters a-z or A-Z, digits and _ "
+        f"that begins with a letter and is none of {', '.join(_OTHER_TYPES)}; rename it",
+    )
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """The names most like ``name``, in words: ``did you mean trm or trm_mlp?``; empty where none is
+    like it."""
+    spelled = {each.lower(): each for each in known}
+    found = [spelled[each] for each in difflib.get_close_matches(name.lower(), spelled, _SHOWN)]
+    return f"did you mean {' or '.join(found)}?" if found else ""
+
+
+def unknown_name(what: str, name: str, known: Iterable[str], remedy: str) -> str:
+    """The message for a name that is none of the known ones.
+
+    :param remedy: where all of them are to be seen.
+    """
+    like = nearest(name, known)
+    return f"no {what} {name!r}: {f'{like} ' if like else ''}{remedy}"
