@@ -1,4 +1,5 @@
-"""Training as an asset: what it starts, and what it makes of how that ended."""
+"""Training as an asset: what it starts, and what it makes of how that ended; and the evaluation of
+what it trained."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
@@ -18,10 +19,12 @@ from assets.graph import build_benchmark
 from assets.partitions import variant_seed_partitions
 from assets.stages import STAGE_MODULES
 from assets.store import StoreResource
-from storage.lock import lock
+from storage.lock import LockedError, lock
 from storage.store import MARKER, LocalStore
 from tests.trm_model.training.recipes import TINY
+from trm_model.finite import NotFiniteError
 from trm_model.launching import Ending, Job, Outcome
+from trm_model.model.batch import DeviceExamples
 from trm_model.puzzles.plans import open_examples
 from trm_model.training.loop import train
 from trm_model.training.run import RunSpec, training_version
@@ -241,3 +244,45 @@ def test_every_stage_names_the_module_that_does_its_work() -> None:
     assert stages <= set(STAGE_MODULES)
     versions = {module: code_version(module) for module in set(STAGE_MODULES.values())}
     assert len(set(versions.values())) == len(versions)
+
+
+@pytest.mark.filterwarnings("ignore::dagster.BetaWarning")
+def test_test_data_go_to_the_device_while_its_lock_is_held(
+    place: Workplace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[object] = []
+
+    def opened(examples: Any, device: Any) -> DeviceExamples:
+        asked.append(device)
+        held = place.store.lock(
+            keys.device_lock("cpu"), label="another", wait_seconds=0.0, waiting=asked.append
+        )
+        with pytest.raises(LockedError), held:
+            pass
+        return DeviceExamples(examples, device)
+
+    monkeypatch.setattr("assets.evaluation.predictions.DeviceExamples", opened)
+    assert place.materialize(Here()).success
+    assert place.materialize(Here(), "predictions").success
+    assert asked
+
+
+@pytest.mark.filterwarnings("ignore::dagster.BetaWarning")
+def test_a_model_that_computes_numbers_that_are_not_finite_has_no_predictions(
+    place: Workplace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def diverged(*_: Any, **__: Any) -> None:
+        raise NotFiniteError("logits of answers: 3 of 10 numbers are NaN or infinite")
+
+    assert place.materialize(Here()).success
+    monkeypatch.setattr("assets.evaluation.predictions.evaluate", diverged)
+    result = place.materialize(Here(), "predictions")
+    assert not result.success
+    [failed] = result.get_step_failure_events()
+    data = failed.step_failure_data
+    assert data.user_failure_data is not None
+    description = data.user_failure_data.description
+    assert description is not None
+    assert "step-00000008: logits of answers: 3 of 10 numbers" in description
+    assert description.endswith("train again with a lower learning_rate")
+    assert not (place.store.root / "tables" / "predictions").exists()
