@@ -313,7 +313,8 @@ def _message(event: dg.DagsterEvent) -> str:
     if error is not None and error.cause is not None:
         # The outermost error is Dagster's own, "error occurred while executing"; its cause is ours.
         error = error.cause
-    return one_line(error.message) if error is not None else "failed"
+    message = one_line(error.message) if error is not None else "failed"
+    return f"{message}; the run's page shows where it happened: trm ui"
 
 
 def _summary(benchmark: str, made: Sequence[dg.AssetKey], ops: Ops, store: Store) -> str:
