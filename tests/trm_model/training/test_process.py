@@ -144,7 +144,7 @@ def test_data_of_another_version_are_refused(
         (
             OSError(errno.EIO, "Input/output error", "x"),
             REFUSED,
-            "Input/output error; expected a disk",
+            "error; expected a disk",
         ),
     ],
 )
