@@ -81,7 +81,6 @@ def materialize_predictions(
 ) -> dg.MaterializeResult:
     """Evaluate the run trained last as its variant says (:class:`Evaluation`)."""
     variant, seed = variant_and_seed(context.partition_key)
-    store.require_writable(partition_key(Predictions, name, variant, seed))
     run_key = current_run(store, name, variant, seed)
     run = store.open(run_key)
     saved = checkpoints.saved(run)
@@ -95,6 +94,8 @@ def materialize_predictions(
     split = evaluation.split
     limit = None if config.all else config.limit or benchmark.evaluated
     tested = evaluation_key(evaluation, limit)
+    key = partition_key(Predictions, name, variant, seed, run.name, tested)
+    store.require_writable(key)
     try:
         spec = RunSpec.read(run)
         folder = data_of(store, spec)
@@ -160,10 +161,7 @@ def materialize_predictions(
             evaluation_code=code_version(__name__),
         ),
     )
-    store.point(
-        keys.current_predictions(name, variant, seed),
-        partition_key(Predictions, name, variant, seed, run.name, tested),
-    )
+    store.point(keys.current_predictions(name, variant, seed), key)
     last = shown.shape[1]
     steps = [*(step for step in SHOWN_STEPS if step < last), last]
     figure = pictures.answer_sheet(
