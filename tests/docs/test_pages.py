@@ -33,7 +33,7 @@ def test_command_lines_can_be_parsed(block: Block) -> None:
         ("trm train sudoku_4x4 --partitions 'trm|0'", "No such option"),
         ("trm trian sudoku_4x4", "no command"),
         ("trm train sudoku_5x5 --partition 'trm|0'", "sudoku_5x5"),
-        ("trm train sudoku_4x4 --partition 'trn|0'", "does not exist"),
+        ("trm train sudoku_4x4 --partition 'trn|0'", "no variant 'trn'"),
         ("trm train sudoku_4x4 --partition 'trm|0' --set checkpoint.step=3", "expected one of"),
         ("python -m trm_model.nothing", "no module"),
         ("make nothing", "make nothing"),

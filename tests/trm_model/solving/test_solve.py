@@ -32,7 +32,7 @@ from trm_model.puzzles.arc.family import Arc
 from trm_model.puzzles.arc.parsing import from_task
 from trm_model.puzzles.arc.tasks import Task
 from trm_model.puzzles.arc.tokens import to_tokens
-from trm_model.puzzles.family import Question, Tokens
+from trm_model.puzzles.family import NO_SOLUTION, Question, Tokens
 from trm_model.puzzles.maze.family import Maze
 from trm_model.puzzles.plans import open_examples
 from trm_model.puzzles.registry import family_of
@@ -267,7 +267,8 @@ def test_mazes_are_read_drawn_and_judged() -> None:
         ).reason
     )
     blocked = puzzle.read("S#  # #     #  G")[0]
-    assert puzzle.judge(blocked, blocked.cells) == (False, "there is no way from S to G")
+    verdict = puzzle.judge(blocked, blocked.cells)
+    assert verdict == (False, f"{NO_SOLUTION}: there is no way from S to G")
     assert "?" in puzzle.draw(np.full(16, 6, np.uint8))
     for text, message in (
         ("S G", "3 cells: expected 16"),
