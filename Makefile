@@ -5,6 +5,7 @@ BIN := $(VENV)/bin
 export DAGSTER_HOME ?= $(CURDIR)/.dagster
 export TRM_DATA ?= $(CURDIR)/data
 PORT ?= 3000
+PIP := $(BIN)/pip install --quiet --disable-pip-version-check
 
 .PHONY: install demo test coverage lint mutation check-full ui bench gpu-check bench-gpu clean
 
@@ -15,12 +16,16 @@ COVERAGE := --cov=pipelines --cov=assets --cov=trm_model --cov=storage --cov-rep
 install: $(VENV)/installed
 
 $(VENV)/installed: pyproject.toml constraints.txt
-	$(PYTHON) -m venv $(VENV)
+	@echo "Installing into $(VENV): a minute or two, torch and Dagster are large …"
+	@$(PYTHON) -m venv $(VENV)
 	@# torch first, by the exact version: an open range would fetch gigabytes of GPU libraries where a CPU build is at hand.
-	$(BIN)/pip install --quiet --disable-pip-version-check $$(grep '^torch==' constraints.txt)
-	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[ui,dev]'
-	$(BIN)/python -m pipelines.home
-	touch $@
+	@echo "1 of 2: $$(grep '^torch==' constraints.txt)"
+	@$(PIP) $$(grep '^torch==' constraints.txt)
+	@echo "2 of 2: this project and what it needs, in the versions of constraints.txt"
+	@$(PIP) --constraint constraints.txt --editable '.[ui,dev]'
+	@$(BIN)/python -m pipelines.home
+	@touch $@
+	@echo "Installed. The command: source $(BIN)/activate, then trm --help; the whole way in minutes: make demo."
 
 demo: install
 	$(BIN)/trm demo

@@ -62,7 +62,8 @@ class TrainingConfig(StageConfig):
         the code; both versions are recorded in its ``run.json``.
     :param device: ``cpu``, ``cuda:0``, …; ``auto``: the first GPU, else the CPU.
     :param checkpoint_seconds: time between checkpoints.
-    :param log_steps: optimizer steps between rows of the training table.
+    :param log_steps: optimizer steps between rows of the training table; the log tells the newest
+        row, at most every 10 seconds.
     """
 
     steps: int | None = None
@@ -133,7 +134,7 @@ CONFIGS: Mapping[str, type[StageConfig]] = {
 def schema_of(kind: type[StageConfig]) -> Any:
     """What Dagster checks a stage's settings with. Without any it would take every setting and
     ignore it; its own way to a schema calls something deprecated where there are no fields."""
-    return kind.to_config_schema() if kind.model_fields else {}
+    return kind.to_fields_dict() if kind.model_fields else {}
 
 
 def require_settings(

@@ -6,14 +6,17 @@ are imported when an asset runs, because matplotlib, webdataset and all that the
 seconds to load, and the definitions are loaded by every command and page.
 """
 
-from collections.abc import Mapping, Sequence
+import functools
+import importlib
+import importlib.util
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any
 
 import dagster as dg
 
 from assets.benchmarks import Benchmark
-from assets.checks import check_specs
+from assets.checks import check_results, check_specs, checks_of
 from assets.configs import (
     EvaluationConfig,
     ExamplesConfig,
@@ -22,7 +25,11 @@ from assets.configs import (
     TrainingConfig,
     schema_of,
 )
-from assets.failures import told_in_one_line
+from assets.failures import told_in_one_line, user_error
+from assets.outcomes import Check, CheckOutcome, together
+from assets.partitions import variant_and_seed
+from assets.previews import previews
+from assets.progress import MADE
 from assets.stages import ACCELERATOR_POOL, STAGE_MODULES
 from assets.store import StoreResource
 from trm_model.launching import Launcher
@@ -32,11 +39,120 @@ from trm_model.version import code_version
 
 UNCONFIGURED = schema_of(StageConfig)
 
+Body = Callable[..., dg.MaterializeResult]
+"""Materializes a stage. Its parameters are what Dagster gives it: context, configuration,
+resources."""
+
 
 @cache
 def _version_of(stage: str) -> str:
     """The version of the code of a stage, which is the same for every benchmark."""
     return code_version(STAGE_MODULES[stage])
+
+
+def _module(stage: str) -> Any:
+    """The module that does a stage's work."""
+    return importlib.import_module(STAGE_MODULES[stage])
+
+
+def _source(stage: str) -> dg.CodeReferencesMetadataValue:
+    """Where the page finds the code of a stage."""
+    spec = importlib.util.find_spec(STAGE_MODULES[stage])
+    assert spec is not None
+    assert spec.origin is not None
+    with previews():
+        file = dg.LocalFileCodeReference(file_path=spec.origin, line_number=1)
+        return dg.CodeReferencesMetadataValue(code_references=[file])
+
+
+def _of_partitions(
+    context: dg.AssetExecutionContext,
+    key: Sequence[str],
+    check: Callable[..., Mapping[str, CheckOutcome]],
+) -> Mapping[str, CheckOutcome]:
+    """The checks of the partition at hand; where there is none, since the page cannot ask for
+    checks of one, those of all that have been made, together."""
+    if context.has_partition_key:
+        return check(*variant_and_seed(context.partition_key))
+    made = sorted(context.instance.get_materialized_partitions(dg.AssetKey(key)))
+    if not made:
+        raise user_error(f"{'/'.join(key)}: no partition has been made yet; materialize one first")
+    return together({partition: check(*variant_and_seed(partition)) for partition in made})
+
+
+def _asset(
+    stage: str,
+    key: Sequence[str],
+    declared: Mapping[str, Check],
+    check: Callable[..., Mapping[str, CheckOutcome]],
+    *,
+    group: str,
+    deps: Sequence[dg.AssetsDefinition | dg.AssetKey],
+    kind: str,
+    description: str,
+    automation: dg.AutomationCondition | None = None,
+    partitions: dg.PartitionsDefinition | None = None,
+    **options: Any,
+) -> Callable[[Body], dg.AssetsDefinition]:
+    """The asset of a stage, with checks that can also be run alone, on what is stored.
+
+    Dagster allows that of the checks of a "multi-asset that can be subset", even if it has one
+    asset.
+
+    :param declared: the stage's checks, by name.
+    :param check: makes them on what is stored; told the store, the variant and the seed.
+    """
+
+    def decorate(body: Body) -> dg.AssetsDefinition:
+        @functools.wraps(body)
+        def compute(
+            *given: dg.AssetExecutionContext, **resources: Any
+        ) -> Iterator[dg.MaterializeResult | dg.AssetCheckResult]:
+            context = dg.AssetExecutionContext.get()
+            results: Sequence[dg.AssetCheckResult] = ()
+            if context.selected_asset_keys:
+                with told_in_one_line():
+                    made = body(*given, **resources)
+                context.log.info((made.metadata or {})[MADE])
+                results = made.check_results
+                yield dg.MaterializeResult(metadata=made.metadata, data_version=made.data_version)
+            chosen = {check.name for check in context.selected_asset_check_keys}
+            if not results:
+                with told_in_one_line():
+                    stored = functools.partial(check, resources["store"].connect())
+                    outcomes = (
+                        stored() if partitions is None else _of_partitions(context, key, stored)
+                    )
+                results = check_results(key, declared, outcomes)
+            for result in results:
+                if result.check_name in chosen:
+                    yield result
+
+        return dg.multi_asset(
+            name="__".join(key),
+            specs=[
+                dg.AssetSpec(
+                    key,
+                    deps=deps,
+                    description=description,
+                    group_name=group,
+                    kinds={kind},
+                    code_version=_version_of(stage),
+                    automation_condition=automation,
+                    metadata={"dagster/code_references": _source(stage)},
+                )
+            ],
+            check_specs=check_specs(key, declared, partitions),
+            can_subset=True,
+            partitions_def=partitions,
+            **options,
+        )(compute)
+
+    return decorate
+
+
+_FOLLOWS = dg.AutomationCondition.eager().without(~dg.AutomationCondition.any_deps_missing())
+"""Of a report on what there is: made again after each result, whatever else is missing."""
 
 
 def build_benchmark(
@@ -54,21 +170,17 @@ def build_benchmark(
     for variant in variants:
         require_name("variant", variant)
 
-    def asset(stage: str, **options: Any) -> Any:
-        declare = dg.asset(
-            key=[name, stage],
-            group_name=name,
-            code_version=_version_of(stage),
-            check_specs=check_specs(name, benchmark, stage),
-            **options,
-        )
-        return lambda body: declare(told_in_one_line()(body))
+    def asset(stage: str, **options: Any) -> Callable[[Body], dg.AssetsDefinition]:
+        declared = checks_of(stage, benchmark)
+        return _asset(stage, [name, stage], declared, group=name, **options)
 
     config_type = benchmark.origin.config
 
     @asset(
         "puzzles",
-        kinds={"polars"},
+        check=lambda store: _module("puzzles").check_puzzles(store, name, benchmark),
+        deps=[],
+        kind="polars",
         config_schema=schema_of(config_type),
         description=f"{benchmark.title}. Base puzzles and their answers, each checked.",
     )
@@ -81,7 +193,8 @@ def build_benchmark(
 
     @asset(
         "examples",
-        kinds={"zarr"},
+        check=lambda store: _module("examples").check_examples(store, name, benchmark),
+        kind="zarr",
         deps=[puzzles],
         description=(
             "Puzzles with their stored augmentations as token grids in sharded, checksummed zarr; "
@@ -97,22 +210,24 @@ def build_benchmark(
 
     @asset(
         "shards",
-        kinds={"webdataset"},
+        check=lambda store: _module("shards").check_shards(store, name),
+        kind="webdataset",
         deps=[examples],
         description="The same examples as webdataset tar shards, for streaming from a bucket.",
     )
-    def shards(
-        context: dg.AssetExecutionContext, config: ShardsConfig, store: StoreResource
-    ) -> dg.MaterializeResult:
+    def shards(config: ShardsConfig, store: StoreResource) -> dg.MaterializeResult:
         from assets.data.datasets import materialize_shards
 
-        return materialize_shards(context, store.connect(), name, config)
+        return materialize_shards(store.connect(), name, config)
 
     @asset(
         "checkpoint",
-        kinds={"torch"},
+        check=lambda store, variant, seed: _module("checkpoint").check_checkpoint(
+            store, name, variant, seed
+        ),
+        kind="torch",
         deps=[examples],
-        partitions_def=partitions,
+        partitions=partitions,
         pool=ACCELERATOR_POOL,
         description=(
             "Trained weights. Training is a process of its own; a retry continues where it stopped."
@@ -132,9 +247,12 @@ def build_benchmark(
 
     @asset(
         "predictions",
-        kinds={"polars"},
+        check=lambda store, variant, seed: _module("predictions").check_predictions(
+            store, name, variant, seed
+        ),
+        kind="polars",
         deps=[checkpoint, examples],
-        partitions_def=partitions,
+        partitions=partitions,
         pool=ACCELERATOR_POOL,
         description=(
             "Answers of the averaged weights to every test puzzle, after all supervision steps."
@@ -153,9 +271,12 @@ def build_benchmark(
         @asset(
             "votes",
             config_schema=UNCONFIGURED,
-            kinds={"polars"},
+            check=lambda store, variant, seed: _module("votes").check_votes(
+                store, name, variant, seed
+            ),
+            kind="polars",
             deps=[predictions],
-            partitions_def=partitions,
+            partitions=partitions,
             description=(
                 "Candidate answers to each test input, by votes over all augmentations of its task."
             ),
@@ -172,9 +293,12 @@ def build_benchmark(
     @asset(
         "scores",
         config_schema=UNCONFIGURED,
-        kinds={"polars"},
+        check=lambda store, variant, seed: _module("scores").check_scores(
+            store, name, benchmark, variant, seed
+        ),
+        kind="polars",
         deps=[predictions, *votes],
-        partitions_def=partitions,
+        partitions=partitions,
         description=(
             "Accuracies with 95 % intervals and what they came from: checkpoint, data, code, "
             "configuration, run."
@@ -188,11 +312,10 @@ def build_benchmark(
     @asset(
         "ablation",
         config_schema=UNCONFIGURED,
-        kinds={"polars"},
+        check=lambda store: _module("ablation").check_ablation(store, name, benchmark, variants),
+        kind="polars",
         deps=[scores],
-        automation_condition=dg.AutomationCondition.eager().without(
-            ~dg.AutomationCondition.any_deps_missing()
-        ),
+        automation=_FOLLOWS,
         description=(
             "Every variant trained so far beside the published figures, with learning curves; also "
             "as one HTML file."
@@ -209,19 +332,20 @@ def build_benchmark(
 def build_leakage(benchmarks: Sequence[str]) -> dg.AssetsDefinition:
     """One table over all pairs of benchmarks."""
 
-    @dg.asset(
-        key="leakage",
+    @_asset(
+        "leakage",
+        ["leakage"],
+        checks_of("leakage"),
+        lambda store: _module("leakage").check_leakage(store),
+        group="reports",
         config_schema=UNCONFIGURED,
-        group_name="reports",
         deps=[dg.AssetKey([name, "puzzles"]) for name in benchmarks],
-        kinds={"polars"},
-        code_version=_version_of("leakage"),
+        kind="polars",
         description=(
             "Test puzzles that are among the training puzzles of a benchmark, up to symmetry, for "
             "all pairs of benchmarks."
         ),
     )
-    @told_in_one_line()
     def leakage(store: StoreResource) -> dg.MaterializeResult:
         from assets.reports.leakage import materialize_leakage
 
@@ -233,19 +357,18 @@ def build_leakage(benchmarks: Sequence[str]) -> dg.AssetsDefinition:
 def build_leaderboard(benchmarks: Sequence[str]) -> dg.AssetsDefinition:
     """One table over all benchmarks."""
 
-    @dg.asset(
-        key="leaderboard",
+    @_asset(
+        "leaderboard",
+        ["leaderboard"],
+        checks_of("leaderboard"),
+        lambda store: _module("leaderboard").check_leaderboard(store),
+        group="reports",
         config_schema=UNCONFIGURED,
-        group_name="reports",
         deps=[dg.AssetKey([name, "ablation"]) for name in benchmarks],
-        kinds={"polars"},
-        code_version=_version_of("leaderboard"),
-        automation_condition=dg.AutomationCondition.eager().without(
-            ~dg.AutomationCondition.any_deps_missing()
-        ),
+        kind="polars",
+        automation=_FOLLOWS,
         description="Best results over all benchmarks, beside the published figures.",
     )
-    @told_in_one_line()
     def leaderboard(store: StoreResource) -> dg.MaterializeResult:
         from assets.reports.leaderboard import materialize_leaderboard
 

@@ -1,6 +1,6 @@
 """A check of something stored, and how it came out."""
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -49,3 +49,18 @@ def leaks(splits: pl.Series, forms: Sequence[Hashable]) -> CheckOutcome:
         ),
         "training puzzle",
     )
+
+
+def together(outcomes: Mapping[str, Mapping[str, CheckOutcome]]) -> dict[str, CheckOutcome]:
+    """One outcome of each check for several partitions; ``outcomes``: by partition and check."""
+    names = dict.fromkeys(name for of_partition in outcomes.values() for name in of_partition)
+    found: dict[str, CheckOutcome] = {}
+    for name in names:
+        failed = [
+            key for key, made in outcomes.items() if name not in made or not made[name].passed
+        ]
+        figures: dict[str, int | float | str] = {"partitions": len(outcomes), "failed": len(failed)}
+        if failed:
+            figures["first_failed"] = failed[0]
+        found[name] = CheckOutcome(not failed, figures)
+    return found

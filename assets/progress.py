@@ -1,7 +1,11 @@
-"""How long steps say how far they are."""
+"""How long steps say how far they are, and what every stage says when it has made something."""
 
 import time
 from collections.abc import Callable
+
+MADE = "made"
+"""Key in the metadata of each materialization: one line that says what was made and where, which
+the stage's log and the command line end with."""
 
 
 def spaced(log: Callable[[str], object], seconds: float = 10.0) -> Callable[[str], None]:

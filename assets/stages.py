@@ -12,6 +12,9 @@ TRAIN_STAGES = ("checkpoint", *EVALUATE_STAGES)
 
 REPORT_STAGES = ("ablation",)
 
+OVERALL_STAGES = ("leakage", "leaderboard")
+"""The reports over all benchmarks."""
+
 STAGES = (*DATA_STAGES, *TRAIN_STAGES, *REPORT_STAGES)
 
 ACCELERATOR_POOL = "accelerator"

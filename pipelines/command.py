@@ -9,7 +9,14 @@ from typing import Any, TypeVar
 
 import click
 
-from assets.stages import DATA_STAGES, EVALUATE_STAGES, REPORT_STAGES, STAGES, TRAIN_STAGES
+from assets.stages import (
+    DATA_STAGES,
+    EVALUATE_STAGES,
+    OVERALL_STAGES,
+    REPORT_STAGES,
+    STAGES,
+    TRAIN_STAGES,
+)
 from trm_model.command import trm as library
 from trm_model.terminal import run
 
@@ -123,6 +130,23 @@ def _require_partition(partitions: Sequence[str]) -> None:
         raise click.UsageError(
             "no partition: give --partition VARIANT|SEED, e.g. --partition 'trm_mlp|0'"
         )
+
+
+@trm.command("check")
+@_benchmark
+@_partition
+@_stage(
+    (*STAGES, *OVERALL_STAGES),
+    "with a partition checkpoint to scores, else puzzles and examples",
+)
+def check(benchmark: str, partitions: Sequence[str], stages: Sequence[str]) -> int:
+    """Check what is stored again, without making it again.
+
+    One line is printed for each check. The exit code is 2 where one failed that counts.
+    """
+    from pipelines.execute import check as check_stored
+
+    return check_stored(benchmark, partitions=partitions, stages=stages or None)
 
 
 @trm.command("ui")

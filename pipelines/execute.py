@@ -10,6 +10,7 @@ import signal
 import sys
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import dagster as dg
@@ -20,7 +21,8 @@ from assets.benchmarks import BENCHMARKS, Benchmark
 from assets.configs import CONFIGS, StageConfig, require_settings
 from assets.interrupts import ENDING, Signals, noted_signals
 from assets.partitions import unknown_partition
-from assets.stages import DATA_STAGES, REPORT_STAGES, STAGES, TRAIN_STAGES
+from assets.progress import MADE
+from assets.stages import DATA_STAGES, OVERALL_STAGES, REPORT_STAGES, STAGES, TRAIN_STAGES
 from pipelines.definitions import PARTITIONS, VARIANTS, defs
 from pipelines.home import prepare_home
 from pipelines.jobs import asset_keys
@@ -135,13 +137,7 @@ def _materialize(
 
     :raises KeyboardInterrupt: one of ``signals`` has come.
     """
-    require(
-        benchmark in BENCHMARKS,
-        unknown_name(
-            "benchmark", benchmark, BENCHMARKS, f"expected one of {', '.join(BENCHMARKS)}"
-        ),
-    )
-    entry = BENCHMARKS[benchmark]
+    entry = _entry(benchmark)
     ops = parse_settings(benchmark, settings)
     keys = parse_partitions(partitions, PARTITIONS.get_partition_keys(), VARIANTS.broken)
     store: Store = (defs.resources or {})["store"].connect()
@@ -162,7 +158,7 @@ def _materialize(
         reports = []
     if reports:
         reports.append(dg.AssetKey("leaderboard"))
-    made: list[dg.AssetKey] = []
+    made: list[str] = []
     failed = 0
     prepare_home()
     with dg.DagsterInstance.get() as instance:
@@ -173,14 +169,17 @@ def _materialize(
                 f"== {benchmark} {partition or ''}: {', '.join(key.path[-1] for key in selection)}",
                 flush=True,
             )
-            problems = _problems(selection, partition, ops, instance)
+            done = _run(
+                "_".join([benchmark, *(key.path[-1] for key in selection)]),
+                dg.AssetSelection.assets(*selection),
+                partition,
+                ops,
+                instance,
+            )
             if signals.received:
                 raise KeyboardInterrupt
-            for problem in problems:
-                print(f"error: {problem}", file=sys.stderr, flush=True)
-            if not problems:
-                made.extend(key for key in selection if key not in made)
-            return not problems
+            made.extend(done.made)
+            return done.succeeded
 
         if data and not succeeds(data):
             failed += 1
@@ -189,8 +188,59 @@ def _materialize(
             failed += len(failures)
             if reports and (not keys or len(failures) < len(keys)) and not succeeds(reports):
                 failed += 1
-    print(_summary(benchmark, made, ops, store))
+    print("\n".join(["== made", *made]) if made else f"{benchmark}: nothing was made")
     return 2 if failed else 0
+
+
+def check(
+    benchmark: str, *, partitions: Sequence[str] = (), stages: Sequence[str] | None = None
+) -> int:
+    """Make the checks of stages of a benchmark on what is stored, and say how each came out on
+    standard output.
+
+    :param partitions: as in :func:`materialize`.
+    :param stages: of these; None: of the partitioned ones where partitions are given, else of
+        puzzles and examples.
+    :returns: the exit code: 0, or 2 where a check failed that keeps what follows from being made,
+        or something went wrong.
+    :raises ConfigurationError: arguments that do not go together.
+    """
+    entry = _entry(benchmark)
+    keys = parse_partitions(partitions, PARTITIONS.get_partition_keys(), VARIANTS.broken)
+    chosen = list(stages or (TRAIN_STAGES if keys else ("puzzles", "examples")))
+    _check(benchmark, chosen, keys, {}, explicit=True)
+    partitioned = asset_keys(benchmark, entry, [one for one in TRAIN_STAGES if one in chosen])
+    others = [
+        *asset_keys(benchmark, entry, [one for one in chosen if one not in TRAIN_STAGES]),
+        *(dg.AssetKey(one) for one in OVERALL_STAGES if one in chosen),
+    ]
+    selections = [(others, None), *((partitioned, key) for key in keys)]
+    prepare_home()
+    with dg.DagsterInstance.get() as instance:
+        outcomes = [
+            _run(
+                "_".join(["check", benchmark, *(key.path[-1] for key in selection)]),
+                dg.AssetSelection.checks_for_assets(*selection),
+                partition,
+                {},
+                instance,
+            )
+            for selection, partition in selections
+            if selection
+        ]
+    for done in outcomes:
+        print("\n".join(done.checked))
+    return 0 if all(done.succeeded for done in outcomes) else 2
+
+
+def _entry(benchmark: str) -> Benchmark:
+    require(
+        benchmark in BENCHMARKS,
+        unknown_name(
+            "benchmark", benchmark, BENCHMARKS, f"expected one of {', '.join(BENCHMARKS)}"
+        ),
+    )
+    return BENCHMARKS[benchmark]
 
 
 def _all_stages(entry: Benchmark) -> list[str]:
@@ -246,24 +296,36 @@ def _check(
         require_settings(stage, kind, given, entry.recipe)
 
 
-def _problems(
-    selection: Sequence[dg.AssetKey],
+@dataclass(frozen=True, slots=True)
+class _Done:
+    """How a Dagster run came out: what was made, the checks, and whether nothing went wrong."""
+
+    made: Sequence[str] = ()
+    checked: Sequence[str] = ()
+    succeeded: bool = False
+
+
+def _run(
+    job: str,
+    selection: dg.AssetSelection,
     partition: str | None,
     ops: Ops,
     instance: dg.DagsterInstance,
-) -> list[str]:
-    """Materialize assets in one Dagster run; what went wrong, a line each."""
-    names = {"__".join(key.path) for key in selection}
-    job_name = "_".join([selection[0].path[0], *(key.path[-1] for key in selection)])
+) -> _Done:
+    """Materialize assets or make their checks in one Dagster run, which has the name ``job`` in the
+    page; what goes wrong is said on standard error, a line each."""
     graph = dg.Definitions(
         assets=defs.assets,
         resources=defs.resources,
-        jobs=[dg.define_asset_job(job_name, dg.AssetSelection.assets(*selection))],
+        jobs=[dg.define_asset_job(job, selection)],
         loggers={"console": dg.LoggerDefinition(_console)},
     )
+    resolved = graph.resolve_job_def(job)
+    names = {node.name for node in resolved.nodes}
     try:
-        result = graph.resolve_job_def(job_name).execute_in_process(
-            partition_key=partition,
+        result = resolved.execute_in_process(
+            # Dagster takes a partition's key for a job of assets alone, and its tags for all.
+            tags=dict(PARTITIONS.get_tags_for_partition_key(partition)) if partition else None,
             instance=instance,
             run_config={
                 "ops": {name: config for name, config in ops.items() if name in names},
@@ -273,24 +335,46 @@ def _problems(
         )
     except dg.DagsterInvalidConfigError as error:
         problems = "; ".join(one_line(problem.message) for problem in error.errors)
-        return [
+        _say(
             f"configuration: {problems}; these are the fields of the stage's configuration: give "
             "them with --set STAGE.FIELD=VALUE"
-        ]
-    problems = [
-        f"{event.asset_key.to_user_string()}: check {event.check_name} failed: "
-        + ", ".join(f"{name} {value.value}" for name, value in event.metadata.items())
-        for event in result.get_asset_check_evaluations()
-        if not event.passed and event.severity == dg.AssetCheckSeverity.ERROR
-    ]
-    problems += [
-        f"{(event.step_key or '').replace('__', '/')}: {_message(event)}"
-        for event in result.all_events
-        if event.is_step_failure
-    ]
-    if not problems and not result.success:
-        return ["the run failed; its page says why: trm ui"]
-    return problems
+        )
+        return _Done()
+
+    def called(key: dg.AssetKey) -> str:
+        return f"{key.to_user_string()}{f', {partition}' if partition else ''}"
+
+    checks = result.get_asset_check_evaluations()
+    told: set[str | None] = set()
+    for event in checks:
+        if not event.passed and event.severity == dg.AssetCheckSeverity.ERROR:
+            _say(f"{called(event.asset_key)}: check {event.check_name} failed: {_figures(event)}")
+            # Their step has failed too, for that reason.
+            told.add("__".join(event.asset_key.path))
+    for event in result.all_events:
+        if event.is_step_failure and event.step_key not in told:
+            _say(f"{(event.step_key or '').replace('__', '/')}: {_message(event)}")
+    return _Done(
+        [
+            f"{called(key)}: {event.materialization.metadata[MADE].value}"
+            for event in result.get_asset_materialization_events()
+            if (key := event.asset_key) is not None
+        ],
+        [
+            f"{called(event.asset_key)}: {event.check_name} "
+            f"{'passed' if event.passed else 'failed'} ({_figures(event)})"
+            for event in checks
+        ],
+        result.success,
+    )
+
+
+def _say(problem: str) -> None:
+    print(f"error: {problem}", file=sys.stderr, flush=True)
+
+
+def _figures(event: dg.AssetCheckEvaluation) -> str:
+    return ", ".join(f"{name} {value.value}" for name, value in event.metadata.items())
 
 
 def _console(_: dg.InitLoggerContext) -> logging.Logger:
@@ -315,24 +399,3 @@ def _message(event: dg.DagsterEvent) -> str:
         error = error.cause
     message = one_line(error.message) if error is not None else "failed"
     return f"{message}; the run's page shows where it happened: trm ui"
-
-
-def _summary(benchmark: str, made: Sequence[dg.AssetKey], ops: Ops, store: Store) -> str:
-    shards = ops.get(f"{benchmark}__shards", {"config": {}})["config"].get("url")
-    keys = {
-        "puzzles": store_keys.puzzles(benchmark),
-        "examples": store_keys.examples(benchmark),
-        "shards": store_keys.shards(benchmark),
-        "checkpoint": f"runs/{benchmark}",
-        "predictions": "tables/predictions",
-        "votes": "tables/votes",
-        "scores": "tables/scores",
-        "ablation": store_keys.ablation_page(benchmark),
-        "leaderboard": store_keys.leaderboard_page(),
-    }
-    places = {stage: str(store.open(key)) for stage, key in keys.items()}
-    places["shards"] = shards or places["shards"]
-    names = [key.path[-1] for key in made]
-    if not names:
-        return f"{benchmark}: nothing was made"
-    return f"{benchmark}: made " + ", ".join(f"{name} ({places[name]})" for name in names)

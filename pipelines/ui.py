@@ -39,8 +39,10 @@ def serve(port: int) -> None:
     # A shell's background job ignores SIGINT, and the server would inherit that and never end.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_DFL)
+    # Dagster would rather be started by `dg`, which is not installed here.
+    quiet = ["-W", "ignore:Function `dev_command` is superseded:FutureWarning"]
     options = ["--host", HOST, "--port", str(port), "--workspace", str(WORKSPACE)]
-    os.execv(sys.executable, [sys.executable, "-m", "dagster", "dev", *options])  # noqa: S606
+    os.execv(sys.executable, [sys.executable, *quiet, "-m", "dagster", "dev", *options])  # noqa: S606
 
 
 def _require_free(port: int) -> None:

@@ -1,15 +1,16 @@
 """What data must satisfy. Each check is a plain function of what is stored; assets/checks.py
 declares it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
 from assets.outcomes import CheckOutcome, all_pass
-from storage.examples import SPLITS, map_shards, read_plan
+from storage.examples import SPLITS, ExampleSet, map_shards, read_plan
 from storage.manifest import CorruptDataError, verify_manifest
+from storage.shards import read_samples
 from trm_model.puzzles.family import Family
 from trm_model.puzzles.plans import open_examples
 
@@ -48,3 +49,45 @@ def example_checks(folder: Path, family: Family) -> dict[str, CheckOutcome]:
             if name not in outcomes or outcomes[name].passed:
                 outcomes[name] = outcome
     return outcomes
+
+
+def same_examples(folder: Path, stored: Mapping[str, ExampleSet]) -> CheckOutcome:
+    """Whether the shards in ``folder`` hold, split by split, the examples of a data set in their
+    order, with the puzzles and groups they belong to; a sample at a time.
+
+    :param stored: the data set's splits, by name.
+    """
+    counts: dict[str, int | float | str] = {}
+    for split, examples in stored.items():
+        offsets = examples.example_offsets
+        groups = np.arange(len(examples.group_offsets) - 1)
+        of_puzzle = np.stack(
+            (
+                np.repeat(groups, np.diff(examples.group_offsets)),
+                examples.puzzle_ids,
+                np.diff(offsets),
+            ),
+            axis=1,
+        )
+        puzzle = 0
+        try:
+            for sample in read_samples(str(folder / split)):
+                puzzles = sample["puzzles.npy"]
+                first, puzzle = puzzle, puzzle + len(puzzles)
+                rows = np.arange(offsets[first], offsets[min(puzzle, len(of_puzzle))])
+                inputs, labels = examples.rows(rows)
+                if not (
+                    np.array_equal(puzzles, of_puzzle[first:puzzle])
+                    and np.array_equal(sample["inputs.npy"], inputs)
+                    and np.array_equal(sample["labels.npy"], labels)
+                ):
+                    return CheckOutcome(
+                        False,
+                        {"first_failed": f"{split} example {offsets[first]}, {sample['__key__']}"},
+                    )
+        except CorruptDataError as error:
+            return CheckOutcome(False, {"error": str(error)})
+        if puzzle != len(of_puzzle):
+            return CheckOutcome(False, {"first_failed": f"{split} example {offsets[puzzle]}"})
+        counts[split] = int(offsets[-1])
+    return CheckOutcome(True, counts)

@@ -13,12 +13,13 @@ import polars as pl
 
 from assets import keys
 from assets.benchmarks import Benchmark
-from assets.checks import blocks, check_results
+from assets.checks import blocks, check_results, checks_of
 from assets.configs import ExamplesConfig, ShardsConfig
-from assets.data.checks import example_checks
+from assets.data.checks import example_checks, same_examples
 from assets.failures import user_error
 from assets.families.origin import Augmented, Origin
-from assets.progress import spaced
+from assets.outcomes import CheckOutcome
+from assets.progress import MADE, spaced
 from assets.reports import markdown, pictures
 from assets.store import current_examples, folder_bytes
 from assets.tables import AugmentedPuzzles
@@ -171,14 +172,14 @@ def materialize_puzzles(
     # Examples must be possible before anything is kept: no two tasks of one name, for instance.
     source = origin.augmented(found.frame, "train", 0, 0, {}).examples
     made = time.monotonic() - started
+    declared = checks_of("puzzles", benchmark)
     outcomes = origin.check_puzzles(found.frame)
-    refused = blocks(benchmark, "puzzles", outcomes)
+    refused = blocks(declared, outcomes)
     key = keys.refused_puzzles(name) if refused else keys.puzzles(name)
     stored = publish_file(
         store, key, origin.schema, found.frame, metadata={SOURCES: json.dumps(found.sources)}
     )
     path = store.open(key)
-    context.log.info("wrote %d puzzles to %s", len(stored), path)
     by_split = {split: stored.filter(pl.col("split") == split) for split in SPLITS}
     sample = source.rows(np.arange(min(5, len(by_split["train"]))))
     distributions = {
@@ -193,6 +194,7 @@ def materialize_puzzles(
     )
     return dg.MaterializeResult(
         metadata={
+            MADE: f"{len(stored):,} puzzles{', refused by a check,' if refused else ''} in {path}",
             "dagster/row_count": len(stored),
             **{split: len(part) for split, part in by_split.items()},
             "puzzles_per_second": len(stored) / made,
@@ -208,7 +210,7 @@ def materialize_puzzles(
             **({"sources": found.sources} if found.sources else {}),
         },
         data_version=dg.DataVersion(hash_file(path)[:16]),
-        check_results=check_results(name, benchmark, "puzzles", outcomes),
+        check_results=check_results([name, "puzzles"], declared, outcomes),
     )
 
 
@@ -251,9 +253,10 @@ def materialize_examples(
     )
     folder = store.open(key)
     written = time.monotonic()
+    declared = checks_of("examples", benchmark)
     outcomes = example_checks(folder, origin.family)
     checked = time.monotonic()
-    if not blocks(benchmark, "examples", outcomes):
+    if not blocks(declared, outcomes):
         store.point(keys.current_examples(name), key)
     splits = {split: open_split(folder, split) for split in SPLITS}
     counts = {split: int(source.example_offsets[-1]) for split, source in splits.items()}
@@ -261,9 +264,9 @@ def materialize_examples(
     sample = splits["train"].rows(np.arange(min(5, counts["train"])))
     length = splits["train"].header.length
     stored = sum(folder_bytes(folder / f"{split}.zarr") for split in SPLITS)
-    context.log.info("wrote %d examples in %.1f s to %s", total, written - started, folder)
     return dg.MaterializeResult(
         metadata={
+            MADE: f"{total:,} examples in {folder}",
             "dagster/row_count": total,
             **counts,
             "bytes": stored,
@@ -277,13 +280,11 @@ def materialize_examples(
             ),
         },
         data_version=dg.DataVersion(content_hash[:16]),
-        check_results=check_results(name, benchmark, "examples", outcomes),
+        check_results=check_results([name, "examples"], declared, outcomes),
     )
 
 
-def materialize_shards(
-    context: dg.AssetExecutionContext, store: Store, name: str, config: ShardsConfig
-) -> dg.MaterializeResult:
+def materialize_shards(store: Store, name: str, config: ShardsConfig) -> dg.MaterializeResult:
     folder = store.open(current_examples(store, name))
     key = keys.shards(name)
     splits = {split: open_split(folder, split) for split in SPLITS}
@@ -302,13 +303,13 @@ def materialize_shards(
     target = store.open(key)
     counts = {split: len(list((target / split).glob("*.tar"))) for split in SPLITS}
     written = ", ".join(f"{count} {split}" for split, count in counts.items())
-    context.log.info("wrote %s shards to %s", written, target)
     if config.url is not None:
         for split in SPLITS:
             upload_shards(target / split, f"{config.url}/{split}")
-        context.log.info("copied them to %s", config.url)
+    copied = f" and in {config.url}" if config.url is not None else ""
     return dg.MaterializeResult(
         metadata={
+            MADE: f"{written} shards in {target}{copied}",
             "path": dg.MetadataValue.path(str(target)),
             **({"url": config.url} if config.url is not None else {}),
             "bytes": folder_bytes(target),
@@ -318,3 +319,24 @@ def materialize_shards(
         },
         data_version=dg.DataVersion("-".join(h[:16] for h in hashes.values())),
     )
+
+
+# Checks of what is stored
+
+
+def check_puzzles(store: Store, name: str, benchmark: Benchmark) -> dict[str, CheckOutcome]:
+    """The origin's checks of the stored puzzles."""
+    puzzles = read_file(store.open(keys.puzzles(name)), benchmark.origin.schema)
+    return benchmark.origin.check_puzzles(puzzles)
+
+
+def check_examples(store: Store, name: str, benchmark: Benchmark) -> dict[str, CheckOutcome]:
+    """The checks of the current data set."""
+    return example_checks(store.open(current_examples(store, name)), benchmark.origin.family)
+
+
+def check_shards(store: Store, name: str) -> dict[str, CheckOutcome]:
+    """Whether the shards are those of the current data set."""
+    folder = store.open(current_examples(store, name))
+    stored = {split: open_split(folder, split) for split in SPLITS}
+    return {"same_examples": same_examples(store.open(keys.shards(name)), stored)}

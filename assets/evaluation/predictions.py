@@ -11,11 +11,18 @@ import polars as pl
 from assets import keys
 from assets.benchmarks import Benchmark
 from assets.configs import EvaluationConfig
-from assets.data.datasets import describe_examples
+from assets.data.datasets import describe_examples, open_split
 from assets.declared import differences, evaluation_key
+from assets.evaluation.prediction_checks import (
+    counted_right,
+    evaluated,
+    every_example_once,
+    tokens_in_vocabulary,
+)
 from assets.failures import user_error
+from assets.outcomes import CheckOutcome
 from assets.partitions import variant_and_seed
-from assets.progress import spaced
+from assets.progress import MADE, spaced
 from assets.reports import markdown, pictures
 from assets.store import current_predictions, current_run, data_of, hold_device
 from assets.tables import Predictions, of_run, stamped
@@ -176,13 +183,37 @@ def materialize_predictions(
     picture = keys.answers_picture(name, variant, seed, run.name, tested)
     with store.publish_file(picture) as temporary:
         temporary.write_bytes(pictures.png(figure))
+    solved = float(table["solved"].mean())  # type: ignore[arg-type]
+    stored = store.open(current_predictions(store, name, variant, seed))
     return dg.MaterializeResult(
         metadata={
+            MADE: f"{len(table):,} answers, {solved:.1%} of them right, in {stored}; "
+            f"some of them as a picture in {store.open(picture)}",
             "dagster/row_count": len(table),
-            "solved": float(table["solved"].mean()),  # type: ignore[arg-type]
+            "solved": solved,
             "examples_per_second": len(table) / seconds,
             "step": progress.step,
             "answers": markdown.picture(figure, "hard puzzles and the answer after each step"),
             "picture": dg.MetadataValue.path(str(store.open(picture))),
         }
     )
+
+
+def check_predictions(store: Store, name: str, variant: str, seed: int) -> dict[str, CheckOutcome]:
+    """Whether the stored predictions answer the examples of their data set, each once, and are
+    counted as the labels say."""
+    predictions = read_predictions(store, name, variant, seed)
+    groups, versions = evaluated(predictions)
+    split: str = predictions["split"][0]
+    run = store.open(keys.run(name, variant, seed, predictions["run"][0]))
+    folder = data_of(store, RunSpec.read(run))
+    examples = open_split(folder, split)
+    described = describe_examples(folder, split, groups, versions)
+    outcomes = {
+        "every_example_once": every_example_once(predictions, described),
+        "tokens_in_vocabulary": tokens_in_vocabulary(predictions, examples.header),
+    }
+    if all(outcome.passed for outcome in outcomes.values()):
+        _, labels = examples.rows(predictions["example"].to_numpy())
+        outcomes["counted_right"] = counted_right(predictions, labels, examples.header)
+    return outcomes

@@ -1,23 +1,26 @@
 """From predictions and votes to scores."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import dagster as dg
 import polars as pl
 
 from assets import keys
 from assets.benchmarks import Benchmark
-from assets.checks import check_results
 from assets.evaluation.metrics import Metric, score_rows
 from assets.evaluation.predictions import read_predictions
 from assets.evaluation.votes import pass_rows, read_votes
 from assets.failures import user_error
 from assets.outcomes import CheckOutcome
 from assets.partitions import variant_and_seed
+from assets.progress import MADE
 from assets.reports import markdown
 from assets.tables import Scores, of_evaluation, stamped
 from storage.store import Store
-from storage.tables import publish_partition
+from storage.tables import partition_key, publish_partition, read_file
 from trm_model.errors import ConfigurationError
-from trm_model.training.run import RunSpec
+from trm_model.training.run import RUN_FILE, RunSpec
 
 
 def above_chance(scores: pl.DataFrame, chance: float) -> CheckOutcome:
@@ -27,15 +30,24 @@ def above_chance(scores: pl.DataFrame, chance: float) -> CheckOutcome:
     return CheckOutcome(low > chance, {"low": low, "chance": chance})
 
 
+def _key(tested: Mapping[str, Any]) -> str:
+    """The file of the scores of an evaluation (:func:`assets.tables.of_evaluation`)."""
+    return partition_key(
+        Scores, *(tested[column] for column in (*Scores.levels(), *Scores.files()))
+    )
+
+
 def materialize_scores(
     context: dg.AssetExecutionContext, store: Store, name: str, benchmark: Benchmark
 ) -> dg.MaterializeResult:
     variant, seed = variant_and_seed(context.partition_key)
     predictions = read_predictions(store, name, variant, seed)
     tested = of_evaluation(predictions)
+    checkpoint = store.open(tested["checkpoint"])
+    run = store.open(keys.run(name, variant, seed, tested["run"]))
     try:
         # Of the run that made the predictions, which need not be the one trained last.
-        spec = RunSpec.read(store.open(keys.run(name, variant, seed, tested["run"])))
+        spec = RunSpec.read(run)
     except ConfigurationError as error:
         raise user_error(error) from error
     rows = score_rows(predictions)
@@ -57,17 +69,35 @@ def materialize_scores(
     headline = table.row(
         by_predicate=(pl.col("metric") == metric) & pl.col("k").eq_missing(k), named=True
     )
+    interval = f"{headline['low']:.4f} to {headline['high']:.4f}"
+    stored = store.open(_key(tested))
+    called = metric if k is None else f"{metric} of k = {k}"
     return dg.MaterializeResult(
         metadata={
+            MADE: f"{called} {headline['value']:.4f} (95 % interval {interval}, "
+            f"n = {headline['n']:,}) in {stored}, of {checkpoint}",
             metric: headline["value"],
-            "interval": f"{headline['low']:.4f} to {headline['high']:.4f}",
+            "interval": interval,
             "n": headline["n"],
+            # What the scores came from: where it lies, and the pages of the assets that made it.
+            "checkpoint": dg.MetadataValue.path(str(checkpoint)),
+            "checkpoint_page": dg.MetadataValue.asset(dg.AssetKey([name, "checkpoint"])),
+            "configuration": dg.MetadataValue.json(spec.to_dict()),
+            "configuration_file": dg.MetadataValue.path(str(run / RUN_FILE)),
+            "data": dg.MetadataValue.path(str(store.open(spec.data))),
+            "data_page": dg.MetadataValue.asset(dg.AssetKey([name, "examples"])),
+            "data_hash": spec.data_version,
+            "code_version": spec.code_version,
+            "evaluation_code": tested["evaluation_code"],
             "scores": markdown.frame(table.select("metric", "k", "value", "low", "high", "n")),
         },
-        check_results=check_results(
-            name,
-            benchmark,
-            "scores",
-            {"above_chance": above_chance(table, benchmark.origin.family.chance)},
-        ),
     )
+
+
+def check_scores(
+    store: Store, name: str, benchmark: Benchmark, variant: str, seed: int
+) -> dict[str, CheckOutcome]:
+    """Whether the scores of the predictions made last say that something was learned."""
+    key = _key(of_evaluation(read_predictions(store, name, variant, seed)))
+    scores = read_file(store.open(key), Scores)
+    return {"above_chance": above_chance(scores, benchmark.origin.family.chance)}

@@ -11,9 +11,12 @@ import polars as pl
 from assets import keys
 from assets.evaluation.metrics import Metric, mean
 from assets.evaluation.predictions import read_predictions
+from assets.evaluation.vote_checks import every_prediction_votes, judged_right, ranked
 from assets.failures import user_error
 from assets.families.arc import ArcPuzzles, tasks_of, to_text
+from assets.outcomes import CheckOutcome
 from assets.partitions import variant_and_seed
+from assets.progress import MADE
 from assets.reports import markdown
 from assets.store import data_of
 from assets.tables import Votes, of_evaluation, stamped
@@ -71,6 +74,12 @@ def pass_rows(votes: pl.DataFrame) -> list[Metric]:
     ]
 
 
+def _key(tested: Mapping[str, Any]) -> str:
+    """The file of the votes on the predictions of an evaluation
+    (:func:`assets.tables.of_evaluation`)."""
+    return partition_key(Votes, *(tested[column] for column in (*Votes.levels(), *Votes.files())))
+
+
 def read_votes(store: Store, tested: Mapping[str, Any]) -> pl.DataFrame:
     """The votes on the predictions of an evaluation.
 
@@ -78,9 +87,7 @@ def read_votes(store: Store, tested: Mapping[str, Any]) -> pl.DataFrame:
     :raises Failure: there are none, or they are damaged; the message says what to do.
     """
     name, variant, seed = (tested[level] for level in Votes.levels())
-    path = store.open(
-        partition_key(Votes, name, variant, seed, tested["run"], tested["evaluation"])
-    )
+    path = store.open(_key(tested))
     try:
         votes = read_file(path, Votes) if path.exists() else None
     except TableError as error:
@@ -128,9 +135,25 @@ def materialize_votes(
     metadata: dict[str, Any] = {f"pass_at_{row.k}": row.value for row in pass_rows(table)}
     return dg.MaterializeResult(
         metadata={
+            MADE: f"{len(table):,} candidate answers to {len(tasks)} tasks in "
+            f"{store.open(_key(tested))}",
             "dagster/row_count": len(table),
             "tasks": len(tasks),
             **metadata,
             "best": markdown.frame(best),
         }
     )
+
+
+def check_votes(store: Store, name: str, variant: str, seed: int) -> dict[str, CheckOutcome]:
+    """Whether the stored votes are of the stored predictions, ranked and judged rightly."""
+    predictions = read_predictions(store, name, variant, seed)
+    tested = of_evaluation(predictions)
+    votes = read_votes(store, tested)
+    run = store.open(keys.run(name, variant, seed, tested["run"]))
+    tasks = evaluated_tasks(data_of(store, RunSpec.read(run)), predictions["puzzle"])
+    return {
+        "every_prediction_votes": every_prediction_votes(votes, predictions, tasks),
+        "ranked": ranked(votes),
+        "judged_right": judged_right(votes, tasks),
+    }

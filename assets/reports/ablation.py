@@ -10,7 +10,10 @@ from assets import keys
 from assets.benchmarks import Benchmark
 from assets.declared import declared, differences
 from assets.failures import user_error
+from assets.outcomes import CheckOutcome
+from assets.progress import MADE
 from assets.reports import markdown, pictures
+from assets.reports.checks import numbers_of_scores
 from assets.reports.comparison import (
     OURS,
     PUBLISHED_NOTE,
@@ -27,7 +30,7 @@ from assets.tables import Ablation, Scores, Training, latest
 from storage.examples import Header, open_header
 from storage.manifest import CorruptDataError
 from storage.store import Store
-from storage.tables import TableError, publish_partition, scan
+from storage.tables import TableError, partition_key, publish_partition, read_file, scan
 from trm_model.errors import ConfigurationError
 from trm_model.model.variant import Variant
 from trm_model.training.run import RunSpec
@@ -120,6 +123,7 @@ def materialize_ablation(
     )
     return dg.MaterializeResult(
         metadata={
+            MADE: f"{len(efforts)} trained variants beside the published ones in {page}",
             "dagster/row_count": len(table),
             "trained_variants": len(efforts),
             "table": dg.MetadataValue.md("\n\n".join([*notes, markdown.table(rows)])),
@@ -132,3 +136,13 @@ def materialize_ablation(
             "html": dg.MetadataValue.path(str(page)),
         }
     )
+
+
+def check_ablation(
+    store: Store, name: str, benchmark: Benchmark, variants: Mapping[str, Variant]
+) -> dict[str, CheckOutcome]:
+    """Whether the stored table has the figures of the scores that there are now."""
+    table = read_file(store.open(partition_key(Ablation, name)), Ablation)
+    scores, _ = _rows(store, name)
+    compared = comparable(headline(scores, benchmark.metric), declared(benchmark, variants))
+    return {"numbers_of_scores": numbers_of_scores(table, compared)}

@@ -5,29 +5,49 @@ import polars as pl
 
 from assets import keys
 from assets.failures import user_error
+from assets.outcomes import CheckOutcome
+from assets.progress import MADE
 from assets.reports import markdown
+from assets.reports.checks import page_shows
 from assets.reports.comparison import OURS, PUBLISHED_NOTE, readable
 from assets.reports.page import html_page, publish_page
 from assets.tables import Ablation
 from storage.store import Store
 from storage.tables import TableError, scan
 
+NOTES = ("Every variant trained here, best first for each benchmark.", OURS, PUBLISHED_NOTE)
 
-def materialize_leaderboard(store: Store) -> dg.MaterializeResult:
+
+def _rows(store: Store) -> list[dict[str, str]]:
+    """The rows of all ablation tables, as text for people."""
     try:
         table = scan(store, Ablation).filter(pl.col("ours").is_not_null()).collect()
     except TableError as error:
         raise user_error(error) from error
     table = table.sort("benchmark", "ours", descending=[False, True])
-    rows = readable(table, leading=["benchmark"])
-    notes = ["Every variant trained here, best first for each benchmark.", OURS, PUBLISHED_NOTE]
-    page = publish_page(
-        store, keys.leaderboard_page(), html_page("Leaderboard", notes, {"Results": rows}, {})
-    )
+    return readable(table, leading=["benchmark"])
+
+
+def _page(rows: list[dict[str, str]]) -> str:
+    return html_page("Leaderboard", NOTES, {"Results": rows}, {})
+
+
+def materialize_leaderboard(store: Store) -> dg.MaterializeResult:
+    rows = _rows(store)
+    page = publish_page(store, keys.leaderboard_page(), _page(rows))
     return dg.MaterializeResult(
         metadata={
-            "dagster/row_count": len(table),
-            "table": dg.MetadataValue.md("\n\n".join([*notes, markdown.table(rows)])),
+            MADE: f"{len(rows)} results in {page}",
+            "dagster/row_count": len(rows),
+            "table": dg.MetadataValue.md("\n\n".join([*NOTES, markdown.table(rows)])),
             "html": dg.MetadataValue.path(str(page)),
         }
     )
+
+
+def check_leaderboard(store: Store) -> dict[str, CheckOutcome]:
+    """Whether the stored page shows the ablation tables that there are now."""
+    path = store.open(keys.leaderboard_page())
+    if not path.exists():
+        raise user_error(f"{path}: no leaderboard yet; materialize leaderboard first")
+    return {"numbers_of_ablations": page_shows(path.read_text("utf-8"), _page(_rows(store)))}

@@ -7,10 +7,17 @@ import polars as pl
 from assets import keys
 from assets.benchmarks import BENCHMARKS
 from assets.failures import user_error
+from assets.outcomes import CheckOutcome
+from assets.progress import MADE
 from assets.reports import markdown
+from assets.reports.checks import every_pair, no_leaks
 from assets.tables import Leakage
 from storage.store import Store
-from storage.tables import TableError, publish_partition, read_file
+from storage.tables import TABLES, TableError, name_of, publish_partition, read_file, scan
+
+
+def _same_family(one: str, other: str) -> bool:
+    return BENCHMARKS[one].origin.family.name == BENCHMARKS[other].origin.family.name
 
 
 def leakage_rows(tables: dict[str, pl.DataFrame]) -> dict[str, pl.DataFrame]:
@@ -18,12 +25,11 @@ def leakage_rows(tables: dict[str, pl.DataFrame]) -> dict[str, pl.DataFrame]:
     puzzles of the same family; ``tables``: puzzles by benchmark."""
     found: dict[str, pl.DataFrame] = {}
     for tested, table in tables.items():
-        origin = BENCHMARKS[tested].origin
         rows: list[dict[str, str | int | None]] = []
         for trained, other in tables.items():
-            if BENCHMARKS[trained].origin.family.name != origin.family.name:
+            if not _same_family(tested, trained):
                 continue
-            overlap = origin.overlap(other, table)
+            overlap = BENCHMARKS[tested].origin.overlap(other, table)
             rows.append(
                 {
                     "trained_on": trained,
@@ -37,7 +43,8 @@ def leakage_rows(tables: dict[str, pl.DataFrame]) -> dict[str, pl.DataFrame]:
     return found
 
 
-def materialize_leakage(store: Store) -> dg.MaterializeResult:
+def _puzzles(store: Store) -> dict[str, pl.DataFrame]:
+    """The stored puzzles, by benchmark."""
     tables: dict[str, pl.DataFrame] = {}
     for name, benchmark in BENCHMARKS.items():
         path = store.open(keys.puzzles(name))
@@ -51,6 +58,11 @@ def materialize_leakage(store: Store) -> dg.MaterializeResult:
             f"{store.open('puzzles')}: no puzzles yet; materialize the puzzles of some benchmarks "
             "first"
         )
+    return tables
+
+
+def materialize_leakage(store: Store) -> dg.MaterializeResult:
+    tables = _puzzles(store)
     found = leakage_rows(tables)
     for tested, rows in found.items():
         publish_partition(store, Leakage, rows.with_columns(benchmark=pl.lit(tested)))
@@ -66,11 +78,24 @@ def materialize_leakage(store: Store) -> dg.MaterializeResult:
         for tested, rows in found.items()
         for row in rows.iter_rows(named=True)
     ]
+    leaking = sum(int((rows["leaks"] > 0).sum()) for rows in found.values())
+    where = store.open(f"{TABLES}/{name_of(Leakage)}")
     return dg.MaterializeResult(
         metadata={
+            MADE: f"{len(shown)} pairs of benchmarks, {leaking} of them with leaks, in {where}",
             "benchmarks": len(tables),
             "dagster/row_count": len(shown),
-            "leaking_pairs": sum(int((rows["leaks"] > 0).sum()) for rows in found.values()),
+            "leaking_pairs": leaking,
             "table": dg.MetadataValue.md(markdown.table(shown)),
         }
     )
+
+
+def check_leakage(store: Store) -> dict[str, CheckOutcome]:
+    """Whether the stored table compares all benchmarks whose puzzles are there now, and what it
+    found."""
+    rows = scan(store, Leakage).collect()
+    return {
+        "every_pair": every_pair(rows, _puzzles(store), _same_family),
+        "no_leaks": no_leaks(rows),
+    }

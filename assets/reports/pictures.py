@@ -9,11 +9,13 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import MaxNLocator, StrMethodFormatter
 
 from storage.examples import Bytes2d
 from trm_model.puzzles.family import Family
 
+LEGEND_ROWS = 15
+"""Lines that a column of a legend names."""
 MOST_BARS = 60
 """Whole numbers that a histogram gives a bar each; with more, bars stand for ranges."""
 
@@ -88,11 +90,22 @@ def histogram(values: Mapping[str, npt.NDArray[np.int64]], label: str) -> Figure
     return figure
 
 
+def _name_lines(axes: Any) -> None:
+    """A legend to the right of the axes, where it hides nothing."""
+    axes.legend(
+        fontsize=7,
+        loc="upper left",
+        bbox_to_anchor=(1.02, 1.0),
+        borderaxespad=0.0,
+        ncols=-(-len(axes.lines) // LEGEND_ROWS),
+    )
+
+
 def learning_curves(training: pl.DataFrame) -> Figure:
     """Loss and exact accuracy on training examples over optimizer steps, a line per variant and
     seed; ``training``: rows of :class:`assets.tables.Training`, with variant and seed."""
     figure = Figure(figsize=(10, 3.2))
-    axes = figure.subplots(1, 2)
+    axes = figure.subplots(1, 2, gridspec_kw={"wspace": 0.3})
     for (variant, seed), rows in sorted(
         training.partition_by("variant", "seed", as_dict=True).items()
     ):
@@ -103,7 +116,9 @@ def learning_curves(training: pl.DataFrame) -> Figure:
     axes[1].set_ylabel("solved (training examples)")
     for axis in axes:
         axis.set_xlabel("optimizer step")
-    axes[1].legend(fontsize=7)
+        axis.xaxis.set_major_locator(MaxNLocator(4, integer=True))
+        axis.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
+    _name_lines(axes[1])
     return figure
 
 
@@ -119,5 +134,6 @@ def depth_curves(scores: pl.DataFrame) -> Figure:
         )
     axes.set_xlabel("supervision step")
     axes.set_ylabel("solved (test puzzles)")
-    axes.legend(fontsize=7)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    _name_lines(axes)
     return figure

@@ -1,5 +1,6 @@
 """Training as an asset: the process, its table, its check."""
 
+import posixpath
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
@@ -8,19 +9,19 @@ import polars as pl
 
 from assets import keys
 from assets.benchmarks import Benchmark
-from assets.checks import check_results
 from assets.configs import TrainingConfig
 from assets.declared import differences
 from assets.failures import user_error
 from assets.outcomes import CheckOutcome
 from assets.partitions import variant_and_seed
+from assets.progress import MADE
 from assets.reports import markdown, pictures
-from assets.store import current_examples, folder_bytes
+from assets.store import current_examples, current_run, folder_bytes
 from assets.tables import Training, of_run, stamped
 from storage.examples import open_header
 from storage.manifest import CorruptDataError, read_content_hash
 from storage.store import Store
-from storage.tables import publish_partition
+from storage.tables import partition_key, publish_partition, read_file
 from trm_model.errors import ConfigurationError
 from trm_model.launching import Ending, Launcher
 from trm_model.model.variant import Variant
@@ -119,6 +120,8 @@ def materialize_checkpoint(
     curves = pictures.learning_curves(training)
     return dg.MaterializeResult(
         metadata={
+            MADE: f"{last['step']:,} steps, loss {last['loss']:.4f}, "
+            f"{last['exact_accuracy']:.1%} of the last training examples solved, in {checkpoint}",
             "steps": last["step"],
             "examples": last["examples"],
             "loss": last["loss"],
@@ -135,10 +138,14 @@ def materialize_checkpoint(
             "learning_curves": markdown.picture(curves, "learning curves"),
         },
         data_version=dg.DataVersion(read_content_hash(checkpoint)[:16]),
-        check_results=check_results(
-            name, benchmark, "checkpoint", {"finite_loss": finite_loss(training)}
-        ),
     )
+
+
+def check_checkpoint(store: Store, name: str, variant: str, seed: int) -> dict[str, CheckOutcome]:
+    """Whether the run trained last went well, by its table."""
+    run = posixpath.basename(current_run(store, name, variant, seed))
+    path = store.open(partition_key(Training, name, variant, seed, run))
+    return {"finite_loss": finite_loss(read_file(path, Training))}
 
 
 def _describe(store: Store, key: str, spec: RunSpec, log: Callable[[str], None]) -> None:

@@ -223,7 +223,7 @@ def registered(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def test_generated_checked_written_and_read_back(tmp_path: Path, online: bool) -> None:
     origin = GeneratedWords(train=40, test=10)
     entry = Benchmark(title="words", origin=origin, recipe=TINY, online=online)
-    assert list(checks_of(entry, "examples")) == ["hash_matches_content", "reversed"]
+    assert list(checks_of("examples", entry)) == ["hash_matches_content", "reversed"]
     assert not entry.votes
     resources: dict[str, Any] = {
         "store": StoreResource(root=str(tmp_path)),

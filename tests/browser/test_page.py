@@ -114,7 +114,7 @@ def test_materialize_puzzles(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         assert picture.get_property("naturalWidth") > 300, "the browser could not read the picture"
 
         page.get(f"{url}?view=checks")
-        for check in checks_of(BENCHMARKS["sudoku_4x4"], "puzzles"):
+        for check in checks_of("puzzles", BENCHMARKS["sudoku_4x4"]):
             shown(
                 f"//*[@title='{check}']/following-sibling::*[normalize-space()='Succeeded']",
                 f"check {check}, passed",

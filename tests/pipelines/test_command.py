@@ -12,7 +12,17 @@ from pipelines import command
 from trm_model.terminal import MISTAKE, run
 
 ROOT = Path(__file__).resolve().parents[2]
-COMMANDS = {"conformance", "data", "evaluate", "puzzles", "solve", "train", "ui", "variants"}
+COMMANDS = {
+    "check",
+    "conformance",
+    "data",
+    "evaluate",
+    "puzzles",
+    "solve",
+    "train",
+    "ui",
+    "variants",
+}
 HEAVY = ("torch", "numpy", "numba", "polars", "dagster", "zarr", "pydantic", "matplotlib", "yaml")
 PROGRAM = """
 import sys

@@ -1,5 +1,6 @@
 """The graph as Dagster sees it."""
 
+import importlib
 import os
 import subprocess
 import sys
@@ -11,12 +12,13 @@ import pytest
 
 from assets.benchmarks import BENCHMARKS
 from assets.checks import checks_of
-from assets.stages import TRAIN_STAGES
+from assets.stages import OVERALL_STAGES, STAGE_MODULES, TRAIN_STAGES
 from pipelines import execute, materialize
 from pipelines.definitions import PARTITIONS, defs
 from trm_model.variants import VARIANTS
 
 ROOT = Path(__file__).resolve().parents[2]
+ENTRIES = list(BENCHMARKS.values())
 
 
 def test_every_benchmark_has_every_stage_and_its_checks() -> None:
@@ -27,10 +29,19 @@ def test_every_benchmark_has_every_stage_and_its_checks() -> None:
     } | {"leaderboard", "leakage"}
     for name, entry in BENCHMARKS.items():
         for stage in entry.stages:
-            for check, declared in checks_of(entry, stage).items():
-                node = graph.get(dg.AssetCheckKey(dg.AssetKey([name, stage]), check))
+            for check, declared in checks_of(stage, entry).items():
+                key = dg.AssetCheckKey(dg.AssetKey([name, stage]), check)
+                node = graph.get(key)
                 assert node.blocking == declared.blocking
                 assert node.description == declared.description
+                assert node.partitions_def == (PARTITIONS if stage in TRAIN_STAGES else None)
+                alone = graph.get_execution_set_asset_and_check_keys(key)
+                assert alone == {key}, "the page cannot run it alone"
+    for name, stages in [(None, OVERALL_STAGES), *((entry, entry.stages) for entry in ENTRIES)]:
+        for stage in stages:
+            assert checks_of(stage, name), f"nothing checks {stage}"
+            module = importlib.import_module(STAGE_MODULES[stage])
+            assert callable(getattr(module, f"check_{stage}"))
 
 
 def test_partition_keys_are_variant_then_seed() -> None:

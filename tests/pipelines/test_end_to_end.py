@@ -8,6 +8,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+import dagster as dg
 import polars as pl
 import pytest
 
@@ -248,22 +249,28 @@ def test_data_training_and_evaluation_one_by_one_say_what_was_made_and_where(
 ) -> None:
     place = Workplace(tmp_path)
     store = place.store
+    said = place.trm("data", "sudoku_4x4")
     assert (
-        f"sudoku_4x4: made puzzles ({store.open(keys.puzzles('sudoku_4x4'))}), "
-        f"examples ({store.open(keys.examples('sudoku_4x4'))})"
-    ) in place.trm("data", "sudoku_4x4")
+        f"sudoku_4x4/puzzles: 1,500 puzzles in {store.open(keys.puzzles('sudoku_4x4'))}\n" in said
+    )
+    assert (
+        f"sudoku_4x4/examples: 101,500 examples in {store.open(keys.examples('sudoku_4x4'))}"
+        in said
+    )
     pointer = keys.current_examples("sudoku_4x4")
     before = store.follow(pointer)
-    assert "made shards" in place.trm("data", "sudoku_4x4", "--stage", "shards")
+    assert "sudoku_4x4/shards: 2 shards in" in place.trm("data", "sudoku_4x4", "--stage", "shards")
     train = ["train", "sudoku_4x4", "--stage", "checkpoint", "--partition", "trm|0"]
     said = place.trm(*train, "--set", "checkpoint.steps=2", "--set", "checkpoint.batch_size=8")
-    assert f"sudoku_4x4: made checkpoint ({store.open('runs/sudoku_4x4')})\n" in said
+    assert "sudoku_4x4/checkpoint, trm|0: 2 steps, loss " in said
+    assert f"in {store.open('runs/sudoku_4x4/trm/0')}" in said
     assert not store.open("tables/scores").exists()
     said = place.trm(
         "evaluate", "sudoku_4x4", "--partition", "trm|0", "--set", "predictions.limit=10"
     )
-    assert "made predictions (" in said
-    assert f"ablation ({store.open(keys.ablation_page('sudoku_4x4'))}), leaderboard (" in said
+    assert "sudoku_4x4/scores, trm|0: exact_accuracy 0." in said
+    assert f"published ones in {store.open(keys.ablation_page('sudoku_4x4'))}\n" in said
+    assert "leaderboard: " in said
     assert scan(store, Scores).collect()["n"].max() == 10
     assert store.follow(pointer) == before
 
@@ -286,7 +293,7 @@ def test_what_is_missing_is_said_in_one_line(workplace: Workplace) -> None:
         done = workplace.materialize(*arguments)
         assert done.returncode == 2
         assert message in done.stderr.splitlines()[-1]
-        assert " made " not in done.stdout.replace("nothing was made", "")
+        assert "== made" not in done.stdout
 
 
 def test_a_damaged_data_set_stops_before_training(workplace: Workplace, tmp_path: Path) -> None:
@@ -329,8 +336,46 @@ def test_a_bad_file_writes_nothing(workplace: Workplace, tmp_path: Path) -> None
     before = sorted(workplace.store.root.rglob("*"))
     done = workplace.materialize("sudoku_csv", "--stage", "puzzles", "--set", f"puzzles.path={bad}")
     assert done.returncode == 2
-    assert done.stderr.splitlines()[-1] == (
+    assert done.stderr.splitlines() == [
         f"error: sudoku_csv/puzzles: {bad}: row 1 (line 2): question has 3 characters, expected "
         "81; mend or remove the row"
-    )
+    ]
     assert sorted(workplace.store.root.rglob("*")) == before
+
+
+def test_the_page_shows_names_numbers_and_where_a_score_comes_from(workplace: Workplace) -> None:
+    with dg.DagsterInstance.from_config(workplace.environment["DAGSTER_HOME"]) as instance:
+        jobs = {run.job_name for run in instance.get_runs()}
+        found = {
+            stage: instance.get_latest_materialization_event(dg.AssetKey(["sudoku_4x4", stage]))
+            for stage in ("checkpoint", "scores")
+        }
+    assert {
+        "sudoku_4x4_puzzles_examples",
+        "sudoku_4x4_checkpoint_predictions_scores",
+        "sudoku_4x4_ablation_leaderboard",
+    } <= jobs
+    assert not [name for name in jobs if "ephemeral" in name]
+    checkpoint, score = (
+        record.asset_materialization.metadata
+        for record in found.values()
+        if record is not None and record.asset_materialization is not None
+    )
+    for name in ("steps", "examples", "loss", "train_exact_accuracy", "wall_seconds"):
+        assert isinstance(checkpoint[name], dg.IntMetadataValue | dg.FloatMetadataValue)
+    run = Path(str(score["configuration_file"].value)).parent
+    assert Path(str(score["checkpoint"].value)).parent.parent == run
+    assert score["configuration"].value == json.loads((run / "run.json").read_text())
+    assert verify_manifest(Path(str(score["data"].value))) == score["data_hash"].value
+    for page, stage in (("checkpoint_page", "checkpoint"), ("data_page", "examples")):
+        assert score[page].value == dg.AssetKey(["sudoku_4x4", stage])
+
+
+def test_checks_are_run_alone(workplace: Workplace) -> None:
+    tables = sorted(workplace.store.open("tables").rglob("*.parquet"))
+    before = [path.stat().st_mtime_ns for path in tables]
+    said = workplace.trm(
+        "check", "sudoku_4x4", "--partition", "trm_mlp|1", "--stage", "predictions"
+    )
+    assert "sudoku_4x4/predictions, trm_mlp|1: every_example_once passed (rows 50, " in said
+    assert [path.stat().st_mtime_ns for path in tables] == before

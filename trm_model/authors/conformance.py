@@ -330,6 +330,11 @@ def _steps(recording: Recording, phase: str) -> int:
     return len({key.split("/")[1] for key in recording if key.startswith(f"{phase}/")})
 
 
+def _say(line: str) -> None:
+    """At once: a recording takes up to a minute, and a pipe would keep the lines until the end."""
+    print(line, flush=True)
+
+
 def _line(name: str, comparison: Comparison) -> str:
     verdict = "ok" if comparison.agrees else "MISMATCH"
     return (
@@ -368,17 +373,18 @@ def main(arguments: list[str]) -> int:
         return 2
     for path in sorted(folder.glob("*.npz")):
         if path.stem not in configs:
-            print(f"{path.stem}: skipped (no entry in configs.json and no {path.stem}.json)")
+            _say(f"{path.stem}: skipped (no entry in configs.json and no {path.stem}.json)")
             continue
         try:
+            _say(f"{path.stem}: comparing")
             with np.load(path, allow_pickle=False) as arrays:
                 recording = {key: arrays[key] for key in arrays.files}
             for comparison in check(recording, configs[path.stem]):
                 compared += 1
                 mismatches += not comparison.agrees
-                print(_line(path.stem, comparison))
+                _say(_line(path.stem, comparison))
         except ConfigurationError as error:
-            print(f"{path.stem}: skipped ({error})")
+            _say(f"{path.stem}: skipped ({error})")
         except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
             print(f"{path}: not a readable recording ({error})", file=sys.stderr)
             return 2
@@ -388,13 +394,13 @@ def main(arguments: list[str]) -> int:
             for comparison in check_votes(votes):
                 compared += 1
                 mismatches += not comparison.agrees
-                print(_line("arc_vote", comparison))
+                _say(_line("arc_vote", comparison))
         except ConfigurationError as error:
-            print(f"arc_vote: skipped ({error})")
+            _say(f"arc_vote: skipped ({error})")
         except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
             print(f"{votes}: not a readable recording ({error})", file=sys.stderr)
             return 2
-    print(f"{compared} values compared, {mismatches} mismatches")
+    _say(f"{compared} values compared, {mismatches} mismatches")
     return 1 if mismatches or not compared else 0
 
 

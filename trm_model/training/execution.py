@@ -11,7 +11,8 @@ class Execution:
     """How to run: changes speed, and results only by rounding.
 
     :param device: ``cpu``, ``cuda``, ``cuda:1``, …
-    :param log_steps: optimizer steps per row of metrics.
+    :param log_steps: optimizer steps per row of metrics; progress is reported by the newest row, at
+        most every 10 seconds.
     :param checkpoint_seconds: time between checkpoints.
     :param threads: of a CPU; sums depend on their number in the last bits; None: torch's choice.
     :param compile: let torch compile the networks (worth it on GPUs).

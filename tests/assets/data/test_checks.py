@@ -18,8 +18,9 @@ from assets.graph import build_benchmark
 from assets.outcomes import CheckOutcome
 from assets.partitions import variant_seed_partitions
 from assets.store import StoreResource
-from storage.examples import read_examples, write_examples
+from storage.examples import SPLITS, Examples, read_examples, write_examples
 from storage.manifest import write_manifest
+from storage.shards import write_shards
 from storage.store import LocalStore
 from tests.trm_model.training.recipes import TINY
 from trm_model.launching import LocalProcess
@@ -204,3 +205,75 @@ def test_training_on_what_is_reported_is_refused() -> None:
     assert outcome.passed
     assert outcome.figures["known_leaks"] == 2
     assert outcome.figures["shown_by_the_task_itself"] == 7
+
+
+def test_shards_hold_the_examples_of_their_data_set(
+    tmp_path: Path, tiny: tuple[LocalStore, Path, str]
+) -> None:
+    _, folder, _ = tiny
+    stored = {split: datasets.open_split(folder, split) for split in SPLITS}
+    for split, examples in stored.items():
+        (tmp_path / split).mkdir()
+        write_shards(tmp_path / split, examples, sample_bytes=2048)
+    good = checks.same_examples(tmp_path, stored)
+    assert good == CheckOutcome(True, {"train": 160, "test": 20})
+    # Of other examples, of some of them only, or in another order.
+    for other in (
+        {"train": stored["test"], "test": stored["test"]},
+        {"train": stored["train"], "test": stored["train"]},
+        {"test": stored["train"]},
+    ):
+        assert not checks.same_examples(tmp_path, other).passed
+    changed = open_examples(folder / "test.zarr")
+    _, labels = changed.rows(np.arange(20))
+    labels = labels.copy()
+    labels[-1, -1] ^= 1
+    inputs, _ = changed.rows(np.arange(20))
+    index = changed.puzzle_ids, changed.example_offsets, changed.group_offsets
+    edited = Examples(changed.header, inputs, labels, *index)
+    found = checks.same_examples(tmp_path, {"test": edited})
+    assert not found.passed
+    assert str(found.figures["first_failed"]).startswith("test example ")
+    shard = max((tmp_path / "train").glob("*.tar"))
+    shard.write_bytes(shard.read_bytes()[:-1] + b"x")
+    broken = checks.same_examples(tmp_path, stored)
+    assert str(shard) in str(broken.figures["error"])
+
+
+def test_checks_are_made_alone_on_what_is_stored(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    entry = Benchmark(title="alone", origin=ORIGIN, recipe=TINY)
+    graph = build_benchmark("alone", entry, VARIANTS, variant_seed_partitions(VARIANTS))
+    key = dg.AssetKey(["alone", "puzzles"])
+    puzzles_here = puzzles()
+    monkeypatch.setattr(GeneratedSudoku, "puzzles", lambda *_: Imported(puzzles_here))
+
+    def run(selection: Any) -> tuple[set[str], dict[str, bool]]:
+        """What was materialized, and the checks' outcomes."""
+        with dg.DagsterInstance.ephemeral() as instance:
+            result = dg.materialize(
+                graph,
+                selection=selection,
+                resources={"store": StoreResource(root=str(tmp_path)), "launcher": LocalProcess()},
+                instance=instance,
+                raise_on_error=False,
+            )
+        made = {event.asset_key for event in result.get_asset_materialization_events()}
+        evaluated = result.get_asset_check_evaluations()
+        return {key.path[-1] for key in made if key}, {
+            one.check_name: one.passed for one in evaluated
+        }
+
+    alone = dg.AssetSelection.checks_for_assets(key)
+    assert run(alone) == (set(), {})
+    assert "materialize the asset that writes it again" in capfd.readouterr().err
+    made, outcomes = run([key])
+    assert made == {"puzzles"}
+    path = tmp_path / "puzzles" / "alone.parquet"
+    assert f"{len(puzzles_here)} puzzles in {path}" in capfd.readouterr().err
+    assert run(alone) == (set(), outcomes)
+    one = dg.AssetSelection.checks(dg.AssetCheckKey(key, "unique_solution"))
+    assert run(one) == (set(), {"unique_solution": True})
+    change(puzzles_here, 3, "question", "." * 16).write_parquet(path)
+    assert run(one) == (set(), {"unique_solution": False})

@@ -2,6 +2,7 @@
 
 import base64
 import io
+import itertools
 
 import matplotlib.image
 import numpy as np
@@ -156,6 +157,64 @@ def test_learning_curves_go_through_the_given_points() -> None:
         "trm, seed 1": [[10, 0.125]],
     }
     assert legend(solved) == ["hrm, seed 0", "trm, seed 0", "trm, seed 1"]
+
+
+def crowded(figure: Figure) -> list[str]:
+    """The texts of a picture that lie on one another, and those of a legend on a drawing."""
+    figure.savefig(io.BytesIO(), dpi=100)  # places everything
+    found: list[str] = []
+    for axes in figure.axes:
+        box = axes.get_legend()
+        names = box.get_window_extent() if box is not None else None
+        if names is not None and axes.bbox.overlaps(names):
+            found.append("legend")
+        for axis in (axes.xaxis, axes.yaxis):
+            shown = axis.get_view_interval()
+            labels = [
+                (text.get_text(), text.get_window_extent())
+                for which in ("major", "minor")
+                for text, place in zip(
+                    axis.get_ticklabels(which=which),
+                    axis.get_majorticklocs() if which == "major" else axis.get_minorticklocs(),
+                    strict=True,
+                )
+                if text.get_text() and min(shown) <= place <= max(shown)
+            ]
+            found += [text for text, here in labels if names is not None and names.overlaps(here)]
+            found += [
+                f"{one} and {other}"
+                for (one, here), (other, there) in itertools.combinations(labels, 2)
+                if here.overlaps(there)
+            ]
+    return found
+
+
+@pytest.mark.parametrize("lines_of", [1, 3, 60])
+@pytest.mark.parametrize("lowest", [1.9, 0.3, 1e-4])
+@pytest.mark.parametrize("steps", [4, 1_000, 10_000_000])
+def test_labels_of_curves_do_not_overlap(lines_of: int, lowest: float, steps: int) -> None:
+    training = pl.DataFrame(
+        [
+            {
+                "variant": f"a_variant_with_a_long_name_{number}",
+                "seed": 0,
+                "step": step,
+                "loss": 2.0 if step == 1 else lowest,
+                "exact_accuracy": number / 60,
+            }
+            for number in range(lines_of)
+            for step in (1, steps)
+        ]
+    )
+    assert crowded(pictures.learning_curves(training)) == []
+    scores = training.select(
+        "variant",
+        "seed",
+        k="step",
+        value="exact_accuracy",
+        metric=pl.lit("exact_accuracy_after_step"),
+    ).with_columns(k=pl.col("k").clip(1, 64))
+    assert crowded(pictures.depth_curves(scores)) == []
 
 
 def test_depth_curves_go_through_the_given_points_in_the_order_of_steps() -> None:

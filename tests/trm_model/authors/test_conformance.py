@@ -1,6 +1,9 @@
 """Ours against the authors' recorded numbers, and proof that the comparison can fail."""
 
+import io
 import json
+import sys
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -142,6 +145,34 @@ def _fresh_latents(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_mistake_is_found(name: str, mistake: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     mistake(monkeypatch)
     assert not all(item.agrees for item in conformance.check(recording(name), CONFIGS[name]))
+
+
+class Pipe(io.StringIO):
+    """What a reader has of a stream: the lines up to its last flush."""
+
+    came = ""
+
+    def flush(self) -> None:
+        self.came = self.getvalue()
+
+
+def test_lines_come_while_a_recording_is_compared(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "configs.json").write_text(json.dumps({"one": {}}))
+    np.savez(tmp_path / "one.npz", x=np.zeros(1))
+    pipe, seen = Pipe(), list[str]()
+
+    def check(*_: object) -> Iterator[conformance.Comparison]:
+        for key in ("first", "second"):
+            seen.append(pipe.came)
+            yield conformance.Comparison(key, 0.0, 0.0, agrees=True)
+
+    monkeypatch.setattr(conformance, "check", check)
+    monkeypatch.setattr(sys, "stdout", pipe)
+    assert conformance.main([str(tmp_path)]) == 0
+    first = "one: comparing\n"
+    assert seen == [first, f"{first}one first 0 (tolerance 0) ok\n"]
 
 
 def test_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
