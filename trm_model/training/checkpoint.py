@@ -78,14 +78,20 @@ class Checkpoint:
         are."""
         return {**self.weights, **self.average}
 
-    def require_fit(self, reasoner: Reasoner) -> None:
-        """Whether weights, averages and carry are those of a model.
+    def require_weights(self, reasoner: Reasoner) -> None:
+        """Whether weights and averages are those of a model.
 
         :raises ConfigurationError: tensors are missing, unknown or of another shape.
         """
         averaged = dict(reasoner.named_parameters()) if reasoner.variant.ema else {}
         require_tensors(f"{self.where}: weights", self.weights, reasoner.state_dict())
         require_tensors(f"{self.where}: average", self.average, averaged)
+
+    def require_carry(self, reasoner: Reasoner) -> None:
+        """Whether the carry is one of a model, by the names of its tensors.
+
+        :raises ConfigurationError: tensors are missing or unknown.
+        """
         carried = {*CARRIED, *map(_latent, range(reasoner.variant.latents))}
         require_same_names(f"{self.where}: carry", self.carry, carried)
 
@@ -213,7 +219,7 @@ def load_evaluated(folder: Path, reasoner: Reasoner) -> Progress:
     :raises ConfigurationError: tensors that are not those of this model.
     """
     state = load(folder)
-    state.require_fit(reasoner)
+    state.require_weights(reasoner)
     reasoner.load_state_dict(state.evaluated)
     return state.progress
 

@@ -88,7 +88,8 @@ class Trainer:
 
         :raises ConfigurationError: a checkpoint of another model or optimizer.
         """
-        state.require_fit(self.reasoner)
+        state.require_weights(self.reasoner)
+        state.require_carry(self.reasoner)
         self.reasoner.load_state_dict(state.weights)
         if self.ema is not None:
             self.ema.average = {name: t.to(self.data.device) for name, t in state.average.items()}

@@ -85,9 +85,6 @@ def resume(run: Path) -> None:
         ("average", extra, "1 unknown (another)"),
         ("average", prefixed, "every name begins with 'module.'"),
         ("average", reshaped, "has the shape ["),
-        ("carry", missing, "1 missing (answer)"),
-        ("carry", extra, "1 unknown (another)"),
-        ("carry", prefixed, "every name begins with 'module.'"),
     ],
 )
 def test_solving_and_training_say_which(
@@ -109,22 +106,25 @@ def test_solving_and_training_say_which(
 
 
 @pytest.mark.parametrize(
-    ("change", "says"),
+    ("part", "change", "says"),
     [
-        (missing, "1 missing ("),
-        (extra, "1 unknown (another)"),
-        (prefixed, "unknown (module.0.0."),
-        (lambda tensors: {**tensors, "0.9999.step": torch.zeros(1)}, "unknown (0.9999.step)"),
-        (lambda tensors: {**tensors, "7.0.step": torch.zeros(1)}, "unknown (7.0.step)"),
+        ("carry", missing, "1 missing (answer)"),
+        ("carry", extra, "1 unknown (another)"),
+        ("carry", prefixed, "every name begins with 'module.'"),
+        ("optimizer", missing, "1 missing ("),
+        ("optimizer", extra, "1 unknown (another)"),
+        ("optimizer", prefixed, "unknown (module.0.0."),
+        ("optimizer", lambda t: {**t, "0.9999.step": torch.zeros(1)}, "unknown (0.9999.step)"),
+        ("optimizer", lambda t: {**t, "7.0.step": torch.zeros(1)}, "unknown (7.0.step)"),
     ],
 )
-def test_training_says_which_of_the_optimizers_tensors(
-    change: Callable[[Tensors], Tensors], says: str, run: Path
+def test_training_says_which_of_what_it_alone_needs(
+    part: str, change: Callable[[Tensors], Tensors], says: str, run: Path
 ) -> None:
-    folder = rewrite(run, "optimizer", change)
+    folder = rewrite(run, part, change)
     with pytest.raises(ConfigurationError) as caught:
         resume(run)
-    assert str(caught.value).startswith(f"{folder}: optimizer: ")
+    assert str(caught.value).startswith(f"{folder}: {part}: ")
     assert says in str(caught.value)
 
 
