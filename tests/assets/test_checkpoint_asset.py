@@ -255,7 +255,7 @@ def test_test_data_go_to_the_device_while_its_lock_is_held(
     def opened(examples: Any, device: Any) -> DeviceExamples:
         asked.append(device)
         held = place.store.lock(
-            keys.device_lock("cpu"), label="another", wait_seconds=0.0, waiting=asked.append
+            keys.evaluation_lock("cpu"), label="another", wait_seconds=0.0, waiting=asked.append
         )
         with pytest.raises(LockedError), held:
             pass

@@ -134,7 +134,7 @@ def test_choices_of_ones_own_are_imported_if_the_command_says_so(
     last = start(*command, "--import", "my_starts", OTHER_CODE, PYTHONPATH=path)
     assert refused.wait() == missing.wait() == REFUSED
     assert refused.stderr.startswith(f"error: {run / RUN_FILE}: start: start 'my_starts:Mine': ")
-    assert missing.stderr.startswith("error: --import no_such_module: ")
+    assert missing.stderr.startswith("error: no_such_module: No module named")
     assert refused.stderr.count("\n") == missing.stderr.count("\n") == 1
     assert last.wait() == 0, last.stderr
     assert_same_training(run, reference)

@@ -98,7 +98,7 @@ def test_mistakes_are_one_line_and_exit_code_2(capsys: pytest.CaptureFixture[str
         (["data", "sudoku_4x4", "--set", "scores.x=1"], "--set scores.…: that stage is not run"),
         (["ui", "--port", "port"], "'port' is not a valid integer"),
         (["ui", "--port", "70000"], "port 70000 on 127.0.0.1 cannot be had"),
-        (["variants", "nobody"], "no variant 'nobody': expected one of trm_mlp"),
+        (["variants", "nobody"], "no variant 'nobody': see: trm variants"),
         (["solve", "nowhere", "1"], "nowhere: no such checkpoint"),
     ):
         assert run(command.trm, arguments, program="trm") == MISTAKE, arguments

@@ -285,8 +285,8 @@ def test_what_is_missing_is_said_in_one_line(workplace: Workplace) -> None:
         (["sudoku_6x6", "--stage", "examples"], "materialize sudoku_6x6/puzzles first"),
         ([*train, "checkpoint.steps=0"], "steps=0: expected a whole number"),
         ([*train, "checkpoint.log_steps=0"], "log_steps=0: expected"),
-        ([*train, "checkpoint.device=gpu"], "device='gpu': expected cpu"),
-        ([*train, "checkpoint.stepz=3"], '"stepz"'),
+        ([*train, "checkpoint.device=gpu"], "device='gpu': expected auto, cpu, cuda"),
+        ([*train, "checkpoint.stepz=3"], "no setting 'stepz': did you mean steps?"),
         (["sudoku_csv", "--stage", "puzzles"], "give puzzles.path (--set puzzles.path=FILE)"),
         ([*train, "shards.url=memory://x"], "that stage is not run"),
     ):
