@@ -53,7 +53,7 @@ def check_trm(arguments: Sequence[str]) -> None:
     """The arguments of ``trm``, down to benchmarks, partitions and settings."""
     given = parse(trm, arguments).params
     if "benchmark" in given:
-        check_benchmark(given["benchmark"], given.get("partitions", ()), given["settings"])
+        check_benchmark(given["benchmark"], given.get("partitions", ()), given.get("settings", ()))
 
 
 def check_benchmark(benchmark: str, partitions: Sequence[str], settings: Sequence[str]) -> None:
