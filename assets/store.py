@@ -11,7 +11,7 @@ from assets import keys
 from assets.failures import user_error
 from assets.interrupts import terminable
 from storage.refusals import refusal
-from storage.store import LocalStore, Store, StoreError
+from storage.store import LocalStore, Store
 
 if TYPE_CHECKING:  # It takes its time to load, and every page loads this module.
     from trm_model.training.run import RunSpec
@@ -78,10 +78,7 @@ def current_predictions(store: Store, benchmark: str, variant: str, seed: int) -
 
 
 def _followed(store: Store, pointer: str, missing: str) -> str:
-    try:
-        target = store.follow(pointer)
-    except StoreError as error:
-        raise user_error(error) from error
+    target = store.follow(pointer)
     if target is None:
         raise user_error(missing)
     return target

@@ -26,11 +26,10 @@ from assets.progress import MADE, spaced
 from assets.reports import markdown, pictures
 from assets.store import current_predictions, current_run, data_of, hold_device
 from assets.tables import Predictions, of_run, stamped
-from storage.manifest import CorruptDataError, verify_manifest
+from storage.manifest import verify_manifest
 from storage.store import Store
-from storage.tables import TableError, partition_key, publish_partition, read_file
+from storage.tables import partition_key, publish_partition, read_file
 from trm_model.devices import open_device
-from trm_model.errors import ConfigurationError
 from trm_model.evaluation.evaluate import Evaluated, evaluate
 from trm_model.finite import NotFiniteError
 from trm_model.model.batch import DeviceExamples
@@ -70,12 +69,10 @@ def prediction_table(evaluation: Evaluated, described: pl.DataFrame) -> pl.DataF
 def read_predictions(store: Store, name: str, variant: str, seed: int) -> pl.DataFrame:
     """The predictions made last of a partition.
 
-    :raises Failure: there are none, or they are damaged; the message says what to do.
+    :raises Failure: there are none; the message says what to do.
+    :raises TableError: they are damaged.
     """
-    try:
-        return read_file(store.open(current_predictions(store, name, variant, seed)), Predictions)
-    except TableError as error:
-        raise user_error(error) from error
+    return read_file(store.open(current_predictions(store, name, variant, seed)), Predictions)
 
 
 def materialize_predictions(
@@ -102,18 +99,13 @@ def materialize_predictions(
     limit = None if config.all else config.limit or benchmark.evaluated
     tested = evaluation_key(evaluation, limit)
     store.require_writable(partition_key(Predictions, name, variant, seed, run.name, tested))
-    try:
-        spec = RunSpec.read(run)
-        folder = data_of(store, spec)
-        verify_manifest(folder)
-        examples = open_examples(folder / f"{split}.zarr")
-        device = open_device(config.device)
-        reasoner = build(
-            spec.variant, spec.recipe.size, examples.header, seed, spec.recipe.precision
-        )
-        progress = checkpoints.load_evaluated(newest, reasoner)
-    except (CorruptDataError, ConfigurationError) as error:
-        raise user_error(error) from error
+    spec = RunSpec.read(run)
+    folder = data_of(store, spec)
+    verify_manifest(folder)
+    examples = open_examples(folder / f"{split}.zarr")
+    device = open_device(config.device)
+    reasoner = build(spec.variant, spec.recipe.size, examples.header, seed, spec.recipe.precision)
+    progress = checkpoints.load_evaluated(newest, reasoner)
     changed = [differences(spec.recipe, benchmark)]
     if limit != benchmark.evaluated:
         changed.append(f"limit={limit} in place of {benchmark.evaluated}")

@@ -11,7 +11,6 @@ from assets.benchmarks import Benchmark
 from assets.evaluation.metrics import Metric, score_rows
 from assets.evaluation.predictions import read_predictions
 from assets.evaluation.votes import pass_rows, read_votes
-from assets.failures import user_error
 from assets.outcomes import CheckOutcome
 from assets.partitions import variant_and_seed
 from assets.progress import MADE
@@ -19,7 +18,6 @@ from assets.reports import markdown
 from assets.tables import Scores, of_evaluation, stamped
 from storage.store import Store
 from storage.tables import partition_key, publish_partition, read_file
-from trm_model.errors import ConfigurationError
 from trm_model.training.run import RUN_FILE, RunSpec
 
 
@@ -45,11 +43,8 @@ def materialize_scores(
     tested = of_evaluation(predictions)
     checkpoint = store.open(tested["checkpoint"])
     run = store.open(keys.run(name, variant, seed, tested["run"]))
-    try:
-        # Of the run that made the predictions, which need not be the one trained last.
-        spec = RunSpec.read(run)
-    except ConfigurationError as error:
-        raise user_error(error) from error
+    # Of the run that made the predictions, which need not be the one trained last.
+    spec = RunSpec.read(run)
     rows = score_rows(predictions)
     if benchmark.votes:
         rows += pass_rows(read_votes(store, tested))

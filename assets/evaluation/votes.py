@@ -20,10 +20,8 @@ from assets.progress import MADE
 from assets.reports import markdown
 from assets.store import data_of
 from assets.tables import Votes, of_evaluation, stamped
-from storage.manifest import CorruptDataError
 from storage.store import Store
-from storage.tables import TableError, partition_key, publish_partition, read_file
-from trm_model.errors import ConfigurationError
+from storage.tables import partition_key, publish_partition, read_file
 from trm_model.puzzles.arc.tasks import Task
 from trm_model.puzzles.arc.votes import ATTEMPTS, PASS_KS, Vote, vote
 from trm_model.puzzles.plans import open_examples
@@ -84,14 +82,12 @@ def read_votes(store: Store, tested: Mapping[str, Any]) -> pl.DataFrame:
     """The votes on the predictions of an evaluation.
 
     :param tested: what those predictions have in common (:func:`assets.tables.of_evaluation`).
-    :raises Failure: there are none, or they are damaged; the message says what to do.
+    :raises Failure: there are none; the message says what to do.
+    :raises TableError: they are damaged.
     """
     name, variant, seed = (tested[level] for level in Votes.levels())
     path = store.open(_key(tested))
-    try:
-        votes = read_file(path, Votes) if path.exists() else None
-    except TableError as error:
-        raise user_error(error) from error
+    votes = read_file(path, Votes) if path.exists() else None
     if votes is None or of_evaluation(votes) != tested:
         raise user_error(
             f"{path}: no votes on these predictions yet; materialize {name}/votes, partition "
@@ -112,12 +108,9 @@ def materialize_votes(
             "test split"
         )
     run = store.open(keys.run(name, variant, seed, tested["run"]))
-    try:
-        data = data_of(store, RunSpec.read(run))
-        tasks = evaluated_tasks(data, predictions["puzzle"])
-        inputs, _ = open_examples(data / "test.zarr").rows(predictions["example"].to_numpy())
-    except (ConfigurationError, CorruptDataError, TableError) as error:
-        raise user_error(error) from error
+    data = data_of(store, RunSpec.read(run))
+    tasks = evaluated_tasks(data, predictions["puzzle"])
+    inputs, _ = open_examples(data / "test.zarr").rows(predictions["example"].to_numpy())
     answers = np.frombuffer(b"".join(predictions["prediction"]), np.uint8).reshape(inputs.shape)
     votes = vote(
         predictions["name"].to_list(), inputs, answers, predictions["halt_logit"].to_numpy(), tasks

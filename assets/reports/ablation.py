@@ -30,7 +30,7 @@ from assets.tables import Ablation, Scores, Training, latest
 from storage.examples import Header, open_header
 from storage.manifest import CorruptDataError
 from storage.store import Store
-from storage.tables import TableError, partition_key, publish_partition, read_file, scan
+from storage.tables import partition_key, publish_partition, read_file, scan
 from trm_model.errors import ConfigurationError
 from trm_model.model.variant import Variant
 from trm_model.training.run import RunSpec
@@ -65,11 +65,8 @@ def _header(store: Store, row: Mapping[str, Any]) -> Header | None:
 def _rows(store: Store, name: str) -> tuple[pl.DataFrame, pl.DataFrame]:
     """The benchmark's rows of scores and of trainings."""
     of_benchmark = pl.col("benchmark") == name
-    try:
-        scores = scan(store, Scores).filter(of_benchmark).collect()
-        training = scan(store, Training).filter(of_benchmark).collect()
-    except TableError as error:
-        raise user_error(error) from error
+    scores = scan(store, Scores).filter(of_benchmark).collect()
+    training = scan(store, Training).filter(of_benchmark).collect()
     if scores.is_empty():
         raise user_error(
             f"{name}: no scores yet; materialize {name}/scores for at least one partition first"

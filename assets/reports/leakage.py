@@ -13,7 +13,7 @@ from assets.reports import markdown
 from assets.reports.checks import every_pair, no_leaks
 from assets.tables import Leakage
 from storage.store import Store
-from storage.tables import TABLES, TableError, name_of, publish_partition, read_file, scan
+from storage.tables import TABLES, name_of, publish_partition, read_file, scan
 
 
 def _same_family(one: str, other: str) -> bool:
@@ -49,10 +49,7 @@ def _puzzles(store: Store) -> dict[str, pl.DataFrame]:
     for name, benchmark in BENCHMARKS.items():
         path = store.open(keys.puzzles(name))
         if path.exists():
-            try:
-                tables[name] = read_file(path, benchmark.origin.schema)
-            except TableError as error:
-                raise user_error(error) from error
+            tables[name] = read_file(path, benchmark.origin.schema)
     if not tables:
         raise user_error(
             f"{store.open('puzzles')}: no puzzles yet; materialize the puzzles of some benchmarks "

@@ -19,7 +19,7 @@ from assets.reports import markdown, pictures
 from assets.store import current_examples, current_run, folder_bytes
 from assets.tables import Training, of_run, stamped
 from storage.examples import open_header
-from storage.manifest import CorruptDataError, read_content_hash
+from storage.manifest import read_content_hash
 from storage.store import Store
 from storage.tables import partition_key, publish_partition, read_file
 from trm_model.errors import ConfigurationError
@@ -60,26 +60,23 @@ def materialize_checkpoint(
     variant_name, seed = variant_and_seed(context.partition_key)
     data = current_examples(store, name)
     folder = store.open(data)
-    try:
-        computed = examples_modules(folder / "train.zarr")
-        variant, recipe = variants[variant_name], config.recipe(benchmark.recipe)
-        execution = config.execution()
-        spec = RunSpec(
-            benchmark=name,
-            variant_name=variant_name,
-            variant=variant,
-            recipe=recipe,
-            seed=seed,
-            data=data,
-            data_version=read_content_hash(folder),
-            code=(CodeSpan(version=training_version(variant, recipe, computed)),),
-            header=open_header(folder / "train.zarr"),
-            execution=execution,
-            device_lock=keys.device_lock(execution.device),
-            attempt=(context.run.root_run_id or context.run.run_id) if config.fresh else "",
-        )
-    except (ConfigurationError, CorruptDataError) as error:
-        raise user_error(error) from error
+    computed = examples_modules(folder / "train.zarr")
+    variant, recipe = variants[variant_name], config.recipe(benchmark.recipe)
+    execution = config.execution()
+    spec = RunSpec(
+        benchmark=name,
+        variant_name=variant_name,
+        variant=variant,
+        recipe=recipe,
+        seed=seed,
+        data=data,
+        data_version=read_content_hash(folder),
+        code=(CodeSpan(version=training_version(variant, recipe, computed)),),
+        header=open_header(folder / "train.zarr"),
+        execution=execution,
+        device_lock=keys.device_lock(execution.device),
+        attempt=(context.run.root_run_id or context.run.run_id) if config.fresh else "",
+    )
     run = store.open(keys.run(name, variant_name, seed, spec.key))
     others = [] if saved(run) else runs_of_other_code(run.parent, spec)
     if others and config.continue_other_code:
