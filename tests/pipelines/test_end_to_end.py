@@ -259,7 +259,9 @@ def test_data_training_and_evaluation_one_by_one_say_what_was_made_and_where(
     )
     pointer = keys.current_examples("sudoku_4x4")
     before = store.follow(pointer)
-    assert "sudoku_4x4/shards: 2 shards in" in place.trm("data", "sudoku_4x4", "--stage", "shards")
+    assert "sudoku_4x4/shards: 13 train, 8 test shards in" in place.trm(
+        "data", "sudoku_4x4", "--stage", "shards"
+    )
     train = ["train", "sudoku_4x4", "--stage", "checkpoint", "--partition", "trm|0"]
     said = place.trm(*train, "--set", "checkpoint.steps=2", "--set", "checkpoint.batch_size=8")
     assert "sudoku_4x4/checkpoint, trm|0: 2 steps, loss " in said
