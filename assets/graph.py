@@ -117,7 +117,7 @@ def _asset(
                 results = made.check_results
                 yield dg.MaterializeResult(metadata=made.metadata, data_version=made.data_version)
             chosen = {check.name for check in context.selected_asset_check_keys}
-            if not results:
+            if chosen and not results:
                 with told_in_one_line():
                     stored = functools.partial(check, resources["store"].connect())
                     outcomes = (

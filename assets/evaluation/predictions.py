@@ -11,7 +11,7 @@ import polars as pl
 from assets import keys
 from assets.benchmarks import Benchmark
 from assets.configs import EvaluationConfig
-from assets.data.datasets import describe_examples, open_split
+from assets.data.datasets import describe_examples
 from assets.declared import differences, evaluation_key
 from assets.evaluation.prediction_checks import (
     counted_right,
@@ -199,7 +199,7 @@ def check_predictions(store: Store, name: str, variant: str, seed: int) -> dict[
     split: str = predictions["split"][0]
     run = store.open(keys.run(name, variant, seed, predictions["run"][0]))
     folder = data_of(store, RunSpec.read(run))
-    examples = open_split(folder, split)
+    examples = open_examples(folder / f"{split}.zarr")
     described = describe_examples(folder, split, groups, versions)
     outcomes = {
         "every_example_once": every_example_once(predictions, described),
