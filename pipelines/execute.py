@@ -8,7 +8,7 @@ what was finished stays.
 import logging
 import signal
 import sys
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -98,9 +98,20 @@ def materialize(
         SIGTERM or "Terminate" in the page.
     :raises ConfigurationError: arguments that do not go together; nothing has been made.
     """
+    return _until_interrupted(
+        benchmark,
+        lambda signals: _materialize(benchmark, partitions, stages, settings, signals),
+    )
+
+
+def _until_interrupted(benchmark: str, work: Callable[[Signals], int]) -> int:
+    """The exit code of ``work``, or that of the signal which ended it, with a line that says so.
+
+    :param work: raises KeyboardInterrupt where one of the signals has come.
+    """
     with noted_signals() as signals, _raised_in_assets_alone():
         try:
-            return _materialize(benchmark, partitions, stages, settings, signals)
+            return work(signals)
         except KeyboardInterrupt:
             came = signals.received[0]
     for number in ENDING:
@@ -175,9 +186,8 @@ def _materialize(
                 partition,
                 ops,
                 instance,
+                signals,
             )
-            if signals.received:
-                raise KeyboardInterrupt
             made.extend(done.made)
             return done.succeeded
 
@@ -201,9 +211,21 @@ def check(
     :param partitions: as in :func:`materialize`.
     :param stages: of these; None: of the partitioned ones where partitions are given, else of
         puzzles and examples.
-    :returns: the exit code: 0, or 2 where a check failed that keeps what follows from being made,
-        or something went wrong.
+    :returns: the exit code: 0; 2 where a check failed that keeps what follows from being made, or
+        something went wrong; 130 and 143 as of :func:`materialize`.
     :raises ConfigurationError: arguments that do not go together.
+    """
+    return _until_interrupted(
+        benchmark, lambda signals: _check_stored(benchmark, partitions, stages, signals)
+    )
+
+
+def _check_stored(
+    benchmark: str, partitions: Sequence[str], stages: Sequence[str] | None, signals: Signals
+) -> int:
+    """See :func:`check`.
+
+    :raises KeyboardInterrupt: one of ``signals`` has come.
     """
     entry = _entry(benchmark)
     keys = parse_partitions(partitions, PARTITIONS.get_partition_keys(), VARIANTS.broken)
@@ -224,6 +246,7 @@ def check(
                 partition,
                 {},
                 instance,
+                signals,
             )
             for selection, partition in selections
             if selection
@@ -311,9 +334,13 @@ def _run(
     partition: str | None,
     ops: Ops,
     instance: dg.DagsterInstance,
+    signals: Signals,
 ) -> _Done:
     """Materialize assets or make their checks in one Dagster run, which has the name ``job`` in the
-    page; what goes wrong is said on standard error, a line each."""
+    page; what goes wrong is said on standard error, a line each.
+
+    :raises KeyboardInterrupt: one of ``signals`` has come.
+    """
     graph = dg.Definitions(
         assets=defs.assets,
         resources=defs.resources,
@@ -340,6 +367,8 @@ def _run(
             "them with --set STAGE.FIELD=VALUE"
         )
         return _Done()
+    if signals.received:
+        raise KeyboardInterrupt
 
     def called(key: dg.AssetKey) -> str:
         return f"{key.to_user_string()}{f', {partition}' if partition else ''}"
