@@ -1,5 +1,5 @@
-"""What a benchmark declares of each variant: the recipe of its entry, and the evaluation of the
-variant on the test puzzles of its entry. Reports compare nothing else."""
+"""What a benchmark declares of each variant: the data and the recipe of its entry, and the
+evaluation of the variant on the test puzzles of its entry. Reports compare nothing else."""
 
 import hashlib
 import json
@@ -13,7 +13,9 @@ from trm_model.choices import changed
 from trm_model.model.evaluation import Evaluation
 from trm_model.model.variant import Variant
 from trm_model.training.recipe import Recipe
-from trm_model.training.run import config_hash
+from trm_model.training.run import RunSpec, config_hash
+
+OTHER_DATA = "data of another entry than the benchmark's"
 
 
 def evaluation_key(evaluation: Evaluation, limit: int | None) -> str:
@@ -24,30 +26,40 @@ def evaluation_key(evaluation: Evaluation, limit: int | None) -> str:
 
 
 def declared(benchmark: Benchmark, variants: Mapping[str, Variant]) -> pl.DataFrame:
-    """``config_hash`` and ``evaluation`` of each ``variant`` of a benchmark as they are declared,
-    named as the columns of :class:`assets.tables.Scores` are."""
+    """``config_hash``, ``evaluation`` and ``data_entry`` of each ``variant`` of a benchmark as they
+    are declared, named as the columns of :class:`assets.tables.Scores` are."""
     return pl.DataFrame(
         [
             (
                 name,
                 config_hash(variant, benchmark.recipe),
                 evaluation_key(variant.evaluation, benchmark.evaluated),
+                benchmark.data_hash,
             )
             for name, variant in variants.items()
         ],
-        schema=dict.fromkeys(("variant", "config_hash", "evaluation"), pl.String),
+        schema=dict.fromkeys(("variant", "config_hash", "evaluation", "data_entry"), pl.String),
         orient="row",
     )
 
 
-def differences(recipe: Recipe, benchmark: Benchmark) -> str:
-    """What a recipe changes of its benchmark's, for people; empty where they are equal."""
+def data_entry(spec: RunSpec) -> str:
+    """The hash of the benchmark's entry that a run's data were made of
+    (:attr:`assets.benchmarks.Benchmark.data_hash`); empty where it is not known."""
+    return "" if spec.header is None else spec.header.sources.get("entry", "")
+
+
+def differences(spec: RunSpec, benchmark: Benchmark) -> str:
+    """What a run changes of its benchmark's data and recipe, for people; empty if nothing."""
     pairs = (
-        (field.name, getattr(recipe, field.name), getattr(benchmark.recipe, field.name))
+        (field.name, getattr(spec.recipe, field.name), getattr(benchmark.recipe, field.name))
         for field in fields(Recipe)
     )
-    return ", ".join(
+    changes = [
         f"{name}={given} in place of {expected}"
         for name, given, expected in pairs
         if given != expected
-    )
+    ]
+    if data_entry(spec) != benchmark.data_hash:
+        changes.append(OTHER_DATA)
+    return ", ".join(changes)

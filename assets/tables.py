@@ -223,7 +223,8 @@ class Scores(OfEvaluation):
 
     ``k`` is that of pass@k, or the supervision step of a depth curve; ``n`` the number of puzzles
     (of ARC: of tasks); ``data_version`` and ``code_version`` are of the data and the code that
-    trained; ``run_id`` is that of Dagster's run.
+    trained; ``data_entry`` is the hash of the benchmark's entry that the data were made of
+    (:attr:`assets.benchmarks.Benchmark.data_hash`); ``run_id`` is that of Dagster's run.
     """
 
     metric: Series[str] = pa.Field(
@@ -241,6 +242,7 @@ class Scores(OfEvaluation):
     high: Series[float]
     n: Series[pl.Int64] = pa.Field(ge=1)
     data_version: Series[str]
+    data_entry: Series[str]
     code_version: Series[str]
     run_id: Series[str]
 

@@ -8,6 +8,7 @@ import polars as pl
 
 from assets import keys
 from assets.benchmarks import Benchmark
+from assets.declared import data_entry
 from assets.evaluation.metrics import Metric, score_rows
 from assets.evaluation.predictions import read_predictions
 from assets.evaluation.votes import pass_rows, read_votes
@@ -56,6 +57,7 @@ def materialize_scores(
             frame,
             **tested,
             data_version=spec.data_version,
+            data_entry=data_entry(spec),
             code_version=spec.code_version,
             run_id=context.run.run_id,
         ),

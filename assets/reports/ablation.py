@@ -84,7 +84,7 @@ def materialize_ablation(
 
     def changed(row: Mapping[str, Any]) -> str:
         spec = _spec(store, row)
-        return differences(spec.recipe, benchmark) if spec else "it is another recipe or variant"
+        return differences(spec, benchmark) if spec else "it is another recipe or variant"
 
     others = apart(headlines, compared, expected, changed)
     counted = training.join(compared, on="run", how="semi").sort("variant", "seed", "step")

@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 from scipy.special import stdtrit
 
+from assets.declared import OTHER_DATA
 from assets.tables import CONFIGURATION, Ablation, latest
 from storage.examples import Header
 from storage.reading import one_line
@@ -142,6 +143,8 @@ def apart(
             return changed(row) or "the variant has changed since"
         if row["evaluation"] != expected[variant]["evaluation"]:
             return "another evaluation"
+        if row["data_entry"] != expected[variant]["data_entry"]:
+            return OTHER_DATA
         differing = (said for name, said in VERSIONS.items() if row[name] != counted[variant][name])
         return ", ".join(differing)
 

@@ -87,7 +87,7 @@ def materialize_checkpoint(
             "another version of the code; this one starts afresh (continue_other_code: true goes "
             "on with that one)"
         )
-    if changed := differences(spec.recipe, benchmark):
+    if changed := differences(spec, benchmark):
         context.log.info(
             f"{run}: {changed}: this run stands apart from those of the benchmark's recipe, which "
             "the ablation and the leaderboard compare"

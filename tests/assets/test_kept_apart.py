@@ -19,6 +19,7 @@ from assets.reports.ablation import materialize_ablation
 from assets.reports.leaderboard import materialize_leaderboard
 from assets.store import StoreResource
 from assets.tables import Ablation, Predictions, Scores, Training, latest
+from storage.examples import Header
 from storage.store import LocalStore
 from storage.tables import scan
 from tests.assets.test_checkpoint_asset import SOURCE, Here
@@ -35,9 +36,17 @@ MINE = {"trm_mlp": VARIANTS["trm_mlp"]}
 @pytest.fixture
 def store(tmp_path: Path) -> LocalStore:
     store = LocalStore.create(tmp_path / "store")
-    key, _ = write_dataset(store, NAME, SOURCE.puzzles().frame, SOURCE, augmentations=1, seed=0)
-    store.point(keys.current_examples(NAME), key)
+    write_data(store, BENCHMARK.data_hash)
     return store
+
+
+def write_data(store: LocalStore, entry: str) -> None:
+    """Make data of a benchmark's entry the current ones."""
+    key, _ = write_dataset(
+        store, NAME, SOURCE.puzzles().frame, SOURCE, augmentations=1, seed=0,
+        sources={"entry": entry},
+    )  # fmt: skip
+    store.point(keys.current_examples(NAME), key)
 
 
 def train_and_test(store: LocalStore, *, limit: int | None = None, **training: Any) -> None:
@@ -103,19 +112,29 @@ def test_smoke_tests_and_other_evaluations_stand_apart(
     assert len(of_full) == 2
     assert all(path.stat().st_mtime_ns == before[path] for path in of_full)
 
+    write_data(store, "of the entry with other augmentations")
+    train_and_test(store)
+    assert "data of another entry than the benchmark's: its scores stand apart" in (
+        " ".join(capfd.readouterr().err.split())
+    )
+    assert reported(store) == whole
+
     scores = scan(store, Scores).collect()
-    assert scores.select("run", "evaluation").n_unique() == 4
-    assert scan(store, Training).collect()["run"].n_unique() == 3
+    assert scores.select("run", "evaluation").n_unique() == 5
+    assert scan(store, Training).collect()["run"].n_unique() == 4
     predictions = scan(store, Predictions).collect()
     counts = predictions.group_by("run", "evaluation").len().sort("len")["len"].to_list()
-    assert counts == [2, 3, 10, 10]
+    assert counts == [2, 3, 10, 10, 10]
     assert len(latest(scores)) < len(scores)
     pictures = store.open(f"reports/{NAME}/answers/trm_mlp/0").iterdir()
     assert {path.stem for path in pictures} == {
         f"{run}-{evaluation}" for run, evaluation in scores.select("run", "evaluation").rows()
     }
     page = store.open(keys.ablation_page(NAME)).read_text()
-    for reason in ("steps=2 in place of 4, batch_size=4", "steps=3 in place", "another evaluation"):
+    for reason in (
+        "steps=2 in place of 4, batch_size=4", "steps=3 in place", "another evaluation",
+        "data of another entry than the benchmark",
+    ):  # fmt: skip
         assert reason in page
 
     # The scores hold what the report needs of the past.
@@ -158,8 +177,17 @@ def test_evaluations_are_told_apart_by_how_and_by_how_many() -> None:
 
 
 def test_what_a_recipe_changes_is_named() -> None:
-    assert differences(BENCHMARK.recipe, BENCHMARK) == ""
-    changed = replace(BENCHMARK.recipe, learning_rate=0.5, ema_decay=0.8)
-    assert differences(changed, BENCHMARK) == (
-        "learning_rate=0.5 in place of 0.001, ema_decay=0.8 in place of 0.9"
+    spec = RunSpec(
+        benchmark=NAME, variant_name="trm_mlp", variant=VARIANTS["trm_mlp"],
+        recipe=BENCHMARK.recipe, seed=7, data="d", data_version="", code=(CodeSpan(version="x"),),
+        header=Header(
+            vocabulary=("pad", "1"), grid=(4, 4), num_puzzle_ids=1,
+            sources={"entry": BENCHMARK.data_hash},
+        ),
+    )  # fmt: skip
+    assert differences(spec, BENCHMARK) == ""
+    recipe = replace(BENCHMARK.recipe, learning_rate=0.5, ema_decay=0.8)
+    assert differences(replace(spec, recipe=recipe, header=None), BENCHMARK) == (
+        "learning_rate=0.5 in place of 0.001, ema_decay=0.8 in place of 0.9, "
+        "data of another entry than the benchmark's"
     )

@@ -56,7 +56,7 @@ ROWS: dict[type[Table], dict[str, object]] = {
     },
     Scores: {
         **EVALUATION, "metric": "pass_at_k", "k": None, "value": 0.0, "low": -1.0, "high": 0.0,
-        "n": 1, "data_version": "", "code_version": "", "run_id": "",
+        "n": 1, "data_version": "", "data_entry": "", "code_version": "", "run_id": "",
     },
     Ablation: {
         "benchmark": "b", "variant": "a", "published": None, "published_source": None,

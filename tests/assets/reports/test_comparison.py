@@ -64,15 +64,17 @@ def test_ablation_table_puts_ours_beside_the_published() -> None:
     ]
 
 
-DECLARED = pl.DataFrame({"variant": ["trm"], "config_hash": ["c"], "evaluation": ["e"]})
+DECLARED = pl.DataFrame(
+    {"variant": ["trm"], "config_hash": ["c"], "evaluation": ["e"], "data_entry": ["o"]}
+)
 
 
 def score(seed: int, run: str, time: str, **changes: object) -> dict[str, object]:
     """A row of scores of one metric."""
     return {
         "benchmark": "b", "variant": "trm", "seed": seed, "run": run, "created_at": time,
-        "config_hash": "c", "evaluation": "e", "data_version": "d", "code_version": "t",
-        "evaluation_code": "v", "n": 500, "value": 0.5, "low": 0.4, "high": 0.6, **changes,
+        "config_hash": "c", "evaluation": "e", "data_version": "d", "data_entry": "o",
+        "code_version": "t", "evaluation_code": "v", "n": 500, "value": 0.5, "low": 0.4, "high": 0.6, **changes,
     }  # fmt: skip
 
 
@@ -96,6 +98,7 @@ def compared(*rows: dict[str, object]) -> tuple[list[str], dict[str, str]]:
         ({"config_hash": "other", "run": "smoke"}, "steps=50"),
         ({"config_hash": "other", "run": "variant"}, "the variant has changed since"),
         ({"evaluation": "other"}, "another evaluation"),
+        ({"data_entry": "other"}, "data of another entry than the benchmark's"),
         ({"variant": "gone"}, "there is no such variant any more"),
         ({"data_version": "other"}, "other data"),
         ({"code_version": "other"}, "other code of the training"),
