@@ -74,7 +74,8 @@ def score(seed: int, run: str, time: str, **changes: object) -> dict[str, object
     return {
         "benchmark": "b", "variant": "trm", "seed": seed, "run": run, "created_at": time,
         "config_hash": "c", "evaluation": "e", "data_version": "d", "data_entry": "o",
-        "code_version": "t", "evaluation_code": "v", "n": 500, "value": 0.5, "low": 0.4, "high": 0.6, **changes,
+        "code_version": "t", "evaluation_code": "v", "n": 500, "value": 0.5,
+        "low": 0.4, "high": 0.6, **changes,
     }  # fmt: skip
 
 
