@@ -19,7 +19,7 @@ class Layout(NamedTuple):
     grid: tuple[int, int] | None = None
 
     @property
-    def count(self) -> int:
+    def positions(self) -> int:
         """All positions, P + L."""
         return self.prefix + self.length
 

@@ -91,7 +91,7 @@ class Reasoner(nn.Module):
 
         # The order in which weights are drawn is part of what a seed means.
         self.tokens = embedding(rows)
-        lookups = joined_lookups(variant.mixer.told_by, layout)
+        lookups = joined_lookups((each.lookups(layout) for each in variant.mixer.told_by), layout)
         self.positions = embedding(int(lookups.max()) + 1) if len(lookups) else None
         self.networks = nn.ModuleList([network(variant.layers)])
         if variant.networks == "separate":

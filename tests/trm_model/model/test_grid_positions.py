@@ -102,7 +102,8 @@ def test_a_combination_is_the_sum_of_its_parts() -> None:
     assert both.rotary is not None
     summed = rotary.angles(LAYOUT, 8) + line.angles(LAYOUT, 8)
     torch.testing.assert_close(both.rotary, rotary_table(summed))
-    joined = joined_lookups((rotary, Learned(), RowColumn(), NoPosition()), LAYOUT)
+    several = (rotary, Learned(), RowColumn(), NoPosition())
+    joined = joined_lookups((each.lookups(LAYOUT) for each in several), LAYOUT)
     np.testing.assert_array_equal(joined[0], np.arange(8))
     np.testing.assert_array_equal(joined[1:], 8 + RowColumn().lookups(LAYOUT))
 

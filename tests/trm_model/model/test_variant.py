@@ -43,7 +43,7 @@ from trm_model.variants import VARIANTS, load_variants
 SUDOKU = {
     name: figure for (benchmark, name), figure in PUBLISHED.items() if benchmark == "sudoku_extreme"
 }
-PAPER = {"vocabulary": 11, "length": 81}
+PAPER: dict[str, Any] = {"vocabulary": 11, "length": 81}
 
 
 @pytest.mark.parametrize("name", [name for name, figure in SUDOKU.items() if figure.depth])

@@ -58,7 +58,7 @@ class TokenMlp(Mixer):
     ) -> nn.Module:
         """See :class:`Mixer`."""
         del causal
-        return feed_forward.across_positions(layout.count, size.expansion, generator)
+        return feed_forward.across_positions(layout.positions, size.expansion, generator)
 
     def mix(self, module: nn.Module, x: Tensor, cache: KeysAndValues | None) -> Tensor:
         """See :class:`Mixer`; normalised over positions, as in the authors' code."""

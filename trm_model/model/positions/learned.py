@@ -4,10 +4,9 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
-import numpy.typing as npt
 
 from trm_model.model.layout import Layout
-from trm_model.model.positions.position import Position
+from trm_model.model.positions.position import Lookups, Position
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +15,6 @@ class Learned(Position):
 
     name: ClassVar[str] = "learned"
 
-    def lookups(self, layout: Layout) -> npt.NDArray[np.int64]:
+    def lookups(self, layout: Layout) -> Lookups:
         """See :class:`Position`."""
-        return np.arange(layout.count)[None]
+        return np.arange(layout.positions)[None]

@@ -1,6 +1,6 @@
 """The axis of how a model tells one position from another."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import ClassVar
 
 import numpy as np
@@ -10,6 +10,9 @@ from torch import Tensor
 from trm_model.choices import Choice
 from trm_model.errors import require
 from trm_model.model.layout import Layout
+
+Lookups = npt.NDArray[np.int64]
+"""Numbers of the learned vectors that are added at each position, [K, P + L]."""
 
 
 class Position(Choice, axis=True):
@@ -29,13 +32,13 @@ class Position(Choice, axis=True):
         """
         raise NotImplementedError
 
-    def lookups(self, layout: Layout) -> npt.NDArray[np.int64]:
+    def lookups(self, layout: Layout) -> Lookups:
         """Which learned vectors stand for each position, [K, P + L]: K of them are added. They are
         numbered from 0, each number is used. Default: none, K = 0.
 
         :raises ConfigurationError: a layout that it cannot do with.
         """
-        return np.zeros((0, layout.count), dtype=np.int64)
+        return np.zeros((0, layout.positions), dtype=np.int64)
 
 
 def require_distinct(positions: Sequence[Position]) -> None:
@@ -50,13 +53,12 @@ def require_distinct(positions: Sequence[Position]) -> None:
     )
 
 
-def joined_lookups(positions: Sequence[Position], layout: Layout) -> npt.NDArray[np.int64]:
-    """:meth:`Position.lookups` of several, into one table of all their vectors: those of the first,
-    then those of the second, … [K, P + L].
+def joined_lookups(lookups: Iterable[Lookups], layout: Layout) -> Lookups:
+    """Several of them, each [K_i, P + L] and numbered from 0, into one table of all their vectors:
+    those of the first, then those of the second, and so on. [sum of K_i, P + L].
     """
-    found, vectors = [np.zeros((0, layout.count), dtype=np.int64)], 0
-    for position in positions:
-        own = position.lookups(layout)
+    found, vectors = [np.zeros((0, layout.positions), dtype=np.int64)], 0
+    for own in lookups:
         found.append(own + vectors)
         vectors += int(own.max(initial=-1)) + 1
     return np.concatenate(found)

@@ -45,4 +45,4 @@ class Rotary(Position):
 
     def angles(self, layout: Layout, head_width: int) -> Tensor:
         """See :class:`Position`."""
-        return turned(torch.arange(layout.count), head_width, self.base)
+        return turned(torch.arange(layout.positions), head_width, self.base)

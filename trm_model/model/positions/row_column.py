@@ -4,12 +4,11 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
-import numpy.typing as npt
 
 from trm_model.choices import check_fields
 from trm_model.errors import require
 from trm_model.model.layout import Layout
-from trm_model.model.positions.position import Position
+from trm_model.model.positions.position import Lookups, Position, joined_lookups
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,7 +31,7 @@ class RowColumn(Position):
             f"box_height={self.box_height}, box_width={self.box_width}: expected both or neither",
         )
 
-    def lookups(self, layout: Layout) -> npt.NDArray[np.int64]:
+    def lookups(self, layout: Layout) -> Lookups:
         """See :class:`Position`."""
         rows, columns = layout.known_grid("row_column positions")
         row, column = np.indices((rows, columns)).reshape(2, -1)
@@ -45,9 +44,6 @@ class RowColumn(Position):
             )
             across = columns // self.box_width
             kinds.append(row // self.box_height * across + column // self.box_width)
-        found, vectors = list[npt.NDArray[np.int64]](), 0
-        for kind in kinds:
-            own = np.concatenate((np.arange(layout.prefix), layout.prefix + kind))
-            found.append(own + vectors)
-            vectors += int(own.max()) + 1
-        return np.stack(found)
+        before = np.arange(layout.prefix)
+        tables = (np.concatenate((before, layout.prefix + kind))[None] for kind in kinds)
+        return joined_lookups(tables, layout)
