@@ -258,12 +258,17 @@ def changed(value: Any) -> dict[str, Any]:
         given, default = getattr(value, field.name), _default(field)
         if default is not MISSING and given == default:
             continue
-        if is_dataclass(given) and not isinstance(given, type):
-            differing = changed(given)
-            found[field.name] = {given.name: differing} if isinstance(given, Choice) else differing
-        else:
-            found[field.name] = to_plain(given)
+        found[field.name] = _changed_value(given)
     return found
+
+
+def _changed_value(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return [_changed_value(item) for item in cast("tuple[Any, ...]", value)]
+    if is_dataclass(value) and not isinstance(value, type):
+        differing = changed(value)
+        return {value.name: differing} if isinstance(value, Choice) else differing
+    return to_plain(value)
 
 
 def _choice_from_plain(axis: type[_C], name: str, given: object, *, importing: bool) -> _C:
@@ -299,9 +304,13 @@ def _value_from_plain(name: str, hint: Any, given: Any, old: Any, *, importing: 
             plain = cast("Mapping[str, Any]", given)
             base = old if type(old) is option else None
             return from_plain(cast("type[Any]", option), plain, base, importing=importing)
-        if get_origin(option) is tuple and isinstance(given, list):  # all that JSON and YAML know
+        if get_origin(option) is tuple:
             first, *others = get_args(option)
             of_item = first if others == [...] else Any
+            if _is_choice(of_item) and isinstance(given, str | Mapping):
+                given = [given]  # one choice stands for a list of it
+            if not isinstance(given, list):  # all that JSON and YAML know
+                continue
             items = cast("list[Any]", given)
             return tuple(
                 _value_from_plain(name, of_item, item, None, importing=importing) for item in items

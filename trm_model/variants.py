@@ -22,6 +22,8 @@ from trm_model.model.generations.autoregressive import Autoregressive
 from trm_model.model.haltings.q_learning import QLearning
 from trm_model.model.haltings.solved import WhenSolved
 from trm_model.model.mixers.attention import Attention
+from trm_model.model.positions.grid_rotary import GridRotary
+from trm_model.model.positions.learned import Learned
 from trm_model.model.selections.plurality import Plurality
 from trm_model.model.solvers.anderson import Anderson
 from trm_model.model.starts.noisy import NoisyStart
@@ -110,6 +112,10 @@ VARIANTS: dict[str, Variant] = {
     "softmax_loss": replace(_TRM_MLP, loss="softmax"),
     "sprm": replace(_TRM, state_noise=0.1),
     "autoregressive": replace(_TRM, generation=Autoregressive()),
+    # Positions that say in which row and column a cell is; trm says how far along one line.
+    "trm_grid": replace(_TRM, mixer=Attention(positions=(GridRotary(), Learned()))),
+    "trm_grid_rotary": replace(_TRM, mixer=Attention(positions=(GridRotary(),))),
+    "trm_grid_learned": replace(_TRM, mixer=Attention(positions=(Learned(),))),
     # DRM's axes: one changed field of its start, or the latent calls of the last cycle that have a
     # gradient (drm: all 4).
     "drm_annealed": replace(_DRM, start=replace(_NOISY, order="annealed")),

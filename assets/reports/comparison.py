@@ -251,6 +251,7 @@ def cost_of(variant: Variant, recipe: Recipe, header: Header) -> Cost:
         recipe.size,
         vocabulary=len(header.vocabulary),
         length=header.length,
+        grid=header.grid,
         num_puzzles=header.num_puzzle_ids,
         batch_size=recipe.batch_size,
         max_steps=recipe.max_steps,

@@ -26,6 +26,9 @@ from trm_model.model.generations.generation import Generation
 from trm_model.model.haltings.halting import Halting
 from trm_model.model.mixers.attention import Attention
 from trm_model.model.mixers.mixer import Mixer
+from trm_model.model.positions.grid_rotary import GridRotary
+from trm_model.model.positions.learned import Learned
+from trm_model.model.positions.position import Position
 from trm_model.model.selections.plurality import Plurality
 from trm_model.model.selections.selection import Selection
 from trm_model.model.solvers.solver import Solver
@@ -45,6 +48,7 @@ AXES: dict[type[Choice], set[str]] = {
     Halting: {"bce", "compared", "none", "q_learning", "solved"},
     Mixer: {"attention", "token_mlp"},
     Optimizer: {"adam_atan2", "adamw", "muon"},
+    Position: {"grid_rotary", "learned", "none", "rope", "row_column"},
     Selection: {"halting_logit", "plurality"},
     Solver: {"anderson", "iteration"},
     Start: {"fixed", "noisy", "random"},
@@ -338,6 +342,13 @@ def test_a_new_field_with_a_default_changes_nothing_of_what_is_hashed() -> None:
     # A choice is named although all its fields are at their defaults.
     assert changed(_Before(1, backprop=LastCalls(3)))["backprop"] == {"last_calls": {"count": 3}}
     assert changed(Variant(mixer=Attention())) == {"mixer": {"attention": {}}}
+    # So it is with several choices.
+    assert changed(Attention(positions=(GridRotary(base=10.0), Learned()))) == {
+        "positions": [{"grid_rotary": {"base": 10.0}}, {"learned": {}}]
+    }
+    assert changed(Attention(positions=(GridRotary(), Learned()))) == {
+        "positions": [{"grid_rotary": {}}, {"learned": {}}]
+    }
     assert changed(Variant(feed_forward=Experts(5, 2))) == {
         "feed_forward": {"experts": {"count": 5}}
     }

@@ -45,6 +45,7 @@ from trm_model.model.generations.parallel import Parallel
 from trm_model.model.haltings.halting import Halting, right_or_wrong
 from trm_model.model.layers import Sublayer, linear, rms_norm, truncated_normal
 from trm_model.model.mixers.mixer import Mixer
+from trm_model.model.positions.position import Position
 from trm_model.model.selections.selection import Judged, Selection
 from trm_model.model.solvers.solver import Solver
 from trm_model.model.starts.start import Start, fixed_state
@@ -55,12 +56,29 @@ CALLED = []
 
 
 @dataclass(frozen=True, slots=True)
+class Diagonal(Position):
+    """A vector for each of ``every`` diagonals."""
+
+    every: int = 3
+
+    def lookups(self, layout):
+        CALLED.append("position")
+        row, column = layout.places("diagonals")
+        return ((row + column) % self.every)[None]
+
+
+@dataclass(frozen=True, slots=True)
 class Shift(Mixer):
     """Each position reads the one ``by`` positions before it."""
 
     by: int = 1
+    positions: tuple[Position, ...] = ()
 
-    def build(self, size, length, feed_forward, generator, *, causal):
+    @property
+    def told_by(self):
+        return self.positions
+
+    def build(self, size, layout, feed_forward, generator, *, causal):
         CALLED.append("mixer")
         layer = nn.Linear(size.width, size.width, bias=False)
         layer.weight = nn.Parameter(
@@ -170,7 +188,7 @@ class LastTry(Selection):
 YAML = """
 base: trm_mlp
 changes:
-  mixer: {own_choices:Shift: {by: 2}}
+  mixer: {own_choices:Shift: {by: 2, positions: {own_choices:Diagonal: {every: 2}}}}
   feed_forward: own_choices:Squared
   start: {own_choices:Scaled: {factor: 0.25}}
   halting: {own_choices:Sure: {bound: 0.1}}
@@ -234,13 +252,15 @@ def test_every_axis_can_be_extended_from_outside(own: Variant, tmp_path: Path, t
 
     for _ in range(2):
         train(run, own, recipe, examples, 0, Execution(), report=lambda _: None, stop=stop)
-    assert set(called) == {*FIELDS}
+    assert set(called) == {*FIELDS, "position"}
     checkpoint = checkpoints.load(checkpoints.saved(run)[-1])
     assert checkpoint.progress.step == 6
     model = build(own, recipe.size, examples.header, 0)
+    assert model.positions is not None
+    assert len(model.positions) == 2
     untrained = {name: weight.clone() for name, weight in model.state_dict().items()}
     model.load_state_dict(checkpoint.evaluated)
-    for name in ("networks.0.0.mixer.weight", "networks.0.1.channels.down", "head"):
+    for name in ("networks.0.0.mixer.weight", "networks.0.1.channels.down", "head", "positions"):
         assert not torch.equal(model.state_dict()[name], untrained[name])
     called.clear()
     data = DeviceExamples(tests, torch.device("cpu"))
@@ -253,7 +273,9 @@ def test_every_axis_can_be_extended_from_outside(own: Variant, tmp_path: Path, t
 
 def test_ones_own_choices_are_stored_by_name(own: Variant, tmp_path: Path) -> None:
     plain = json.loads(json.dumps(to_plain(own)))
-    assert plain["mixer"] == {"own_choices:Shift": {"by": 2}}
+    assert plain["mixer"] == {
+        "own_choices:Shift": {"by": 2, "positions": [{"own_choices:Diagonal": {"every": 2}}]}
+    }
     assert from_plain(Variant, plain) == own
     assert own.identity()["start"] == {"own_choices:Scaled": {"factor": 0.25}}
     recipe = from_plain(Recipe, {"optimizer": "own_choices:Momentum"})

@@ -29,9 +29,13 @@ from trm_model.model.haltings.bce import BinaryCrossEntropy
 from trm_model.model.haltings.compared import Compared
 from trm_model.model.haltings.q_learning import QLearning
 from trm_model.model.layers import NORM_EPSILON, inner_width
-from trm_model.model.mixers.attention import ROPE_BASE, Attention, Positions
+from trm_model.model.mixers.attention import Attention
 from trm_model.model.mixers.mixer import Mixer
 from trm_model.model.mixers.token_mlp import TokenMlp
+from trm_model.model.positions.learned import Learned
+from trm_model.model.positions.none import NoPosition
+from trm_model.model.positions.position import Position
+from trm_model.model.positions.rope import Rotary
 from trm_model.model.reasoner import Reasoner
 from trm_model.model.size import Precision, Size
 from trm_model.model.solvers.iteration import Iteration
@@ -69,6 +73,12 @@ MIXERS: dict[type[Mixer], dict[str, str]] = {
     Attention: {"qkv": "self_attn.qkv_proj", "out": "self_attn.o_proj"},
 }
 """The mixers that their code has: our names of a block's weights -> theirs."""
+POSITIONS: dict[str, tuple[Position, ...]] = {
+    "rope": (Rotary(),),
+    "learned": (Learned(),),
+    "none": (NoPosition(),),
+}
+"""Their names of positions, ``pos_encodings`` -> what they are here."""
 STARTS: dict[type[Start], dict[str, str]] = {
     FixedStart: {},
     NoisyStart: {"answer_tokens": ANSWER_TOKENS},
@@ -108,17 +118,22 @@ def variant_of(config: Mapping[str, Any], state_names: Collection[str]) -> Varia
         f"model class {name!r} is not built here: expected one of {TRM_CLASS}, {HRM_CLASS}, "
         f"{DIRECT_CLASS}",
     )
-    for option, value in (("rms_norm_eps", NORM_EPSILON), ("rope_theta", ROPE_BASE)):
+    for option, value in (("rms_norm_eps", NORM_EPSILON), ("rope_theta", Rotary().base)):
         require(
             config.get(option, value) == value,
             f"{option}={config.get(option)!r}: expected {value}, which all published models use",
         )
     loss = config.get("loss", "stablemax_cross_entropy")
     require(loss in LOSSES, f"loss={loss!r}: expected one of {', '.join(LOSSES)}")
-    positions: Positions = config["pos_encodings"]
+    encoding = config["pos_encodings"]
+    require(
+        encoding in POSITIONS,
+        f"pos_encodings={encoding!r}: expected one of {', '.join(POSITIONS)}",
+    )
+    positions = POSITIONS[encoding]
     if config.get("mlp_t", False) and name != DIRECT_CLASS:
         # Their token MLP ignores rotary positions.
-        mixer = TokenMlp(positions="learned" if positions == "learned" else "none")
+        mixer = TokenMlp(positions=POSITIONS["none"] if encoding == "rope" else positions)
     else:
         mixer = Attention(positions=positions)
     base = Variant(mixer=mixer, loss=LOSSES[loss], ema=False)
@@ -220,6 +235,11 @@ def names(variant: Variant, size: Size) -> dict[str, str]:
             f"{name}={value!r}: the authors' code has no such model; their format holds "
             f"{', '.join(cls.__name__ for cls in known)} only",
         )
+    require(
+        variant.mixer.told_by in POSITIONS.values(),
+        f"positions={variant.mixer.told_by!r}: the authors' code has no such model; their format "
+        f"holds one of {', '.join(POSITIONS)} only",
+    )
     result = {
         "tokens": "inner.embed_tokens.embedding_weight",
         "head": "inner.lm_head.weight",
@@ -229,7 +249,7 @@ def names(variant: Variant, size: Size) -> dict[str, str]:
     result |= STARTS[type(variant.start)]
     if size.puzzle_width:
         result["puzzle_rows"] = "inner.puzzle_emb.weights"
-    if variant.mixer.learned_positions:
+    if Learned() in variant.mixer.told_by:
         result["positions"] = "inner.embed_pos.embedding_weight"
     if variant.networks == "separate":
         levels = (("L_level", variant.layers), ("H_level", variant.answer_layers or variant.layers))
@@ -331,9 +351,9 @@ def infer(state: Mapping[str, Tensor]) -> Shapes:
     across = state.get(f"inner.{level}.layers.0.mlp_t.down_proj.weight")
     if across is not None:
         widths[across.shape[0]] = across.shape[1]
-        mixer = TokenMlp(positions="none" if learned is None else "learned")
+        mixer = TokenMlp(positions=POSITIONS["none" if learned is None else "learned"])
     else:
-        mixer = Attention(positions="rope" if learned is None else "learned")
+        mixer = Attention(positions=POSITIONS["rope" if learned is None else "learned"])
     several = sum(re.fullmatch(r"inner\.L\d+_init", name) is not None for name in state)
     if low and high:
         base = replace(VARIANTS["hrm"], layers=low, answer_layers=None if low == high else high)

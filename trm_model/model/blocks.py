@@ -4,6 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from trm_model.model.feed_forwards.feed_forward import FeedForward
+from trm_model.model.layout import Layout
 from trm_model.model.mixers.mixer import Mixer
 from trm_model.model.size import Size
 from trm_model.model.state import KeysAndValues
@@ -19,14 +20,14 @@ class Block(nn.Module):
         mixer: Mixer,
         feed_forward: FeedForward,
         size: Size,
-        length: int,
+        layout: Layout,
         generator: torch.Generator,
         *,
         causal: bool,
     ) -> None:
         super().__init__()
         self.mix = mixer.mix
-        self.mixer = mixer.build(size, length, feed_forward, generator, causal=causal)
+        self.mixer = mixer.build(size, layout, feed_forward, generator, causal=causal)
         self.channels = feed_forward.build(size.width, size.expansion, generator)
 
     def forward(self, x: Tensor, cache: KeysAndValues | None = None) -> Tensor:

@@ -6,6 +6,7 @@ element by element and by the optimizer is left out (a few percent), and what a 
 counted.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
@@ -103,17 +104,17 @@ class Measured(NamedTuple):
 
 @lru_cache(maxsize=256)
 def _measure(
-    shape: Variant, size: Size, vocabulary: int, length: int, num_puzzles: int
+    shape: Variant, size: Size, vocabulary: int, grid: tuple[int, int], num_puzzles: int
 ) -> Measured:
     with torch.device("meta"):
         model = Reasoner(
             shape,
             size,
             vocabulary=vocabulary,
-            length=length,
+            length=grid[0] * grid[1],
             num_puzzles=num_puzzles,
             generator=torch.Generator().manual_seed(0),
-            grid=(1, length),
+            grid=grid,
         )
     start = model.start(Noise(0, torch.zeros(1, dtype=torch.int64, device="meta")))
     x = torch.empty_like(start.answer).requires_grad_()
@@ -170,15 +171,20 @@ def cost(
     *,
     vocabulary: int,
     length: int,
+    grid: tuple[int, int] | None = None,
     num_puzzles: int = 1,
     batch_size: int = 768,
     max_steps: int = 16,
 ) -> Cost:
     """The cost of a variant at a size.
 
+    :param grid: rows and columns of the ``length`` cells; None: the square of so many cells, or one
+        row where there is none.
     :raises ConfigurationError: a variant and a size that do not go together.
     """
-    measured = _measure(_shape_of(variant), size, vocabulary, length, num_puzzles)
+    side = math.isqrt(length)
+    grid = grid or ((side, side) if side**2 == length else (1, length))
+    measured = _measure(_shape_of(variant), size, vocabulary, grid, num_puzzles)
     forward, backward = step_flops(variant, measured)
     rollouts, positions = variant.training_rollouts, size.prefix + length
     return Cost(

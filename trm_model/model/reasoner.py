@@ -11,6 +11,8 @@ from storage.examples import Header
 from trm_model.errors import require
 from trm_model.model.blocks import Block, Network
 from trm_model.model.layers import linear, truncated_normal
+from trm_model.model.layout import Layout
+from trm_model.model.positions.position import joined_lookups
 from trm_model.model.recursion import Recursion
 from trm_model.model.size import Precision, Size
 from trm_model.model.state import KeysAndValues, Output, State
@@ -28,7 +30,8 @@ class Reasoner(nn.Module):
     :param length: cells per puzzle, L.
     :param num_puzzles: rows of the puzzle table.
     :param generator: CPU generator for the initial weights.
-    :param grid: rows and columns of the L cells; needed by spatially correlated noise only.
+    :param grid: rows and columns of the L cells; needed by spatially correlated noise and by
+        positions that are told apart by row and column.
     :raises ConfigurationError: sizes that no model can have.
 
     Initial weights (authors' code): truncated LeCun normal; puzzle rows 0; the halting head's
@@ -38,6 +41,7 @@ class Reasoner(nn.Module):
 
     answer_start: Tensor
     latent_starts: Tensor
+    lookups: Tensor
     puzzle_rows: Tensor
 
     def __init__(
@@ -66,7 +70,7 @@ class Reasoner(nn.Module):
         self.length = length
         self.grid = grid
         self.dtype = DTYPES[precision]
-        width, positions = size.width, size.prefix + length
+        width, layout = size.width, Layout(size.prefix, length, grid)
         rows = vocabulary + int(variant.start.masks)
 
         def embedding(count: int) -> nn.Parameter:
@@ -78,7 +82,7 @@ class Reasoner(nn.Module):
                     variant.mixer,
                     variant.feed_forward,
                     size,
-                    positions,
+                    layout,
                     generator,
                     causal=variant.generation.causal,
                 )
@@ -87,7 +91,8 @@ class Reasoner(nn.Module):
 
         # The order in which weights are drawn is part of what a seed means.
         self.tokens = embedding(rows)
-        self.positions = embedding(positions) if variant.mixer.learned_positions else None
+        lookups = joined_lookups((each.lookups(layout) for each in variant.mixer.told_by), layout)
+        self.positions = embedding(int(lookups.max()) + 1) if len(lookups) else None
         self.networks = nn.ModuleList([network(variant.layers)])
         if variant.networks == "separate":
             self.networks.append(network(variant.answer_layers or variant.layers))
@@ -101,6 +106,8 @@ class Reasoner(nn.Module):
         self.register_buffer("latent_starts", latents)
         reads_answers = variant.start.reads_answers or variant.generation.reads_answers
         self.answer_tokens = embedding(rows) if reads_answers else None
+        # Known from the variant and the grid.
+        self.register_buffer("lookups", torch.tensor(lookups), persistent=False)
         # Not a parameter: sign-SGD (training/puzzle_rows.py) touches only the batch's rows.
         self.register_buffer("puzzle_rows", torch.zeros(num_puzzles, size.puzzle_width))
 
@@ -161,7 +168,8 @@ class Reasoner(nn.Module):
             prefix = F.pad(puzzle_rows, (0, missing)).view(-1, self.size.prefix, self.size.width)
             x = torch.cat((prefix, x), dim=1)
         if self.positions is not None:
-            x = math.sqrt(0.5) * (x + self.positions)
+            placed = F.embedding(self.lookups, self.positions).sum(0)
+            x = math.sqrt(1 / (1 + len(self.lookups))) * (x + placed)
         return (math.sqrt(self.size.width) * x).to(self.dtype)
 
     def recurse(

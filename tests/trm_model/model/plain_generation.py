@@ -8,7 +8,9 @@ import torch
 from torch import Tensor
 
 from trm_model.model.layers import rms_norm
+from trm_model.model.layout import Layout
 from trm_model.model.mixers.attention import Attention, rotary_table
+from trm_model.model.positions.rope import Rotary
 from trm_model.model.reasoner import Reasoner
 
 Key = tuple[int, int, int, int]
@@ -17,7 +19,8 @@ Key = tuple[int, int, int, int]
 
 def rotated(x: Tensor, position: int) -> Tensor:
     """x [H, d] turned to its position."""
-    cosine, sine = rotary_table(position + 1, x.shape[-1])[:, position]
+    angles = Rotary().angles(Layout(0, position + 1), x.shape[-1])
+    cosine, sine = rotary_table(angles)[:, position]
     left, right = x.chunk(2, dim=-1)
     return x * cosine + torch.cat((-right, left), dim=-1) * sine
 

@@ -23,6 +23,8 @@ from trm_model.model.haltings.none import AllSteps
 from trm_model.model.haltings.q_learning import QLearning
 from trm_model.model.mixers.attention import Attention
 from trm_model.model.mixers.token_mlp import TokenMlp
+from trm_model.model.positions.learned import Learned
+from trm_model.model.positions.none import NoPosition
 from trm_model.model.reasoner import Reasoner, build
 from trm_model.model.size import Size
 from trm_model.model.solvers.anderson import Anderson
@@ -106,8 +108,8 @@ def test_nothing_later_changes_anything_earlier(cell: int) -> None:
         ({}, 2, 3),
         ({}, 0, 0),
         ({}, 0, 1),
-        ({"mixer": Attention(positions="learned")}, 2, 3),
-        ({"mixer": Attention(positions="none"), "latents": 2}, 2, 0),
+        ({"mixer": Attention(positions=(Learned(),))}, 2, 3),
+        ({"mixer": Attention(positions=(NoPosition(),)), "latents": 2}, 2, 0),
         ({"latents": 0, "networks": "separate", "answer_layers": 3, "layers": 1}, 1, 6),
         ({"deep_supervision": False, "halting": AllSteps()}, 1, 2),
     ],

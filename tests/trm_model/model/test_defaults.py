@@ -13,6 +13,7 @@ from trm_model.model.feed_forwards.feed_forward import FeedForward
 from trm_model.model.generations.generation import Generation
 from trm_model.model.haltings.halting import Halting
 from trm_model.model.mixers.mixer import Mixer
+from trm_model.model.positions.position import Position
 from trm_model.model.selections.selection import Selection
 from trm_model.model.size import Size
 from trm_model.model.solvers.solver import Solver
@@ -35,7 +36,7 @@ def test_a_variant_is_trm_with_the_token_mlp() -> None:
     """TRM, Table 1, first row."""
     assert to_plain(Variant()) == {
         "generation": {"parallel": {}},
-        "mixer": {"token_mlp": {"positions": "none"}},
+        "mixer": {"token_mlp": {"positions": [{"none": {}}]}},
         "feed_forward": {"dense": {}},
         "layers": 2,
         "answer_layers": None,
@@ -73,7 +74,23 @@ def test_sizes_and_evaluations_are_the_papers() -> None:
 @pytest.mark.parametrize(
     ("axis", "expected"),
     [
-        (Mixer, {"attention": {"positions": "rope"}, "token_mlp": {"positions": "none"}}),
+        (
+            Mixer,
+            {
+                "attention": {"positions": [{"rope": {"base": 10_000.0}}]},
+                "token_mlp": {"positions": [{"none": {}}]},
+            },
+        ),
+        (
+            Position,
+            {
+                "grid_rotary": {"base": 10_000.0},
+                "learned": {},
+                "none": {},
+                "rope": {"base": 10_000.0},
+                "row_column": {"box_height": None, "box_width": None},
+            },
+        ),
         (
             FeedForward,
             {

@@ -25,6 +25,8 @@ from trm_model.model.haltings.solved import WhenSolved
 from trm_model.model.layers import Gated, inner_width, linear, rms_norm, truncated_normal
 from trm_model.model.mixers.attention import Attention
 from trm_model.model.mixers.token_mlp import TokenMlp
+from trm_model.model.positions.learned import Learned
+from trm_model.model.positions.none import NoPosition
 from trm_model.model.reasoner import Reasoner
 from trm_model.model.size import Precision, Size
 from trm_model.model.solvers.anderson import MEMORY, RIDGE, Anderson, FixedPoint
@@ -316,7 +318,7 @@ def written_out(model: Reasoner, x: torch.Tensor) -> torch.Tensor:
                 "latent_updates": 4,
                 "layers": 1,
                 "answer_layers": 2,
-                "mixer": Attention(positions="learned"),
+                "mixer": Attention(positions=(Learned(),)),
             },
         ),
         ("hrm", {"mixer": TokenMlp(), "layers": 1}),
@@ -376,9 +378,9 @@ def test_every_variant_has_finite_gradients_for_every_weight(name: str) -> None:
 
 def test_learned_positions_wide_rows_and_no_puzzle_rows() -> None:
     for mixer in (
-        Attention(positions="learned"),
-        TokenMlp(positions="learned"),
-        Attention(positions="none"),
+        Attention(positions=(Learned(),)),
+        TokenMlp(positions=(Learned(),)),
+        Attention(positions=(NoPosition(),)),
     ):
         for size in (
             SIZE,
@@ -388,7 +390,7 @@ def test_learned_positions_wide_rows_and_no_puzzle_rows() -> None:
             model = make(replace(VARIANTS["trm"], mixer=mixer), size)
             step = supervise(model, Carry.fresh(model, batch(), NOISE), max_steps=4, noise=NOISE)
             assert step.output.logits.shape == (5, 9, 6)
-            assert (model.positions is None) == (mixer.positions == "none")
+            assert (model.positions is None) == (NoPosition() in mixer.positions)
 
 
 def test_bfloat16_follows_float32() -> None:

@@ -6,7 +6,11 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
+from trm_model.model.layout import Layout
 from trm_model.model.mixers.attention import Attention, rotary_table, rotate
+from trm_model.model.positions.learned import Learned
+from trm_model.model.positions.none import NoPosition
+from trm_model.model.positions.rope import Rotary
 from trm_model.model.reasoner import Reasoner
 from trm_model.model.size import Size
 from trm_model.variants import VARIANTS
@@ -33,7 +37,7 @@ def rows() -> Tensor:
 
 
 def test_questions_without_positions_are_scaled_embeddings_after_the_puzzles_row() -> None:
-    model = make(Attention(positions="none"))
+    model = make(Attention(positions=(NoPosition(),)))
     with torch.no_grad():
         found = model.embed(INPUTS, rows())
     assert found.shape == (2, 6, 16)
@@ -46,7 +50,10 @@ def test_questions_without_positions_are_scaled_embeddings_after_the_puzzles_row
 def test_learned_positions_are_averaged_in_so_that_the_size_stays() -> None:
     """``sqrt(D) * sqrt(1/2) * (x + position)``, as in the authors' code: two independent vectors of
     variance 1 / D give one of variance 1."""
-    model, without = make(Attention(positions="learned")), make(Attention(positions="none"))
+    model, without = (
+        make(Attention(positions=(Learned(),))),
+        make(Attention(positions=(NoPosition(),))),
+    )
     assert model.positions is not None
     with torch.no_grad():
         without.tokens.copy_(model.tokens)
@@ -58,7 +65,7 @@ def test_learned_positions_are_averaged_in_so_that_the_size_stays() -> None:
 
 
 def test_an_answer_at_test_as_the_authors_embed_it_has_neither_factor_nor_positions() -> None:
-    model = make(Attention(positions="learned"), "drm")
+    model = make(Attention(positions=(Learned(),)), "drm")
     assert model.answer_tokens is not None
     assert model.positions is not None
     with torch.no_grad():
@@ -75,7 +82,7 @@ def test_an_answer_at_test_as_the_authors_embed_it_has_neither_factor_nor_positi
 
 def test_rotary_positions_turn_pairs_of_channels() -> None:
     """Channels i and i + 4 of 8 form a pair, turned at position p by p * 10000^(-i / 4)."""
-    table = rotary_table(5, 8)
+    table = rotary_table(Rotary().angles(Layout(2, 3), 8))
     assert table.shape == (2, 5, 8)
     x = torch.randn(1, 1, 5, 8, generator=torch.Generator().manual_seed(2))
     found = rotate(x, table)

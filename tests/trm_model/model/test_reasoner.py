@@ -12,7 +12,10 @@ from trm_model.errors import ConfigurationError
 from trm_model.model.batch import IGNORE, Batch, DeviceExamples
 from trm_model.model.generations.autoregressive import Autoregressive
 from trm_model.model.layers import truncated_normal
+from trm_model.model.layout import Layout
 from trm_model.model.mixers.attention import Attention, SelfAttention, rotary_table, rotate
+from trm_model.model.positions.learned import Learned
+from trm_model.model.positions.rope import Rotary
 from trm_model.model.reasoner import Reasoner, build
 from trm_model.model.selections.halting_logit import HaltingLogit
 from trm_model.model.selections.plurality import Plurality
@@ -48,7 +51,7 @@ def test_weights_are_drawn_in_this_order() -> None:
     """What a seed means: tokens, positions, blocks of the networks, head, fixed vectors, table of
     answers."""
     variant = Variant(
-        mixer=Attention(positions="learned"),
+        mixer=Attention(positions=(Learned(),)),
         networks="separate",
         layers=1,
         answer_layers=2,
@@ -138,7 +141,8 @@ def test_each_cell_reads_the_answer_before_it() -> None:
 @pytest.mark.parametrize("causal", [False, True])
 @pytest.mark.parametrize("rope", [False, True])
 def test_attention_as_written_out(*, rope: bool, causal: bool) -> None:
-    module = SelfAttention(SIZE, 5, generator(), rope=rope, causal=causal)
+    positions = (Rotary(),) if rope else ()
+    module = SelfAttention(SIZE, Layout(0, 5), generator(), positions=positions, causal=causal)
     x = torch.randn(2, 5, 16, generator=generator())
     with torch.no_grad():
         found = module(x)
@@ -148,7 +152,7 @@ def test_attention_as_written_out(*, rope: bool, causal: bool) -> None:
             here = slice(8 * head, 8 * head + 8)
             query, key, value = (joined[..., 16 * i : 16 * i + 16][..., here] for i in range(3))
             if rope:
-                table = rotary_table(5, 8)
+                table = rotary_table(Rotary().angles(Layout(0, 5), 8))
                 query, key = rotate(query[:, None], table)[:, 0], rotate(key[:, None], table)[:, 0]
             scores = query @ key.mT / 8**0.5
             if causal:

@@ -26,6 +26,7 @@ from trm_model.model.feed_forwards.short_convolution import ShortConvolution
 from trm_model.model.haltings.q_learning import QLearning
 from trm_model.model.mixers.attention import Attention
 from trm_model.model.mixers.token_mlp import TokenMlp
+from trm_model.model.positions.rope import Rotary
 from trm_model.model.reasoner import Reasoner
 from trm_model.model.size import Size
 from trm_model.model.solvers.anderson import Anderson
@@ -42,7 +43,7 @@ from trm_model.variants import VARIANTS, load_variants
 SUDOKU = {
     name: figure for (benchmark, name), figure in PUBLISHED.items() if benchmark == "sudoku_extreme"
 }
-PAPER = {"vocabulary": 11, "length": 81}
+PAPER: dict[str, Any] = {"vocabulary": 11, "length": 81}
 
 
 @pytest.mark.parametrize("name", [name for name, figure in SUDOKU.items() if figure.depth])
@@ -271,8 +272,11 @@ def test_invalid_variants_are_refused(changes: dict[str, Any], message: str) -> 
 
 def test_invalid_mixers_are_refused() -> None:
     with pytest.raises(ConfigurationError, match="rotary positions act on attention heads"):
-        TokenMlp(positions="rope")  # type: ignore[arg-type]
-    with pytest.raises(ConfigurationError, match="positions='sine'"):
+        TokenMlp(positions=(Rotary(),))
+    with pytest.raises(
+        ConfigurationError,
+        match="positions='sine': expected a list, each one of grid_rotary, learned",
+    ):
         Attention(positions="sine")  # type: ignore[arg-type]
 
 

@@ -19,6 +19,7 @@ from trm_model.model.feed_forwards.gated_norm import GatedNorm
 from trm_model.model.generations.autoregressive import Autoregressive
 from trm_model.model.haltings.q_learning import QLearning
 from trm_model.model.mixers.attention import Attention
+from trm_model.model.positions.none import NoPosition
 from trm_model.model.size import Size
 from trm_model.model.solvers.anderson import Anderson
 from trm_model.model.starts.random import RandomStart
@@ -142,7 +143,7 @@ def test_every_changed_field_changes_the_hash() -> None:
     ]
     runs += [run_of(recipe=Recipe(**{name: value})) for name, value in RECIPE_CHANGES.items()]
     runs += [
-        run_of(Variant(mixer=Attention(positions="none"))),
+        run_of(Variant(mixer=Attention(positions=(NoPosition(),)))),
         run_of(Variant(backprop=LastCalls(count=3))),
         run_of(recipe=Recipe(size=Size(width=128))),
     ]

@@ -1,7 +1,8 @@
 """Mixing positions by self-attention."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -10,20 +11,19 @@ from torch.nn import functional as F
 from trm_model.choices import check_fields
 from trm_model.model.feed_forwards.feed_forward import FeedForward
 from trm_model.model.layers import linear, rms_norm, truncated_normal
+from trm_model.model.layout import Layout
 from trm_model.model.mixers.mixer import Mixer
+from trm_model.model.positions.position import Position, require_distinct
+from trm_model.model.positions.rope import Rotary
 from trm_model.model.size import Size
 from trm_model.model.state import KeysAndValues
 
-ROPE_BASE = 10_000.0
-Positions = Literal["rope", "learned", "none"]
 
-
-def rotary_table(length: int, head_width: int) -> Tensor:
-    """Cosines and sines of the rotary positions (Su et al. 2021), float32 [2, length, head_width];
-    the two halves of a head pair up.
+def rotary_table(angles: Tensor) -> Tensor:
+    """Cosines and sines of ``angles`` [S, head_width / 2], float32 [2, S, head_width]; the two
+    halves of a head pair up.
     """
-    rates = ROPE_BASE ** (-torch.arange(0, head_width, 2, dtype=torch.float32) / head_width)
-    angles = torch.outer(torch.arange(length, dtype=torch.float32), rates).repeat(1, 2)
+    angles = angles.repeat(1, 2)
     return torch.stack((angles.cos(), angles.sin()))
 
 
@@ -42,13 +42,21 @@ class SelfAttention(nn.Module):
     rotary: Tensor | None
 
     def __init__(
-        self, size: Size, length: int, generator: torch.Generator, *, rope: bool, causal: bool
+        self,
+        size: Size,
+        layout: Layout,
+        generator: torch.Generator,
+        *,
+        positions: Sequence[Position],
+        causal: bool,
     ) -> None:
         super().__init__()
         self.heads, self.causal, width = size.heads, causal, size.width
         self.qkv = nn.Parameter(truncated_normal((3 * width, width), width**-0.5, generator))
         self.out = nn.Parameter(truncated_normal((width, width), width**-0.5, generator))
-        table = rotary_table(length, width // size.heads) if rope else None
+        # Turning by one and then by another is turning by the sum.
+        angles = [each.angles(layout, width // size.heads) for each in positions if each.turns]
+        table = rotary_table(torch.stack(angles).sum(0)) if angles else None
         self.register_buffer("rotary", table, persistent=False)
 
     def forward(self, x: Tensor, cache: KeysAndValues | None = None) -> Tensor:
@@ -71,25 +79,25 @@ class SelfAttention(nn.Module):
 class Attention(Mixer):
     """Multi-head self-attention (HRM §2; TRM, Table 1 "self-attention").
 
-    :param positions: ``rope``: rotary positions along the flattened grid; ``learned``: a vector per
-        position, added to what is embedded; ``none``.
+    :param positions: what tells positions apart; several add up (``trm_model/model/positions``).
     """
 
     name: ClassVar[str] = "attention"
-    positions: Positions = "rope"
+    positions: tuple[Position, ...] = (Rotary(),)
 
     def __post_init__(self) -> None:
         check_fields(self)
+        require_distinct(self.positions)
 
     @property
-    def learned_positions(self) -> bool:
+    def told_by(self) -> tuple[Position, ...]:
         """See :class:`Mixer`."""
-        return self.positions == "learned"
+        return self.positions
 
     def build(
         self,
         size: Size,
-        length: int,
+        layout: Layout,
         feed_forward: FeedForward,
         generator: torch.Generator,
         *,
@@ -97,8 +105,7 @@ class Attention(Mixer):
     ) -> nn.Module:
         """See :class:`Mixer`."""
         del feed_forward
-        rope = self.positions == "rope"
-        return SelfAttention(size, length, generator, rope=rope, causal=causal)
+        return SelfAttention(size, layout, generator, positions=self.positions, causal=causal)
 
     def mix(self, module: nn.Module, x: Tensor, cache: KeysAndValues | None) -> Tensor:
         """See :class:`Mixer`; normalised over channels."""

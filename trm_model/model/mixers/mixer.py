@@ -4,7 +4,9 @@ import torch
 from torch import Tensor, nn
 
 from trm_model.model.feed_forwards.feed_forward import FeedForward
+from trm_model.model.layout import Layout
 from trm_model.model.part import Part
+from trm_model.model.positions.position import Position
 from trm_model.model.size import Size
 from trm_model.model.state import KeysAndValues
 
@@ -15,14 +17,16 @@ class Mixer(Part, axis=True):
     __slots__ = ()
 
     @property
-    def learned_positions(self) -> bool:
-        """Whether a learned vector for each position is added to what is embedded."""
-        return False
+    def told_by(self) -> tuple[Position, ...]:
+        """What tells positions apart, beside the mixing itself; what they learn is added to what is
+        embedded.
+        """
+        return ()
 
     def build(
         self,
         size: Size,
-        length: int,
+        layout: Layout,
         feed_forward: FeedForward,
         generator: torch.Generator,
         *,
@@ -30,7 +34,7 @@ class Mixer(Part, axis=True):
     ) -> nn.Module:
         """The module with the weights of one block.
 
-        :param length: positions, P + L.
+        :param layout: where the P + L positions lie.
         :param feed_forward: the variant's, for mixers that are feed-forwards over positions.
         :param causal: a position must not see later ones.
         """
