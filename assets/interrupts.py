@@ -6,6 +6,7 @@ works there then ends in order: a training writes a checkpoint, a build keeps wh
 
 import os
 import signal
+import sys
 import threading
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
@@ -14,6 +15,7 @@ from contextvars import ContextVar
 import dagster as dg
 
 POLL_SECONDS = 1.0
+AGAIN_SECONDS = 0.1
 PATIENCE_SECONDS = 5.0
 """How long a run that the page has ended waits to be told so by the server that has started it."""
 ENDING = (signal.SIGINT, signal.SIGTERM)
@@ -64,6 +66,27 @@ def noted_signals() -> Generator[Signals]:
 
 
 @contextmanager
+def sent_again() -> Generator[None]:
+    """An interrupt comes again where Python has discarded it, as it does with whatever is raised
+    while an object is cleaned up. Of the main thread."""
+    main, before = threading.get_ident(), sys.unraisablehook
+
+    def hook(discarded: "sys.UnraisableHookArgs") -> None:
+        if not isinstance(discarded.exc_value, dg.DagsterExecutionInterruptedError):
+            before(discarded)
+            return
+        timer = threading.Timer(AGAIN_SECONDS, signal.pthread_kill, (main, signal.SIGTERM))
+        timer.daemon = True
+        timer.start()
+
+    sys.unraisablehook = hook
+    try:
+        yield
+    finally:
+        sys.unraisablehook = before
+
+
+@contextmanager
 def terminable(context: dg.InitResourceContext) -> Generator[None]:
     """A run that somebody terminates in the page ends, whoever has started it.
 
@@ -102,7 +125,7 @@ def terminable(context: dg.InitResourceContext) -> Generator[None]:
                 return
 
     main = threading.get_ident()
-    with noted_signals() as signals:
+    with noted_signals() as signals, sent_again():
         watcher = threading.Thread(target=watch, name="watching the run", daemon=True)
         watcher.start()
         try:

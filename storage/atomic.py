@@ -10,6 +10,8 @@ from collections.abc import Generator
 from pathlib import Path
 from uuid import uuid4
 
+from storage.refusals import naming
+
 _NEW, _OLD = ".tmp-", ".old-"
 """How the names start of what is being written, and of what gives way to it."""
 
@@ -85,10 +87,11 @@ def new_file(target: Path, stage_in: Path | None = None) -> Generator[Path]:
     sweep(folder)
     temporary = _temporary(folder / target.name)
     try:
-        yield temporary
-        _sync(temporary)
-        temporary.replace(target)
-        _sync(target.parent)
+        with naming(target):
+            yield temporary
+            _sync(temporary)
+            temporary.replace(target)
+            _sync(target.parent)
     finally:
         remove(temporary)
 

@@ -7,6 +7,8 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from storage.refusals import naming
+
 POLL_SECONDS = 0.2
 
 
@@ -40,7 +42,9 @@ def lock(
     path.parent.mkdir(parents=True, exist_ok=True)
     held = FileLock(path, thread_local=False, fallback_to_soft=False, poll_interval=POLL_SECONDS)
     try:
-        held.acquire(blocking=False)
+        # The call that locks knows no path, and so its error names none.
+        with naming(path):
+            held.acquire(blocking=False)
     except Timeout:
         waiting(f"waiting until it is free: {_holder(path)}")
         try:
@@ -50,12 +54,9 @@ def lock(
                 f"{_holder(path)}, after {wait_seconds:.0f} s of waiting; end that process or "
                 "wait for it"
             ) from None
-    except OSError as error:
-        # The call that locks knows no path, and so its error names none.
-        error.filename = error.filename or str(path)
-        raise
     try:
-        path.write_text(f"process {os.getpid()} ({label})\n", "utf-8")
+        with naming(path):
+            path.write_text(f"process {os.getpid()} ({label})\n", "utf-8")
         yield
     finally:
         held.release()

@@ -1,7 +1,9 @@
 """What the operating system refuses, said in one line: the path, the reason, what was expected and
 the remedy."""
 
+import contextlib
 import errno
+from collections.abc import Generator
 from pathlib import Path
 from tempfile import TemporaryFile
 
@@ -34,15 +36,28 @@ def refusal(error: OSError) -> str:
     return " ".join((text if expected is None else f"{text}; expected {expected}").split())
 
 
-def require_writable(path: Path) -> None:
-    """Find out whether ``path`` may be written before work is done for it.
+@contextlib.contextmanager
+def naming(path: Path) -> Generator[None]:
+    """Errors of the operating system that name no file, as those of writing do, name ``path``."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno is not None:
+            error.filename = error.filename or str(path)
+        raise
 
+
+def require_writable(path: Path, size: int = 0) -> None:
+    """Find out whether ``path`` may be written, before work is done for it or after a library has
+    failed without a reason.
+
+    :param size: bytes for which there must be room.
     :raises OSError: it may not.
     """
     folder = next(parent for parent in path.parents if parent.is_dir())
     try:
-        with TemporaryFile(dir=folder):
-            pass
+        with TemporaryFile(dir=folder) as file:
+            file.write(bytes(size))
     except OSError as error:
         error.filename = str(folder)
         raise

@@ -18,6 +18,7 @@ from pandera.errors import SchemaErrors
 
 from storage.atomic import new_file
 from storage.reading import reading
+from storage.refusals import require_writable
 from storage.store import Store
 
 # What a schema refuses must not depend on pandera's environment variables: this one is for the
@@ -106,11 +107,16 @@ def validate(table: type[Table], frame: pl.DataFrame) -> pl.DataFrame:
     return valid
 
 
+_ROOM = 1 << 20
+"""Bytes: a disk with less room counts as full where a table could not be written."""
+
+
 def _write(path: Path, valid: pl.DataFrame, metadata: dict[str, str] | None = None) -> None:
     try:
         valid.write_parquet(path, compression="zstd", statistics=True, metadata=metadata)
     except pl.exceptions.ComputeError as error:
-        # This is how polars reports a full disk.
+        # So polars reports a full disk, not always with the reason: the system knows it.
+        require_writable(path, _ROOM)
         raise OSError(f"{path}: {error}") from error
 
 

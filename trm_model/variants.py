@@ -200,10 +200,11 @@ def _load(path: Path) -> Variant:
         path.stem not in VARIANTS,
         f"the name {path.stem!r} is taken by a built-in variant; rename the file",
     )
-    require(not path.is_dir(), "a folder; expected a file in YAML; rename or remove it")
+    found = "a folder" if path.is_dir() else "no file, or a link to none"
+    require(path.is_file(), f"{found}; expected a file in YAML; rename or remove it")
     try:
         content: object = yaml.safe_load(path.read_bytes())
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise ConfigurationError(f"{one_line(error)}; expected YAML; mend it") from error
     data = cast("Mapping[str, Any]", content if isinstance(content, dict) else {})
     require(

@@ -3,14 +3,16 @@
 import os
 import signal
 import time
+import weakref
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import dagster as dg
 import pytest
+from dagster._utils.interrupts import raise_interrupts_as
 
 from assets import interrupts
-from assets.interrupts import noted_signals
+from assets.interrupts import noted_signals, sent_again
 from assets.store import StoreResource
 
 Act = Callable[[dg.AssetExecutionContext], None]
@@ -72,3 +74,20 @@ def test_what_came_before_the_run_ends_it(tmp_path: Path, monkeypatch: pytest.Mo
     with noted_signals():
         os.kill(os.getpid(), signal.SIGINT)
         assert _run(tmp_path, lambda _: None) is dg.DagsterRunStatus.CANCELED
+
+
+def test_an_interrupt_that_python_discards_comes_again() -> None:
+    """What is raised while an object is cleaned up goes nowhere."""
+
+    class Thing:
+        pass
+
+    with (
+        sent_again(),
+        raise_interrupts_as(dg.DagsterExecutionInterruptedError),
+        pytest.raises(dg.DagsterExecutionInterruptedError),
+    ):
+        thing = Thing()
+        _kept = weakref.ref(thing, lambda _: signal.raise_signal(signal.SIGINT))
+        del thing
+        time.sleep(60.0)

@@ -5,10 +5,15 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+import polars as pl
 import pytest
 
 from storage.lock import lock
-from storage.refusals import refusal, require_writable
+from storage.refusals import naming, refusal, require_writable
+from storage.tables import write_file
+from tests.storage.test_tables import Whole
+
+ROWS = pl.DataFrame({"number": [1, 2]})
 
 
 @pytest.mark.parametrize(
@@ -64,3 +69,33 @@ def test_whether_a_path_may_be_written_is_known_before(
     with pytest.raises(OSError, match="Read-only") as error:
         require_writable(tmp_path / "not" / "there" / "yet")
     assert refusal(error.value).startswith(f"{tmp_path}: Read-only")
+
+
+def test_an_error_of_writing_names_the_file(tmp_path: Path) -> None:
+    full = OSError(errno.ENOSPC, "No space left on device")
+    with pytest.raises(OSError, match="No space left") as error, naming(tmp_path / "x"):
+        raise full
+    assert refusal(error.value).startswith(f"{tmp_path / 'x'}: No space left on device; expected")
+    with pytest.raises(OSError, match="of a library") as error, naming(tmp_path / "x"):
+        raise OSError("y: a text of a library's")
+    assert refusal(error.value) == "y: a text of a library's"
+
+
+def test_a_table_on_a_full_disk_is_told_as_that(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """polars does not always give the reason; the operating system is asked for it."""
+
+    def no_reason(*_: object, **__: object) -> None:
+        raise pl.exceptions.ComputeError("parquet: File out of specification: transport error")
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(pl.DataFrame, "write_parquet", no_reason)
+    with pytest.raises(OSError, match="transport error"):
+        write_file(tmp_path / "x.parquet", Whole, ROWS)
+    monkeypatch.setattr("storage.refusals.TemporaryFile", full)
+    with pytest.raises(OSError, match="No space left") as error:
+        write_file(tmp_path / "x.parquet", Whole, ROWS)
+    assert refusal(error.value).startswith(f"{tmp_path}: No space left on device; expected room")

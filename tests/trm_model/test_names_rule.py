@@ -73,7 +73,7 @@ def test_a_broken_file_stops_no_other(broken: Path) -> None:
     says = {
         "folder": "a folder; expected a file in YAML",
         "listed": "base ['trm']: expected the name of one built-in variant",
-        "gone": "No such file",
+        "gone": "no file, or a link to none",
         "binary": "expected YAML",
         "keys": "unknown variant field 1",
         "syntax": "own_syntax: SyntaxError: ",
