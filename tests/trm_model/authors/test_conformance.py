@@ -15,7 +15,7 @@ from torch.nn import functional as F
 from trm_model.authors import conformance
 from trm_model.model import layers, reasoner
 from trm_model.model.haltings.q_learning import QLearning
-from trm_model.model.mixers import attention
+from trm_model.model.positions import rope
 from trm_model.model.recursion import Recursion
 from trm_model.model.starts import noisy
 from trm_model.model.starts.noisy import NoisyStart
@@ -72,7 +72,8 @@ def _wrong_epsilon(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _wrong_rotation(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(attention, "ROPE_BASE", 1_000.0)
+    right = rope.turned
+    monkeypatch.setattr(rope, "turned", lambda places, channels, _: right(places, channels, 1e3))
 
 
 def _wrong_loss(monkeypatch: pytest.MonkeyPatch) -> None:
