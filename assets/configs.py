@@ -128,7 +128,7 @@ CONFIGS: Mapping[str, type[StageConfig]] = {
     "checkpoint": TrainingConfig,
     "predictions": EvaluationConfig,
 }
-"""What each stage may be told, but for ``puzzles``; the others nothing."""
+"""The settings of each stage that has any; those of ``puzzles`` depend on the benchmark."""
 
 
 def schema_of(kind: type[StageConfig]) -> Any:

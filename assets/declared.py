@@ -50,7 +50,8 @@ def data_entry(spec: RunSpec) -> str:
 
 
 def differences(spec: RunSpec, benchmark: Benchmark) -> str:
-    """What a run changes of its benchmark's data and recipe, for people; empty if nothing."""
+    """What a run changes of its benchmark's data and recipe, in words; empty where it changes
+    nothing."""
     pairs = (
         (field.name, getattr(spec.recipe, field.name), getattr(benchmark.recipe, field.name))
         for field in fields(Recipe)

@@ -152,7 +152,7 @@ def _asset(
 
 
 _FOLLOWS = dg.AutomationCondition.eager().without(~dg.AutomationCondition.any_deps_missing())
-"""Of a report on what there is: made again after each result, whatever else is missing."""
+"""A report is made again after each new result, whatever else is missing."""
 
 
 def build_benchmark(

@@ -16,6 +16,7 @@ import dagster as dg
 
 POLL_SECONDS = 1.0
 AGAIN_SECONDS = 0.1
+"""How long an interrupt waits that is sent again, so that the cleaning up is over."""
 PATIENCE_SECONDS = 5.0
 """How long a run that the page has ended waits to be told so by the server that has started it."""
 ENDING = (signal.SIGINT, signal.SIGTERM)
@@ -67,8 +68,8 @@ def noted_signals() -> Generator[Signals]:
 
 @contextmanager
 def sent_again() -> Generator[None]:
-    """An interrupt comes again where Python has discarded it, as it does with whatever is raised
-    while an object is cleaned up. Of the main thread."""
+    """An interrupt comes again to the main thread, which calls this, where Python has discarded it,
+    as it does with whatever is raised while an object is cleaned up."""
     main, before = threading.get_ident(), sys.unraisablehook
 
     def hook(discarded: "sys.UnraisableHookArgs") -> None:

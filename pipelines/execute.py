@@ -251,8 +251,8 @@ def _check_stored(
             for selection, partition in selections
             if selection
         ]
-    for done in outcomes:
-        print("\n".join(done.checked))
+    for line in (line for done in outcomes for line in done.checked):
+        print(line)
     return 0 if all(done.succeeded for done in outcomes) else 2
 
 

@@ -72,10 +72,10 @@ class Origin(ABC):
     distributions: ClassVar[Mapping[str, str]] = {}
     """Columns of the puzzle table to draw, with their labels."""
     config: ClassVar[type[StageConfig]] = StageConfig
-    """What a materialization may be told; by default nothing: the benchmark's entry says all."""
+    """The settings of the stage ``puzzles``; by default there are none."""
 
     seed: int
-    """Of the puzzles and of their augmentations."""
+    """The puzzles and their augmentations are drawn from it."""
 
     @property
     @abstractmethod
