@@ -38,7 +38,8 @@ CELLS = ("inputs", "labels")
 
 _CONFIG: Any = {"write_empty_chunks": True}
 """zarr would not write chunks of zeros, and read zeros in place of a chunk that was lost."""
-REMEDY = "an example store as written here; write the data set again"
+DATA_AGAIN = "make the data again (trm data BENCHMARK)"
+"""For a data set whose bytes are not those that were written."""
 
 _T = TypeVar("_T")
 Bytes2d = npt.NDArray[np.uint8]
@@ -335,7 +336,8 @@ _OF_ZARR = (AttributeError, RuntimeError, TypeError)
 
 
 def _reading(path: Path, *further: type[Exception]) -> contextlib.AbstractContextManager[None]:
-    return reading(CorruptDataError, path, REMEDY, *further)
+    expected = f"an example store as written here; {DATA_AGAIN}"
+    return reading(CorruptDataError, path, expected, *further)
 
 
 def _attributes(path: Path) -> tuple[Header, Mapping[str, Any] | None]:

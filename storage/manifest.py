@@ -13,6 +13,8 @@ from storage.atomic import write_text
 from storage.reading import json_object, reading
 
 MANIFEST = "manifest.json"
+AGAIN = "put back what was written, or write it again"
+"""The remedy where nobody knows what the folder is. Who does gives a better one."""
 Listing = dict[str, int | str]
 """What a manifest says of one file: its size as ``bytes``, its checksum as ``sha256``."""
 
@@ -62,13 +64,16 @@ def write_manifest(folder: Path, known: Mapping[str, Listing] | None = None) -> 
     return content_hash
 
 
-def parse_manifest(where: object, data: bytes) -> tuple[dict[str, Listing], str]:
+def parse_manifest(
+    where: object, data: bytes, remedy: str = AGAIN
+) -> tuple[dict[str, Listing], str]:
     """The listing of each file and the content hash, from the bytes of a manifest.
 
     :param where: what the message names as the place of the bytes.
+    :param remedy: what the message says is to be done.
     :raises CorruptDataError: bytes that are no manifest, or were changed since they were written.
     """
-    with reading(CorruptDataError, where, "a readable manifest; write the folder again"):
+    with reading(CorruptDataError, where, f"a readable manifest; {remedy}"):
         manifest = json_object(json.loads(data), "the manifest", ("files", "content_hash"))
         listing, recorded = json_object(manifest["files"], "files"), manifest["content_hash"]
         if _content_hash(listing) != recorded:
@@ -80,50 +85,49 @@ def parse_manifest(where: object, data: bytes) -> tuple[dict[str, Listing], str]
     return listing, recorded
 
 
-def _read(folder: Path) -> tuple[dict[str, Listing], str]:
-    with reading(
-        CorruptDataError, folder / MANIFEST, "a readable manifest; write the folder again"
-    ):
-        data = (folder / MANIFEST).read_bytes()
-    return parse_manifest(folder / MANIFEST, data)
+def _read(folder: Path, remedy: str) -> tuple[dict[str, Listing], str]:
+    path = folder / MANIFEST
+    with reading(CorruptDataError, path, f"a readable manifest; {remedy}"):
+        data = path.read_bytes()
+    return parse_manifest(path, data, remedy)
 
 
-def read_content_hash(folder: Path) -> str:
+def read_content_hash(folder: Path, remedy: str = AGAIN) -> str:
     """The content hash in the folder's manifest, without reading the files.
 
+    :param remedy: what the message says is to be done.
     :raises CorruptDataError: no readable manifest.
     """
-    return _read(folder)[1]
+    return _read(folder, remedy)[1]
 
 
-def verify_manifest(folder: Path) -> str:
+def verify_manifest(folder: Path, remedy: str = AGAIN) -> str:
     """Compare every file with the manifest and return the content hash.
 
+    :param remedy: what the message says is to be done.
     :raises CorruptDataError: a file that is missing, changed or not listed, by name.
     """
-    listing, recorded = _read(folder)
+    listing, recorded = _read(folder, remedy)
     found = _files(folder)
     for name in sorted(set(found) | set(listing)):
         path = folder / name
         if name not in found:
-            raise CorruptDataError(
-                f"{path}: missing, expected it as {MANIFEST} lists it; write the folder again"
-            )
+            raise CorruptDataError(f"{path}: missing, expected it as {MANIFEST} lists it; {remedy}")
         if name not in listing:
             raise CorruptDataError(
-                f"{path}: not listed in {MANIFEST}, expected only what it lists; remove it or "
-                "write the folder again"
+                f"{path}: not listed in {MANIFEST}, expected only what it lists; remove it, or "
+                f"else {remedy}"
             )
-        with reading(CorruptDataError, path, f"it as {MANIFEST} lists it; write the folder again"):
+        with reading(CorruptDataError, path, f"it as {MANIFEST} lists it; {remedy}"):
             size = path.stat().st_size
             same = size == listing[name]["bytes"] and hash_file(path) == listing[name]["sha256"]
         if size != listing[name]["bytes"]:
             raise CorruptDataError(
-                f"{path}: {size} bytes, expected {listing[name]['bytes']}; write the folder again"
+                f"{path}: {size} bytes, expected {listing[name]['bytes']}; {remedy}"
             )
         if not same:
             raise CorruptDataError(
                 f"{path}: its bytes changed since they were written (SHA-256 differs), expected "
-                "the same; write the folder again"
+                f"the same; {remedy}"
             )
     return recorded

@@ -38,6 +38,8 @@ SHARD_BYTES = 256 << 20
 SAMPLE_BYTES = 1 << 20
 SHARDS = 8
 """Shards of a small set: every worker that reads needs at least one of its own."""
+SHARDS_AGAIN = "write the shards again (trm data BENCHMARK --stage shards)"
+"""For shards whose bytes are not those that were written."""
 
 
 class _Sample(NamedTuple):
@@ -175,11 +177,11 @@ def shard_hashes(url: str) -> dict[str, str]:
     """
     where = f"{url}/{MANIFEST}"
     with (
-        reading(CorruptDataError, where, "a manifest; write the shards again"),
+        reading(CorruptDataError, where, f"a manifest; {SHARDS_AGAIN}"),
         open_bytes(where) as file,
     ):
         data = file.read()
-    listing, _ = parse_manifest(where, data)
+    listing, _ = parse_manifest(where, data, SHARDS_AGAIN)
     return {f"{url}/{name}": str(listing[name]["sha256"]) for name in sorted(listing)}
 
 
@@ -239,7 +241,7 @@ def read_samples(url: str) -> Iterator[dict[str, Any]]:
         by name.
     """
     for shard, expected in shard_hashes(url).items():
-        remedy = "a tar shard as written here; write the shards again"
+        remedy = f"a tar shard as written here; {SHARDS_AGAIN}"
         with (
             reading(CorruptDataError, shard, remedy, *_MALFORMED),
             open_bytes(shard) as file,
@@ -261,7 +263,7 @@ def read_shards(url: str) -> Examples:
     header: Header | None = None
     for sample in read_samples(url):
         where = f"{sample['__url__']}: {sample['__key__']}"
-        with reading(CorruptDataError, where, "a sample as written here; write the shards again"):
+        with reading(CorruptDataError, where, f"a sample as written here; {SHARDS_AGAIN}"):
             header = header_from_dict(json_object(sample["json"], "json", ("header",))["header"])
             check_cells(header, sample["inputs.npy"], sample["labels.npy"])
             table = sample["puzzles.npy"]
@@ -282,8 +284,8 @@ def read_shards(url: str) -> Examples:
             ):
                 parts.append(sample[name])
     if header is None:
-        raise CorruptDataError(f"{url}: no samples; expected at least one; write the shards again")
-    with reading(CorruptDataError, url, "puzzles in the order written; write the shards again"):
+        raise CorruptDataError(f"{url}: no samples; expected at least one; {SHARDS_AGAIN}")
+    with reading(CorruptDataError, url, f"puzzles in the order written; {SHARDS_AGAIN}"):
         table = np.concatenate(puzzles)
         if (np.diff(table[:, 0], prepend=0) > 1).any() or (
             np.diff(table[:, 0], prepend=0) < 0

@@ -19,6 +19,7 @@ from typing import Protocol
 
 from storage.atomic import new_file, publish, staging, write_text
 from storage.lock import lock
+from storage.reading import json_object, reading
 from storage.refusals import require_writable
 
 MARKER = "store.json"
@@ -27,6 +28,8 @@ FORMAT = 1
 POINTER = "points to "
 """A pointer is a small text file of one line: this, then the target relative to the pointer's
 folder."""
+A_POINTER = f"a pointer, which is a file that says {POINTER!r} and a path"
+"""What is expected where a pointer is damaged."""
 _POINTER_BYTES = 4096
 
 
@@ -103,22 +106,26 @@ class LocalStore:
 
     @staticmethod
     def create(root: Path) -> "LocalStore":
-        """The store in ``root``, which is made one if it is not."""
+        """The store in ``root``, which is made one if it is not.
+
+        :raises StoreError: it is one of another version of this project, or damaged.
+        """
         root = _absolute(root)
-        if not (root / MARKER).exists():
-            write_text(root / MARKER, json.dumps({"format": FORMAT}))
+        if (root / MARKER).exists():
+            return _opened(root)
+        write_text(root / MARKER, json.dumps({"format": FORMAT}))
         return LocalStore(root)
 
     @staticmethod
     def containing(path: Path) -> "LocalStore":
         """The store that ``path`` lies in.
 
-        :raises StoreError: it lies in none.
+        :raises StoreError: it lies in none, or in one that :meth:`create` refuses.
         """
         for start in (_absolute(path), path.resolve()):
             for folder in (start, *start.parents):
-                if (folder / MARKER).is_file():
-                    return LocalStore(folder)
+                if (folder / MARKER).exists():
+                    return _opened(folder)
         raise StoreError(
             f"{path}: not in a store (there is no {MARKER} in it or above it); expected a path "
             "inside the folder that TRM_DATA names; give one"
@@ -195,8 +202,8 @@ class LocalStore:
             relative = _pointer(path)
             if relative is None:
                 raise StoreError(
-                    f"{path}: not a pointer; expected a file that says {POINTER!r} and a path; "
-                    "remove it and materialize what it belongs to again"
+                    f"{path}: not a pointer; expected {A_POINTER}; remove it and materialize what "
+                    "it belongs to again"
                 )
         target = posixpath.normpath(posixpath.join(posixpath.dirname(key), relative))
         if posixpath.isabs(target) or target.split("/")[0] == "..":
@@ -227,14 +234,32 @@ def follow_pointers(path: Path) -> Path:
 
     For paths that users give. Needs no store around the path; one without pointers is returned as
     it is, whether it exists or not.
+
+    :raises StoreError: a file that is no pointer stands where a folder should.
     """
     found = Path()
     for part in path.parts:
+        if found.is_file():
+            raise StoreError(
+                f"{found}: a file, expected a folder or {A_POINTER}; if it was one, give the path "
+                "that it named, or remove it and make what it belongs to again"
+            )
         found /= part
         relative = _pointer(found)
         if relative is not None:
             found = Path(os.path.normpath(found.parent / relative))
     return found
+
+
+def _opened(root: Path) -> LocalStore:
+    """The store whose marker is in ``root``."""
+    path = root / MARKER
+    expected = f"a store of format {FORMAT}; use the version of this project that made it, or "
+    with reading(StoreError, path, f"{expected}remove the file if it is damaged"):
+        found = json_object(json.loads(path.read_bytes()), MARKER, ("format",))["format"]
+        if found != FORMAT:
+            raise ValueError(f"format {found!r}")
+    return LocalStore(root)
 
 
 def _absolute(path: Path) -> Path:

@@ -26,6 +26,7 @@ from assets.progress import MADE, spaced
 from assets.reports import markdown, pictures
 from assets.store import current_predictions, current_run, data_of, hold_device
 from assets.tables import Predictions, of_run, stamped
+from storage.examples import DATA_AGAIN
 from storage.manifest import verify_manifest
 from storage.store import Store
 from storage.tables import partition_key, publish_partition, read_file
@@ -101,7 +102,7 @@ def materialize_predictions(
     store.require_writable(partition_key(Predictions, name, variant, seed, run.name, tested))
     spec = RunSpec.read(run)
     folder = data_of(store, spec)
-    verify_manifest(folder)
+    verify_manifest(folder, DATA_AGAIN)
     examples = open_examples(folder / f"{split}.zarr")
     device = open_device(config.device)
     reasoner = build(spec.variant, spec.recipe.size, examples.header, seed, spec.recipe.precision)

@@ -18,7 +18,7 @@ from assets.progress import MADE
 from assets.reports import markdown, pictures
 from assets.store import current_examples, current_run, folder_bytes
 from assets.tables import Training, of_run, stamped
-from storage.examples import open_header
+from storage.examples import DATA_AGAIN, open_header
 from storage.manifest import read_content_hash
 from storage.store import Store
 from storage.tables import partition_key, publish_partition, read_file
@@ -70,7 +70,7 @@ def materialize_checkpoint(
         recipe=recipe,
         seed=seed,
         data=data,
-        data_version=read_content_hash(folder),
+        data_version=read_content_hash(folder, DATA_AGAIN),
         code=(CodeSpan(version=training_version(variant, recipe, computed)),),
         header=open_header(folder / "train.zarr"),
         execution=execution,

@@ -32,6 +32,7 @@ from assets.families.puzzle_files import PuzzleFileError
 from assets.families.sudoku import SudokuPuzzles, columns, read_sudoku_csv
 from storage.build import Build
 from storage.examples import (
+    DATA_AGAIN,
     Examples,
     LazyExamples,
     map_shards,
@@ -40,7 +41,7 @@ from storage.examples import (
     write_plan,
 )
 from storage.manifest import CorruptDataError, verify_manifest, write_manifest
-from storage.shards import read_shards, write_shards
+from storage.shards import SHARDS_AGAIN, read_shards, write_shards
 from storage.store import LocalStore
 from storage.tables import TableError, read_file, read_metadata, write_file
 from tests.trm_model.puzzles.test_arc import random_task
@@ -58,7 +59,7 @@ from trm_model.training.run import RunSpec
 
 Damage = Callable[[Path], object]
 REMEDY = re.compile(
-    r"[;)] ?(or )?(mend|remove|give|fetch|write|rename|add|save|materialize|compress)\b"
+    r"[;)] ?(or )?(mend|remove|give|fetch|make|write|put|rename|add|save|materialize|compress)\b"
 )
 
 
@@ -68,11 +69,13 @@ class Container:
 
     :param read: reads the good one that ``make`` writes into a folder; raises ``error`` for a bad
         one.
+    :param remedy: what every message says is to be done.
     """
 
     error: type[Exception]
     make: Callable[[Path], object]
     read: Callable[[Path], object]
+    remedy: str = ""
 
 
 # Good files
@@ -221,17 +224,28 @@ CONTAINERS = {
         ),
         lambda f: read_arc(str(f / "x.json.gz")),
     ),
-    "zarr": Container(CorruptDataError, write_stored, read_all),
+    "zarr": Container(CorruptDataError, write_stored, read_all, DATA_AGAIN),
     "zarr sudoku plan": Container(
-        CorruptDataError, lambda f: write_plan(f / "x.zarr", SUDOKU, plan_of(SUDOKU)), read_planned
+        CorruptDataError,
+        lambda f: write_plan(f / "x.zarr", SUDOKU, plan_of(SUDOKU)),
+        read_planned,
+        DATA_AGAIN,
     ),
     "zarr maze plan": Container(
-        CorruptDataError, lambda f: write_plan(f / "x.zarr", MAZE, plan_of(MAZE)), read_planned
+        CorruptDataError,
+        lambda f: write_plan(f / "x.zarr", MAZE, plan_of(MAZE)),
+        read_planned,
+        DATA_AGAIN,
     ),
     "zarr arc plan": Container(
-        CorruptDataError, lambda f: write_plan(f / "x.zarr", ARC, plan_of(ARC)), read_planned
+        CorruptDataError,
+        lambda f: write_plan(f / "x.zarr", ARC, plan_of(ARC)),
+        read_planned,
+        DATA_AGAIN,
     ),
-    "tar": Container(CorruptDataError, write_tar, lambda f: read_shards(str(f / "tar"))),
+    "tar": Container(
+        CorruptDataError, write_tar, lambda f: read_shards(str(f / "tar")), SHARDS_AGAIN
+    ),
     "manifest": Container(CorruptDataError, write_files, lambda f: verify_manifest(f / "files")),
     "parquet": Container(
         TableError,
@@ -248,6 +262,7 @@ CONTAINERS = {
         CorruptDataError,
         write_checkpoint,
         lambda f: checkpoints.load(f / "checkpoints" / "step-00000003"),
+        "remove this checkpoint and train again (trm train), which goes on from the one before",
     ),
 }
 
@@ -1450,6 +1465,7 @@ for name, damage, says in (
     ("binary", to_bytes("files/manifest.json", b"\xff\x00"), "files/manifest.json: "),
     ("too deep", to_bytes("files/manifest.json", b"[" * 100_000), "files/manifest.json: "),
     ("a list", to_bytes("files/manifest.json", b"[]"), "files/manifest.json: "),
+    ("null", to_bytes("files/manifest.json", b"null"), "files/manifest.json: "),
     ("a folder", into_folder("files/manifest.json"), "files/manifest.json: "),
     ("no files", on_json("files/manifest.json", without("files")), "no 'files'"),
     ("no hash", on_json("files/manifest.json", without("content_hash")), "no 'content_hash'"),
@@ -1740,7 +1756,7 @@ def test_each_kind_is_one_line_with_file_expectation_and_remedy(
             container.read(folder)
         except container.error as error:
             try:
-                check_message(error, str(folder), *each.says)
+                check_message(error, str(folder), container.remedy, *each.says)
                 assert sorted(folder.rglob("*")) == before
             except AssertionError as wrong:
                 problems.append(f"{each.name}: {str(error)[:600]!r}: {wrong}")

@@ -189,7 +189,7 @@ def test_damaged_examples(start: Start, new_run: NewRun, tmp_path: Path) -> None
         shard.write_bytes(intact)
     line = (
         f"{shard}: its bytes changed since they were written (SHA-256 differs), expected the same; "
-        "write the folder again\n"
+        "make the data again (trm data BENCHMARK)\n"
     )
     assert child.stderr == f"error: {line}"
     assert saved(run) == []

@@ -113,6 +113,42 @@ def test_pointers_are_followed_anywhere_in_a_path(store: LocalStore) -> None:
         assert follow_pointers(path) == path
 
 
+def test_a_damaged_pointer_in_a_path_is_named(store: LocalStore) -> None:
+    (store.root / "current").write_text("qoints to one")
+    assert follow_pointers(store.root / "current") == store.root / "current"
+    with pytest.raises(StoreError, match="current: a file, expected a folder or a pointer"):
+        follow_pointers(store.root / "current" / "checkpoints")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ('{"format": 2}', "store.json: format 2; expected a store of format 1"),
+        ("", "store.json: Expecting value.*remove the file if it is damaged"),
+        ("null", "store.json: store.json is 'None', not an object; expected"),
+        ("[]", "not an object"),
+        ("{}", "no 'format'"),
+    ],
+)
+def test_another_store_is_refused_in_one_line(
+    store: LocalStore, content: str, message: str
+) -> None:
+    (store.root / MARKER).write_text(content)
+    for opening in (
+        lambda: LocalStore.create(store.root),
+        lambda: LocalStore.containing(store.root / "runs" / "a"),
+    ):
+        with pytest.raises(StoreError, match=message) as error:
+            opening()
+        assert "\n" not in str(error.value)
+
+
+def test_a_store_whose_marker_was_removed_is_one_again(store: LocalStore) -> None:
+    write(store, "runs/a/one")
+    (store.root / MARKER).unlink()
+    assert LocalStore.containing(LocalStore.create(store.root).open("runs/a/one")) == store
+
+
 def test_relative_paths_are_followed_too(
     store: LocalStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -55,6 +55,8 @@ LOSSES: dict[str, Literal["stablemax", "softmax"]] = {
     "stablemax_cross_entropy": "stablemax",
     "softmax_cross_entropy": "softmax",
 }
+_TORCH = (b"PK\x03\x04", b"\x80\x02")
+"""First bytes of the files of ``torch.save``: an archive, and before version 1.6 a pickle."""
 DEFAULT_PREFIX = 16
 """``puzzle_emb_len`` of TRM and DRM where their configuration has none; HRM and the baseline always
 take what the row needs."""
@@ -385,6 +387,12 @@ def _expansion(widths: Mapping[int, int]) -> float:
         f"inner widths {dict(widths)}: expected those of one SwiGLU expansion; not a state dict "
         "of these models"
     )
+
+
+def written_by_torch(path: Path) -> bool:
+    """Whether a file begins as those of ``torch.save`` do; nothing of it is unpickled."""
+    with path.open("rb") as file:
+        return file.read(4).startswith(_TORCH)
 
 
 def load(

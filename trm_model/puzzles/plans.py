@@ -5,7 +5,15 @@ from pathlib import Path
 
 import numpy as np
 
-from storage.examples import INDEX, ExampleSet, Plan, read_examples, read_index, read_plan
+from storage.examples import (
+    DATA_AGAIN,
+    INDEX,
+    ExampleSet,
+    Plan,
+    read_examples,
+    read_index,
+    read_plan,
+)
 from storage.manifest import CorruptDataError
 from storage.reading import reading
 from trm_model.puzzles.family import PlannedExamples
@@ -42,7 +50,7 @@ def open_examples(path: Path, read: Callable[[Path], ExampleSet] = read_examples
     with reading(
         CorruptDataError,
         path,
-        f"a plan of one of {', '.join(names())} as written here; write the data set again",
+        f"a plan of one of {', '.join(names())} as written here; {DATA_AGAIN}",
     ):
         if plan.kind not in names():
             raise ValueError(f"kind {plan.kind!r}")

@@ -10,7 +10,7 @@ from typing import Any
 
 from storage.examples import Header, open_header
 from storage.manifest import CorruptDataError
-from storage.store import follow_pointers
+from storage.store import A_POINTER, follow_pointers
 from trm_model import authors
 from trm_model.devices import open_device
 from trm_model.errors import ConfigurationError, require
@@ -65,6 +65,11 @@ def load(
     """
     found = follow_pointers(Path(path))
     if found.is_file():
+        require(
+            authors.written_by_torch(found),
+            f"{found}: neither {A_POINTER}, nor a checkpoint of the authors'; if it was a run's "
+            "pointer, give the run's folder beside it, or remove it and train again (trm train)",
+        )
         if theirs is None:
             raise ConfigurationError(
                 f"{found}: a file, hence a checkpoint of the authors': expected --heads and "
@@ -73,10 +78,11 @@ def load(
             )
         model = _load_theirs(found, kind, theirs)
     else:
+        pointing = "" if found == Path(path) else f", to which {path} points"
         require(
             found.is_dir(),
-            f"{found}: no such checkpoint; expected a run's folder, a checkpoint's folder or a "
-            "file of the authors'",
+            f"{found}: no such checkpoint{pointing}; expected a run's folder, a checkpoint's "
+            "folder or a file of the authors'",
         )
         require(
             theirs is None,

@@ -35,7 +35,7 @@ FOLDER = "checkpoints"
 KEEP = 2
 _PREFIX = "step-"
 _STATE = re.compile(r"^(\d+)\.(\d+)\.(\w+)$")
-REMEDY = "remove this checkpoint, and training goes on from the one before"
+REMEDY = "remove this checkpoint and train again (trm train), which goes on from the one before"
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,7 +191,7 @@ def load(folder: Path) -> Checkpoint:
     :raises CorruptDataError: a file that is missing or not as written, by name, or numbers that are
         not finite, which older versions wrote.
     """
-    verify_manifest(folder)
+    verify_manifest(folder, REMEDY)
     weights, average, optimizer, carry = (
         _tensors(folder / f"{part}.safetensors") for part in _PARTS
     )

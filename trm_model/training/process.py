@@ -89,6 +89,7 @@ def main(arguments: list[str]) -> int:
 
 def _train(run: Path, stop: _Stop, modules: Sequence[str], *, other_code: bool) -> int:
     # Imported here: torch takes seconds, and the parent's death must be watched from the start.
+    from storage.examples import DATA_AGAIN
     from storage.lock import LockedError, lock
     from storage.manifest import CorruptDataError, verify_manifest
     from storage.refusals import refusal
@@ -124,7 +125,7 @@ def _train(run: Path, stop: _Stop, modules: Sequence[str], *, other_code: bool) 
                     )
                 )
             data = spec.data_folder(run)
-            found = verify_manifest(data)
+            found = verify_manifest(data, DATA_AGAIN)
             if found != spec.data_version:
                 raise CorruptDataError(
                     f"{data}: content hash {found[:16]}, expected {spec.data_version[:16]}; "

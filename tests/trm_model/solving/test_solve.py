@@ -511,6 +511,15 @@ def test_mistakes_are_one_line(
     untrained = Path(shutil.copytree(run.resolve(), tmp_path / "untrained"))
     shutil.rmtree(untrained / "checkpoints")
     (tmp_path / "binary").write_bytes(b"\xff\xfe\x00")
+    for name, content in (
+        ("cut", "poin"),
+        ("empty_file", ""),
+        ("zeros", "\0" * 17),
+        ("changed", "qoints to damaged"),
+        ("twice", "points to changed"),
+        ("gone", "points to elsewhere"),
+    ):
+        (tmp_path / name).write_text(content)
     puzzle, sizes = "1.......4......2", ["--heads", "2", "--length", "16"]
     for arguments, message in (
         (
@@ -532,6 +541,17 @@ def test_mistakes_are_one_line(
         ([str(run), puzzle, *sizes], "a folder, hence a checkpoint of ours"),
         ([str(tmp_path / "nowhere"), puzzle], "nowhere: no such checkpoint"),
         ([str(tmp_path / "empty"), puzzle], "neither a run"),
+        ([str(tmp_path / "cut"), puzzle], "cut: neither a pointer, which is a file that says"),
+        ([str(tmp_path / "cut"), puzzle, *sizes], "or remove it and train again (trm train)"),
+        ([str(tmp_path / "empty_file"), puzzle], "empty_file: neither a pointer"),
+        ([str(tmp_path / "zeros"), puzzle], "zeros: neither a pointer"),
+        ([str(tmp_path / "changed"), puzzle], "changed: neither a pointer"),
+        ([str(tmp_path / "twice"), puzzle], "changed: neither a pointer"),
+        (
+            [str(tmp_path / "changed" / "checkpoints" / "step-1"), puzzle],
+            "changed: a file, expected a folder or a pointer",
+        ),
+        ([str(tmp_path / "gone"), puzzle], f"no such checkpoint, to which {tmp_path / 'gone'}"),
         ([str(untrained), puzzle], "no checkpoint yet"),
         ([str(damaged), puzzle], "weights.safetensors: its bytes changed"),
         ([str(tmp_path / "pickled"), puzzle], "expected --heads and --length"),
