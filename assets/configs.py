@@ -1,6 +1,7 @@
 """What a materialization of each stage may be told; of puzzles, the family's file says it. A
 benchmark's entry says the rest."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -9,6 +10,7 @@ import dagster as dg
 import torch
 from pydantic import ConfigDict, Field, ValidationError
 
+from trm_model.choices import MOST, in_words
 from trm_model.devices import resolve_device
 from trm_model.errors import ConfigurationError, require
 from trm_model.names import unknown_name
@@ -36,7 +38,7 @@ class ExamplesConfig(StageConfig):
     :param augmentations: versions of each training puzzle besides itself; None: as the entry says.
     """
 
-    augmentations: int | None = Field(default=None, ge=0)
+    augmentations: int | None = Field(default=None, ge=0, le=1_000_000)
 
 
 class ShardsConfig(StageConfig):
@@ -48,7 +50,7 @@ class ShardsConfig(StageConfig):
         (``s3://bucket/folder``); None: they stay in the store alone.
     """
 
-    count: int | None = Field(default=None, ge=1)
+    count: int | None = Field(default=None, ge=1, le=MOST)
     url: str | None = None
 
 
@@ -112,8 +114,8 @@ class EvaluationConfig(StageConfig):
     :param device: as in :class:`TrainingConfig`; need not be the one that trained.
     """
 
-    batch_size: int = Field(default=256, ge=1)
-    limit: int | None = Field(default=None, ge=1)
+    batch_size: int = Field(default=256, ge=1, le=1_000_000)
+    limit: int | None = Field(default=None, ge=1, le=MOST)
     all: bool = False
     device: str = "auto"
 
@@ -137,6 +139,10 @@ def schema_of(kind: type[StageConfig]) -> Any:
     return kind.to_fields_dict() if kind.model_fields else {}
 
 
+_BOUNDS = {"ge": "at least", "le": "at most"}
+"""The bounds that fields have, in words."""
+
+
 def require_settings(
     stage: str, kind: type[StageConfig], values: Mapping[str, Any], recipe: Recipe
 ) -> None:
@@ -156,10 +162,14 @@ def require_settings(
         if known:
             kind(**values).require_possible(recipe)
     except ValidationError as error:
-        first = error.errors()[0]
-        name, given = ".".join(map(str, first["loc"])), values.get(str(first["loc"][0]), "…")
+        wrong = error.errors()[0]
+        name = str(wrong["loc"][0])
+        # As one writes it in YAML, which is what was given.
+        given = json.dumps(values.get(name), ensure_ascii=False, default=str)
+        bounds = [f", {_BOUNDS[key]} {limit}" for key, limit in wrong.get("ctx", {}).items()]
         raise ConfigurationError(
-            f"--set {stage}.{name}={given}: {first['msg']}; give another value"
+            f"--set {stage}.{name}={given}: expected {in_words(kind.model_fields[name].annotation)}"
+            f"{''.join(bounds)}; give another value, or leave it out"
         ) from error
     except ConfigurationError as error:
         raise ConfigurationError(f"--set {stage}: {error}") from error

@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import dagster as dg
-import yaml
 
 from assets import keys as store_keys
 from assets.benchmarks import BENCHMARKS, Benchmark
@@ -33,6 +32,7 @@ from storage.reading import one_line
 from storage.store import Store
 from trm_model.errors import ConfigurationError, require
 from trm_model.names import unknown_name
+from trm_model.texts import from_yaml
 
 Ops = Mapping[str, Mapping[str, Any]]
 """Dagster's run configuration of each op: ``BENCHMARK__STAGE`` -> ``config`` -> fields."""
@@ -62,7 +62,8 @@ def parse_partitions(
 def parse_settings(benchmark: str, settings: Sequence[str]) -> Ops:
     """The configuration of ops from settings ``STAGE.FIELD=VALUE``; values are YAML.
 
-    :raises ConfigurationError: a setting of another form, or of a stage that does not exist.
+    :raises ConfigurationError: a setting of another form, of a stage that does not exist, or given
+        twice.
     """
     fields: dict[str, dict[str, Any]] = {}
     for setting in settings:
@@ -72,12 +73,15 @@ def parse_settings(benchmark: str, settings: Sequence[str]) -> Ops:
             bool(equals) and bool(dot) and stage in STAGES,
             f"--set {setting!r}: expected STAGE.FIELD=VALUE with a stage of {', '.join(STAGES)}",
         )
+        of_stage = fields.setdefault(stage, {})
+        require(
+            field not in of_stage,
+            f"--set {setting!r}: {target} is set twice, expected once; leave one of them out",
+        )
         try:
-            fields.setdefault(stage, {})[field] = yaml.safe_load(text)
-        except yaml.YAMLError as error:
-            raise ConfigurationError(
-                f"--set {setting!r}: expected a value in YAML: {error}"
-            ) from error
+            of_stage[field] = from_yaml(text)
+        except ConfigurationError as error:
+            raise ConfigurationError(f"--set {setting!r}: {error}") from error
     return {f"{benchmark}__{stage}": {"config": values} for stage, values in fields.items()}
 
 

@@ -33,6 +33,10 @@ from typing import (
 from storage.reading import one_line
 from trm_model.errors import ConfigurationError, require
 
+MOST = 10**12
+"""No whole number that a configuration counts to is larger: its products still fit into the 64 bits
+of tensors and tables."""
+
 _T = TypeVar("_T")
 _C = TypeVar("_C", bound="Choice")
 
@@ -187,27 +191,29 @@ def _fits(value: object, hint: Any) -> bool:
     return isinstance(value, hint)
 
 
-def _expected(hint: Any) -> str:
-    """A type in words."""
+def in_words(hint: Any) -> str:
+    """A field's type, as messages name what was expected."""
     words = {int: "a whole number", float: "a finite number", bool: "true or false", str: "text"}
     if hint in (None, type(None)):
         return "nothing"
     if get_origin(hint) is Literal:
         return f"one of {', '.join(map(str, get_args(hint)))}"
     if get_origin(hint) in (Union, types.UnionType):
-        return " or ".join(map(_expected, get_args(hint)))
+        return " or ".join(map(in_words, get_args(hint)))
     if get_origin(hint) is tuple:
         inner = [argument for argument in get_args(hint) if argument is not ...]
-        return f"a list, each {_expected(inner[0])}" if inner else "a list"
+        return f"a list, each {in_words(inner[0])}" if inner else "a list"
     if _is_choice(hint):
         return f"one of {', '.join(choices(hint))}"
     return words.get(hint, f"a {getattr(hint, '__name__', hint)}")
 
 
-def check_fields(owner: Any, **least: float) -> None:
+def check_fields(owner: Any, **bounds: float | tuple[float, float]) -> None:
     """Whether every field of a dataclass has a value of its type; called at construction.
 
-    :param least: name of a field -> the least value that it may have (None is let through).
+    :param bounds: name of a field -> the least value that it may have, or the least and the most
+        (None is let through). Give both for whatever is built or allocated so many times: what
+        cannot end must be refused at once. Without a most, whole numbers are at most :data:`MOST`.
     :raises ConfigurationError: the first field that has not.
     """
     hints = get_type_hints(type(owner))
@@ -215,15 +221,21 @@ def check_fields(owner: Any, **least: float) -> None:
         value, hint = getattr(owner, field.name), hints[field.name]
         require(
             _fits(value, hint),
-            f"{field.name}={value!r}: expected {_expected(hint)}; change {field.name}",
+            f"{field.name}={value!r}: expected {in_words(hint)}; change {field.name}",
         )
-    for name, bound in least.items():
+    for name, bound in bounds.items():
         value = getattr(owner, name)
         number = next(option for option in _options(hints[name]) if option in (int, float))
-        require(
-            value is None or value >= bound,
-            f"{name}={value!r}: expected {_expected(number)} of at least {bound}; change {name}",
-        )
+        unbounded = MOST if number is int else math.inf
+        least, most = bound if isinstance(bound, tuple) else (bound, unbounded)
+        for good, limit in (
+            (value is None or value >= least, f"of at least {least}"),
+            (value is None or value <= most, f"of at most {most}"),
+        ):
+            require(
+                good,
+                f"{name}={value!r}: expected {in_words(number)} {limit}; change {name}",
+            )
 
 
 # Plain data

@@ -1,9 +1,11 @@
-"""Texts that users give: files, standard input, or the text itself."""
+"""Texts that users give: files, standard input, or the text itself; and what YAML says."""
 
 import sys
 from pathlib import Path
+from typing import Any
 
-from trm_model.errors import ConfigurationError
+from storage.reading import one_line
+from trm_model.errors import ConfigurationError, require
 
 MARK = "\ufeff"
 """The byte order mark that some programs write before a text; it is no part of it."""
@@ -26,3 +28,35 @@ def read_text(place: str | Path) -> str:
         raise ConfigurationError(
             f"{place}: not a text file; expected puzzles in UTF-8; save it in that encoding"
         ) from error
+
+
+def from_yaml(text: str | bytes) -> Any:
+    """What a text in YAML says: plain data.
+
+    :raises ConfigurationError: it is no YAML, or has a key twice, of which YAML's own reader would
+        silently take the last.
+    """
+    import yaml  # A training needs none of it.
+
+    class EachKeyOnce(yaml.SafeLoader):
+        def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+            seen = set[str]()
+            for key in (key for key, _ in node.value if isinstance(key, yaml.ScalarNode)):
+                require(
+                    key.value not in seen,
+                    f"the key {key.value!r} stands twice, the second time in line "
+                    f"{key.start_mark.line + 1}; expected it once; remove one of them",
+                )
+                seen.add(key.value)
+            return super().construct_mapping(node, deep)
+
+    try:
+        loader = EachKeyOnce(text)
+        try:
+            return loader.get_single_data()
+        finally:
+            loader.dispose()
+    except ConfigurationError:
+        raise
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise ConfigurationError(f"{one_line(error)}; expected YAML; mend it") from error

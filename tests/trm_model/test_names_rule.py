@@ -59,6 +59,8 @@ def broken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (folder / "gone.yaml").symlink_to(folder / "nowhere")
     (folder / "binary.yaml").write_bytes(b"\x00\xff")
     (folder / "keys.yaml").write_text("base: trm\nchanges: {1: 2}\n")
+    (folder / "twice.yaml").write_text("base: trm\nchanges: {layers: 2, layers: 3}\n")
+    (folder / "both.yaml").write_text("base: trm\nchanges: {}\nbase: hrm\n")
     for name, code in (("syntax", "def ("), ("fails", "1 / 0"), ("imports", "import not_there")):
         (tmp_path / f"own_{name}.py").write_text(code)
         mixer = f"base: trm\nchanges: {{mixer: 'own_{name}:Mixer'}}\n"
@@ -75,6 +77,8 @@ def test_a_broken_file_stops_no_other(broken: Path) -> None:
         "listed": "base ['trm']: expected the name of one built-in variant",
         "gone": "no file, or a link to none",
         "binary": "expected YAML",
+        "twice": "the key 'layers' stands twice, the second time in line 2; expected it once",
+        "both": "the key 'base' stands twice, the second time in line 3",
         "keys": "unknown variant field 1",
         "syntax": "own_syntax: SyntaxError: ",
         "fails": "own_fails: ZeroDivisionError: division by zero",
@@ -94,7 +98,7 @@ def test_commands_go_on_without_broken_files_and_name_them(
     assert main(["variants", "--own", str(broken)]) == 0
     printed = capsys.readouterr()
     assert "good" in printed.out
-    assert printed.err.count("note: left out: ") == 8
+    assert printed.err.count("note: left out: ") == 10
     assert main(["variants", "good", "--own", str(broken)]) == 0
     capsys.readouterr()
     assert main(["variants", "listed", "--own", str(broken)]) == 2

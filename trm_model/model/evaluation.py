@@ -36,4 +36,4 @@ class Evaluation:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        check_fields(self, depth=1, rollouts=1, noise=0.0, votes=1)
+        check_fields(self, depth=(1, 1_000_000), rollouts=(1, 1_000_000), noise=0.0, votes=1)

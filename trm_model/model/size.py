@@ -30,10 +30,13 @@ class Size:
     puzzle_width: int = 512
 
     def __post_init__(self) -> None:
-        check_fields(self)
-        require(
-            self.width > 0 and self.heads > 0,
-            f"width={self.width}, heads={self.heads}: expected positive whole numbers",
+        check_fields(
+            self,
+            width=(1, 1 << 16),
+            heads=(1, 1 << 16),
+            expansion=(0.0, 1_000.0),
+            prefix=(0, 1 << 16),
+            puzzle_width=(0, 1 << 20),
         )
         require(
             self.width % (2 * self.heads) == 0,

@@ -92,7 +92,13 @@ class Variant:
 
     def __post_init__(self) -> None:
         check_fields(
-            self, layers=1, answer_layers=1, latents=0, latent_updates=0, cycles=1, state_noise=0.0
+            self,
+            layers=(1, 1_000),
+            answer_layers=(1, 1_000),
+            latents=(0, 1_000),
+            latent_updates=(0, 1_000),
+            cycles=(1, 1_000),
+            state_noise=0.0,
         )
         require(
             self.networks == "shared" or self.latent_updates > 0,

@@ -45,8 +45,8 @@ class Recipe:
         check_fields(
             self,
             steps=1,
-            batch_size=1,
-            max_steps=1,
+            batch_size=(1, 1_000_000),
+            max_steps=(1, 1_000_000),
             warmup_steps=0,
             weight_decay=0.0,
             puzzle_learning_rate=0.0,

@@ -49,7 +49,7 @@ class Experts(FeedForward):
     active: int = 2
 
     def __post_init__(self) -> None:
-        check_fields(self, count=2, active=1)
+        check_fields(self, count=(2, 1_000), active=1)
         require(
             self.active <= self.count,
             f"active={self.active} of count={self.count} experts: expected at most all; lower "

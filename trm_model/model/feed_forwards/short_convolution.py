@@ -45,7 +45,7 @@ class ShortConvolution(FeedForward):
     width: int = 2
 
     def __post_init__(self) -> None:
-        check_fields(self, width=2)
+        check_fields(self, width=(2, 1_000))
 
     def build(self, width: int, expansion: float, generator: torch.Generator) -> Sublayer:
         """See :class:`FeedForward`."""

@@ -35,7 +35,7 @@ class RandomStart(Start):
     update_noise: float = 0.0
 
     def __post_init__(self) -> None:
-        check_fields(self, count=1, update_noise=0.0)
+        check_fields(self, count=(1, 1_000), update_noise=0.0)
         require(
             0.0 < self.damping <= 1.0,
             f"damping={self.damping}: expected a share above 0 and up to 1; change damping",

@@ -1,0 +1,38 @@
+"""What users write is read as they meant it, or refused."""
+
+import pytest
+
+from trm_model.errors import ConfigurationError
+from trm_model.texts import from_yaml
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("a: 1\nb: 2\na: 3", "the key 'a' stands twice, the second time in line 3; expected"),
+        ("x:\n  y: {z: 1, z: 1}", "the key 'z' stands twice, the second time in line 2"),
+        ("- {a: 1}\n- {b: 1, b: 2}", "the key 'b' stands twice, the second time in line 2"),
+        ("{1: a, 1: b}", "the key '1' stands twice"),
+        ("[1,", "expected YAML; mend it"),
+        ("2020-13-45", "month must be in 1..12; expected YAML"),
+        ("[" * 100_000, "expected YAML"),
+        ("{[1]: 2}", "expected YAML"),
+        ("!!python/object:os.system {}", "expected YAML"),
+    ],
+)
+def test_bad_yaml_is_refused_in_one_line(text: str, message: str) -> None:
+    for given in (text, text.encode()):
+        with pytest.raises(ConfigurationError) as error:
+            from_yaml(given)
+        assert message in str(error.value)
+        assert "\n" not in str(error.value)
+
+
+def test_a_key_may_stand_in_several_mappings() -> None:
+    merged = "base: &b {a: 1, c: {a: 2}}\nother: {<<: *b, a: 3}\n"
+    assert from_yaml(merged) == {
+        "base": {"a": 1, "c": {"a": 2}},
+        "other": {"a": 3, "c": {"a": 2}},
+    }
+    assert from_yaml("[{a: 1}, {a: 2}]") == [{"a": 1}, {"a": 2}]
+    assert from_yaml("") is None
