@@ -1,4 +1,4 @@
-"""Texts that users give: files, standard input, or the text itself."""
+"""Texts that users give (files, standard input, or the text itself), and words that they read."""
 
 import sys
 from pathlib import Path
@@ -26,3 +26,8 @@ def read_text(place: str | Path) -> str:
         raise ConfigurationError(
             f"{place}: not a text file; expected puzzles in UTF-8; save it in that encoding"
         ) from error
+
+
+def counted(number: int, noun: str) -> str:
+    """A number with its noun, whose plural ends in s: ``1 step``, ``1,500 steps``."""
+    return f"{number:,} {noun if number == 1 else f'{noun}s'}"
