@@ -134,12 +134,8 @@ def materialize_predictions(
     progress = checkpoints.load_evaluated(newest, reasoner)
     changed = [differences(spec, benchmark)]
     if limit != benchmark.evaluated:
-        changed.append(f"tested on {_puzzles(limit)} in place of {_puzzles(benchmark.evaluated)}")
-    if any(changed):
-        context.log.info(
-            f"{run}: {', '.join(filter(None, changed))}: its scores stand apart from those that "
-            "the ablation and the leaderboard compare"
-        )
+        asked, entry = (_part(benchmark, some) for some in (limit, benchmark.evaluated))
+        changed.append(f"tested on {asked} in place of {entry}")
     described = describe_examples(folder, split, limit, evaluation.votes)
     index = described["example"].to_numpy()
     say = spaced(context.log.info)
@@ -207,9 +203,10 @@ def materialize_predictions(
     )
 
 
-def _puzzles(limit: int | None) -> str:
-    """A limit of test puzzles in words."""
-    return "all test puzzles" if limit is None else f"the first {counted(limit, 'test puzzle')}"
+def _part(benchmark: Benchmark, limit: int | None) -> str:
+    """The evaluated part of the test puzzles (of ARC: of the tasks) in words."""
+    noun = "test task" if benchmark.votes else "test puzzle"
+    return f"all {noun}s" if limit is None else f"the first {counted(limit, noun)}"
 
 
 def _told(store: Store, predictions: str, table: pl.DataFrame, picture: str) -> dict[str, Any]:

@@ -104,6 +104,19 @@ def test_smoke_tests_and_other_evaluations_stand_apart(
     before = {path: path.stat().st_mtime_ns for path in store.root.glob("tables/**/*.parquet")}
     train_and_test(store, limit=2)
     assert few.format(2) in " ".join(capfd.readouterr().err.split())
+    train_and_test(store, steps=3)
+    assert reported(store) == whole
+    of_full = {
+        path for path in before if full["run"] in path.name and full["evaluation"] in path.name
+    }
+    assert len(of_full) == 2
+    assert all(path.stat().st_mtime_ns == before[path] for path in of_full)
+
+    write_data(store, "of the entry with other augmentations")
+    train_and_test(store)
+    assert "data of another entry than the benchmark's: its scores stand apart" in (
+        " ".join(capfd.readouterr().err.split())
+    )
     assert reported(store) == whole
 
     scores = scan(store, Scores).collect()
