@@ -16,14 +16,14 @@ COVERAGE := --cov=pipelines --cov=assets --cov=trm_model --cov=storage --cov-rep
 install: $(VENV)/installed
 
 $(VENV)/installed: pyproject.toml constraints.txt
-	@echo "Installing into $(VENV): a minute or two, torch and Dagster are large …"
+	@echo "Installing into $(VENV): one to five minutes, by the connection; torch and Dagster are large …"
 	@$(PYTHON) -m venv $(VENV)
 	@# torch first, by the exact version: an open range would fetch gigabytes of GPU libraries where a CPU build is at hand.
 	@echo "1 of 2: $$(grep '^torch==' constraints.txt)"
 	@$(PIP) $$(grep '^torch==' constraints.txt)
 	@echo "2 of 2: this project and what it needs, in the versions of constraints.txt"
 	@$(PIP) --constraint constraints.txt --editable '.[ui,dev]'
-	@$(BIN)/python -m pipelines.home
+	@echo "Dagster's home folder, with its settings: $$($(BIN)/python -m pipelines.home)"
 	@touch $@
 	@echo "Installed. The command: source $(BIN)/activate, then trm --help; the whole way in minutes: make demo."
 

@@ -111,12 +111,14 @@ class EvaluationConfig(StageConfig):
     :param limit: evaluate only the first so many test puzzles, of ARC tasks with all their
         augmentations (a fair sample: their order is random); None: as the entry says.
     :param all: evaluate all, whatever the entry says.
+    :param again: also where the same evaluation by the same code is stored.
     :param device: as in :class:`TrainingConfig`; need not be the one that trained.
     """
 
     batch_size: int = Field(default=256, ge=1, le=1_000_000)
     limit: int | None = Field(default=None, ge=1, le=MOST)
     all: bool = False
+    again: bool = False
     device: str = "auto"
 
     def require_possible(self, recipe: Recipe) -> None:

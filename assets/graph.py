@@ -30,7 +30,7 @@ from assets.outcomes import Check, CheckOutcome, together
 from assets.partitions import variant_and_seed
 from assets.previews import previews
 from assets.progress import MADE
-from assets.stages import ACCELERATOR_POOL, STAGE_MODULES
+from assets.stages import ACCELERATOR_POOL, STAGE_MODULES, making
 from assets.store import StoreResource
 from trm_model.launching import Launcher
 from trm_model.model.variant import Variant
@@ -76,7 +76,9 @@ def _of_partitions(
         return check(*variant_and_seed(context.partition_key))
     made = sorted(context.instance.get_materialized_partitions(dg.AssetKey(key)))
     if not made:
-        raise user_error(f"{'/'.join(key)}: no partition has been made yet; materialize one first")
+        raise user_error(
+            f"{'/'.join(key)}: no partition has been made yet; first {making(key[-1], key[0])}"
+        )
     return together({partition: check(*variant_and_seed(partition)) for partition in made})
 
 

@@ -4,10 +4,9 @@ from collections.abc import Mapping, Sequence
 
 import dagster as dg
 
+from assets.stages import SEEDS
 from trm_model.model.variant import Variant
 from trm_model.names import unknown_name
-
-SEEDS = 10
 
 
 def variant_seed_partitions(variants: dict[str, Variant]) -> dg.MultiPartitionsDefinition:

@@ -1,5 +1,7 @@
-"""The stages of a benchmark, in the order in which they are made. Imports nothing: the command
-line's help lists them."""
+"""The stages of a benchmark, in the order in which they are made, and the command that makes each.
+Imports nothing heavy: the command line's help lists them."""
+
+import shlex
 
 DATA_STAGES = ("puzzles", "examples", "shards")
 """The data set; ``shards`` is a copy for buckets, which is made on request only."""
@@ -16,6 +18,9 @@ OVERALL_STAGES = ("leakage", "leaderboard")
 """The reports over all benchmarks."""
 
 STAGES = (*DATA_STAGES, *TRAIN_STAGES, *REPORT_STAGES)
+
+SEEDS = 10
+"""Of each variant there are partitions with the seeds 0, 1, … up to this number."""
 
 ACCELERATOR_POOL = "accelerator"
 """Dagster's name for the queue of everything that computes on a device: the checkpoint and the
@@ -35,3 +40,24 @@ STAGE_MODULES = {
 }
 """The module that does a stage's work, or that of a report over all benchmarks: what it imports is
 the code of the assets."""
+
+
+def making(stage: str, benchmark: str, partition: str = "VARIANT|SEED") -> str:
+    """How a user makes a stage or a report over all benchmarks, on the command line and in the
+    page.
+
+    :param partition: of a stage that has partitions.
+    """
+    where = stage if stage in OVERALL_STAGES else f"{benchmark}/{stage}"
+    if stage in TRAIN_STAGES:
+        verb = "evaluate" if stage in EVALUATE_STAGES else "train"
+        command = ["trm", verb, benchmark, "--partition", partition]
+    elif stage in DATA_STAGES:
+        chosen = ["--stage", stage] if stage == "shards" else []
+        command = ["trm", "data", benchmark, *chosen]
+    elif stage == "leakage":
+        command = ["dagster", "asset", "materialize", "-m", "pipelines.definitions"]
+        command += ["--select", stage]
+    else:  # The leaderboard is written with each ablation.
+        command = ["trm", "materialize", benchmark, "--stage", "ablation"]
+    return f"{shlex.join(command)} (in the page: materialize {where})"

@@ -10,8 +10,10 @@ import dagster as dg
 from assets import keys
 from assets.failures import user_error
 from assets.interrupts import terminable
+from assets.stages import making
 from storage.refusals import refusal
 from storage.store import LocalStore, Store
+from trm_model.errors import ConfigurationError
 
 if TYPE_CHECKING:  # It takes its time to load, and every page loads this module.
     from trm_model.training.run import RunSpec
@@ -39,48 +41,36 @@ class StoreResource(dg.ConfigurableResource):
 def current_examples(store: Store, benchmark: str) -> str:
     """The key of the benchmark's latest data set.
 
-    :raises Failure: there is none; the message says what to do.
+    :raises ConfigurationError: there is none; the message says what to do.
     """
     pointer = keys.current_examples(benchmark)
-    return _followed(
-        store,
-        pointer,
-        f"{store.open(pointer)}: no data set yet; materialize {benchmark}/examples first",
-    )
+    return _followed(store, pointer, f"no data set yet; first {making('examples', benchmark)}")
 
 
 def current_run(store: Store, benchmark: str, variant: str, seed: int) -> str:
     """The key of the run trained last.
 
-    :raises Failure: there is none; the message says what to do.
+    :raises ConfigurationError: there is none; the message says what to do.
     """
     pointer = keys.current_run(benchmark, variant, seed)
-    return _followed(
-        store,
-        pointer,
-        f"{store.open(pointer)}: nothing trained yet; materialize {benchmark}/checkpoint, "
-        f"partition {variant}|{seed}, first",
-    )
+    make = making("checkpoint", benchmark, f"{variant}|{seed}")
+    return _followed(store, pointer, f"nothing trained yet; first {make}")
 
 
 def current_predictions(store: Store, benchmark: str, variant: str, seed: int) -> str:
     """The key of the predictions made last.
 
-    :raises Failure: there are none; the message says what to do.
+    :raises ConfigurationError: there are none; the message says what to do.
     """
     pointer = keys.current_predictions(benchmark, variant, seed)
-    return _followed(
-        store,
-        pointer,
-        f"{store.open(pointer)}: no predictions yet; materialize {benchmark}/predictions, "
-        f"partition {variant}|{seed}, first",
-    )
+    make = making("predictions", benchmark, f"{variant}|{seed}")
+    return _followed(store, pointer, f"no predictions yet; first {make}")
 
 
 def _followed(store: Store, pointer: str, missing: str) -> str:
     target = store.follow(pointer)
     if target is None:
-        raise user_error(missing)
+        raise ConfigurationError(f"{store.open(pointer)}: {missing}")
     return target
 
 
@@ -93,9 +83,9 @@ def data_of(store: Store, spec: "RunSpec") -> Path:
     if not folder.is_dir():
         raise user_error(
             f"{folder}: removed, expected the data set that {spec.benchmark}, partition "
-            f"{spec.variant_name}|{spec.seed}, was trained on; materialize "
-            f"{spec.benchmark}/puzzles and examples (equal settings give the same version again), "
-            f"or else train again: materialize {spec.benchmark}/checkpoint"
+            f"{spec.variant_name}|{spec.seed}, was trained on; make it again: "
+            f"{making('examples', spec.benchmark)}; equal settings give the same version again, "
+            "others need another training"
         )
     return folder
 

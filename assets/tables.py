@@ -2,7 +2,7 @@
 them."""
 
 from datetime import UTC, datetime
-from typing import Any, TypeVar
+from typing import Any
 
 import pandera.polars as pa
 import polars as pl
@@ -28,7 +28,7 @@ class OfRun(OfBenchmark):
 
     ``run``: key of the run, the name of its folder; ``config_hash``: of its variant and recipe,
     equal for runs that differ in seed, data or code only; ``created_at``: when the rows were
-    written, in UTC as ISO 8601 with microseconds. :func:`latest` picks among runs.
+    written, in UTC as ISO 8601 with microseconds. :func:`assets.latest.latest` picks among runs.
     """
 
     variant: Series[str]
@@ -67,27 +67,6 @@ class OfEvaluation(OfRun):
     def files(cls) -> tuple[str, ...]:
         """See :meth:`storage.tables.Table.files`."""
         return ("run", "evaluation")
-
-
-CONFIGURATION = ("benchmark", "variant", "seed", "config_hash")
-"""The columns of :class:`OfRun` that say what was trained; runs that have them in common differ in
-data or code, or repeat one another."""
-
-Rows = TypeVar("Rows", pl.DataFrame, pl.LazyFrame)
-
-
-def latest(rows: Rows, *by: str) -> Rows:
-    """Of rows of :class:`OfRun` those of the latest run of each configuration; of rows of
-    :class:`OfEvaluation` those of its latest evaluation.
-
-    Of two written in the same microsecond the greater key counts, so that the order of the rows
-    does not matter.
-
-    :param by: the columns that are to be told apart, in place of :data:`CONFIGURATION`.
-    """
-    keys = [name for name in ("run", "evaluation") if name in rows.lazy().collect_schema()]
-    age = pl.concat_str("created_at", *keys)
-    return rows.filter(age == age.max().over(by or CONFIGURATION))
 
 
 def of_run(spec: RunSpec, run: str) -> dict[str, str | int]:

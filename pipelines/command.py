@@ -5,6 +5,7 @@ Dagster is imported when a command runs, not for its help or the shell's complet
 
 import sys
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, TypeVar
 
 import click
@@ -14,9 +15,12 @@ from assets.stages import (
     EVALUATE_STAGES,
     OVERALL_STAGES,
     REPORT_STAGES,
+    SEEDS,
     STAGES,
     TRAIN_STAGES,
 )
+from assets.titles import require_benchmark, titles
+from trm_model.command import complete_variant
 from trm_model.command import trm as library
 from trm_model.terminal import run
 
@@ -36,8 +40,45 @@ for _command in library.commands.values():
     trm.add_command(_command)
 
 
-def _benchmark(function: Function) -> Function:
-    return click.argument("benchmark", help="A benchmark's name, e.g. sudoku_4x4.")(function)
+class OfBenchmark(click.Command):
+    """A command on a benchmark; its help lists them."""
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """See :class:`click.Command`."""
+        del ctx
+        with formatter.section("Benchmarks"):
+            formatter.write_dl(list(titles().items()))
+
+
+def _complete_benchmark(_: click.Context, __: click.Parameter, begun: str) -> list[str]:
+    return [name for name in titles() if name.startswith(begun)]
+
+
+def _complete_partition(
+    context: click.Context, parameter: click.Parameter, begun: str
+) -> list[str]:
+    """The variants before a seed is begun, then their seeds."""
+    variant, bar, _ = begun.partition("|")
+    if not bar:
+        return [f"{name}|0" for name in complete_variant(context, parameter, begun)]
+    return [key for seed in range(SEEDS) if (key := f"{variant}|{seed}").startswith(begun)]
+
+
+def _known_benchmark(_: click.Context, __: click.Parameter, name: str | None) -> str | None:
+    if name is not None:
+        require_benchmark(name)
+    return name
+
+
+def _benchmark(function: Function, *, required: bool = True) -> Function:
+    return click.argument(
+        "benchmark",
+        required=required,
+        is_eager=True,
+        callback=_known_benchmark,
+        shell_complete=_complete_benchmark,
+        help="A benchmark's name, e.g. sudoku_4x4.",
+    )(function)
 
 
 def _partition(function: Function) -> Function:
@@ -46,6 +87,7 @@ def _partition(function: Function) -> Function:
         "partitions",
         multiple=True,
         metavar="VARIANT|SEED",
+        shell_complete=_complete_partition,
         help="A variant and a seed; repeat, or give a range FIRST...LAST.",
     )(function)
 
@@ -70,7 +112,7 @@ def _settings(function: Function) -> Function:
     )(function)
 
 
-@trm.command("data")
+@trm.command("data", cls=OfBenchmark)
 @_benchmark
 @_stage(DATA_STAGES, "puzzles and examples")
 @_settings
@@ -84,7 +126,7 @@ def data(benchmark: str, stages: Sequence[str], settings: Sequence[str]) -> int:
     return materialize(benchmark, stages=stages or ("puzzles", "examples"), settings=settings)
 
 
-@trm.command("train")
+@trm.command("train", cls=OfBenchmark)
 @_benchmark
 @_partition
 @_stage(TRAIN_STAGES, "data where they are missing, all of these, and the reports")
@@ -104,7 +146,7 @@ def train(
     return materialize(benchmark, partitions=partitions, stages=stages or None, settings=settings)
 
 
-@trm.command("evaluate")
+@trm.command("evaluate", cls=OfBenchmark)
 @_benchmark
 @_partition
 @_stage((*EVALUATE_STAGES, *REPORT_STAGES), "all of these")
@@ -132,7 +174,7 @@ def _require_partition(partitions: Sequence[str]) -> None:
         )
 
 
-@trm.command("check")
+@trm.command("check", cls=OfBenchmark)
 @_benchmark
 @_partition
 @_stage(
@@ -149,6 +191,30 @@ def check(benchmark: str, partitions: Sequence[str], stages: Sequence[str]) -> i
     return check_stored(benchmark, partitions=partitions, stages=stages or None)
 
 
+@trm.command("scores", cls=OfBenchmark)
+@partial(_benchmark, required=False)
+@click.option(
+    "--metric", "metrics", multiple=True, help="Only this one, e.g. exact_accuracy; repeat."
+)
+@click.option("--all", "every", is_flag=True, help="All scores, not the latest alone.")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(("table", "csv", "json")),
+    default="table",
+    show_default=True,
+)
+def scores(benchmark: str | None, metrics: Sequence[str], every: bool, form: str) -> None:
+    """List the scores, the latest of each configuration.
+
+    low and high bound the 95 % interval of the value, n is the number of test puzzles, and step
+    the training step of the weights.
+    """
+    from pipelines.listing import list_scores
+
+    click.echo(list_scores(benchmark, metrics=metrics, every=every, form=form))
+
+
 @trm.command("ui")
 @click.option("--port", type=int, default=3000, show_default=True, help="On 127.0.0.1.")
 def ui(port: int) -> None:
@@ -161,7 +227,7 @@ def ui(port: int) -> None:
     serve(port)
 
 
-@trm.command("demo", hidden=True)
+@trm.command("demo")
 def demo() -> int:
     """Go from puzzles to the report on 4 x 4 Sudoku (make demo)."""
     from pipelines.demo import demonstrate

@@ -8,7 +8,8 @@ import polars as pl
 from assets import keys
 from assets.benchmarks import BENCHMARKS
 from assets.declared import declared
-from assets.tables import Scores, latest
+from assets.latest import latest
+from assets.tables import Scores
 from pipelines.definitions import defs
 from pipelines.execute import materialize
 from pipelines.jobs import DEMO

@@ -19,9 +19,18 @@ from assets import keys as store_keys
 from assets.benchmarks import BENCHMARKS, Benchmark
 from assets.configs import CONFIGS, StageConfig, require_settings
 from assets.interrupts import ENDING, Signals, noted_signals
+from assets.made import require_made, require_read
 from assets.partitions import unknown_partition
 from assets.progress import MADE
-from assets.stages import DATA_STAGES, OVERALL_STAGES, REPORT_STAGES, STAGES, TRAIN_STAGES
+from assets.stages import (
+    DATA_STAGES,
+    OVERALL_STAGES,
+    REPORT_STAGES,
+    STAGES,
+    TRAIN_STAGES,
+    making,
+)
+from assets.titles import require_benchmark
 from pipelines.definitions import PARTITIONS, VARIANTS, defs
 from pipelines.home import prepare_home
 from pipelines.jobs import asset_keys
@@ -31,7 +40,6 @@ from storage.manifest import CorruptDataError
 from storage.reading import one_line
 from storage.store import Store
 from trm_model.errors import ConfigurationError, require
-from trm_model.names import unknown_name
 from trm_model.texts import from_yaml
 
 Ops = Mapping[str, Mapping[str, Any]]
@@ -155,7 +163,7 @@ def _materialize(
     entry = _entry(benchmark)
     ops = parse_settings(benchmark, settings)
     keys = parse_partitions(partitions, PARTITIONS.get_partition_keys(), VARIANTS.broken)
-    store: Store = (defs.resources or {})["store"].connect()
+    store = _store()
     if stages is not None:
         chosen = list(stages)
     elif any(f"{benchmark}__{stage}" in ops for stage in ("puzzles", "examples")):
@@ -163,6 +171,8 @@ def _materialize(
     else:
         chosen = _needed_stages(benchmark, entry, store)
     _check(benchmark, chosen, keys, ops, explicit=stages is not None)
+    for key in keys or [None]:
+        require_read(store, benchmark, chosen, entry.stages, key)
 
     def assets_of(group: Sequence[str]) -> list[dg.AssetKey]:
         return asset_keys(benchmark, entry, [stage for stage in group if stage in chosen])
@@ -235,6 +245,10 @@ def _check_stored(
     keys = parse_partitions(partitions, PARTITIONS.get_partition_keys(), VARIANTS.broken)
     chosen = list(stages or (TRAIN_STAGES if keys else ("puzzles", "examples")))
     _check(benchmark, chosen, keys, {}, explicit=True)
+    store = _store()
+    for stage in (one for one in chosen if one in (*entry.stages, *OVERALL_STAGES)):
+        for key in keys or [None]:
+            require_made(store, benchmark, stage, key)
     partitioned = asset_keys(benchmark, entry, [one for one in TRAIN_STAGES if one in chosen])
     others = [
         *asset_keys(benchmark, entry, [one for one in chosen if one not in TRAIN_STAGES]),
@@ -261,13 +275,12 @@ def _check_stored(
 
 
 def _entry(benchmark: str) -> Benchmark:
-    require(
-        benchmark in BENCHMARKS,
-        unknown_name(
-            "benchmark", benchmark, BENCHMARKS, f"expected one of {', '.join(BENCHMARKS)}"
-        ),
-    )
+    require_benchmark(benchmark)
     return BENCHMARKS[benchmark]
+
+
+def _store() -> Store:
+    return (defs.resources or {})["store"].connect()
 
 
 def _all_stages(entry: Benchmark) -> list[str]:
@@ -293,7 +306,8 @@ def _needed_stages(benchmark: str, entry: Benchmark, store: Store) -> list[str]:
         return [stage for stage in stages if stage not in DATA_STAGES]
     require(
         entry.origin.generated,
-        f"{current}: made from another entry, or damaged; materialize puzzles and examples again",
+        f"{current}: made from another entry, or damaged; make the data again: "
+        f"{making('examples', benchmark)}",
     )
     print(
         f"{benchmark}: making the data again, since the benchmark's entry has changed (or they are "

@@ -1,17 +1,12 @@
 """What assets need from their surroundings."""
 
-import os
 from collections.abc import Mapping
 
 from assets.store import StoreResource
+from pipelines.place import data_folder
 from trm_model.launching import LocalProcess
-
-DATA_VARIABLE = "TRM_DATA"
 
 
 def resources() -> Mapping[str, object]:
-    """The store below ``$TRM_DATA`` (default ``data``) and what starts trainings."""
-    return {
-        "store": StoreResource(root=os.environ.get(DATA_VARIABLE, "data")),
-        "launcher": LocalProcess(),
-    }
+    """The store below ``$TRM_DATA`` and what starts trainings."""
+    return {"store": StoreResource(root=data_folder()), "launcher": LocalProcess()}

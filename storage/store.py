@@ -202,14 +202,14 @@ class LocalStore:
             relative = _pointer(path)
             if relative is None:
                 raise StoreError(
-                    f"{path}: not a pointer; expected {A_POINTER}; remove it and materialize what "
-                    "it belongs to again"
+                    f"{path}: not a pointer; expected {A_POINTER}; remove it and make again what "
+                    "it belongs to"
                 )
         target = posixpath.normpath(posixpath.join(posixpath.dirname(key), relative))
         if posixpath.isabs(target) or target.split("/")[0] == "..":
             raise StoreError(
                 f"{path}: points to {relative}, outside the store {self.root}; expected a path "
-                "inside; remove it and materialize what it belongs to again"
+                "inside; remove it and make again what it belongs to"
             )
         return target if (self.root / target).exists() else None
 

@@ -30,7 +30,7 @@ TABLES = "tables"
 SUFFIX = ".parquet"
 WHOLE = "part"
 """Name of the file of a partition that its folder alone tells apart."""
-AGAIN = "materialize the asset that writes it again"
+AGAIN = "make it again with what wrote it: trm data, trm train or trm evaluate"
 _PARQUET = (pl.exceptions.PolarsError, pl.exceptions.PanicException)
 """polars' reader panics on some damaged files."""
 _REPORTED = 5

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from pipelines.home import VARIABLE
-from pipelines.resources import DATA_VARIABLE
+from pipelines.place import DATA_VARIABLE
 
 ROOT = Path(__file__).resolve().parents[1]
 HOST = "127.0.0.1"

@@ -14,7 +14,11 @@ from typing import Any
 import click
 
 from trm_model.errors import require
-from trm_model.names import OWN_VARIANTS_DEFAULT, OWN_VARIANTS_VARIABLE
+from trm_model.names import (
+    OWN_VARIANTS_DEFAULT,
+    OWN_VARIANTS_VARIABLE,
+    own_variants_folder,
+)
 from trm_model.terminal import import_option, run
 
 
@@ -64,6 +68,13 @@ _own_variants = click.option(
     show_default=True,
     help="Folder of your own variants (YAML files).",
 )
+
+
+def complete_variant(_: click.Context, __: click.Parameter, begun: str) -> list[str]:
+    """The variants whose names begin so, for the shell's completion."""
+    from trm_model.variants import all_variants
+
+    return [name for name in all_variants(own_variants_folder()).known if name.startswith(begun)]
 
 
 def _say_broken(files: Mapping[str, str]) -> None:
@@ -174,7 +185,12 @@ def solve(
 
 
 @trm.command("variants")
-@click.argument("name", required=False, help="A variant, of which the cost is shown.")
+@click.argument(
+    "name",
+    required=False,
+    shell_complete=complete_variant,
+    help="A variant, of which the cost is shown.",
+)
 @_own_variants
 @click.option("--width", type=int, help="D, of every position (default: as published).")
 @click.option("--heads", type=int, help="Attention heads (default: as published).")

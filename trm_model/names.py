@@ -46,10 +46,12 @@ def require_name(what: str, name: str) -> None:
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """The names most like ``name``, in words: ``did you mean trm or trm_mlp?``; empty where none is
-    like it."""
-    spelled = {each.lower(): each for each in known}
-    found = [spelled[each] for each in difflib.get_close_matches(name.lower(), spelled, _SHOWN)]
+    """The names that begin with ``name`` and those most like it, in words: ``did you mean trm or
+    trm_mlp?``; empty where there is none."""
+    spelled, given = {each.lower(): each for each in known}, name.lower()
+    begun = [each for each in spelled if given and each.startswith(given)]
+    like = difflib.get_close_matches(given, spelled, _SHOWN)
+    found = [spelled[each] for each in dict.fromkeys([*begun, *like])][:_SHOWN]
     return f"did you mean {' or '.join(found)}?" if found else ""
 
 

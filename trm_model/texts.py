@@ -1,5 +1,7 @@
-"""Texts that users give: files, standard input, or the text itself; and what YAML says."""
+"""Texts that users give (files, standard input, the text itself, YAML), and words that they
+read."""
 
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -30,6 +32,9 @@ def read_text(place: str | Path) -> str:
         ) from error
 
 
+_EXPONENT = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+")
+
+
 def from_yaml(text: str | bytes) -> Any:
     """What a text in YAML says: plain data.
 
@@ -50,6 +55,8 @@ def from_yaml(text: str | bytes) -> Any:
                 seen.add(key.value)
             return super().construct_mapping(node, deep)
 
+    # YAML 1.1 takes 3e-4 for text, since it has no point and its exponent no sign.
+    EachKeyOnce.add_implicit_resolver("tag:yaml.org,2002:float", _EXPONENT, list("-+.0123456789"))
     try:
         loader = EachKeyOnce(text)
         try:
@@ -60,3 +67,8 @@ def from_yaml(text: str | bytes) -> Any:
         raise
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise ConfigurationError(f"{one_line(error)}; expected YAML; mend it") from error
+
+
+def counted(number: int, noun: str) -> str:
+    """A number with its noun, whose plural ends in s: ``1 step``, ``1,500 steps``."""
+    return f"{number:,} {noun if number == 1 else f'{noun}s'}"

@@ -21,6 +21,7 @@ from assets.families.origin import Augmented, Origin
 from assets.outcomes import CheckOutcome
 from assets.progress import MADE, spaced
 from assets.reports import markdown, pictures
+from assets.stages import making
 from assets.store import current_examples, folder_bytes
 from assets.tables import AugmentedPuzzles
 from storage.build import building
@@ -226,7 +227,7 @@ def materialize_examples(
         benchmark = replace(benchmark, augmentations=config.augmentations)
     path = store.open(keys.puzzles(name))
     if not path.exists():
-        raise user_error(f"{path}: no puzzles yet; materialize {name}/puzzles first")
+        raise user_error(f"{path}: no puzzles yet; first {making('puzzles', name)}")
     origin = benchmark.origin
     file_hash = hash_file(path)
     puzzles = read_file(path, origin.schema)
@@ -237,7 +238,8 @@ def materialize_examples(
     }
     if hash_file(path) != file_hash:
         raise user_error(
-            f"{path}: another run wrote it while it was read; materialize {name}/examples again"
+            f"{path}: another run wrote it while it was read; make them again: "
+            f"{making('examples', name)}"
         )
     started = time.monotonic()
     key, content_hash = write_dataset(

@@ -2,7 +2,9 @@
 
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from functools import partial
+from typing import Any
 
 import dagster as dg
 import numpy as np
@@ -24,12 +26,13 @@ from assets.outcomes import CheckOutcome
 from assets.partitions import variant_and_seed
 from assets.progress import MADE, spaced
 from assets.reports import markdown, pictures
+from assets.stages import making
 from assets.store import current_predictions, current_run, data_of, hold_device
-from assets.tables import Predictions, of_run, stamped
+from assets.tables import Predictions, of_evaluation, of_run, stamped
 from storage.examples import DATA_AGAIN
 from storage.manifest import verify_manifest
 from storage.store import Store
-from storage.tables import partition_key, publish_partition, read_file
+from storage.tables import TableError, partition_key, publish_partition, read_file
 from trm_model.devices import open_device
 from trm_model.evaluation.evaluate import Evaluated, evaluate
 from trm_model.finite import NotFiniteError
@@ -37,6 +40,7 @@ from trm_model.model.batch import DeviceExamples
 from trm_model.model.reasoner import build
 from trm_model.model.variant import Variant
 from trm_model.puzzles.plans import open_examples
+from trm_model.texts import counted
 from trm_model.training import checkpoint as checkpoints
 from trm_model.training.process import DEVICE_SECONDS
 from trm_model.training.run import RunSpec
@@ -76,6 +80,18 @@ def read_predictions(store: Store, name: str, variant: str, seed: int) -> pl.Dat
     return read_file(store.open(current_predictions(store, name, variant, seed)), Predictions)
 
 
+def already_evaluated(store: Store, key: str, of: Mapping[str, str]) -> pl.DataFrame | None:
+    """The predictions stored under a key, if they are intact and have these values in their
+    columns: nothing need be computed again."""
+    path = store.open(key)
+    if path.exists():
+        with suppress(TableError):  # Damaged, or of another version: made again.
+            table = read_file(path, Predictions)
+            if of.items() <= of_evaluation(table).items():
+                return table
+    return None
+
+
 def materialize_predictions(
     context: dg.AssetExecutionContext,
     config: EvaluationConfig,
@@ -91,15 +107,25 @@ def materialize_predictions(
     saved = checkpoints.saved(run)
     if not saved:
         raise user_error(
-            f"{run / checkpoints.FOLDER}: no checkpoint, expected one; materialize "
-            f"{name}/checkpoint, partition {variant}|{seed}, again"
+            f"{run / checkpoints.FOLDER}: no checkpoint, expected one; train again: "
+            f"{making('checkpoint', name, context.partition_key)}"
         )
     newest = saved[-1]
     evaluation = variants[variant].evaluation
     split = evaluation.split
     limit = None if config.all else config.limit or benchmark.evaluated
     tested = evaluation_key(evaluation, limit)
-    store.require_writable(partition_key(Predictions, name, variant, seed, run.name, tested))
+    predictions = partition_key(Predictions, name, variant, seed, run.name, tested)
+    picture = keys.answers_picture(name, variant, seed, run.name, tested)
+    of = {
+        "checkpoint": f"{run_key}/{newest.relative_to(run).as_posix()}",
+        "evaluation_code": code_version(__name__),
+    }
+    if not config.again and (kept := already_evaluated(store, predictions, of)) is not None:
+        context.log.info(f"{newest}: evaluated already: kept")
+        store.point(keys.current_predictions(name, variant, seed), predictions)
+        return dg.MaterializeResult(metadata=_told(store, predictions, kept, picture))
+    store.require_writable(predictions)
     spec = RunSpec.read(run)
     folder = data_of(store, spec)
     verify_manifest(folder, DATA_AGAIN)
@@ -109,12 +135,8 @@ def materialize_predictions(
     progress = checkpoints.load_evaluated(newest, reasoner)
     changed = [differences(spec, benchmark)]
     if limit != benchmark.evaluated:
-        changed.append(f"limit={limit} in place of {benchmark.evaluated}")
-    if any(changed):
-        context.log.info(
-            f"{run}: {', '.join(filter(None, changed))}: its scores stand apart from those that "
-            "the ablation and the leaderboard compare"
-        )
+        asked, entry = (_part(benchmark, some) for some in (limit, benchmark.evaluated))
+        changed.append(f"tested on {asked} in place of {entry}")
     described = describe_examples(folder, split, limit, evaluation.votes)
     index = described["example"].to_numpy()
     say = spaced(context.log.info)
@@ -138,7 +160,9 @@ def materialize_predictions(
             result = run_on(
                 index=index,
                 every_step=False,
-                progress=lambda done, total: say(f"evaluated {done} of {total} {split} puzzles"),
+                progress=lambda done, total: say(
+                    f"{done:,} of {total:,} {split} examples evaluated"
+                ),
             )
         except NotFiniteError as error:
             raise user_error(
@@ -156,15 +180,11 @@ def materialize_predictions(
             prediction_table(result, described),
             **of_run(spec, run.name),
             evaluation=tested,
-            checkpoint=f"{run_key}/{newest.relative_to(run).as_posix()}",
+            **of,
             step=progress.step,
-            evaluation_code=code_version(__name__),
         ),
     )
-    store.point(
-        keys.current_predictions(name, variant, seed),
-        partition_key(Predictions, name, variant, seed, run.name, tested),
-    )
+    store.point(keys.current_predictions(name, variant, seed), predictions)
     last = shown.shape[1]
     steps = [*(step for step in SHOWN_STEPS if step < last), last]
     figure = pictures.answer_sheet(
@@ -173,23 +193,34 @@ def materialize_predictions(
         shown[:, [step - 1 for step in steps]],
         steps,
     )
-    picture = keys.answers_picture(name, variant, seed, run.name, tested)
     with store.publish_file(picture) as temporary:
         temporary.write_bytes(pictures.png(figure))
-    solved = float(table["solved"].mean())  # type: ignore[arg-type]
-    stored = store.open(current_predictions(store, name, variant, seed))
     return dg.MaterializeResult(
         metadata={
-            MADE: f"{len(table):,} answers, {solved:.1%} of them right, in {stored}; "
-            f"some of them as a picture in {store.open(picture)}",
-            "dagster/row_count": len(table),
-            "solved": solved,
+            **_told(store, predictions, table, picture),
             "examples_per_second": len(table) / seconds,
-            "step": progress.step,
             "answers": markdown.picture(figure, "hard puzzles and the answer after each step"),
-            "picture": dg.MetadataValue.path(str(store.open(picture))),
         }
     )
+
+
+def _part(benchmark: Benchmark, limit: int | None) -> str:
+    """The evaluated part of the test puzzles (of ARC: of the tasks) in words."""
+    noun = "test task" if benchmark.votes else "test puzzle"
+    return f"all {noun}s" if limit is None else f"the first {counted(limit, noun)}"
+
+
+def _told(store: Store, predictions: str, table: pl.DataFrame, picture: str) -> dict[str, Any]:
+    """What a materialization tells of predictions, made now or before; both are keys."""
+    solved = float(table["solved"].mean())  # type: ignore[arg-type]
+    return {
+        MADE: f"{counted(len(table), 'answer')}, {solved:.1%} of them right, in "
+        f"{store.open(predictions)}; some of them as a picture in {store.open(picture)}",
+        "dagster/row_count": len(table),
+        "solved": solved,
+        "step": table["step"][0],
+        "picture": dg.MetadataValue.path(str(store.open(picture))),
+    }
 
 
 def check_predictions(store: Store, name: str, variant: str, seed: int) -> dict[str, CheckOutcome]:

@@ -18,6 +18,7 @@ from assets.outcomes import CheckOutcome
 from assets.partitions import variant_and_seed
 from assets.progress import MADE
 from assets.reports import markdown
+from assets.stages import making
 from assets.store import data_of
 from assets.tables import Votes, of_evaluation, stamped
 from storage.store import Store
@@ -25,6 +26,7 @@ from storage.tables import partition_key, publish_partition, read_file
 from trm_model.puzzles.arc.tasks import Task
 from trm_model.puzzles.arc.votes import ATTEMPTS, PASS_KS, Vote, vote
 from trm_model.puzzles.plans import open_examples
+from trm_model.texts import counted
 from trm_model.training.run import RunSpec
 
 
@@ -90,8 +92,8 @@ def read_votes(store: Store, tested: Mapping[str, Any]) -> pl.DataFrame:
     votes = read_file(path, Votes) if path.exists() else None
     if votes is None or of_evaluation(votes) != tested:
         raise user_error(
-            f"{path}: no votes on these predictions yet; materialize {name}/votes, partition "
-            f"{variant}|{seed}, first"
+            f"{path}: no votes on these predictions yet; first "
+            f"{making('votes', name, f'{variant}|{seed}')}"
         )
     return votes
 
@@ -128,7 +130,7 @@ def materialize_votes(
     metadata: dict[str, Any] = {f"pass_at_{row.k}": row.value for row in pass_rows(table)}
     return dg.MaterializeResult(
         metadata={
-            MADE: f"{len(table):,} candidate answers to {len(tasks)} tasks in "
+            MADE: f"{counted(len(table), 'candidate answer')} to {counted(len(tasks), 'task')} in "
             f"{store.open(_key(tested))}",
             "dagster/row_count": len(table),
             "tasks": len(tasks),

@@ -10,6 +10,7 @@ from assets import keys
 from assets.benchmarks import Benchmark
 from assets.declared import declared, differences
 from assets.failures import user_error
+from assets.latest import latest
 from assets.outcomes import CheckOutcome
 from assets.progress import MADE
 from assets.reports import markdown, pictures
@@ -26,7 +27,8 @@ from assets.reports.comparison import (
     readable,
 )
 from assets.reports.page import html_page, publish_page
-from assets.tables import Ablation, Scores, Training, latest
+from assets.stages import making
+from assets.tables import Ablation, Scores, Training
 from storage.examples import Header, open_header
 from storage.manifest import CorruptDataError
 from storage.store import Store
@@ -69,7 +71,8 @@ def _rows(store: Store, name: str) -> tuple[pl.DataFrame, pl.DataFrame]:
     training = scan(store, Training).filter(of_benchmark).collect()
     if scores.is_empty():
         raise user_error(
-            f"{name}: no scores yet; materialize {name}/scores for at least one partition first"
+            f"{name}: no scores yet; train at least one partition first: "
+            f"{making('checkpoint', name)}"
         )
     return scores, training
 
@@ -120,7 +123,8 @@ def materialize_ablation(
     )
     return dg.MaterializeResult(
         metadata={
-            MADE: f"{len(efforts)} trained variants beside the published ones in {page}",
+            MADE: f"{counted(len(efforts), 'variant')} trained as declared, beside the "
+            f"published ones, in {page}",
             "dagster/row_count": len(table),
             "trained_variants": len(efforts),
             "table": dg.MetadataValue.md("\n\n".join([*notes, markdown.table(rows)])),

@@ -10,7 +10,8 @@ import polars as pl
 from scipy.special import stdtrit
 
 from assets.declared import OTHER_DATA
-from assets.tables import CONFIGURATION, Ablation, latest
+from assets.latest import CONFIGURATION, latest
+from assets.tables import Ablation
 from storage.examples import Header
 from storage.reading import one_line
 from trm_model.authors.published import PUBLISHED

@@ -11,9 +11,11 @@ from assets.reports import markdown
 from assets.reports.checks import page_shows
 from assets.reports.comparison import OURS, PUBLISHED_NOTE, readable
 from assets.reports.page import html_page, publish_page
+from assets.stages import making
 from assets.tables import Ablation
 from storage.store import Store
 from storage.tables import scan
+from trm_model.texts import counted
 
 NOTES = ("Every variant trained here, best first for each benchmark.", OURS, PUBLISHED_NOTE)
 
@@ -34,7 +36,7 @@ def materialize_leaderboard(store: Store) -> dg.MaterializeResult:
     page = publish_page(store, keys.leaderboard_page(), _page(rows))
     return dg.MaterializeResult(
         metadata={
-            MADE: f"{len(rows)} results in {page}",
+            MADE: f"{counted(len(rows), 'result')} in {page}",
             "dagster/row_count": len(rows),
             "table": dg.MetadataValue.md("\n\n".join([*NOTES, markdown.table(rows)])),
             "html": dg.MetadataValue.path(str(page)),
@@ -46,5 +48,5 @@ def check_leaderboard(store: Store) -> dict[str, CheckOutcome]:
     """Whether the stored page shows the ablation tables that there are now."""
     path = store.open(keys.leaderboard_page())
     if not path.exists():
-        raise user_error(f"{path}: no leaderboard yet; materialize leaderboard first")
+        raise user_error(f"{path}: no leaderboard yet; first {making('leaderboard', 'BENCHMARK')}")
     return {"numbers_of_ablations": page_shows(path.read_text("utf-8"), _page(_rows(store)))}

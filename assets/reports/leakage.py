@@ -11,6 +11,7 @@ from assets.outcomes import CheckOutcome
 from assets.progress import MADE
 from assets.reports import markdown
 from assets.reports.checks import every_pair, no_leaks
+from assets.stages import making
 from assets.tables import Leakage
 from storage.store import Store
 from storage.tables import TABLES, name_of, publish_partition, read_file, scan
@@ -52,8 +53,7 @@ def _puzzles(store: Store) -> dict[str, pl.DataFrame]:
             tables[name] = read_file(path, benchmark.origin.schema)
     if not tables:
         raise user_error(
-            f"{store.open('puzzles')}: no puzzles yet; materialize the puzzles of some benchmarks "
-            "first"
+            f"{store.open('puzzles')}: no puzzles yet; first {making('puzzles', 'BENCHMARK')}"
         )
     return tables
 

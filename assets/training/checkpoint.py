@@ -26,6 +26,7 @@ from trm_model.errors import ConfigurationError
 from trm_model.launching import Ending, Launcher
 from trm_model.model.variant import Variant
 from trm_model.puzzles.plans import examples_modules
+from trm_model.texts import counted
 from trm_model.training.checkpoint import saved, step_reached
 from trm_model.training.job import training_job
 from trm_model.training.loop import METRICS
@@ -117,7 +118,7 @@ def materialize_checkpoint(
     curves = pictures.learning_curves(training)
     return dg.MaterializeResult(
         metadata={
-            MADE: f"{last['step']:,} steps, loss {last['loss']:.4f}, "
+            MADE: f"{counted(last['step'], 'step')}, loss {last['loss']:.4f}, "
             f"{last['exact_accuracy']:.1%} of the last training examples solved, in {checkpoint}",
             "steps": last["step"],
             "examples": last["examples"],

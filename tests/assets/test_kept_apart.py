@@ -14,11 +14,12 @@ from assets.benchmarks import Benchmark
 from assets.data.datasets import write_dataset
 from assets.declared import declared, differences, evaluation_key
 from assets.graph import build_benchmark
+from assets.latest import latest
 from assets.partitions import variant_seed_partitions
 from assets.reports.ablation import materialize_ablation
 from assets.reports.leaderboard import materialize_leaderboard
 from assets.store import StoreResource
-from assets.tables import Ablation, Predictions, Scores, Training, latest
+from assets.tables import Ablation, Predictions, Scores, Training
 from storage.examples import Header
 from storage.store import LocalStore
 from storage.tables import scan
@@ -87,7 +88,8 @@ def test_smoke_tests_and_other_evaluations_stand_apart(
     train_and_test(store, limit=3, steps=2, batch_size=4)
     first = " ".join(capfd.readouterr().err.split())
     assert f"steps=2 in place of 4, batch_size=4 in place of 8: this run {said}" in first
-    assert "batch_size=4 in place of 8, limit=3 in place of None: its scores stand apart" in first
+    few = "tested on the first {} test puzzles in place of all test puzzles: its scores stand apart"
+    assert f"batch_size=4 in place of 8, {few.format(3)}" in first
     assert (reported(store)["variant"], reported(store)["ours"]) == ("trm_mlp", None)
     assert "trm_mlp" not in store.open(keys.leaderboard_page()).read_text()
 
@@ -101,9 +103,7 @@ def test_smoke_tests_and_other_evaluations_stand_apart(
     # Both again, in the other order: nothing that was there is gone, and the report is the same.
     before = {path: path.stat().st_mtime_ns for path in store.root.glob("tables/**/*.parquet")}
     train_and_test(store, limit=2)
-    assert "limit=2 in place of None: its scores stand apart" in (
-        " ".join(capfd.readouterr().err.split())
-    )
+    assert few.format(2) in " ".join(capfd.readouterr().err.split())
     train_and_test(store, steps=3)
     assert reported(store) == whole
     of_full = {
@@ -151,7 +151,8 @@ def test_a_report_without_scores_says_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(dg.Failure) as error:
         materialize_ablation(LocalStore.create(tmp_path), NAME, BENCHMARK, MINE)
     assert error.value.description == (
-        "tiny: no scores yet; materialize tiny/scores for at least one partition first"
+        "tiny: no scores yet; train at least one partition first: trm train tiny --partition "
+        "'VARIANT|SEED' (in the page: materialize tiny/checkpoint)"
     )
 
 

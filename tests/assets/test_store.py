@@ -36,7 +36,7 @@ def test_a_removed_data_version_is_named_with_the_remedy(
     with pytest.raises(dg.Failure) as error:
         data_of(store, spec)
     assert str(error.value.description).startswith(f"{tmp_path / 'examples'}: removed, expected")
-    assert "materialize tiny/puzzles and examples" in str(error.value.description)
+    assert "make it again: trm data tiny (in" in str(error.value.description)
 
 
 def test_a_device_is_held_alone_where_that_can_be(

@@ -5,8 +5,8 @@ from datetime import datetime, timedelta
 import polars as pl
 import pytest
 
+from assets.latest import CONFIGURATION, latest
 from assets.tables import (
-    CONFIGURATION,
     Ablation,
     AugmentedPuzzles,
     Leakage,
@@ -15,7 +15,6 @@ from assets.tables import (
     Scores,
     Training,
     Votes,
-    latest,
     of_evaluation,
     stamped,
 )

@@ -25,6 +25,7 @@ from trm_model.training.process import OTHER_CODE
 from trm_model.training.run import RUN_FILE, CodeSpan, RunSpec
 
 KILLS = 5
+STARTING = "starting: loading torch, the data and the newest checkpoint\n"
 
 
 def _train(start: Start, run: Path, step: int) -> Child:
@@ -153,20 +154,21 @@ def test_one_trainer_at_a_time(
     )
     assert impatient.wait() == 2
     holder = f"{run / 'lock'} is locked by process {first.process.pid} ({run})"
-    assert impatient.stdout == f"waiting until it is free: {holder}\n"
+    waiting = f"waiting until it is free: {holder}\n"
+    assert impatient.stdout == STARTING + waiting
     assert (
         impatient.stderr
         == f"error: {holder}, after 0 s of waiting; end that process or wait for it\n"
     )
-    until(lambda: second.stdout, "the second one waits")
-    assert second.stdout == f"waiting until it is free: {holder}\n"
+    until(lambda: "waiting" in second.stdout, "the second one waits")
+    assert second.stdout == STARTING + waiting
     assert first.running
     first.process.send_signal(signal.SIGTERM)
     assert first.wait() == INTERRUPTED
     [*_, reached] = checkpoint_steps(run)
     assert second.wait() == 0, second.stderr
     # It began where the first one ended: nobody else has written since.
-    assert second.stdout.splitlines()[1].startswith(f"continuing from step {reached} of {STEPS}")
+    assert second.stdout.splitlines()[2].startswith(f"continuing from step {reached} of {STEPS}")
     assert_same_training(run, reference)
 
 

@@ -142,7 +142,7 @@ def test_a_moved_store_goes_on_working(tmp_path: Path, monkeypatch: pytest.Monke
     moved = Workplace(tmp_path / "after")
     text = moved.succeed("arc_demo", "--partition", "two_votes|0", *settings, *limit)
     assert "using the data in" in text
-    assert "continuing from step 2 of 2" in text
+    assert "finished already, at step 2: kept" in text
     votes = scan(moved.store, Votes).collect()
     assert set(votes.group_by("task", "test_input").agg(pl.col("votes").sum())["votes"]) == {2}
     pointer = moved.store.open(keys.current_run("arc_demo", "two_votes", 0))
@@ -216,7 +216,7 @@ def test_the_same_training_is_not_repeated_and_a_fresh_one_is(workplace: Workpla
     pointer = workplace.store.open(keys.current_run("sudoku_4x4", "trm_mlp", 0))
     before = follow_pointers(pointer)
     inode = next((before / "checkpoints").iterdir()).stat().st_ino
-    assert "continuing from step 12 of 12" in workplace.succeed(*command)
+    assert "finished already, at step 12: kept" in workplace.succeed(*command)
     assert follow_pointers(pointer) == before
     assert next((before / "checkpoints").iterdir()).stat().st_ino == inode
     workplace.succeed(*command, "--set", "checkpoint.fresh=true")
@@ -270,7 +270,7 @@ def test_data_training_and_evaluation_one_by_one_say_what_was_made_and_where(
         "evaluate", "sudoku_4x4", "--partition", "trm|0", "--set", "predictions.limit=10"
     )
     assert "sudoku_4x4/scores, trm|0: exact_accuracy 0." in said
-    assert f"published ones in {store.open(keys.ablation_page('sudoku_4x4'))}\n" in said
+    assert f"published ones, in {store.open(keys.ablation_page('sudoku_4x4'))}\n" in said
     assert "leaderboard: " in said
     assert scan(store, Scores).collect()["n"].max() == 10
     assert store.follow(pointer) == before
@@ -281,9 +281,12 @@ def test_what_is_missing_is_said_in_one_line(workplace: Workplace) -> None:
     for arguments, message in (
         (
             ["sudoku_4x4", "--stage", "scores", "--partition", "no_ema|0"],
-            "materialize sudoku_4x4/predictions, partition no_ema|0, first",
+            "first trm evaluate sudoku_4x4 --partition 'no_ema|0' (in the page: materialize",
         ),
-        (["sudoku_6x6", "--stage", "examples"], "materialize sudoku_6x6/puzzles first"),
+        (
+            ["sudoku_6x6", "--stage", "examples"],
+            "no puzzles yet; first trm data sudoku_6x6 (in the page: materialize ",
+        ),
         ([*train, "checkpoint.steps=0"], "steps=0: expected a whole number"),
         ([*train, "checkpoint.log_steps=0"], "log_steps=0: expected"),
         ([*train, "checkpoint.device=gpu"], "device='gpu': expected auto, cpu, cuda"),

@@ -212,7 +212,7 @@ def test_files_keep_metadata_and_are_validated_when_read(tmp_path: Path) -> None
     with pytest.raises(TableError, match="no 'other'"):
         read_metadata(path, "other")
     GOOD.with_columns(number=-1).write_parquet(path)
-    with pytest.raises(TableError, match=rf"{path}: table made_up: .*; materialize the asset"):
+    with pytest.raises(TableError, match=rf"{path}: table made_up: .*; make it again with"):
         read_file(path, MadeUp)
 
 

@@ -8,6 +8,7 @@ from trm_model.errors import require
 from trm_model.puzzles.arc.drawing import to_drawing
 from trm_model.solving.trained import Solution, TrainedModel
 from trm_model.solving.votes import Attempt, solve_by_votes
+from trm_model.texts import counted
 
 SHOWN_CELLS = 12
 """Of the cells that a step changed, so many are listed."""
@@ -120,7 +121,7 @@ def to_text(result: dict[str, Any], *, show_steps: bool) -> str:
             if cells:
                 lines += [
                     "",
-                    f"{heading}{len(cells)} cells changed (row,column: {shown})",
+                    f"{heading}{counted(len(cells), 'cell')} changed (row,column: {shown})",
                     described["drawing"],
                 ]
             else:

@@ -88,6 +88,7 @@ def main(arguments: list[str]) -> int:
 
 
 def _train(run: Path, stop: _Stop, modules: Sequence[str], *, other_code: bool) -> int:
+    _report("starting: loading torch, the data and the newest checkpoint")
     # Imported here: torch takes seconds, and the parent's death must be watched from the start.
     from storage.examples import DATA_AGAIN
     from storage.lock import LockedError, lock
@@ -129,19 +130,21 @@ def _train(run: Path, stop: _Stop, modules: Sequence[str], *, other_code: bool) 
             if found != spec.data_version:
                 raise CorruptDataError(
                     f"{data}: content hash {found[:16]}, expected {spec.data_version[:16]}; "
-                    "materialize the checkpoint again"
+                    "train again"
                 )
             step = intact_step(run)
-            if step < spec.recipe.steps:
-                computed = examples_modules(data / "train.zarr")
-                version = training_version(spec.variant, spec.recipe, computed)
-                now = spec.taken_up(step, version, other_code=other_code)
-                if now != spec:
-                    spec = now
-                    spec.write(run)
-                if len(spec.code) > 1:
-                    spans = (f"{span.version} from step {span.from_step}" for span in spec.code)
-                    _report(f"trained by several code versions: {', '.join(spans)}")
+            if step >= spec.recipe.steps:
+                _report(f"finished already, at step {step}: kept")
+                return 0
+            computed = examples_modules(data / "train.zarr")
+            version = training_version(spec.variant, spec.recipe, computed)
+            now = spec.taken_up(step, version, other_code=other_code)
+            if now != spec:
+                spec = now
+                spec.write(run)
+            if len(spec.code) > 1:
+                spans = (f"{span.version} from step {span.from_step}" for span in spec.code)
+                _report(f"trained by several code versions: {', '.join(spans)}")
             progress = train(
                 run,
                 spec.variant,

@@ -198,7 +198,7 @@ class RunSpec:
         with reading(
             ConfigurationError,
             path,
-            "a run description as the checkpoint asset writes it; materialize the checkpoint again",
+            "a run description as a training writes it; train again",
         ):
             stored = json_object(json.loads(path.read_bytes()), RUN_FILE, ("execution",))
             data = _from_older(run, stored)

@@ -267,7 +267,7 @@ def test_checks_are_made_alone_on_what_is_stored(
 
     alone = dg.AssetSelection.checks_for_assets(key)
     assert run(alone) == (set(), {})
-    assert "materialize the asset that writes it again" in capfd.readouterr().err
+    assert "make it again with what wrote it" in capfd.readouterr().err
     made, outcomes = run([key])
     assert made == {"puzzles"}
     path = tmp_path / "puzzles" / "alone.parquet"

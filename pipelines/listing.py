@@ -1,0 +1,86 @@
+"""What the tables hold, listed by commands that only read. They answer at once: this module loads
+polars and nothing else that takes its time."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import polars as pl
+import polars.selectors as cs
+
+from assets.latest import latest
+from assets.stages import making
+from pipelines.place import data_folder
+from storage.manifest import CorruptDataError
+from storage.reading import reading
+from trm_model.errors import require
+
+AFTER_STEP = "exact_accuracy_after_step"
+"""The metric of which an evaluation has a row for each supervision step: listed on request."""
+SCORES = (
+    *("benchmark", "variant", "seed", "metric", "k", "value", "low", "high", "n"),
+    *("step", "run", "evaluation", "created_at"),
+)
+_MINUTE = len("2026-01-01T00:00")
+
+
+def list_scores(benchmark: str | None, *, metrics: Sequence[str], every: bool, form: str) -> str:
+    """The scores as text.
+
+    :param benchmark: of this one; None: of all.
+    :param metrics: of these; none: of all but :data:`AFTER_STEP`.
+    :param every: all scores, not the latest of each configuration alone.
+    :param form: as of :func:`to_text`.
+    :raises ConfigurationError: there are none, or no such metric.
+    :raises CorruptDataError: a file is damaged, or of another version of this project.
+    """
+    rows = _read("scores", benchmark, SCORES)
+    known = rows["metric"].unique(maintain_order=True).to_list()
+    for metric in metrics:
+        require(metric in known, f"no metric {metric!r} here: expected {', '.join(known)}")
+    chosen = pl.col("metric").is_in(metrics) if metrics else pl.col("metric") != AFTER_STEP
+    found = (rows if every else latest(rows)).filter(chosen).select(SCORES)
+    order = ("benchmark", "metric", "k", "variant", "seed", "created_at")
+    return to_text(found.sort(order), form)
+
+
+def to_text(rows: pl.DataFrame, form: str) -> str:
+    """Rows as text.
+
+    :param form: ``csv``, ``json`` (a list of objects), or ``table`` for people, without columns
+        that are empty or the same benchmark throughout.
+    """
+    if form == "csv":
+        return rows.write_csv().rstrip("\n")
+    if form == "json":
+        return rows.write_json()
+    shown = rows.drop([name for name in rows.columns if rows[name].is_null().all()])
+    if shown["benchmark"].n_unique() == 1:
+        shown = shown.drop("benchmark")
+    when = pl.col("created_at").str.head(_MINUTE).str.replace("T", " ")
+    shown = shown.with_columns(when.alias("when (UTC)")).drop("created_at")
+    with pl.Config(
+        tbl_rows=-1,
+        tbl_cols=-1,
+        tbl_width_chars=-1,
+        tbl_hide_dataframe_shape=True,
+        tbl_hide_column_data_types=True,
+        fmt_str_lengths=100,
+        float_precision=4,
+    ):
+        return str(shown.with_columns(cs.integer().cast(pl.String).fill_null("")))
+
+
+def _read(table: str, benchmark: str | None, columns: Sequence[str]) -> pl.DataFrame:
+    """The rows of a table of which there is one partition for each benchmark.
+
+    :raises ConfigurationError: there are none.
+    :raises CorruptDataError: a file is damaged, or lacks a column.
+    """
+    folder = Path(data_folder(), "tables", table)
+    below = folder / f"benchmark={benchmark}" if benchmark else folder
+    files = sorted(below.rglob("*.parquet"))
+    make = making("checkpoint", benchmark or "BENCHMARK")
+    require(bool(files), f"{below.resolve()}: no {table} yet; first {make}")
+    expected = f"parquet files with the columns {', '.join(columns)}; remove what is damaged or old"
+    with reading(CorruptDataError, folder, expected, pl.exceptions.PolarsError):
+        return pl.scan_parquet(files, glob=False, hive_partitioning=False).collect()
