@@ -78,7 +78,12 @@ class Trainer:
         self.optimizers = make_optimizers(self.reasoner, recipe)
         self.ema = Ema(self.reasoner, recipe.ema_decay) if variant.ema else None
         self.data = DeviceExamples(examples, device)
-        self.sampler = Sampler(examples, recipe.batch_size, derive(examples.header.seed, "order"))
+        self.sampler = Sampler(
+            examples,
+            recipe.batch_size,
+            derive(examples.header.seed, "order"),
+            puzzles=recipe.puzzles,
+        )
         self.carry: Carry | None = None
         self.progress = Progress()
         self.totals = torch.zeros(len(TOTALS), dtype=torch.float64, device=device)

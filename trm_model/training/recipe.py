@@ -15,6 +15,8 @@ class Recipe:
 
     :param steps: optimizer steps (one per supervision step).
     :param batch_size: examples per optimizer step.
+    :param puzzles: train on the first so many puzzles of the data set alone, each with all its
+        versions; None: on all of them.
     :param max_steps: most supervision steps per example; evaluation runs all of them.
     :param exploration: probability that an example may not halt before a step drawn from
         2..max_steps.
@@ -29,6 +31,7 @@ class Recipe:
     size: Size = Size()
     steps: int = 65_000
     batch_size: int = 768
+    puzzles: int | None = None
     max_steps: int = 16
     exploration: float = 0.1
     optimizer: Optimizer = AdamW()
@@ -46,6 +49,7 @@ class Recipe:
             self,
             steps=1,
             batch_size=(1, 1_000_000),
+            puzzles=1,
             max_steps=(1, 1_000_000),
             warmup_steps=0,
             weight_decay=0.0,

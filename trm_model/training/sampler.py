@@ -28,12 +28,20 @@ class Sampler:
 
     :param batch_size: examples per optimizer step, over all ranks.
     :param seed: with the epoch, all that the order depends on.
+    :param puzzles: an epoch visits the first so many groups alone; None: all.
     :param rank, ranks: of several processes that train together, each takes its equal share of
         every batch.
     """
 
     def __init__(
-        self, examples: ExampleSet, batch_size: int, seed: int, *, rank: int = 0, ranks: int = 1
+        self,
+        examples: ExampleSet,
+        batch_size: int,
+        seed: int,
+        *,
+        puzzles: int | None = None,
+        rank: int = 0,
+        ranks: int = 1,
     ) -> None:
         require(0 <= rank < ranks, f"rank={rank} of {ranks}: expected 0 to {ranks - 1}")
         require(
@@ -41,8 +49,14 @@ class Sampler:
             f"batch_size={batch_size} on {ranks} ranks: expected a multiple of {ranks}; change "
             "one of them",
         )
+        groups = len(examples.group_offsets) - 1
+        require(
+            puzzles is None or puzzles <= groups,
+            f"puzzles={puzzles}: expected at most the {groups} training puzzles of the data set; "
+            "ask for fewer, or leave it out for all",
+        )
         self.example_offsets = examples.example_offsets
-        self.group_offsets = examples.group_offsets
+        self.group_offsets = examples.group_offsets[: (puzzles or groups) + 1]
         self.batch_size = batch_size
         self.seed = seed
         self._share = slice(rank * (batch_size // ranks), (rank + 1) * (batch_size // ranks))

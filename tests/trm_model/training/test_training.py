@@ -88,6 +88,16 @@ def test_ranks_take_disjoint_parts_of_one_batch() -> None:
         Sampler(uneven(), batch_size=6, seed=7, ranks=4)
 
 
+def test_an_epoch_of_the_first_puzzles_leaves_the_others_out() -> None:
+    sampler = Sampler(uneven(), batch_size=3, seed=0, puzzles=1)
+    visited = {int(index) for number in range(40) for index in sampler.epoch(number)}
+    assert visited == {0, 1, 2, 3}
+    both = Sampler(uneven(), batch_size=3, seed=0, puzzles=2)
+    assert (both.epoch(3) == Sampler(uneven(), batch_size=3, seed=0).epoch(3)).all()
+    with pytest.raises(ConfigurationError, match=r"puzzles=3: .*at most the 2 training puzzles"):
+        Sampler(uneven(), batch_size=3, seed=0, puzzles=3)
+
+
 def tensors(run: Path) -> dict[str, torch.Tensor]:
     state = checkpoints.load(checkpoints.saved(run)[-1])
     parts = {
