@@ -113,7 +113,7 @@ BENCHMARKS: dict[str, Benchmark] = {
         recipe=_SMALL,
         augmentations=100,
         published_as="sudoku_extreme",
-        retrain=(("trm_mlp", 0), ("trm", 0)),
+        retrain=(("trm_mlp", 0), ("trm_grid", 0)),
     ),
     "sudoku_6x6": Benchmark(
         title="6 x 6 Sudoku, generated, boxes of 2 x 3",

@@ -17,7 +17,7 @@ from storage.store import Store
 from storage.tables import scan
 from trm_model.variants import VARIANTS
 
-PARTITIONS = ("trm_mlp|0", "trm|0")
+PARTITIONS = ("trm_mlp|0", "trm_grid|0")
 METRICS = ("exact_accuracy", "cell_accuracy", "mean_steps")
 COLUMNS = ("variant", "seed", "metric", "value", "low", "high", "n")
 

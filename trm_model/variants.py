@@ -52,6 +52,16 @@ _HRM = replace(
 )
 _NOISY = NoisyStart()
 _DRM = replace(_TRM, latent_updates=4, start=_NOISY, evaluation=Evaluation(depth=16))
+_DIRECT = Variant(
+    mixer=Attention(),
+    layers=8,
+    latents=0,
+    latent_updates=0,
+    cycles=1,
+    deep_supervision=False,
+    ema=False,
+)
+_GRID = Attention(positions=(GridRotary(), Learned()))
 _GATED_NORM = replace(_TRM_MLP, feed_forward=GatedNorm())
 
 TABLE_3 = ((1, 1), (2, 2), (3, 3), (4, 4), (6, 3), (3, 6), (6, 6))
@@ -66,15 +76,7 @@ VARIANTS: dict[str, Variant] = {
     "trm_mlp": _TRM_MLP,
     "trm": _TRM,
     "hrm": _HRM,
-    "direct": Variant(
-        mixer=Attention(),
-        layers=8,
-        latents=0,
-        latent_updates=0,
-        cycles=1,
-        deep_supervision=False,
-        ema=False,
-    ),
+    "direct": _DIRECT,
     "drm": _DRM,
     # TRM, Table 1: one changed field against trm_mlp.
     "with_act": replace(_TRM_MLP, halting=QLearning()),
@@ -114,7 +116,10 @@ VARIANTS: dict[str, Variant] = {
     "sprm": replace(_TRM, state_noise=0.1),
     "autoregressive": replace(_TRM, generation=Autoregressive()),
     # Positions that say in which row and column a cell is; trm says how far along one line.
-    "trm_grid": replace(_TRM, mixer=Attention(positions=(GridRotary(), Learned()))),
+    "trm_grid": replace(_TRM, mixer=_GRID),
+    "hrm_grid": replace(_HRM, mixer=_GRID),
+    "direct_grid": replace(_DIRECT, mixer=_GRID),
+    "drm_grid": replace(_DRM, mixer=_GRID),
     "trm_grid_rotary": replace(_TRM, mixer=Attention(positions=(GridRotary(),))),
     "trm_grid_learned": replace(_TRM, mixer=Attention(positions=(Learned(),))),
     # DRM's axes: one changed field of its start, or the latent calls of the last cycle that have a

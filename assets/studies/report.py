@@ -1,0 +1,160 @@
+"""The report of a study: its points beside one another, and the metric against each axis."""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandera.polars as pa
+import polars as pl
+from matplotlib.figure import Figure
+from pandera.typing.polars import Series
+
+from assets.reports.comparison import VERSIONS, interval_over_seeds
+from assets.tables import latest
+from storage.tables import Table
+
+
+class StudyResults(Table):
+    """The scores of a study's points, a row for each that has been scored.
+
+    ``axes``: the point's settings as canonical JSON; ``parameters``: with the puzzle table;
+    ``training_flops``: of the whole training; ``train_seconds``: of the training.
+    """
+
+    study: Series[str]
+    point: Series[str]
+    benchmark: Series[str]
+    variant: Series[str]
+    seed: Series[pl.Int64]
+    run: Series[str]
+    evaluation: Series[str]
+    axes: Series[str]
+    metric: Series[str]
+    value: Series[float]
+    low: Series[float]
+    high: Series[float]
+    n: Series[pl.Int64] = pa.Field(ge=1)
+    steps: Series[pl.Int64] = pa.Field(ge=1)
+    parameters: Series[pl.Int64]
+    training_flops: Series[float]
+    train_seconds: Series[float] = pa.Field(nullable=True)
+
+    @classmethod
+    def levels(cls) -> tuple[str, ...]:
+        """See :meth:`storage.tables.Table.levels`."""
+        return ("study",)
+
+
+def canonical(settings: Mapping[str, Any]) -> str:
+    """Settings as JSON, equal for equal settings."""
+    return json.dumps(dict(settings), sort_keys=True)
+
+
+def scored(
+    points: pl.DataFrame, headlines: pl.DataFrame, efforts: pl.DataFrame
+) -> pl.DataFrame:
+    """Rows of :class:`StudyResults`: the latest score of each point, of those with the data, code
+    and test of the latest one of all.
+
+    :param points: what the study asks for: the columns ``study``, ``point``, ``axes``, ``metric``,
+        ``steps``, ``parameters``, ``training_flops``, and those that tell scores apart,
+        ``benchmark``, ``variant``, ``seed``, ``config_hash``, ``evaluation``, ``data_entry``.
+    :param headlines: rows of :class:`assets.tables.Scores` of the metric that reports compare.
+    :param efforts: ``train_seconds`` of each ``run``.
+    """
+    apart = ["benchmark", "variant", "seed", "config_hash", "evaluation", "data_entry"]
+    found = headlines.drop("metric").join(points, on=apart, how="inner")
+    newest = found.sort("created_at", "run", "evaluation").tail(1).select(*VERSIONS)
+    same = found.join(newest, on=list(VERSIONS), how="semi")
+    rows = latest(same, "point").join(efforts, on="run", how="left")
+    return rows.select(*StudyResults.to_schema().columns)
+
+
+def over_seeds(results: pl.DataFrame) -> pl.DataFrame:
+    """Variant, axes, mean ``value``, its interval ``low`` to ``high`` and the number of ``seeds``,
+    for each variant and setting of the axes; ``results``: rows of :class:`StudyResults`."""
+    rows: list[dict[str, Any]] = []
+    for (variant, axes), part in results.partition_by(
+        "variant", "axes", as_dict=True, maintain_order=True
+    ).items():
+        values = part["value"].to_list()
+        low, high = interval_over_seeds(values, part["low"][0], part["high"][0])
+        same = part.row(0, named=True)
+        seconds = part["train_seconds"].mean()
+        rows.append(
+            {
+                "variant": variant,
+                "axes": axes,
+                "value": float(np.mean(values)),
+                "low": low,
+                "high": high,
+                "seeds": len(values),
+                **{name: same[name] for name in ("n", "steps", "parameters", "training_flops")},
+                "train_seconds": seconds,
+            }
+        )
+    return pl.DataFrame(rows, infer_schema_length=None)
+
+
+def readable(means: pl.DataFrame, axes: Sequence[str]) -> list[dict[str, str]]:
+    """The rows of :func:`over_seeds` as text for people, best first."""
+    return [
+        {
+            "variant": row["variant"],
+            **{axis: str(json.loads(row["axes"]).get(axis, "")) for axis in axes},
+            "solved %": f"{100 * row['value']:.1f}",
+            "95 % interval": f"{100 * row['low']:.1f} – {100 * row['high']:.1f}",
+            "seeds": str(row["seeds"]),
+            "test puzzles": str(row["n"]),
+            "steps": f"{row['steps']:,}",
+            "parameters": f"{row['parameters']:,}",
+            "training TFLOP": f"{row['training_flops'] / 1e12:,.2f}",
+            "training s": "" if row["train_seconds"] is None else f"{row['train_seconds']:.0f}",
+        }
+        for row in means.sort("value", descending=True).iter_rows(named=True)
+    ]
+
+
+def axis_figure(means: pl.DataFrame, axis: str) -> Figure:
+    """The metric against one axis with its intervals: a line for each variant and setting of the
+    other axes.
+
+    :param means: rows of :func:`over_seeds`.
+    """
+    lines: dict[str, list[tuple[Any, dict[str, Any]]]] = {}
+    for row in means.iter_rows(named=True):
+        settings = json.loads(row["axes"])
+        place = settings.pop(axis, None)
+        shown = [f"{path.rpartition('.')[2]}={value}" for path, value in settings.items()]
+        lines.setdefault(", ".join([row["variant"], *shown]), []).append((place, row))
+    places = list(dict.fromkeys(str(place) for line in lines.values() for place, _ in line))
+    numbers = all(type(place) in (int, float) for line in lines.values() for place, _ in line)
+    # What is no number stands at equal distances, in the order of the study.
+    where = {place: float(place) if numbers else index for index, place in enumerate(places)}
+    figure = Figure(figsize=(6, 3.4))
+    axes = figure.subplots()
+    for label, line in lines.items():
+        points = sorted(line, key=lambda item: where[str(item[0])])
+        rows = [row for _, row in points]
+        axes.errorbar(
+            [where[str(place)] for place, _ in points],
+            [row["value"] for row in rows],
+            yerr=[
+                [max(0.0, row["value"] - row["low"]) for row in rows],
+                [max(0.0, row["high"] - row["value"]) for row in rows],
+            ],
+            marker="o",
+            capsize=3,
+            linewidth=1,
+            label=label,
+        )
+    if not numbers:
+        axes.set_xticks(list(where.values()), list(where))
+    elif min(where.values()) > 0 and max(where.values()) >= 8 * min(where.values()):
+        axes.set_xscale("log")
+    axes.set_xlabel(axis)
+    axes.set_ylabel("solved (test puzzles)")
+    axes.set_ylim(-0.02, 1.02)
+    axes.legend(fontsize=7, loc="upper left", bbox_to_anchor=(1.02, 1.0), borderaxespad=0.0)
+    return figure

@@ -1,0 +1,323 @@
+"""A study: a named set of trainings that differ in some settings, from a YAML file.
+
+.. code-block:: yaml
+
+    title: What the rate and the weight decay do to trm_mlp
+    benchmark: sudoku_4x4
+    variants: [trm_mlp]
+    seeds: [0, 1]
+    settings: {recipe.steps: 300}            # of all points
+    grid:                                    # every combination
+      recipe.learning_rate: [3.0e-4, 1.0e-3]
+      recipe.weight_decay: [0.0, 1.0]
+
+In place of ``grid`` a file may have ``points``, a list of mappings of settings, or ``draws``:
+``{count: 12, seed: 0, ranges: {recipe.learning_rate: {log: [1.0e-5, 1.0e-2]}}}``. Settings are
+fields of the benchmark's recipe (``recipe.…``) and of the variant (``variant.…``).
+"""
+
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+from scipy.stats import qmc
+
+from storage.reading import MALFORMED, one_line
+from trm_model.choices import check_fields, from_plain
+from trm_model.errors import ConfigurationError, require
+from trm_model.model.variant import Variant
+from trm_model.names import require_name, unknown_name
+from trm_model.training.recipe import Recipe
+from trm_model.yaml_files import read_yaml
+
+SHIPPED = Path(__file__).parent
+"""The folder of the studies that come with the project."""
+SUFFIXES = (".yaml", ".yml")
+OWNERS: Mapping[str, type[Any]] = {"recipe": Recipe, "variant": Variant}
+"""What a setting's path begins with, and what it is a field of."""
+
+Scale = Literal["log", "linear", "choice"]
+Settings = Mapping[str, Any]
+"""Path of a field, such as ``recipe.size.width``, -> value, as plain data."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Range:
+    """What one setting is drawn from; exactly one of its fields is given.
+
+    :param log, linear: least and greatest value; equal shares of the range, or of its logarithm,
+        are equally likely. Whole numbers where both ends are.
+    :param choice: one of these.
+    """
+
+    log: tuple[float, ...] | None = None
+    linear: tuple[float, ...] | None = None
+    choice: tuple[Any, ...] | None = None
+
+    def __post_init__(self) -> None:
+        given = [ends for ends in (self.log, self.linear, self.choice) if ends is not None]
+        require(
+            len(given) == 1 and len(given[0]) > 0,
+            "a range: expected one of log: [least, greatest], linear: [least, greatest], "
+            "choice: [values]; give one of them",
+        )
+        for name, ends in (("log", self.log), ("linear", self.linear)):
+            require(
+                ends is None
+                or (
+                    len(ends) == 2
+                    and all(type(end) in (int, float) for end in ends)
+                    and ends[0] < ends[1]
+                    and (name == "linear" or ends[0] > 0)
+                ),
+                f"{name}: {list(ends or ())}: expected two numbers, the smaller first"
+                f"{', both positive' if name == 'log' else ''}; change them",
+            )
+
+    def at(self, share: float) -> Any:
+        """The value at a share (0..1) of the range."""
+        if self.choice is not None:
+            return self.choice[int(share * len(self.choice))]
+        if self.log is not None:
+            low, high = self.log
+            value = low * (high / low) ** share
+        else:
+            low, high = self.linear or (0.0, 0.0)
+            value = low + (high - low) * share
+        whole = type(low) is int and type(high) is int
+        return round(value) if whole else float(f"{value:.3g}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Draws:
+    """Settings drawn at random, spread evenly (a Latin hypercube of scipy's).
+
+    :param count: how many points.
+    :param seed: of the random numbers.
+    :param ranges: what each setting is drawn from.
+    """
+
+    count: int
+    ranges: dict[str, Any]
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        check_fields(self, count=1, seed=0)
+        require(len(self.ranges) > 0, "draws without ranges: expected one for each setting")
+
+    def points(self) -> list[Settings]:
+        """The settings of each point."""
+        ranges = {path: from_plain(Range, given) for path, given in self.ranges.items()}
+        generator = np.random.default_rng(self.seed)
+        shares = qmc.LatinHypercube(len(ranges), rng=generator).random(self.count)
+        return [
+            {path: one.at(float(share)) for (path, one), share in zip(ranges.items(), row, strict=True)}
+            for row in shares
+        ]
+
+
+class Point(NamedTuple):
+    """One training of a study.
+
+    :param settings: what it changes of the benchmark's recipe and of the variant.
+    :param axes: those of them that differ from point to point.
+    """
+
+    variant: str
+    seed: int
+    settings: Settings
+    axes: Settings
+
+    @property
+    def key(self) -> str:
+        """Its name within the study: the partition's key."""
+        shown = (f"{path}={value}" for path, value in self.axes.items())
+        return " ".join([self.variant, *shown, f"seed={self.seed}"]).replace(",", ";")
+
+    def changes(self, owner: str) -> dict[str, Any]:
+        """The changes of one owner (:data:`OWNERS`), nested."""
+        nested: dict[str, Any] = {}
+        for path, value in self.settings.items():
+            first, *folders, last = path.split(".")
+            if first == owner:
+                inner = nested
+                for folder in folders:
+                    inner = inner.setdefault(folder, {})
+                inner[last] = value
+        return nested
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Study:
+    """See the module's docstring.
+
+    :param title: what it asks, in words.
+    :param benchmark: what is trained on.
+    :param variants: names of variants, each of which is trained at each point.
+    :param seeds: of the weights; each point is trained with each.
+    :param settings: of all points.
+    :param grid: values of settings, every combination of which is a point.
+    :param points: or: the settings of each point.
+    :param draws: or: points drawn at random.
+    :param evaluation: settings of the predictions of all points, such as ``limit``.
+    :param training_flops: floating-point operations that each training may take in all; the
+        recipe's ``steps`` follow from it, for each variant and size by itself.
+    :param notes: what the report says beside the figures, such as what they cost and showed.
+    """
+
+    title: str
+    benchmark: str
+    variants: tuple[str, ...]
+    seeds: tuple[int, ...] = (0,)
+    settings: dict[str, Any] | None = None
+    grid: dict[str, Any] | None = None
+    points: tuple[dict[str, Any], ...] | None = None
+    draws: Draws | None = None
+    evaluation: dict[str, Any] | None = None
+    training_flops: float | None = None
+    notes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        check_fields(self, training_flops=1.0)
+        for name in ("variants", "seeds"):
+            values = getattr(self, name)
+            require(len(values) > 0, f"{name}=[]: expected at least one; name it")
+            require(
+                len(set(values)) == len(values), f"{name}={list(values)}: one stands there twice"
+            )
+        ways = [name for name in ("grid", "points", "draws") if getattr(self, name) is not None]
+        require(
+            len(ways) <= 1,
+            f"{' and '.join(ways)}: expected one of grid, points, draws; remove the others",
+        )
+        for path in {path for settings in self._all_settings() for path in settings}:
+            _require_path(path)
+        keys = [point.key for point in self.trainings()]
+        require(len(set(keys)) == len(keys), "two points have equal settings; remove one")
+
+    def _all_settings(self) -> Iterator[Settings]:
+        yield self.settings or {}
+        yield from self._choices()
+
+    def _choices(self) -> Sequence[Settings]:
+        """The settings in which points differ."""
+        if self.grid is not None:
+            for path, values in self.grid.items():
+                require(
+                    isinstance(values, list) and len(values) > 0,
+                    f"grid: {path}: {values!r}: expected a list of values; give one",
+                )
+            combinations = itertools.product(*self.grid.values())
+            return [dict(zip(self.grid, values, strict=True)) for values in combinations]
+        if self.draws is not None:
+            return self.draws.points()
+        return self.points or ({},)
+
+    def trainings(self) -> list[Point]:
+        """All points, variant by variant, the seeds of each together."""
+        common = self.settings or {}
+        return [
+            Point(variant, seed, {**common, **chosen}, chosen)
+            for variant in self.variants
+            for chosen in self._choices()
+            for seed in self.seeds
+        ]
+
+    @property
+    def axes(self) -> tuple[str, ...]:
+        """The settings that differ from point to point, in order."""
+        return tuple(dict.fromkeys(path for chosen in self._choices() for path in chosen))
+
+    def require_possible(self, recipe: Recipe, variants: Mapping[str, Variant]) -> None:
+        """Whether every point can be trained, known before anything is.
+
+        :param recipe: of the benchmark.
+        :raises ConfigurationError: one cannot; the message names it.
+        """
+        for point in self.trainings():
+            require(
+                point.variant in variants,
+                unknown_name("variant", point.variant, variants, "see: trm variants"),
+            )
+            try:
+                changed(point, recipe, variants[point.variant])
+            except ConfigurationError as error:
+                raise ConfigurationError(f"point {point.key!r}: {error}") from error
+
+
+def changed(point: Point, recipe: Recipe, variant: Variant) -> tuple[Recipe, Variant]:
+    """The recipe and the variant of a point.
+
+    :raises ConfigurationError: they cannot be.
+    """
+    return (
+        from_plain(Recipe, point.changes("recipe"), recipe),
+        from_plain(Variant, point.changes("variant"), variant, importing=True),
+    )
+
+
+def _require_path(path: object) -> None:
+    owner, dot, _ = path.partition(".") if isinstance(path, str) else ("", "", "")
+    require(
+        bool(dot) and owner in OWNERS,
+        f"setting {path!r}: expected a field of {' or '.join(f'{name}.…' for name in OWNERS)}, "
+        "such as recipe.learning_rate; rename it",
+    )
+
+
+class Studies(NamedTuple):
+    """Studies by name.
+
+    :param broken: of files that hold none: their name -> what is wrong, in one line.
+    """
+
+    known: dict[str, Study]
+    broken: dict[str, str]
+
+    def named(self, name: str) -> Study:
+        """The study of this name.
+
+        :raises ConfigurationError: there is none, or its file is broken.
+        """
+        require(name not in self.broken, self.broken.get(name, ""))
+        require(
+            name in self.known,
+            unknown_name("study", name, self.known, "see: trm study"),
+        )
+        return self.known[name]
+
+
+def load_studies(
+    folders: Sequence[Path], recipes: Mapping[str, Recipe], variants: Mapping[str, Variant]
+) -> Studies:
+    """The studies in these folders, one YAML file each, named after the study. A broken file stops
+    none of the others.
+
+    :param recipes: of the benchmarks, by name.
+    """
+    found = Studies({}, {})
+    files = [path for folder in folders if folder.is_dir() for path in sorted(folder.iterdir())]
+    for path in files:
+        if path.suffix.lower() not in SUFFIXES or path.name.startswith("."):
+            continue
+        try:
+            require_name("study", path.stem)
+            require(
+                path.stem not in (found.known.keys() | found.broken.keys()),
+                f"another file stands for the study {path.stem!r} too; rename this one",
+            )
+            study = from_plain(Study, read_yaml(path))
+            require(
+                study.benchmark in recipes,
+                unknown_name(
+                    "benchmark", study.benchmark, recipes, f"expected one of {', '.join(recipes)}"
+                ),
+            )
+            study.require_possible(recipes[study.benchmark], variants)
+            found.known[path.stem] = study
+        except (*MALFORMED, OSError) as error:
+            found.broken[path.stem] = f"{path}: {one_line(error)}"
+    return found
