@@ -30,3 +30,41 @@ def resolved(
         each = cost_of(variant, recipe, header).training_flops
         recipe = replace(recipe, steps=max(1, round(study.training_flops / each)))
     return recipe, variant
+
+
+def asked(
+    name: str,
+    study: Study,
+    benchmark: Benchmark,
+    variants: Mapping[str, Variant],
+    header: Header,
+    limit: int | None,
+) -> pl.DataFrame:
+    """What a study asks for, a row for each point: the columns that
+    :func:`assets.studies.report.scored` takes.
+
+    :param header: of the benchmark's current data set.
+    :param limit: how many test puzzles are answered; None: all.
+    """
+    rows: list[dict[str, object]] = []
+    for point in study.trainings():
+        recipe, variant = resolved(study, point, benchmark.recipe, variants, header)
+        cost = cost_of(variant, recipe, header)
+        rows.append(
+            {
+                "study": name,
+                "point": point.key,
+                "axes": canonical(point.axes),
+                "metric": benchmark.metric[0],
+                "steps": recipe.steps,
+                "parameters": cost.parameters,
+                "training_flops": float(cost.training_flops * recipe.steps),
+                "benchmark": study.benchmark,
+                "variant": point.variant,
+                "seed": point.seed,
+                "config_hash": config_hash(variant, recipe),
+                "evaluation": evaluation_key(variant.evaluation, limit),
+                "data_entry": benchmark.data_hash,
+            }
+        )
+    return pl.DataFrame(rows)

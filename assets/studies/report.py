@@ -51,9 +51,7 @@ def canonical(settings: Mapping[str, Any]) -> str:
     return json.dumps(dict(settings), sort_keys=True)
 
 
-def scored(
-    points: pl.DataFrame, headlines: pl.DataFrame, efforts: pl.DataFrame
-) -> pl.DataFrame:
+def scored(points: pl.DataFrame, headlines: pl.DataFrame, efforts: pl.DataFrame) -> pl.DataFrame:
     """Rows of :class:`StudyResults`: the latest score of each point, of those with the data, code
     and test of the latest one of all.
 

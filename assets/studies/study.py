@@ -114,7 +114,10 @@ class Draws:
         generator = np.random.default_rng(self.seed)
         shares = qmc.LatinHypercube(len(ranges), rng=generator).random(self.count)
         return [
-            {path: one.at(float(share)) for (path, one), share in zip(ranges.items(), row, strict=True)}
+            {
+                path: one.at(float(share))
+                for (path, one), share in zip(ranges.items(), row, strict=True)
+            }
             for row in shares
         ]
 

@@ -1,0 +1,120 @@
+"""Studies: which trainings a file asks for, and what a file may not say."""
+
+from pathlib import Path
+
+import pytest
+
+from assets.benchmarks import BENCHMARKS
+from assets.studies.points import asked, resolved
+from assets.studies.study import SHIPPED, Point, Studies, changed, load_studies
+from storage.examples import Header
+from trm_model.errors import ConfigurationError
+from trm_model.variants import VARIANTS
+
+RECIPES = {name: benchmark.recipe for name, benchmark in BENCHMARKS.items()}
+HEADER = Header(vocabulary=("pad", ".", "1", "2", "3", "4"), grid=(4, 4))
+START = "title: t\nbenchmark: sudoku_4x4\nvariants: [trm_mlp]\n"
+
+
+def load(folder: Path, text: str) -> Studies:
+    (folder / "mine.yaml").write_text(text)
+    return load_studies([folder], RECIPES, VARIANTS)
+
+
+def points(folder: Path, text: str) -> list[Point]:
+    return load(folder, START + text).named("mine").trainings()
+
+
+def test_a_grid_has_every_combination_for_each_seed(tmp_path: Path) -> None:
+    found = points(
+        tmp_path,
+        "seeds: [0, 1]\nsettings: {recipe.steps: 300}\n"
+        "grid: {recipe.learning_rate: [3e-4, 1e-3], variant.cycles: [2, 3]}\n",
+    )
+    assert len(found) == len({point.key for point in found}) == 8
+    assert found[0].key == "trm_mlp recipe.learning_rate=0.0003 variant.cycles=2 seed=0"
+    assert found[1] == Point(
+        "trm_mlp",
+        1,
+        {"recipe.steps": 300, "recipe.learning_rate": 3e-4, "variant.cycles": 2},
+        {"recipe.learning_rate": 3e-4, "variant.cycles": 2},
+    )
+    recipe, variant = changed(found[-1], RECIPES["sudoku_4x4"], VARIANTS["trm_mlp"])
+    assert (recipe.steps, recipe.learning_rate, variant.cycles) == (300, 1e-3, 3)
+    assert recipe.size == RECIPES["sudoku_4x4"].size
+
+
+def test_nested_fields_change_alone(tmp_path: Path) -> None:
+    (found,) = points(tmp_path, "points: [{recipe.size.width: 32, recipe.size.heads: 2}]\n")
+    recipe, _ = changed(found, RECIPES["sudoku_4x4"], VARIANTS["trm_mlp"])
+    assert (recipe.size.width, recipe.size.heads) == (32, 2)
+    assert recipe.size.prefix == RECIPES["sudoku_4x4"].size.prefix
+
+
+def test_draws_are_within_their_ranges_and_depend_on_the_seed_alone(tmp_path: Path) -> None:
+    text = (
+        "draws:\n  count: 8\n  seed: {seed}\n  ranges:\n"
+        "    recipe.learning_rate: {{log: [1e-5, 1e-2]}}\n"
+        "    variant.layers: {{linear: [1, 4]}}\n"
+        "    recipe.size.width: {{choice: [32, 64]}}\n"
+    )
+    found = points(tmp_path, text.format(seed=1))
+    assert len(found) == 8
+    rates = sorted(point.axes["recipe.learning_rate"] for point in found)
+    assert all(1e-5 <= rate <= 1e-2 for rate in rates)
+    # One in each eighth of the range's logarithm.
+    assert rates[3] < 10**-3.5 < rates[4]
+    assert {type(point.axes["variant.layers"]) for point in found} == {int}
+    assert {point.axes["recipe.size.width"] for point in found} == {32, 64}
+    assert points(tmp_path, text.format(seed=1)) == found
+    assert points(tmp_path, text.format(seed=2)) != found
+
+
+def test_equal_operations_decide_the_steps(tmp_path: Path) -> None:
+    text = "title: t\nbenchmark: sudoku_4x4\nvariants: [trm_grid, drm_grid]\ntraining_flops: 1e13\n"
+    study = load(tmp_path, text).named("mine")
+    table = asked("mine", study, BENCHMARKS["sudoku_4x4"], VARIANTS, HEADER, None)
+    assert table["steps"][0] != table["steps"][1]
+    assert table["training_flops"].to_list() == pytest.approx([1e13, 1e13], rel=0.01)
+    for point, row in zip(study.trainings(), table.iter_rows(named=True), strict=True):
+        recipe, _ = resolved(study, point, RECIPES["sudoku_4x4"], VARIANTS, HEADER)
+        assert recipe.steps == row["steps"]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (START + "grid: {recipe.rate: [1]}", "unknown recipe field 'rate'"),
+        (START + "grid: {recipe.learning_rate: [fast]}", "expected a finite number"),
+        (START + "grid: {recipe.learning_rate: 1}", "expected a list of values"),
+        (START + "grid: {learning_rate: [1]}", "setting 'learning_rate': expected a field of"),
+        (START + "grid: {variant.layers: [1, 1]}", "equal settings"),
+        (START + "grid: {}\npoints: []", "expected one of grid, points, draws"),
+        (START + "seeds: []", "expected at least one"),
+        (START + "seeds: [0, 0]", "stands there twice"),
+        (START + "draws: {count: 0, ranges: {recipe.steps: {choice: [1]}}}", "at least 1"),
+        (START + "draws: {count: 1, ranges: {recipe.steps: {log: [0, 1]}}}", "both positive"),
+        (START + "draws: {count: 1, ranges: {recipe.steps: {}}}", "expected one of log"),
+        (START + "training_flops: 0", "at least 1"),
+        (START + "title: again", "'title' stands twice"),
+        ("title: t\nbenchmark: sudoku\nvariants: [trm]", "no benchmark 'sudoku'"),
+        ("title: t\nbenchmark: sudoku_4x4\nvariants: [trn]", "no variant 'trn'"),
+        ("title: t", "without benchmark, variants"),
+        ("[]", "expected keys and values"),
+    ],
+)
+def test_what_a_study_may_not_say(tmp_path: Path, text: str, message: str) -> None:
+    (tmp_path / "other.yaml").write_text(START)
+    found = load(tmp_path, text)
+    assert list(found.known) == ["other"]
+    assert message in found.broken["mine"]
+    assert found.broken["mine"].startswith(f"{tmp_path / 'mine.yaml'}: ")
+    assert "\n" not in found.broken["mine"]
+    with pytest.raises(ConfigurationError, match=r"mine\.yaml"):
+        found.named("mine")
+    with pytest.raises(ConfigurationError, match=r"no study 'othr': did you mean other\?"):
+        found.named("othr")
+
+
+def test_the_studies_that_come_with_the_project_can_be_made() -> None:
+    assert load_studies([SHIPPED], RECIPES, VARIANTS).broken == {}
