@@ -18,7 +18,7 @@ fields of the benchmark's recipe (``recipe.…``) and of the variant (``variant.
 
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
