@@ -30,8 +30,8 @@ from trm_model.choices import check_fields, from_plain
 from trm_model.errors import ConfigurationError, require
 from trm_model.model.variant import Variant
 from trm_model.names import require_name, unknown_name
+from trm_model.texts import from_yaml
 from trm_model.training.recipe import Recipe
-from trm_model.yaml_files import read_yaml
 
 SHIPPED = Path(__file__).parent
 """The folder of the studies that come with the project."""
@@ -293,6 +293,16 @@ class Studies(NamedTuple):
         return self.known[name]
 
 
+def _read(path: Path) -> Study:
+    content = from_yaml(path.read_bytes())
+    require(
+        isinstance(content, dict),
+        f"expected the fields of a study in YAML, such as those of {SHIPPED / 'rates.yaml'}; mend "
+        "it",
+    )
+    return from_plain(Study, content)
+
+
 def load_studies(
     folders: Sequence[Path], recipes: Mapping[str, Recipe], variants: Mapping[str, Variant]
 ) -> Studies:
@@ -312,7 +322,7 @@ def load_studies(
                 path.stem not in (found.known.keys() | found.broken.keys()),
                 f"another file stands for the study {path.stem!r} too; rename this one",
             )
-            study = from_plain(Study, read_yaml(path))
+            study = _read(path)
             require(
                 study.benchmark in recipes,
                 unknown_name(

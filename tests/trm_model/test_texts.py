@@ -36,3 +36,23 @@ def test_a_key_may_stand_in_several_mappings() -> None:
     }
     assert from_yaml("[{a: 1}, {a: 2}]") == [{"a": 1}, {"a": 2}]
     assert from_yaml("") is None
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("3e-4", 3e-4),
+        ("-1E5", -1e5),
+        ("1.5e3", 1500.0),
+        (".5e+1", 5.0),
+        ("0.1", 0.1),
+        ("7", 7),
+        ("e5", "e5"),
+        ("1e", "1e"),
+        ("'3e-4'", "3e-4"),
+    ],
+)
+def test_numbers_with_an_exponent_are_numbers(text: str, value: object) -> None:
+    found = from_yaml(text)
+    assert found == value
+    assert type(found) is type(value)

@@ -96,11 +96,11 @@ def test_equal_operations_decide_the_steps(tmp_path: Path) -> None:
         (START + "draws: {count: 1, ranges: {recipe.steps: {log: [0, 1]}}}", "both positive"),
         (START + "draws: {count: 1, ranges: {recipe.steps: {}}}", "expected one of log"),
         (START + "training_flops: 0", "at least 1"),
-        (START + "title: again", "'title' stands twice"),
+        (START + "title: again", "the key 'title' stands twice"),
         ("title: t\nbenchmark: sudoku\nvariants: [trm]", "no benchmark 'sudoku'"),
         ("title: t\nbenchmark: sudoku_4x4\nvariants: [trn]", "no variant 'trn'"),
         ("title: t", "without benchmark, variants"),
-        ("[]", "expected keys and values"),
+        ("[]", "expected the fields of a study"),
     ],
 )
 def test_what_a_study_may_not_say(tmp_path: Path, text: str, message: str) -> None:
