@@ -10,8 +10,8 @@ import polars as pl
 from matplotlib.figure import Figure
 from pandera.typing.polars import Series
 
+from assets.latest import latest
 from assets.reports.comparison import VERSIONS, interval_over_seeds
-from assets.tables import latest
 from storage.tables import Table
 
 
