@@ -162,11 +162,13 @@ class Training(OfRun):
 class Predictions(OfEvaluation):
     """Answers of the averaged weights after the last supervision step, one row per example.
 
+    ``n``: how many examples were evaluated, so that a file tells which rows it has lost;
     ``puzzle``, ``name``: base and augmented puzzle; ``steps``: the supervision step at which the
     variant's halting rule would first have stopped; ``solved_after``: whether the example is solved
     after each step; ``prediction``: tokens after the last step.
     """
 
+    n: Series[pl.Int64] = pa.Field(ge=1)
     example: Series[pl.Int64] = pa.Field(ge=0)  # pyright: ignore[reportIncompatibleMethodOverride]
     puzzle: Series[str]
     name: Series[str]

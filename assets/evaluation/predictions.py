@@ -4,6 +4,7 @@ import time
 from collections.abc import Mapping
 from contextlib import suppress
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -32,7 +33,7 @@ from assets.tables import Predictions, of_evaluation, of_run, stamped
 from storage.examples import DATA_AGAIN
 from storage.manifest import verify_manifest
 from storage.store import Store
-from storage.tables import TableError, partition_key, publish_partition, read_file
+from storage.tables import AGAIN, TableError, partition_key, publish_partition, read_file
 from trm_model.devices import open_device
 from trm_model.evaluation.evaluate import Evaluated, evaluate
 from trm_model.finite import NotFiniteError
@@ -77,7 +78,22 @@ def read_predictions(store: Store, name: str, variant: str, seed: int) -> pl.Dat
     :raises Failure: there are none; the message says what to do.
     :raises TableError: they are damaged.
     """
-    return read_file(store.open(current_predictions(store, name, variant, seed)), Predictions)
+    return _whole(store.open(current_predictions(store, name, variant, seed)))
+
+
+def _whole(path: Path) -> pl.DataFrame:
+    """The predictions in a file.
+
+    :raises TableError: it is damaged, or has lost rows, of which those left need not tell.
+    """
+    rows = read_file(path, Predictions)
+    expected = rows["n"].max() or "some"
+    if len(rows) != expected:
+        raise TableError(
+            f"{path}: {len(rows)} rows, expected {expected}, one for each evaluated example; "
+            f"{AGAIN}"
+        )
+    return rows
 
 
 def already_evaluated(store: Store, key: str, of: Mapping[str, str]) -> pl.DataFrame | None:
@@ -86,7 +102,7 @@ def already_evaluated(store: Store, key: str, of: Mapping[str, str]) -> pl.DataF
     path = store.open(key)
     if path.exists():
         with suppress(TableError):  # Damaged, or of another version: made again.
-            table = read_file(path, Predictions)
+            table = _whole(path)
             if of.items() <= of_evaluation(table).items():
                 return table
     return None
@@ -181,6 +197,7 @@ def materialize_predictions(
             **of_run(spec, run.name),
             evaluation=tested,
             **of,
+            n=len(described),
             step=progress.step,
         ),
     )

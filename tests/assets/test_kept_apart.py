@@ -13,16 +13,17 @@ from assets import keys
 from assets.benchmarks import Benchmark
 from assets.data.datasets import write_dataset
 from assets.declared import declared, differences, evaluation_key
+from assets.evaluation.predictions import check_predictions, read_predictions
 from assets.graph import build_benchmark
 from assets.latest import latest
 from assets.partitions import variant_seed_partitions
 from assets.reports.ablation import materialize_ablation
 from assets.reports.leaderboard import materialize_leaderboard
-from assets.store import StoreResource
+from assets.store import StoreResource, current_predictions
 from assets.tables import Ablation, Predictions, Scores, Training
 from storage.examples import Header
 from storage.store import LocalStore
-from storage.tables import scan
+from storage.tables import TableError, read_file, scan
 from tests.assets.test_checkpoint_asset import SOURCE, Here
 from tests.trm_model.training.recipes import TINY
 from trm_model.model.evaluation import Evaluation
@@ -145,6 +146,23 @@ def test_smoke_tests_and_other_evaluations_stand_apart(
     shutil.rmtree(store.open("tables/training"))
     gone = dict.fromkeys(("parameters", "train_seconds", "examples_seen"))
     assert reported(store) == {**whole, **gone}
+
+
+@pytest.mark.filterwarnings("ignore::dagster.BetaWarning")
+def test_predictions_that_have_lost_rows_are_refused_and_made_again(store: LocalStore) -> None:
+    """What is left of them does not tell of puzzles that have lost all of theirs."""
+    train_and_test(store, limit=3, steps=1)
+    asked = store, NAME, "trm_mlp", 0
+    path = store.open(current_predictions(*asked))
+    whole = read_file(path, Predictions)
+    assert whole["n"].to_list() == [3, 3, 3]
+    for rows, expected in ((2, "2 rows, expected 3,"), (0, "0 rows, expected some,")):
+        whole[:rows].write_parquet(path)
+        for read in (check_predictions, read_predictions):
+            with pytest.raises(TableError, match=f"{expected} one for each evaluated example; "):
+                read(*asked)
+    train_and_test(store, limit=3, steps=1)
+    assert all(outcome.passed for outcome in check_predictions(*asked).values())
 
 
 def test_a_report_without_scores_says_what_to_do(tmp_path: Path) -> None:

@@ -45,7 +45,7 @@ ROWS: dict[type[Table], dict[str, object]] = {
         "examples_per_second": 1e-9, "wall_seconds": 1e-9,
     },
     Predictions: {
-        **EVALUATION, "example": 0, "puzzle": "a", "name": "a", "solved": False,
+        **EVALUATION, "n": 1, "example": 0, "puzzle": "a", "name": "a", "solved": False,
         "cell_accuracy": 0.0, "halt_logit": -9.0, "steps": 1, "solved_after": [False],
         "prediction": b"", "difficulty": 0,
     },
@@ -71,7 +71,7 @@ COUNTS = {
     AugmentedPuzzles: ("example", "examples", "group", "puzzle_id", "augmentation", "difficulty"),
     Leakage: ("test_puzzles", "leaks", "shared"),
     Training: ("step", "examples"),
-    Predictions: ("example", "steps", "difficulty", "step"),
+    Predictions: ("n", "example", "steps", "difficulty", "step"),
     Votes: ("test_inputs", "test_input", "rank", "votes", "step"),
     Scores: ("n", "step"),
     Ablation: ("seeds",),
