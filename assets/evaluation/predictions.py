@@ -137,6 +137,11 @@ def materialize_predictions(
     if limit != benchmark.evaluated:
         asked, entry = (_part(benchmark, some) for some in (limit, benchmark.evaluated))
         changed.append(f"tested on {asked} in place of {entry}")
+    if any(changed):
+        context.log.info(
+            f"{run}: {', '.join(filter(None, changed))}: its scores stand apart from those that "
+            "the ablation and the leaderboard compare"
+        )
     described = describe_examples(folder, split, limit, evaluation.votes)
     index = described["example"].to_numpy()
     say = spaced(context.log.info)
