@@ -35,6 +35,7 @@ from storage.store import Store
 from storage.tables import partition_key, publish_partition, read_file, scan
 from trm_model.errors import ConfigurationError
 from trm_model.model.variant import Variant
+from trm_model.texts import counted
 from trm_model.training.run import RunSpec
 
 EVERY = "Every variant at this benchmark's size"
