@@ -1,13 +1,14 @@
 """Where Dagster keeps what steps print, as ``dagster.yaml`` names it."""
 
 import signal
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from dagster._core.storage.compute_log_manager import CapturedLogContext
 from dagster._core.storage.local_compute_log_manager import LocalComputeLogManager
+from dagster._serdes import ConfigurableClassData
 
 
 class ComputeLogs(LocalComputeLogManager):
@@ -22,6 +23,13 @@ class ComputeLogs(LocalComputeLogManager):
 
     def __init__(self, base_dir: str, **options: Any) -> None:
         super().__init__(base_dir=str(Path(base_dir) / "storage"), **options)
+
+    @classmethod
+    def from_config_value(
+        cls, inst_data: ConfigurableClassData | None, config_value: Mapping[str, Any]
+    ) -> Self:
+        """See :class:`dagster.ComputeLogManager`; its own names the class and not ``cls``."""
+        return cls(inst_data=inst_data, **config_value)
 
     @contextmanager
     def capture_logs(self, log_key: Sequence[str]) -> Generator[CapturedLogContext]:

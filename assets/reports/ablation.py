@@ -35,6 +35,7 @@ from storage.store import Store
 from storage.tables import partition_key, publish_partition, read_file, scan
 from trm_model.errors import ConfigurationError
 from trm_model.model.variant import Variant
+from trm_model.texts import counted
 from trm_model.training.run import RunSpec
 
 EVERY = "Every variant at this benchmark's size"
@@ -90,12 +91,12 @@ def materialize_ablation(
         return differences(spec, benchmark) if spec else "it is another recipe or variant"
 
     others = apart(headlines, compared, expected, changed)
-    counted = training.join(compared, on="run", how="semi").sort("variant", "seed", "step")
+    curves = training.join(compared, on="run", how="semi").sort("variant", "seed", "step")
     efforts = {
         # The data are the same for all seeds of a variant.
         variant: effort(variants[variant], benchmark.recipe, _header(store, row), rows)
         for row in compared.unique("variant").iter_rows(named=True)
-        for variant, rows in [(row["variant"], counted.filter(variant=row["variant"]))]
+        for variant, rows in [(row["variant"], curves.filter(variant=row["variant"]))]
     }
     table = publish_partition(
         store,
@@ -110,8 +111,8 @@ def materialize_ablation(
     if header is not None:
         tables[EVERY] = cost_rows(variants, benchmark.recipe, header)
     figures = {}
-    if len(counted):
-        figures["Learning curves"] = pictures.learning_curves(counted)
+    if len(curves):
+        figures["Learning curves"] = pictures.learning_curves(curves)
     depths = scores.join(compared, on=["run", "evaluation"], how="semi")
     if len(depths):
         figures["Accuracy after each supervision step"] = pictures.depth_curves(depths)

@@ -51,7 +51,9 @@ def write_data(store: LocalStore, entry: str) -> None:
     store.point(keys.current_examples(NAME), key)
 
 
-def train_and_test(store: LocalStore, *, limit: int | None = None, **training: Any) -> None:
+def train_and_test(
+    store: LocalStore, *, limit: int | None = None, again: bool = False, **training: Any
+) -> None:
     graph = build_benchmark(NAME, BENCHMARK, MINE, variant_seed_partitions(MINE))
     with dg.DagsterInstance.ephemeral() as instance:
         done = dg.materialize(
@@ -65,7 +67,9 @@ def train_and_test(store: LocalStore, *, limit: int | None = None, **training: A
             run_config={
                 "ops": {
                     "tiny__checkpoint": {"config": {"device": "cpu", **training}},
-                    "tiny__predictions": {"config": {"device": "cpu", "limit": limit}},
+                    "tiny__predictions": {
+                        "config": {"device": "cpu", "limit": limit, "again": again}
+                    },
                 },
                 "loggers": {"console": {"config": {"log_level": "INFO"}}},
             },
@@ -163,6 +167,36 @@ def test_predictions_that_have_lost_rows_are_refused_and_made_again(store: Local
                 read(*asked)
     train_and_test(store, limit=3, steps=1)
     assert all(outcome.passed for outcome in check_predictions(*asked).values())
+
+
+@pytest.mark.filterwarnings("ignore::dagster.BetaWarning")
+def test_an_evaluation_is_kept_unless_it_is_damaged_or_asked_for_again(
+    store: LocalStore, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def predictions() -> tuple[Path, int]:
+        [path] = store.root.glob("tables/predictions/**/*.parquet")
+        return path, path.stat().st_mtime_ns
+
+    def kept() -> bool:
+        return "evaluated already: kept" in capfd.readouterr().err
+
+    train_and_test(store)
+    path, first = predictions()
+    assert not kept()
+    before = path.read_bytes()
+    scored = scan(store, Scores).collect()["created_at"].unique()
+    train_and_test(store)
+    assert predictions() == (path, first)
+    assert kept()
+    assert scan(store, Scores).collect()["created_at"].min() > scored.max()  # type: ignore[operator]
+    path.write_bytes(before[:100])
+    train_and_test(store)
+    assert not kept()
+    assert len(path.read_bytes()) > 100
+    _, made = predictions()
+    train_and_test(store, again=True)
+    assert not kept()
+    assert predictions()[1] > made
 
 
 def test_a_report_without_scores_says_what_to_do(tmp_path: Path) -> None:

@@ -7,7 +7,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from click.shell_completion import ShellComplete
 
+from assets.benchmarks import BENCHMARKS
+from assets.stages import SEEDS
+from assets.titles import titles
 from pipelines import command
 from trm_model.terminal import MISTAKE, run
 
@@ -16,8 +20,10 @@ COMMANDS = {
     "check",
     "conformance",
     "data",
+    "demo",
     "evaluate",
     "puzzles",
+    "scores",
     "solve",
     "train",
     "ui",
@@ -73,6 +79,9 @@ def test_puzzles_are_mounted() -> None:
         ("trm ", COMMANDS),
         ("trm va", {"variants"}),
         ("trm data x --stage ", {"puzzles", "examples", "shards"}),
+        ("trm data maze_", {"maze_small", "maze_hard", "maze_unique", "maze_csv"}),
+        ("trm scores sudoku_4", {"sudoku_4x4"}),
+        ("trm train x --partition 'trm|", {f"trm|{seed}" for seed in range(SEEDS)}),
         ("trm evaluate x --pa", {"--partition"}),
         ("trm solve --show", {"--show-steps"}),
     ],
@@ -87,10 +96,27 @@ def test_the_shell_completes_without_loading_anything_heavy(words: str, offered:
     assert done.stderr == "heavy:\n"
 
 
+def test_the_shell_completes_variants() -> None:
+    for context in (["variants"], ["train", "sudoku_4x4", "--partition"]):
+        completion = ShellComplete(command.trm, {}, "trm", "_TRM_COMPLETE")
+        offered = {item.value for item in completion.get_completions(context, "separate_n")}
+        ending = "" if context == ["variants"] else "|0"
+        assert offered == {f"separate_networks{ending}"}
+
+
+def test_the_help_of_a_command_lists_the_benchmarks(capsys: pytest.CaptureFixture[str]) -> None:
+    assert dict(titles()) == {name: entry.title for name, entry in BENCHMARKS.items()}
+    for name in ("train", "data", "evaluate", "check", "scores"):
+        assert run(command.trm, [name, "--help"], program="trm") == 0
+        shown = capsys.readouterr().out
+        assert "sudoku_4x4       4 x 4 Sudoku, generated: minutes on a laptop" in shown
+
+
 def test_mistakes_are_one_line_and_exit_code_2(capsys: pytest.CaptureFixture[str]) -> None:
     for arguments, message in (
         (["solv"], "No such command 'solv'. Did you mean 'solve'?; see trm --help"),
         (["train"], "Missing argument 'BENCHMARK'; see trm train --help"),
+        (["train", "sudoku"], "no benchmark 'sudoku': did you mean sudoku_4x4 or sudoku_6x6 or"),
         (["train", "sudoku_4x4"], "no partition: give --partition VARIANT|SEED"),
         (["evaluate", "sudoku_4x4"], "no partition: give --partition VARIANT|SEED"),
         (["train", "sudoku_4x4", "--stage", "shards"], "'shards' is not one of 'checkpoint'"),

@@ -198,7 +198,7 @@ def test_files_of_another_form_are_refused_with_the_remedy(tmp_path: Path) -> No
     assert str(error.value).startswith(
         f"{older}: columns number, word; expected the columns number"
     )
-    assert "remove the file and materialize" in str(error.value)
+    assert "remove the file and make it again" in str(error.value)
     older.write_bytes(b"damaged")
     with pytest.raises(TableError, match=rf"{older}: .*remove the file and materialize"):
         scan(store, MadeUp)

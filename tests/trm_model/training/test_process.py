@@ -39,12 +39,15 @@ def test_trains_to_the_last_step_and_has_nothing_to_do_afterwards(
     spec.write(tmp_path)
     assert process.main([str(tmp_path)]) == 0
     assert step_reached(tmp_path) == 3
-    assert "step 3/3" in capsys.readouterr().out
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("starting: ")
+    assert "step 3/3" in lines[-1]
     # Finished under whatever code: nothing is refused, and nothing is recorded.
     other = replace(spec, code=(CodeSpan(version="other"),))
     other.write(tmp_path)
     assert process.main([str(tmp_path)]) == 0
     assert RunSpec.read(tmp_path) == other
+    assert capsys.readouterr().out.splitlines()[1:] == ["finished already, at step 3: kept"]
 
 
 def test_other_code_is_refused_unless_asked_for_and_recorded(
