@@ -14,13 +14,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import dagster as dg
-import yaml
 
 from assets import keys as store_keys
 from assets.benchmarks import BENCHMARKS, Benchmark
 from assets.configs import CONFIGS, StageConfig, require_settings
 from assets.interrupts import ENDING, Signals, noted_signals
-from assets.partitions import unknown_partition
+from assets.partitions import unknown_partition, variant_and_seed
 from assets.progress import MADE
 from assets.stages import DATA_STAGES, OVERALL_STAGES, REPORT_STAGES, STAGES, TRAIN_STAGES
 from pipelines.definitions import PARTITIONS, VARIANTS, defs
@@ -33,6 +32,7 @@ from storage.reading import one_line
 from storage.store import Store
 from trm_model.errors import ConfigurationError, require
 from trm_model.names import unknown_name
+from trm_model.texts import parse_yaml
 
 Ops = Mapping[str, Mapping[str, Any]]
 """Dagster's run configuration of each op: ``BENCHMARK__STAGE`` -> ``config`` -> fields."""
@@ -60,25 +60,39 @@ def parse_partitions(
 
 
 def parse_settings(benchmark: str, settings: Sequence[str]) -> Ops:
-    """The configuration of ops from settings ``STAGE.FIELD=VALUE``; values are YAML.
+    """The configuration of ops from settings ``STAGE.FIELD=VALUE``; values are YAML. A field of a
+    field is ``STAGE.FIELD.FIELD``; of two values of one field the last counts.
 
-    :raises ConfigurationError: a setting of another form, or of a stage that does not exist.
+    :raises ConfigurationError: a setting of another form, or of a stage that does not exist; a
+        field that has a value as a whole and in parts.
     """
-    fields: dict[str, dict[str, Any]] = {}
+    stages: dict[str, dict[str, Any]] = {}
     for setting in settings:
         target, equals, text = setting.partition("=")
-        stage, dot, field = target.partition(".")
+        stage, *path = target.split(".")
         require(
-            bool(equals) and bool(dot) and stage in STAGES,
+            bool(equals) and bool(path) and stage in STAGES,
             f"--set {setting!r}: expected STAGE.FIELD=VALUE with a stage of {', '.join(STAGES)}",
         )
         try:
-            fields.setdefault(stage, {})[field] = yaml.safe_load(text)
-        except yaml.YAMLError as error:
-            raise ConfigurationError(
-                f"--set {setting!r}: expected a value in YAML: {error}"
-            ) from error
-    return {f"{benchmark}__{stage}": {"config": values} for stage, values in fields.items()}
+            value = parse_yaml(text)
+        except ConfigurationError as error:
+            raise ConfigurationError(f"--set {setting!r}: {error}") from error
+        *outer, last = path
+        fields = stages.setdefault(stage, {})
+        for name in outer:
+            fields = fields.setdefault(name, {})
+            require(
+                isinstance(fields, dict),
+                f"--set {setting!r}: {name} has the value {fields!r} by another --set; expected "
+                "one of the two; leave the other out",
+            )
+        known = fields.get(last)
+        if isinstance(known, dict) and isinstance(value, dict):
+            known.update(value)
+        else:
+            fields[last] = value
+    return {f"{benchmark}__{stage}": {"config": values} for stage, values in stages.items()}
 
 
 def materialize(
@@ -313,10 +327,13 @@ def _check(
             f"--set {stage}.…: that stage is not run; add --stage {stage}, or leave the setting "
             "out",
         )
+    variants = {variant for variant, _ in map(variant_and_seed, partitions)}
     for stage in stages:
         kind = entry.origin.config if stage == "puzzles" else CONFIGS.get(stage, StageConfig)
         given = ops.get(f"{benchmark}__{stage}", {"config": {}})["config"]
-        require_settings(stage, kind, given, entry.recipe)
+        require_settings(
+            stage, kind, given, entry.recipe, [VARIANTS.known[name] for name in sorted(variants)]
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, cast
 
 from storage.reading import MALFORMED, one_line
 from trm_model.choices import from_plain
-from trm_model.errors import ConfigurationError, require
+from trm_model.errors import require
 from trm_model.model.backprop.last_calls import LastCalls
 from trm_model.model.curricula.depth import DepthCurriculum
 from trm_model.model.evaluation import Evaluation
@@ -36,6 +36,7 @@ from trm_model.names import (
     unknown_name,
 )
 from trm_model.optimizers.muon import Muon
+from trm_model.texts import parse_yaml
 
 _TRM_MLP = Variant()
 _TRM = replace(_TRM_MLP, mixer=Attention())
@@ -165,7 +166,8 @@ def load_variants(folder: Path) -> Variants:
     """The user's own variants: one YAML file each, named after the variant.
 
     A file holds ``base:`` (a name in :data:`VARIANTS`) and ``changes:`` (fields of
-    :class:`Variant`, nested as in ``start: {random: {damping: 0.9}}``). A choice of one's own is
+    :class:`Variant`, nested as in ``start: {random: {damping: 0.9}}``; settings of a choice that
+    the base has keep the others that the base has). A choice of one's own is
     named ``package.module:Class``, and is imported. A broken file stops none of the others.
 
     :raises ConfigurationError: the folder is a file, or is not there and not the default.
@@ -193,8 +195,6 @@ def load_variants(folder: Path) -> Variants:
 
 
 def _load(path: Path) -> Variant:
-    import yaml
-
     require_name("variant", path.stem)
     require(
         path.stem not in VARIANTS,
@@ -202,10 +202,7 @@ def _load(path: Path) -> Variant:
     )
     found = "a folder" if path.is_dir() else "no file, or a link to none"
     require(path.is_file(), f"{found}; expected a file in YAML; rename or remove it")
-    try:
-        content: object = yaml.safe_load(path.read_bytes())
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise ConfigurationError(f"{one_line(error)}; expected YAML; mend it") from error
+    content = parse_yaml(path.read_bytes())
     data = cast("Mapping[str, Any]", content if isinstance(content, dict) else {})
     require(
         set(data) == {"base", "changes"} and isinstance(data["changes"], dict),
