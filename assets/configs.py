@@ -2,20 +2,34 @@
 benchmark's entry says the rest."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Generator, Iterable, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any
+from functools import cache
+from typing import Any, TypeVar
 
 import dagster as dg
 import torch
 from pydantic import ConfigDict, Field, ValidationError
 
-from trm_model.choices import MOST, in_words
+from assets.schemas import change_fields, documented, value_fields
+from trm_model.choices import MOST, from_plain, in_words
 from trm_model.devices import resolve_device
 from trm_model.errors import ConfigurationError, require
+from trm_model.model.variant import Variant
 from trm_model.names import unknown_name
 from trm_model.training.execution import Execution
 from trm_model.training.recipe import Recipe
+
+EVALUATION = "evaluation"
+"""The field of a variant that no training depends on."""
+
+
+@cache
+def _variant_changes() -> dg.Shape:
+    """What a training may be told of its variant, the same for every benchmark."""
+    stays = "Default: as the partition's variant has it."
+    return dg.Shape(change_fields(Variant, without=(EVALUATION,), stays=stays))
 
 
 class StageConfig(dg.Config):
@@ -24,12 +38,19 @@ class StageConfig(dg.Config):
 
     model_config = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
 
-    def require_possible(self, recipe: Recipe) -> None:
-        """Whether the stage can be run so, on this machine and with a benchmark's recipe.
+    @classmethod
+    def __pydantic_init_subclass__(cls, **_: Any) -> None:
+        """The page shows what the docstring says of each field."""
+        for name, text in documented(cls).items():
+            cls.model_fields[name].description = text
+
+    def require_possible(self, recipe: Recipe, variants: Iterable[Variant]) -> None:
+        """Whether the stage can be run so on this machine, with a benchmark's recipe and for these
+        variants.
 
         :raises ConfigurationError: it cannot.
         """
-        del recipe
+        del recipe, variants
 
 
 class ExamplesConfig(StageConfig):
@@ -57,7 +78,11 @@ class ShardsConfig(StageConfig):
 class TrainingConfig(StageConfig):
     """Changes to the benchmark's recipe for one materialization, and how to run.
 
-    :param steps, batch_size: in place of the recipe's; None: the recipe's.
+    :param recipe: fields of the benchmark's recipe that are changed.
+    :param variant: fields of the partition's variant that are changed. What is left out stays as it
+        is there; a choice that the variant does not have yet comes with its defaults. A class of
+        your own must be named in a variant of your own first.
+    :param steps, batch_size: short for ``recipe.steps`` and ``recipe.batch_size``; None: as there.
     :param fresh: train again although the same training (configuration, data, code) is finished; a
         retry continues it.
     :param continue_other_code: go on with a training that was interrupted under another version of
@@ -68,6 +93,8 @@ class TrainingConfig(StageConfig):
         row, at most every 10 seconds.
     """
 
+    recipe: dict[str, Any] = Field(default_factory=dict)
+    variant: dict[str, Any] = Field(default_factory=dict)
     steps: int | None = None
     batch_size: int | None = None
     fresh: bool = False
@@ -76,14 +103,49 @@ class TrainingConfig(StageConfig):
     checkpoint_seconds: float = 60.0
     log_steps: int = 50
 
-    def recipe(self, base: Recipe) -> Recipe:
+    def recipe_of(self, base: Recipe) -> Recipe:
         """A benchmark's recipe with these changes.
 
         :raises ConfigurationError: a recipe that cannot be.
         """
-        changes = {"steps": self.steps, "batch_size": self.batch_size}
-        given = {name: value for name, value in changes.items() if value is not None}
-        return replace(base, **given)
+        with _named("recipe: "):
+            changed = from_plain(Recipe, self.recipe, base)
+        short = {"steps": self.steps, "batch_size": self.batch_size}
+        given = {name: value for name, value in short.items() if value is not None}
+        for name, value in given.items():
+            long = getattr(changed, name)
+            require(
+                long in (getattr(base, name), value),
+                f"{name}={value} and recipe.{name}={long}: expected one of them; leave the other "
+                "out",
+            )
+        return replace(changed, **given)
+
+    def variant_of(self, base: Variant) -> Variant:
+        """A variant with these changes.
+
+        :raises ConfigurationError: a variant that cannot be.
+        """
+        require(
+            EVALUATION not in self.variant,
+            f"variant.{EVALUATION}: expected what a training depends on; how its checkpoint is "
+            "tested is a setting of the stage predictions",
+        )
+        with _named("variant: "):
+            return from_plain(Variant, self.variant, base)
+
+    @classmethod
+    def fields_for(cls, recipe: Recipe) -> dict[str, dg.Field]:
+        """What Dagster checks and shows of the settings, for a benchmark with this recipe."""
+        found = cls.to_fields_dict()
+        texts = {name: found[name].description for name in ("recipe", "variant")}
+        return {
+            **found,
+            "recipe": dg.Field(dg.Shape(value_fields(recipe)), description=texts["recipe"]),
+            "variant": dg.Field(
+                _variant_changes(), is_required=False, description=texts["variant"]
+            ),
+        }
 
     def execution(self) -> Execution:
         """How to run on this machine.
@@ -99,8 +161,10 @@ class TrainingConfig(StageConfig):
             compile=device.startswith("cuda"),
         )
 
-    def require_possible(self, recipe: Recipe) -> None:
-        self.recipe(recipe)
+    def require_possible(self, recipe: Recipe, variants: Iterable[Variant]) -> None:
+        self.recipe_of(recipe)
+        for variant in variants:
+            self.variant_of(variant)
         self.execution()
 
 
@@ -121,10 +185,12 @@ class EvaluationConfig(StageConfig):
     again: bool = False
     device: str = "auto"
 
-    def require_possible(self, recipe: Recipe) -> None:
-        del recipe
+    def require_possible(self, recipe: Recipe, variants: Iterable[Variant]) -> None:
+        del recipe, variants
         resolve_device(self.device)
 
+
+Settings = TypeVar("Settings", bound=StageConfig)
 
 CONFIGS: Mapping[str, type[StageConfig]] = {
     "examples": ExamplesConfig,
@@ -145,12 +211,36 @@ _BOUNDS = {"ge": "at least", "le": "at most"}
 """The bounds that fields have, in words."""
 
 
+def configured(kind: type[Settings], values: Mapping[str, Any]) -> Settings:
+    """A stage's settings from plain data.
+
+    :raises ConfigurationError: an unknown setting or a value that cannot be.
+    """
+    try:
+        return kind(**values)
+    except ValidationError as error:
+        wrong = error.errors()[0]
+        name = str(wrong["loc"][0])
+        # As one writes it in YAML, which is what was given.
+        given = json.dumps(values.get(name), ensure_ascii=False, default=str)
+        bounds = [f", {_BOUNDS[key]} {limit}" for key, limit in wrong.get("ctx", {}).items()]
+        raise ConfigurationError(
+            f"{name}={given}: expected {in_words(kind.model_fields[name].annotation)}"
+            f"{''.join(bounds)}; give another value, or leave it out"
+        ) from error
+
+
 def require_settings(
-    stage: str, kind: type[StageConfig], values: Mapping[str, Any], recipe: Recipe
+    stage: str,
+    kind: type[StageConfig],
+    values: Mapping[str, Any],
+    recipe: Recipe,
+    variants: Iterable[Variant] = (),
 ) -> None:
     """Whether a stage can be run with these settings, known before anything is run.
 
     :param kind: what the stage may be told.
+    :param variants: those that it is run for.
     :raises ConfigurationError: an unknown setting or a value that cannot be.
     """
     known = list(kind.model_fields)
@@ -160,18 +250,15 @@ def require_settings(
             f"--set {stage}.{name}: "
             + unknown_name("setting", name, known, f"expected {', '.join(known) or 'none'}"),
         )
-    try:
+    with _named(f"--set {stage}."):
         if known:
-            kind(**values).require_possible(recipe)
-    except ValidationError as error:
-        wrong = error.errors()[0]
-        name = str(wrong["loc"][0])
-        # As one writes it in YAML, which is what was given.
-        given = json.dumps(values.get(name), ensure_ascii=False, default=str)
-        bounds = [f", {_BOUNDS[key]} {limit}" for key, limit in wrong.get("ctx", {}).items()]
-        raise ConfigurationError(
-            f"--set {stage}.{name}={given}: expected {in_words(kind.model_fields[name].annotation)}"
-            f"{''.join(bounds)}; give another value, or leave it out"
-        ) from error
+            configured(kind, values).require_possible(recipe, variants)
+
+
+@contextmanager
+def _named(what: str) -> Generator[None]:
+    """A refusal begins with what is refused."""
+    try:
+        yield
     except ConfigurationError as error:
-        raise ConfigurationError(f"--set {stage}: {error}") from error
+        raise ConfigurationError(f"{what}{error}") from error

@@ -4,15 +4,14 @@ evaluation of the variant on the test puzzles of its entry. Reports compare noth
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import fields
+from itertools import chain
 
 import polars as pl
 
 from assets.benchmarks import Benchmark
-from trm_model.choices import changed
+from trm_model.choices import changed, differing
 from trm_model.model.evaluation import Evaluation
 from trm_model.model.variant import Variant
-from trm_model.training.recipe import Recipe
 from trm_model.training.run import RunSpec, config_hash
 
 OTHER_DATA = "data of another entry than the benchmark's"
@@ -49,17 +48,19 @@ def data_entry(spec: RunSpec) -> str:
     return "" if spec.header is None else spec.header.sources.get("entry", "")
 
 
-def differences(spec: RunSpec, benchmark: Benchmark) -> str:
-    """What a run changes of its benchmark's data and recipe, in words; empty where it changes
-    nothing."""
-    pairs = (
-        (field.name, getattr(spec.recipe, field.name), getattr(benchmark.recipe, field.name))
-        for field in fields(Recipe)
+def differences(spec: RunSpec, benchmark: Benchmark, variant: Variant) -> str:
+    """What a run changes of its benchmark's data and recipe and of its variant, in words; empty
+    where it changes nothing.
+
+    :param variant: that of the run's name, as it is declared.
+    """
+    pairs = chain(
+        differing(benchmark.recipe, spec.recipe), differing(variant, spec.variant, "variant.")
     )
     changes = [
         f"{name}={given} in place of {expected}"
-        for name, given, expected in pairs
-        if given != expected
+        for name, expected, given in pairs
+        if not name.startswith("variant.evaluation.")
     ]
     if data_entry(spec) != benchmark.data_hash:
         changes.append(OTHER_DATA)

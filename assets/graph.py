@@ -23,6 +23,7 @@ from assets.configs import (
     ShardsConfig,
     StageConfig,
     TrainingConfig,
+    configured,
     schema_of,
 )
 from assets.failures import told_in_one_line, user_error
@@ -190,7 +191,7 @@ def build_benchmark(
         from assets.data.datasets import materialize_puzzles
 
         given = context.op_execution_context.op_config
-        config = config_type(**given) if config_type.model_fields else None
+        config = configured(config_type, given) if config_type.model_fields else None
         return materialize_puzzles(context, store.connect(), name, benchmark, config)
 
     @asset(
@@ -231,18 +232,19 @@ def build_benchmark(
         deps=[examples],
         partitions=partitions,
         pool=ACCELERATOR_POOL,
+        config_schema=TrainingConfig.fields_for(benchmark.recipe),
         description=(
             "Trained weights. Training is a process of its own; a retry continues where it stopped."
         ),
     )
     def checkpoint(
         context: dg.AssetExecutionContext,
-        config: TrainingConfig,
         store: StoreResource,
         launcher: dg.ResourceParam[Launcher],
     ) -> dg.MaterializeResult:
         from assets.training.checkpoint import materialize_checkpoint
 
+        config = configured(TrainingConfig, context.op_execution_context.op_config)
         return materialize_checkpoint(
             context, config, store.connect(), launcher, name, benchmark, variants
         )

@@ -20,7 +20,7 @@ from assets.benchmarks import BENCHMARKS, Benchmark
 from assets.configs import CONFIGS, StageConfig, require_settings
 from assets.interrupts import ENDING, Signals, noted_signals
 from assets.made import require_made, require_read
-from assets.partitions import unknown_partition
+from assets.partitions import unknown_partition, variant_and_seed
 from assets.progress import MADE
 from assets.stages import (
     DATA_STAGES,
@@ -68,29 +68,39 @@ def parse_partitions(
 
 
 def parse_settings(benchmark: str, settings: Sequence[str]) -> Ops:
-    """The configuration of ops from settings ``STAGE.FIELD=VALUE``; values are YAML.
+    """The configuration of ops from settings ``STAGE.FIELD=VALUE``; values are YAML. A field of a
+    field is ``STAGE.FIELD.FIELD``.
 
     :raises ConfigurationError: a setting of another form, of a stage that does not exist, or given
-        twice.
+        twice; a field that has a value as a whole and in parts.
     """
-    fields: dict[str, dict[str, Any]] = {}
+    stages: dict[str, dict[str, Any]] = {}
     for setting in settings:
         target, equals, text = setting.partition("=")
-        stage, dot, field = target.partition(".")
+        stage, *path = target.split(".")
         require(
-            bool(equals) and bool(dot) and stage in STAGES,
+            bool(equals) and bool(path) and stage in STAGES,
             f"--set {setting!r}: expected STAGE.FIELD=VALUE with a stage of {', '.join(STAGES)}",
         )
-        of_stage = fields.setdefault(stage, {})
-        require(
-            field not in of_stage,
-            f"--set {setting!r}: {target} is set twice, expected once; leave one of them out",
-        )
         try:
-            of_stage[field] = from_yaml(text)
+            value = from_yaml(text)
         except ConfigurationError as error:
             raise ConfigurationError(f"--set {setting!r}: {error}") from error
-    return {f"{benchmark}__{stage}": {"config": values} for stage, values in fields.items()}
+        *outer, last = path
+        fields = stages.setdefault(stage, {})
+        for name in outer:
+            fields = fields.setdefault(name, {})
+            require(
+                isinstance(fields, dict),
+                f"--set {setting!r}: {name} has the value {fields!r} by another --set; expected "
+                "one of the two; leave the other out",
+            )
+        require(
+            last not in fields,
+            f"--set {setting!r}: {target} is set twice, expected once; leave one of them out",
+        )
+        fields[last] = value
+    return {f"{benchmark}__{stage}": {"config": values} for stage, values in stages.items()}
 
 
 def materialize(
@@ -331,10 +341,13 @@ def _check(
             f"--set {stage}.…: that stage is not run; add --stage {stage}, or leave the setting "
             "out",
         )
+    variants = {variant for variant, _ in map(variant_and_seed, partitions)}
     for stage in stages:
         kind = entry.origin.config if stage == "puzzles" else CONFIGS.get(stage, StageConfig)
         given = ops.get(f"{benchmark}__{stage}", {"config": {}})["config"]
-        require_settings(stage, kind, given, entry.recipe)
+        require_settings(
+            stage, kind, given, entry.recipe, [VARIANTS.known[name] for name in sorted(variants)]
+        )
 
 
 @dataclass(frozen=True, slots=True)

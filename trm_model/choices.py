@@ -16,7 +16,7 @@ import math
 import pkgutil
 import traceback
 import types
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import MISSING, Field, fields, is_dataclass, replace
 from typing import (
     Any,
@@ -32,6 +32,7 @@ from typing import (
 
 from storage.reading import one_line
 from trm_model.errors import ConfigurationError, require
+from trm_model.names import nearest
 
 MOST = 10**12
 """No whole number that a configuration counts to is larger: its products still fit into the 64 bits
@@ -202,9 +203,12 @@ def in_words(hint: Any) -> str:
         return " or ".join(map(in_words, get_args(hint)))
     if get_origin(hint) is tuple:
         inner = [argument for argument in get_args(hint) if argument is not ...]
-        return f"a list, each {in_words(inner[0])}" if inner else "a list"
+        count = "" if ... in get_args(hint) else f" of {len(inner)}"
+        return f"a list{count}, each {in_words(inner[0])}" if inner else "a list"
     if _is_choice(hint):
         return f"one of {', '.join(choices(hint))}"
+    if is_dataclass(hint):
+        return f"a mapping of some of its fields: {', '.join(each.name for each in fields(hint))}"
     return words.get(hint, f"a {getattr(hint, '__name__', hint)}")
 
 
@@ -255,7 +259,7 @@ def to_plain(value: Any) -> Any:
     return value
 
 
-def _default(field: "Field[Any]") -> Any:
+def default_of(field: "Field[Any]") -> Any:
     """A field's default; :data:`dataclasses.MISSING` where it has none."""
     return field.default_factory() if field.default_factory is not MISSING else field.default
 
@@ -267,7 +271,7 @@ def changed(value: Any) -> dict[str, Any]:
     """
     found: dict[str, Any] = {}
     for field in fields(value):
-        given, default = getattr(value, field.name), _default(field)
+        given, default = getattr(value, field.name), default_of(field)
         if default is not MISSING and given == default:
             continue
         found[field.name] = _changed_value(given)
@@ -283,7 +287,22 @@ def _changed_value(value: Any) -> Any:
     return to_plain(value)
 
 
-def _choice_from_plain(axis: type[_C], name: str, given: object, *, importing: bool) -> _C:
+def differing(base: Any, other: Any, prefix: str = "") -> Iterator[tuple[str, Any, Any]]:
+    """The fields in which one frozen dataclass differs from another of its class: name, value in
+    ``base``, value in ``other``; of a choice that stays its own fields, ``choice.field``."""
+    for field in fields(base):
+        old, new = getattr(base, field.name), getattr(other, field.name)
+        if old == new:
+            continue
+        if is_dataclass(new) and type(old) is type(new):
+            yield from differing(old, new, f"{prefix}{field.name}.")
+        else:
+            yield f"{prefix}{field.name}", old, new
+
+
+def _choice_from_plain(
+    axis: type[_C], name: str, given: object, old: object, *, importing: bool
+) -> _C:
     options: Any = given
     if isinstance(given, str):
         options = {given: {}}
@@ -303,7 +322,9 @@ def _choice_from_plain(axis: type[_C], name: str, given: object, *, importing: b
     )
     try:
         cls = find(axis, chosen, importing=importing)
-        return from_plain(cls, arguments or {}, importing=importing)
+        # Settings change the choice that there is; a name alone is the choice as it is by default.
+        base = old if type(old) is cls and options is given else None
+        return from_plain(cls, arguments or {}, cast("_C | None", base), importing=importing)
     except ConfigurationError as error:
         raise ConfigurationError(f"{name}: {error}") from error
 
@@ -311,7 +332,7 @@ def _choice_from_plain(axis: type[_C], name: str, given: object, *, importing: b
 def _value_from_plain(name: str, hint: Any, given: Any, old: Any, *, importing: bool) -> Any:
     for option in _options(hint):
         if _is_choice(option) and given is not None:
-            return _choice_from_plain(option, name, given, importing=importing)
+            return _choice_from_plain(option, name, given, old, importing=importing)
         if is_dataclass(option) and isinstance(given, Mapping):
             plain = cast("Mapping[str, Any]", given)
             base = old if type(old) is option else None
@@ -327,6 +348,8 @@ def _value_from_plain(name: str, hint: Any, given: Any, old: Any, *, importing: 
             return tuple(
                 _value_from_plain(name, of_item, item, None, importing=importing) for item in items
             )
+    if type(given) is int and float in _options(hint) and int not in _options(hint):
+        return float(given)  # so that 1 and 1.0 have one hash
     return given
 
 
@@ -336,6 +359,7 @@ def from_plain(
     """The inverse of :func:`to_plain`.
 
     :param base: what to change; None: a new one, with the defaults of fields that are not given.
+        Settings of a choice that ``base`` has already change that one, as nested fields do.
     :param importing: see :func:`find`.
     :raises ConfigurationError: an unknown field or choice, with those that exist; a value that
         cannot be.
@@ -346,7 +370,8 @@ def from_plain(
     for name in data:
         require(
             name in known,
-            f"unknown {what} field {name!r}: expected {', '.join(known) or 'no field'}",
+            f"unknown {what} field {name!r}: {nearest(str(name), known)} expected "
+            f"{', '.join(known) or 'no field'}".replace(":  ", ": "),
         )
     values = {
         name: _value_from_plain(
@@ -359,7 +384,7 @@ def from_plain(
     missing = [
         field.name
         for field in fields(cast(Any, cls))
-        if field.name not in values and _default(field) is MISSING
+        if field.name not in values and default_of(field) is MISSING
     ]
     require(not missing, f"{what} without {', '.join(missing)}: expected a value; give it")
     return cls(**values)

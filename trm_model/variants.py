@@ -171,7 +171,8 @@ def load_variants(folder: Path) -> Variants:
     """The user's own variants: one YAML file each, named after the variant.
 
     A file holds ``base:`` (a name in :data:`VARIANTS`) and ``changes:`` (fields of
-    :class:`Variant`, nested as in ``start: {random: {damping: 0.9}}``). A choice of one's own is
+    :class:`Variant`, nested as in ``start: {random: {damping: 0.9}}``; settings of a choice that
+    the base has keep the others that the base has). A choice of one's own is
     named ``package.module:Class``, and is imported. A broken file stops none of the others.
 
     :raises ConfigurationError: the folder is a file, or is not there and not the default.

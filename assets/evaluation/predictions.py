@@ -149,7 +149,7 @@ def materialize_predictions(
     device = open_device(config.device)
     reasoner = build(spec.variant, spec.recipe.size, examples.header, seed, spec.recipe.precision)
     progress = checkpoints.load_evaluated(newest, reasoner)
-    changed = [differences(spec, benchmark)]
+    changed = [differences(spec, benchmark, variants[variant])]
     if limit != benchmark.evaluated:
         asked, entry = (_part(benchmark, some) for some in (limit, benchmark.evaluated))
         changed.append(f"tested on {asked} in place of {entry}")

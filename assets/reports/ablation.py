@@ -88,7 +88,8 @@ def materialize_ablation(
 
     def changed(row: Mapping[str, Any]) -> str:
         spec = _spec(store, row)
-        return differences(spec, benchmark) if spec else "it is another recipe or variant"
+        declared = variants[row["variant"]]
+        return differences(spec, benchmark, declared) if spec else "another recipe or variant"
 
     others = apart(headlines, compared, expected, changed)
     curves = training.join(compared, on="run", how="semi").sort("variant", "seed", "step")

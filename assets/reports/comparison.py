@@ -129,18 +129,22 @@ def apart(
     with the reason, as text for people.
 
     :param scores, declared: those that :func:`comparable` made ``compared`` of.
-    :param changed: what the run of a row changes of the benchmark's recipe.
+    :param changed: what the run of a row changes of the benchmark's recipe and of its variant.
     """
     expected, counted = (
         {row["variant"]: row for row in frame.iter_rows(named=True)}
         for frame in (declared, compared)
     )
 
+    def differs(row: Mapping[str, Any]) -> bool:
+        declared_one = expected.get(row["variant"], row)
+        return row["config_hash"] != declared_one["config_hash"]
+
     def reason(row: Mapping[str, Any]) -> str:
         variant = row["variant"]
         if variant not in expected:
             return "there is no such variant any more"
-        if row["config_hash"] != expected[variant]["config_hash"]:
+        if differs(row):
             return changed(row) or "the variant has changed since"
         if row["evaluation"] != expected[variant]["evaluation"]:
             return "another evaluation"
@@ -153,7 +157,7 @@ def apart(
     left = latest(scores, *CONFIGURATION, "evaluation").join(compared, on=one, how="anti")
     return [
         {
-            "variant": row["variant"],
+            "variant": f"{row['variant']}, changed" if differs(row) else row["variant"],
             "seed": str(row["seed"]),
             "ours %": _text(_percent(row["value"]), ".1f"),
             "95 % interval": _interval(row["low"], row["high"]),

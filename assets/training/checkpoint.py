@@ -62,7 +62,8 @@ def materialize_checkpoint(
     data = current_examples(store, name)
     folder = store.open(data)
     computed = examples_modules(folder / "train.zarr")
-    variant, recipe = variants[variant_name], config.recipe(benchmark.recipe)
+    declared = variants[variant_name]
+    variant, recipe = config.variant_of(declared), config.recipe_of(benchmark.recipe)
     execution = config.execution()
     spec = RunSpec(
         benchmark=name,
@@ -88,7 +89,7 @@ def materialize_checkpoint(
             "another version of the code; this one starts afresh (continue_other_code: true goes "
             "on with that one)"
         )
-    if changed := differences(spec, benchmark):
+    if changed := differences(spec, benchmark, declared):
         context.log.info(
             f"{run}: {changed}: this run stands apart from those of the benchmark's recipe, which "
             "the ablation and the leaderboard compare"

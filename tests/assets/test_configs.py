@@ -1,5 +1,7 @@
 """Settings of stages are checked before anything runs."""
 
+from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import dagster as dg
@@ -7,11 +9,19 @@ import pytest
 import torch
 
 from assets.benchmarks import BENCHMARKS
-from assets.configs import CONFIGS, StageConfig, require_settings
+from assets.configs import (
+    CONFIGS,
+    StageConfig,
+    TrainingConfig,
+    configured,
+    require_settings,
+)
 from assets.stages import STAGES
 from pipelines import execute
 from pipelines.definitions import defs
 from trm_model.errors import ConfigurationError
+from trm_model.model.starts.noisy import NoisyStart
+from trm_model.variants import VARIANTS
 
 RECIPE = BENCHMARKS["sudoku_4x4"].recipe
 
@@ -69,14 +79,14 @@ def check(benchmark: str, stage: str, field: str, value: object) -> None:
         ("sudoku_4x4", "checkpoint", "device", None, "--set checkpoint.device=null: expected text"),
         ("sudoku_4x4", "predictions", "limit", 2.0, "--set predictions.limit=2.0: "),
         ("sudoku_4x4", "predictions", "batch_size", True, "--set predictions.batch_size=true: "),
-        ("sudoku_4x4", "predictions", "device", "mps", "--set predictions: device='mps': "),
-        ("sudoku_4x4", "checkpoint", "device", "cuda", "--set checkpoint: device='cuda': "),
-        ("sudoku_4x4", "checkpoint", "device", "mps", "--set checkpoint: device='mps': "),
-        ("sudoku_4x4", "checkpoint", "steps", 0, "--set checkpoint: steps=0: "),
+        ("sudoku_4x4", "predictions", "device", "mps", "--set predictions.device='mps': "),
+        ("sudoku_4x4", "checkpoint", "device", "cuda", "--set checkpoint.device='cuda': "),
+        ("sudoku_4x4", "checkpoint", "device", "mps", "--set checkpoint.device='mps': "),
+        ("sudoku_4x4", "checkpoint", "steps", 0, "--set checkpoint.steps=0: "),
         ("sudoku_4x4", "checkpoint", "steps", True, "--set checkpoint.steps=true: "),
         ("sudoku_4x4", "checkpoint", "steps", 2.5, "--set checkpoint.steps=2.5: "),
-        ("sudoku_4x4", "checkpoint", "batch_size", -1, "--set checkpoint: batch_size=-1: "),
-        ("sudoku_4x4", "checkpoint", "log_steps", 0, "--set checkpoint: log_steps=0: "),
+        ("sudoku_4x4", "checkpoint", "batch_size", -1, "--set checkpoint.batch_size=-1: "),
+        ("sudoku_4x4", "checkpoint", "log_steps", 0, "--set checkpoint.log_steps=0: "),
         (
             "sudoku_4x4",
             "checkpoint",
@@ -142,6 +152,103 @@ def test_a_command_is_refused_before_anything_is_made(
     monkeypatch.setattr(execute, "prepare_home", lambda: pytest.fail("a run was started"))
     with pytest.raises(ConfigurationError, match="--set "):
         execute.materialize("sudoku_4x4", partitions=["trm_mlp|0"], settings=[setting])
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (["recipe.learning_rat=3"], "recipe: unknown recipe field 'learning_rat': did you mean "),
+        (["recipe.learning_rate=abc"], "recipe: learning_rate='abc': expected a finite number; "),
+        (["recipe.size.width=100.5"], "recipe: width=100.5: expected a whole number; "),
+        (["recipe.size=5"], "recipe: size=5: expected a mapping of some of its fields: width, "),
+        (["recipe.betas=[0.9]"], "recipe: betas=(0.9,): expected a list of 2, each a finite "),
+        (["recipe.optimizer=sgd"], "optimizer 'sgd': expected one of adam_atan2, adamw, muon"),
+        (["recipe=5"], "recipe=5: "),
+        (["steps=5", "recipe.steps=6"], "steps=5 and recipe.steps=6: expected one of them; "),
+        (["variant.cycle=2"], "variant: unknown variant field 'cycle': did you mean cycles? "),
+        (["variant.mixer.attentio.positions=rope"], "mixer 'attentio': expected one of attention"),
+        (["variant.mixer=my.module:Mine"], "name it in a variant of your own first"),
+        (["variant.evaluation.depth=3"], "variant.evaluation: expected what a training depends on"),
+        (["variant.start=noisy", "variant.start.noisy.order=x"], "start has the value 'noisy' by"),
+        (["variant.layers=[1"], "expected YAML"),
+    ],
+)
+def test_a_changed_recipe_or_variant_that_cannot_be_is_refused(
+    settings: list[str], message: str, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TRM_DATA", str(tmp_path))
+    monkeypatch.setattr(execute, "prepare_home", lambda: pytest.fail("a run was started"))
+    with pytest.raises(ConfigurationError) as caught:
+        execute.materialize(
+            "sudoku_4x4",
+            partitions=["trm_mlp|0"],
+            stages=["checkpoint"],
+            settings=[f"checkpoint.{setting}" for setting in settings],
+        )
+    assert message in str(caught.value)
+    assert str(caught.value).startswith("--set ")
+    assert "\n" not in str(caught.value)
+
+
+def told(*settings: str) -> TrainingConfig:
+    """Settings of a checkpoint as the command line takes them and the graph hands them on."""
+    ops = execute.parse_settings("sudoku_4x4", [f"checkpoint.{each}" for each in settings])
+    job = defs.resolve_job_def("train")
+    checked = dg.validate_run_config(job, {"ops": dict(ops)})
+    return configured(TrainingConfig, checked["ops"]["sudoku_4x4__checkpoint"]["config"])
+
+
+def test_any_field_of_recipe_and_variant_can_be_changed() -> None:
+    config = told(
+        "recipe.learning_rate=3e-4", "recipe.size.width=128", "recipe.weight_decay=1",
+        "variant.cycles=2", "variant.start.noisy.schedule=linear", "variant.mixer=attention",
+    )  # fmt: skip
+    expected = replace(
+        RECIPE, learning_rate=3e-4, weight_decay=1.0, size=replace(RECIPE.size, width=128)
+    )
+    assert config.recipe_of(RECIPE) == expected
+    base = VARIANTS["drm_annealed"]
+    changed = replace(base, cycles=2, start=NoisyStart(order="annealed", schedule="linear"))
+    assert config.variant_of(base) == changed, "the order of the start is the variant's"
+    as_one = told("variant.cycles=2", "variant.start={noisy: {schedule: linear}}")
+    assert as_one.variant_of(base) == changed
+    assert told("variant.start=noisy").variant_of(base).start == NoisyStart()
+    assert told().recipe_of(RECIPE) == RECIPE
+    assert told("steps=3", "recipe.batch_size=4").recipe_of(RECIPE) == replace(
+        RECIPE, steps=3, batch_size=4
+    )
+
+
+def fields_of(kind: Any, path: str) -> Iterator[tuple[str, dg.Field]]:
+    """All fields of a configuration's type, nested ones included."""
+    for name, field in getattr(kind, "fields", {}).items():
+        yield f"{path}.{name}", field
+        for inner in (
+            field.config_type,
+            getattr(field.config_type, "inner_type", None),
+            getattr(field.config_type, "non_scalar_type", None),
+        ):
+            yield from fields_of(inner, f"{path}.{name}")
+
+
+def test_the_page_tells_of_every_field_what_it_is() -> None:
+    job = defs.resolve_implicit_global_asset_job_def()
+    found: dict[str, dg.Field] = {}
+    for name, node in job.graph.node_dict.items():
+        declared = node.definition.config_schema
+        assert declared is not None
+        schema = declared.as_field()
+        found |= fields_of(schema.config_type, name.replace("__", "."))
+    ours = {name: field for name, field in found.items() if not name.endswith(".env")}
+    assert [name for name, field in ours.items() if not field.description] == []
+    given = found["sudoku_4x4.checkpoint.recipe.steps"]
+    assert given.default_value == RECIPE.steps
+    assert found["sudoku_9x9.checkpoint.recipe.size.width"].default_value == 128
+    assert "optimizer steps" in str(given.description)
+    assert "as the partition's" in str(found["sudoku_4x4.checkpoint.variant.cycles"].description)
+    corruption = found["sudoku_4x4.checkpoint.variant.start.noisy.corruption"]
+    assert "Default: mask." in str(corruption.description)
+    assert "sudoku_4x4.checkpoint.variant.evaluation" not in found
 
 
 @pytest.mark.parametrize("stage", STAGES)

@@ -109,7 +109,10 @@ def test_smoke_tests_and_other_evaluations_stand_apart(
     before = {path: path.stat().st_mtime_ns for path in store.root.glob("tables/**/*.parquet")}
     train_and_test(store, limit=2)
     assert few.format(2) in " ".join(capfd.readouterr().err.split())
-    train_and_test(store, steps=3)
+    train_and_test(store, variant={"cycles": 2})
+    assert f"variant.cycles=2 in place of 3: this run {said}" in (
+        " ".join(capfd.readouterr().err.split())
+    )
     assert reported(store) == whole
     of_full = {
         path for path in before if full["run"] in path.name and full["evaluation"] in path.name
@@ -137,10 +140,12 @@ def test_smoke_tests_and_other_evaluations_stand_apart(
     }
     page = store.open(keys.ablation_page(NAME)).read_text()
     for reason in (
-        "steps=2 in place of 4, batch_size=4", "steps=3 in place", "another evaluation",
+        "steps=2 in place of 4, batch_size=4", "variant.cycles=2 in place of 3",
+        "another evaluation",
         "data of another entry than the benchmark",
     ):  # fmt: skip
         assert reason in page
+    assert page.count("trm_mlp, changed") == 2
 
     # The scores hold what the report needs of the past.
     shutil.rmtree(store.open("examples"))
@@ -238,9 +243,11 @@ def test_what_a_recipe_changes_is_named() -> None:
             sources={"entry": BENCHMARK.data_hash},
         ),
     )  # fmt: skip
-    assert differences(spec, BENCHMARK) == ""
+    assert differences(spec, BENCHMARK, VARIANTS["trm_mlp"]) == ""
     recipe = replace(BENCHMARK.recipe, learning_rate=0.5, ema_decay=0.8)
-    assert differences(replace(spec, recipe=recipe, header=None), BENCHMARK) == (
+    variant = replace(VARIANTS["trm_mlp"], cycles=2, evaluation=Evaluation(depth=3))
+    other = replace(spec, recipe=recipe, variant=variant, header=None)
+    assert differences(other, BENCHMARK, VARIANTS["trm_mlp"]) == (
         "learning_rate=0.5 in place of 0.001, ema_decay=0.8 in place of 0.9, "
-        "data of another entry than the benchmark's"
+        "variant.cycles=2 in place of 3, data of another entry than the benchmark's"
     )

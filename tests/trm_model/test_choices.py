@@ -223,7 +223,10 @@ def test_names_are_of_an_axis() -> None:
         ({"networks": "both"}, "networks='both': expected one of shared, separate"),
         ({"state_noise": math.nan}, "state_noise=nan: expected a finite number"),
         ({"state_noise": -0.1}, "state_noise=-0.1: expected a finite number of at least 0"),
-        ({"evaluation": {"rollout": 2}}, "unknown evaluation field 'rollout': expected split, dep"),
+        (
+            {"evaluation": {"rollout": 2}},
+            "unknown evaluation field 'rollout': did you mean rollouts?",
+        ),
         ({"evaluation": {"split": "all"}}, "split='all': expected one of train, test"),
         ({"evaluation": {"depth": 2.0}}, "depth=2.0: expected a whole number or nothing"),
         ({"evaluation": {"noise": True}}, "noise=True: expected a finite number"),
@@ -251,16 +254,16 @@ def test_wrong_fields_of_a_variant_are_named(data: dict[str, Any], message: str)
         ({"learning_rate": math.inf}, "learning_rate=inf: expected a finite number"),
         ({"learning_rate": -math.inf}, "learning_rate=-inf: expected a finite number"),
         ({"learning_rate": "1e-4"}, "learning_rate='1e-4': expected a finite number"),
-        ({"learning_rate": 0}, "learning_rate=0: expected a positive number"),
+        ({"learning_rate": 0}, "learning_rate=0.0: expected a positive number"),
         ({"puzzle_learning_rate": math.nan}, "puzzle_learning_rate=nan: expected a finite number"),
-        ({"weight_decay": -1}, "weight_decay=-1: expected a finite number of at least 0"),
+        ({"weight_decay": -1}, "weight_decay=-1.0: expected a finite number of at least 0"),
         ({"betas": [0.9]}, "betas=(0.9,): expected a list"),
         ({"betas": [0.9, True]}, "betas=(0.9, True): expected a list"),
         ({"betas": [0.9, 1.0]}, "betas=(0.9, 1.0): expected two numbers in [0, 1)"),
         ({"precision": "float16"}, "precision='float16': expected one of float32, bfloat16"),
         ({"size": {"width": 64.0}}, "width=64.0: expected a whole number"),
         ({"size": {"expansion": math.inf}}, "expansion=inf: expected a finite number"),
-        ({"size": 3}, "size=3: expected a Size"),
+        ({"size": 3}, "size=3: expected a mapping of some of its fields: width, "),
         ({"rate": 3}, "unknown recipe field 'rate': expected size, steps"),
     ],
 )
@@ -273,12 +276,13 @@ def test_wrong_fields_of_a_recipe_are_named(data: dict[str, Any], message: str) 
 def test_what_is_left_out_keeps_its_value() -> None:
     base = replace(VARIANTS["trm"], start=RandomStart(count=3), evaluation=Evaluation(depth=5))
     assert from_plain(Variant, {"layers": 3}, base) == replace(base, layers=3)
-    # A nested configuration is changed; a choice is chosen anew.
+    # What is nested is changed; a choice named alone is chosen anew.
     found = from_plain(
         Variant, {"evaluation": {"rollouts": 2}, "start": {"random": {"damping": 0.5}}}, base
     )
     assert found.evaluation == Evaluation(depth=5, rollouts=2)
-    assert found.start == RandomStart(damping=0.5)
+    assert found.start == RandomStart(count=3, damping=0.5)
+    assert from_plain(Variant, {"start": "random"}, base).start == RandomStart()
     assert from_plain(Variant, {"optimizer": None}, VARIANTS["muon"]).optimizer is None
 
 

@@ -1,15 +1,15 @@
 """Variants as text: what each changes, and what one costs. ``trm variants`` prints it."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import fields, is_dataclass
 from typing import Any
 
+from trm_model.choices import differing
 from trm_model.model.cost import cost
 from trm_model.model.size import Size
 from trm_model.model.variant import Variant
 
 
-def differences(base: Any, other: Any, prefix: str = "") -> list[str]:
+def differences(base: Any, other: Any) -> list[str]:
     """The fields in which one frozen dataclass differs from another of its class.
 
     >>> from dataclasses import replace
@@ -19,16 +19,7 @@ def differences(base: Any, other: Any, prefix: str = "") -> list[str]:
 
     :returns: ``field=value`` or, for a field of a choice that stays, ``choice.field=value``.
     """
-    found: list[str] = []
-    for name in (field.name for field in fields(base)):
-        old, new = getattr(base, name), getattr(other, name)
-        if old == new:
-            continue
-        if is_dataclass(new) and type(old) is type(new):
-            found += differences(old, new, f"{prefix}{name}.")
-        else:
-            found.append(f"{prefix}{name}={new}")
-    return found
+    return [f"{name}={new}" for name, _, new in differing(base, other)]
 
 
 def variant_lines(variants: Mapping[str, Variant]) -> Iterator[str]:

@@ -13,6 +13,7 @@ from trm_model.optimizers.optimizer import Optimizer
 class Recipe:
     """A training recipe. Defaults: TRM on Sudoku-Extreme (TRM §5 and the authors' commands).
 
+    :param size: of the model.
     :param steps: optimizer steps (one per supervision step).
     :param batch_size: examples per optimizer step.
     :param puzzles: train on the first so many puzzles of the data set alone, each with all its
@@ -20,9 +21,11 @@ class Recipe:
     :param max_steps: most supervision steps per example; evaluation runs all of them.
     :param exploration: probability that an example may not halt before a step drawn from
         2..max_steps.
-    :param learning_rate, weight_decay: of the network; ``puzzle_``…: of the puzzle rows (sign-SGD).
-    :param warmup_steps: steps of linear warm-up; the rate is constant afterwards.
     :param optimizer: of the network's weights, where the variant has none of its own.
+    :param betas: of the optimizer: how slowly its means of gradients and of their squares move.
+    :param learning_rate, weight_decay: of the network.
+    :param puzzle_learning_rate, puzzle_weight_decay: of the puzzle rows (sign-SGD).
+    :param warmup_steps: steps of linear warm-up; the rate is constant afterwards.
     :param ema_decay: of the averaged weights, per optimizer step; short trainings want a shorter
         memory than the papers' 0.999.
     :param precision: of activations and matrix products; weights are kept in float32.

@@ -10,8 +10,9 @@ from trm_model.model.backprop.backprop import Backprop
 
 @dataclass(frozen=True, slots=True)
 class LastCalls(Backprop):
-    """Gradient flows through the last ``count`` network calls of a supervision step (HRM's one-step
-    gradient: 2).
+    """Gradient flows through the last network calls of a supervision step.
+
+    :param count: of calls that have a gradient (HRM's one-step gradient: 2).
     """
 
     name: ClassVar[str] = "last_calls"

@@ -10,7 +10,10 @@ from trm_model.model.backprop.backprop import Backprop
 
 @dataclass(frozen=True, slots=True)
 class LastCycles(Backprop):
-    """Gradient flows through the last ``count`` cycles of a supervision step (TRM §4.1)."""
+    """Gradient flows through the last cycles of a supervision step (TRM §4.1).
+
+    :param count: of cycles that have a gradient.
+    """
 
     name: ClassVar[str] = "last_cycles"
     count: int = 1

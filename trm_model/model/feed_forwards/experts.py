@@ -40,8 +40,10 @@ class MixtureOfExperts(Sublayer):
 
 @dataclass(frozen=True, slots=True)
 class Experts(FeedForward):
-    """A mixture of ``count`` SwiGLU experts over channels, ``active`` of them per position (TRM,
-    ideas that failed).
+    """A mixture of SwiGLU experts over channels (TRM, ideas that failed).
+
+    :param count: of experts.
+    :param active: experts per position.
     """
 
     name: ClassVar[str] = "experts"

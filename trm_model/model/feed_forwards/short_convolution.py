@@ -33,8 +33,10 @@ class ConvolvedSwiGlu(Gated):
 
 @dataclass(frozen=True, slots=True)
 class ShortConvolution(FeedForward):
-    """SwiGLU over channels with a depthwise convolution over ``width`` positions before its last
-    product (URM, arXiv 2512.14693).
+    """SwiGLU over channels with a depthwise convolution over positions before its last product
+    (URM, arXiv 2512.14693).
+
+    :param width: positions that the convolution covers.
     """
 
     name: ClassVar[str] = "short_convolution"
