@@ -16,8 +16,8 @@ from storage.examples import Header
 from storage.reading import one_line
 from trm_model.authors.published import PUBLISHED
 from trm_model.errors import ConfigurationError
-from trm_model.model.cost import Cost, cost
 from trm_model.model.variant import Variant
+from trm_model.training.plan import cost_of
 from trm_model.training.recipe import Recipe
 
 OURS = (
@@ -244,23 +244,6 @@ def _percent(share: float | None) -> float | None:
 
 def _interval(low: float | None, high: float | None) -> str:
     return "" if low is None or high is None else f"{100 * low:.1f} – {100 * high:.1f}"
-
-
-def cost_of(variant: Variant, recipe: Recipe, header: Header) -> Cost:
-    """What a variant costs on a benchmark.
-
-    :raises ConfigurationError: the variant cannot have the size.
-    """
-    return cost(
-        variant,
-        recipe.size,
-        vocabulary=len(header.vocabulary),
-        length=header.length,
-        grid=header.grid,
-        num_puzzles=header.num_puzzle_ids,
-        batch_size=recipe.batch_size,
-        max_steps=recipe.max_steps,
-    )
 
 
 def cost_rows(

@@ -7,11 +7,11 @@ import polars as pl
 
 from assets.benchmarks import Benchmark
 from assets.declared import evaluation_key
-from assets.reports.comparison import cost_of
 from assets.studies.report import canonical
 from assets.studies.study import Point, Study, changed
 from storage.examples import Header
 from trm_model.model.variant import Variant
+from trm_model.training.plan import cost_of
 from trm_model.training.recipe import Recipe
 from trm_model.training.run import config_hash
 

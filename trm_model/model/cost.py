@@ -7,13 +7,14 @@ counted.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import torch
 from torch import Tensor
+from torch.multiprocessing.reductions import StorageWeakRef
 from torch.utils.flop_counter import FlopCounterMode, conv_flop_count
 
 from trm_model.model.backprop.last_cycles import LastCycles
@@ -33,21 +34,27 @@ class Cost:
     """The cost of one model and batch.
 
     :param parameters: trained numbers, puzzle rows included.
+    :param puzzle_parameters: those of them that are puzzle rows.
     :param calls: network calls per supervision step.
     :param depth: layers applied per supervision step, ``calls`` times the networks' layers.
     :param forward_passes: per optimizer step.
     :param training_flops: per optimizer step, with the recursion of the end of training.
     :param test_flops: of all test steps (and rollouts) of one example.
     :param state_numbers: numbers carried per example, all starts together.
+    :param training_bytes: about what a training holds at once in float32: weights, gradients,
+        averages and the two moments of AdamW, and what the calls with a gradient keep for it. Not
+        the data set, and not what compiling saves.
     """
 
     parameters: int
+    puzzle_parameters: int
     calls: int
     depth: int
     forward_passes: int
     training_flops: int
     test_flops: int
     state_numbers: int
+    training_bytes: int
 
 
 def convolution_backward_flops(
@@ -92,14 +99,35 @@ def count_flops(work: Callable[[], Tensor]) -> Flops:
     return Flops(forward, counter.get_total_flops() - forward)
 
 
+def count_saved_bytes(work: Callable[[], Tensor], weights: Iterable[Tensor]) -> int:
+    """The bytes that are kept for the gradient of a tensor, without those of the ``weights``."""
+    seen = {StorageWeakRef(weight.untyped_storage()) for weight in weights}
+    total = 0
+
+    def keep(tensor: Tensor) -> Tensor:
+        nonlocal total
+        storage = StorageWeakRef(tensor.untyped_storage())
+        if storage not in seen:
+            seen.add(storage)
+            total += tensor.untyped_storage().nbytes()
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        work()
+    return total
+
+
 class Measured(NamedTuple):
     """What the weights' shapes alone decide: the number of trained numbers, and the operations of
-    one call of each network and of reading the answer, for one start of one example.
+    one call of each network and of reading the answer, for one start of one example, and the bytes
+    that each keeps for its gradient.
     """
 
     parameters: int
     networks: tuple[Flops, ...]
     reading: Flops
+    saved: tuple[int, ...]
+    reading_saved: int
 
 
 @lru_cache(maxsize=256)
@@ -123,8 +151,15 @@ def _measure(
         output = model.read(State(x, start.latents))
         return output.logits.sum() + output.halt_logits.sum()
 
-    networks = tuple(count_flops(partial(network, x)) for network in model.networks)
-    return Measured(model.num_parameters, networks, count_flops(read))
+    weights = list(model.parameters())
+    calls = [partial(network, x) for network in model.networks]
+    return Measured(
+        model.num_parameters,
+        tuple(map(count_flops, calls)),
+        count_flops(read),
+        tuple(count_saved_bytes(call, weights) for call in calls),
+        count_saved_bytes(read, weights),
+    )
 
 
 def _shape_of(variant: Variant) -> Variant:
@@ -148,17 +183,25 @@ def _shape_of(variant: Variant) -> Variant:
     )
 
 
+_Each = TypeVar("_Each")
+
+
+def _calls(variant: Variant, of_networks: Sequence[_Each]) -> list[_Each]:
+    """What stands for the networks, in the order in which a supervision step calls them."""
+    recursion = variant.recursion
+    # A cycle without latent updates has one call, of the first network.
+    cycle = [of_networks[0]] * max(1, recursion.latent_updates)
+    if recursion.latent_updates:
+        cycle.append(of_networks[-1])
+    return cycle * recursion.cycles
+
+
 def step_flops(variant: Variant, measured: Measured) -> Flops:
     """Operations of one supervision step on one start of one example: each network's, times how
     often it is called, and how often with a gradient. The few of a solver are left out.
     """
-    recursion = variant.recursion
-    # A cycle without latent updates has one call, of the first network.
-    cycle = [measured.networks[0]] * max(1, recursion.latent_updates)
-    if recursion.latent_updates:
-        cycle.append(measured.networks[-1])
-    calls = cycle * recursion.cycles
-    graded = calls[len(calls) - recursion.graded_calls :]
+    calls = _calls(variant, measured.networks)
+    graded = calls[len(calls) - variant.graded_calls :]
     return Flops(
         sum(call.forward for call in calls) + measured.reading.forward,
         sum(call.backward for call in graded) + measured.reading.backward,
@@ -187,12 +230,21 @@ def cost(
     measured = _measure(_shape_of(variant), size, vocabulary, grid, num_puzzles)
     forward, backward = step_flops(variant, measured)
     rollouts, positions = variant.training_rollouts, size.prefix + length
+    puzzle_parameters = num_puzzles * size.puzzle_width
+    state_numbers = rollouts * (1 + variant.latents) * positions * size.width
+    saved = _calls(variant, measured.saved)[variant.calls - variant.graded_calls :]
+    activations = rollouts * (sum(saved) + measured.reading_saved) + 4 * state_numbers
+    # Weights, gradients, two moments and, where there is one, the average.
+    copies = 4 + int(variant.ema)
+    weights = copies * (measured.parameters - puzzle_parameters) + 2 * puzzle_parameters
     return Cost(
         parameters=measured.parameters,
+        puzzle_parameters=puzzle_parameters,
         calls=variant.calls,
         depth=variant.depth,
         forward_passes=variant.forward_passes,
         training_flops=batch_size * rollouts * (variant.forward_passes * forward + backward),
         test_flops=variant.evaluation.rollouts * variant.test_steps(max_steps) * forward,
-        state_numbers=rollouts * (1 + variant.latents) * positions * size.width,
+        state_numbers=state_numbers,
+        training_bytes=4 * weights + batch_size * activations,
     )

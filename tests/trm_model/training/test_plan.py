@@ -1,0 +1,51 @@
+"""What is said of a training before it starts."""
+
+from dataclasses import replace
+
+import pytest
+
+from storage.examples import Header
+from trm_model.model.cost import cost
+from trm_model.model.size import Size
+from trm_model.training.plan import plan
+from trm_model.training.recipe import Recipe
+from trm_model.variants import VARIANTS
+
+HEADER = Header(vocabulary=tuple("0123456789."), grid=(9, 9), num_puzzle_ids=5)
+RECIPE = Recipe(size=Size(), steps=100, precision="bfloat16")
+
+
+def test_a_plan_counts_what_a_training_takes() -> None:
+    found = plan(VARIANTS["trm_mlp"], RECIPE, HEADER)
+    of_step = cost(
+        VARIANTS["trm_mlp"], Size(), vocabulary=11, length=81, grid=(9, 9), num_puzzles=5
+    )
+    assert (found.steps, found.batch_size) == (100, 768)
+    assert found.flops == 100 * of_step.training_flops
+    assert found.parameters == of_step.parameters
+    assert found.puzzle_parameters == 5 * 512
+    assert str(found).startswith(
+        f"100 steps of 768 examples; {found.parameters:,} parameters "
+        f"({found.parameters - 2560:,} without puzzle rows); "
+    )
+    assert "PFLOP in all; at most about " in str(found)
+
+
+@pytest.mark.parametrize(("variant", "measured"), [("trm_mlp", 40), ("trm", 25), ("hrm", 16)])
+def test_memory_is_about_what_was_measured(variant: str, measured: float) -> None:
+    """On an H100, not compiled (docs/measurements.md, 2026-11-26)."""
+    found = plan(VARIANTS[variant], RECIPE, replace(HEADER, num_puzzle_ids=1))
+    assert found.memory_bytes / 2**30 == pytest.approx(measured, rel=0.15)
+
+
+def test_memory_grows_with_what_is_graded_and_with_the_batch() -> None:
+    def memory(name: str, recipe: Recipe = RECIPE) -> int:
+        return plan(VARIANTS[name], recipe, HEADER).memory_bytes
+
+    assert memory("one_step_gradient") < memory("trm_mlp") / 2
+    assert memory("no_ema") < memory("trm_mlp")
+    assert memory("trm_mlp", replace(RECIPE, precision="float32")) == pytest.approx(
+        2 * memory("trm_mlp"), rel=1e-6
+    )
+    halved = memory("trm_mlp", replace(RECIPE, batch_size=384))
+    assert 0.5 < halved / memory("trm_mlp") < 0.6

@@ -1,0 +1,82 @@
+"""What a training takes, known before it starts."""
+
+from dataclasses import dataclass
+
+from storage.examples import Header
+from trm_model.model.cost import Cost, cost
+from trm_model.model.variant import Variant
+from trm_model.training.recipe import Recipe
+
+_BYTES = {"float32": 1.0, "bfloat16": 0.5}
+"""Bytes of an activation, relative to float32."""
+
+
+def cost_of(variant: Variant, recipe: Recipe, header: Header) -> Cost:
+    """What a variant costs by a recipe on a data set.
+
+    :raises ConfigurationError: the variant cannot have the size.
+    """
+    return cost(
+        variant,
+        recipe.size,
+        vocabulary=len(header.vocabulary),
+        length=header.length,
+        grid=header.grid,
+        num_puzzles=header.num_puzzle_ids,
+        batch_size=recipe.batch_size,
+        max_steps=recipe.max_steps,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a training takes.
+
+    :param steps: optimizer steps.
+    :param batch_size: examples per step.
+    :param parameters, puzzle_parameters: trained numbers in all, and those that are puzzle rows.
+    :param flops: floating-point operations of all steps.
+    :param memory_bytes: at most about so many at once, the data set left out. Attention is counted
+        as if it kept its maps, which most machines do not.
+    """
+
+    steps: int
+    batch_size: int
+    parameters: int
+    puzzle_parameters: int
+    flops: int
+    memory_bytes: int
+
+    def __str__(self) -> str:
+        """On one line."""
+        return (
+            f"{self.steps:,} steps of {self.batch_size:,} examples; {self.parameters:,} parameters "
+            f"({self.parameters - self.puzzle_parameters:,} without puzzle rows); "
+            f"{_scaled(self.flops, 1000, ('FLOP', 'kFLOP', 'MFLOP', 'GFLOP', 'TFLOP', 'PFLOP'))} "
+            f"in all; at most about "
+            f"{_scaled(self.memory_bytes, 1024, ('B', 'KiB', 'MiB', 'GiB', 'TiB'))} of memory"
+        )
+
+
+def _scaled(number: float, base: int, units: tuple[str, ...]) -> str:
+    for unit in units[:-1]:
+        if number < base:
+            return f"{number:.3g} {unit}"
+        number /= base
+    return f"{number:,.3g} {units[-1]}"
+
+
+def plan(variant: Variant, recipe: Recipe, header: Header) -> Plan:
+    """What the training of a variant by a recipe takes on a data set.
+
+    :raises ConfigurationError: the variant cannot have the size.
+    """
+    found = cost_of(variant, recipe, header)
+    return Plan(
+        steps=recipe.steps,
+        batch_size=recipe.batch_size,
+        parameters=found.parameters,
+        puzzle_parameters=found.puzzle_parameters,
+        flops=recipe.steps * found.training_flops,
+        memory_bytes=round(found.training_bytes * _BYTES[recipe.precision]),
+    )
