@@ -44,7 +44,9 @@ _OF_RESULTS: dict[str, dict[str, Check]] = {
     },
     "scores": {
         "above_chance": Check(
-            "The cell accuracy, clues included, is above that of a trivial answer.", blocking=False
+            "The cell accuracy, clues included, is above that of the best trivial answer, such as "
+            "a copy of the question.",
+            blocking=False,
         )
     },
     "ablation": {

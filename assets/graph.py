@@ -298,7 +298,7 @@ def build_benchmark(
         "scores",
         config_schema=UNCONFIGURED,
         check=lambda store, variant, seed: _module("scores").check_scores(
-            store, name, benchmark, variant, seed
+            store, name, variant, seed
         ),
         kind="polars",
         deps=[predictions, *votes],

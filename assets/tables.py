@@ -202,22 +202,19 @@ class Votes(OfEvaluation):
 class Scores(OfEvaluation):
     """Metrics with their 95 % intervals, and what they came from.
 
-    ``k`` is that of pass@k, or the supervision step of a depth curve; ``n`` the number of puzzles
-    (of ARC: of tasks); ``data_version`` and ``code_version`` are of the data and the code that
-    trained; ``data_entry`` is the hash of the benchmark's entry that the data were made of
+    ``metric`` is one that every family has or one of its own
+    (:meth:`trm_model.puzzles.family.Family.metrics`). ``k`` is that of pass@k, or the supervision
+    step of a depth curve; ``n`` the number of puzzles (of ARC: of tasks). ``group`` is, of metrics
+    ``…_of_group``, the part of the puzzles that the row is of, such as ``blanks=51-55``, and of
+    metrics ``trivial_…``, which need no model, the name of the answer. ``data_version`` and
+    ``code_version`` are of the data and the code that trained; ``data_entry`` is the hash of the
+    benchmark's entry that the data were made of
     (:attr:`assets.benchmarks.Benchmark.data_hash`); ``run_id`` is that of Dagster's run.
     """
 
-    metric: Series[str] = pa.Field(
-        isin=[
-            "exact_accuracy",
-            "cell_accuracy",
-            "exact_accuracy_after_step",
-            "mean_steps",
-            "pass_at_k",
-        ]
-    )
+    metric: Series[str] = pa.Field(str_matches=r"^[a-z][a-z0-9_]*$")
     k: Series[pl.Int32] = pa.Field(nullable=True)
+    group: Series[str] = pa.Field(nullable=True)
     value: Series[float]
     low: Series[float]
     high: Series[float]

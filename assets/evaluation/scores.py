@@ -8,25 +8,35 @@ import polars as pl
 
 from assets import keys
 from assets.benchmarks import Benchmark
+from assets.data.datasets import open_split
 from assets.declared import data_entry
-from assets.evaluation.metrics import Metric, score_rows
+from assets.evaluation.metrics import Metric, family_rows, score_rows, trivial_rows
 from assets.evaluation.predictions import read_predictions
 from assets.evaluation.votes import pass_rows, read_votes
 from assets.outcomes import CheckOutcome
 from assets.partitions import variant_and_seed
 from assets.progress import MADE
 from assets.reports import markdown
+from assets.store import data_of
 from assets.tables import Scores, of_evaluation, stamped
 from storage.store import Store
 from storage.tables import partition_key, publish_partition, read_file
+from trm_model.puzzles.plans import open_examples
+from trm_model.puzzles.trivial import training_labels, trivial_answers
 from trm_model.training.run import RUN_FILE, RunSpec
 
 
-def above_chance(scores: pl.DataFrame, chance: float) -> CheckOutcome:
-    """Whether the lower bound of the cell accuracy is above what a trivial answer reaches;
-    ``scores``: rows of :class:`assets.tables.Scores`."""
-    low = float(scores.filter(pl.col("metric") == "cell_accuracy")["low"][0])
-    return CheckOutcome(low > chance, {"low": low, "chance": chance})
+def above_chance(scores: pl.DataFrame) -> CheckOutcome:
+    """Whether the lower bound of the cell accuracy is above what the best trivial answer reaches on
+    the same puzzles; ``scores``: rows of one evaluation (:class:`assets.tables.Scores`)."""
+    found = scores.row(by_predicate=pl.col("metric") == "cell_accuracy", named=True)
+    trivial = scores.filter(metric="trivial_cell_accuracy")
+    best = trivial.sort("value", descending=True, maintain_order=True).row(0, named=True)
+    said = (
+        f"cell accuracy {found['value']:.4f} [{found['low']:.4f}, {found['high']:.4f}], best "
+        f"trivial answer {best['group']!r} {best['value']:.4f}"
+    )
+    return CheckOutcome(found["low"] > best["value"], {"found": said})
 
 
 def _key(tested: Mapping[str, Any]) -> str:
@@ -46,7 +56,16 @@ def materialize_scores(
     run = store.open(keys.run(name, variant, seed, tested["run"]))
     # Of the run that made the predictions, which need not be the one trained last.
     spec = RunSpec.read(run)
-    rows = score_rows(predictions)
+    folder, family = data_of(store, spec), benchmark.origin.family
+    examples = open_examples(folder / f"{tested['split']}.zarr")
+    inputs, labels = examples.rows(predictions["example"].to_numpy())
+    ignore = examples.header.ignore_id
+    answers = trivial_answers(family, inputs, training_labels(open_split(folder, "train")), ignore)
+    rows = [
+        *score_rows(predictions),
+        *family_rows(predictions, family, inputs, labels),
+        *trivial_rows(answers, labels, ignore, predictions["puzzle"]),
+    ]
     if benchmark.votes:
         rows += pass_rows(read_votes(store, tested))
     frame = pl.DataFrame(rows, schema=Metric._fields, orient="row", infer_schema_length=None)
@@ -68,6 +87,8 @@ def materialize_scores(
     )
     interval = f"{headline['low']:.4f} to {headline['high']:.4f}"
     stored = store.open(_key(tested))
+    ungrouped, trivial = pl.col("group").is_null(), pl.col("metric").str.starts_with("trivial_")
+    shown = ("metric", "k", "value", "low", "high", "n")
     called = metric if k is None else f"{metric} of k = {k}"
     return dg.MaterializeResult(
         metadata={
@@ -86,15 +107,17 @@ def materialize_scores(
             "data_hash": spec.data_version,
             "code_version": spec.code_version,
             "evaluation_code": tested["evaluation_code"],
-            "scores": markdown.frame(table.select("metric", "k", "value", "low", "high", "n")),
+            "scores": markdown.frame(table.filter(ungrouped).select(*shown)),
+            "breakdown": markdown.frame(
+                table.filter(~ungrouped & ~trivial).select("group", *shown)
+            ),
+            "trivial_answers": markdown.frame(table.filter(trivial).select("group", *shown)),
         },
     )
 
 
-def check_scores(
-    store: Store, name: str, benchmark: Benchmark, variant: str, seed: int
-) -> dict[str, CheckOutcome]:
+def check_scores(store: Store, name: str, variant: str, seed: int) -> dict[str, CheckOutcome]:
     """Whether the scores of the predictions made last say that something was learned."""
     key = _key(of_evaluation(read_predictions(store, name, variant, seed)))
     scores = read_file(store.open(key), Scores)
-    return {"above_chance": above_chance(scores, benchmark.origin.family.chance)}
+    return {"above_chance": above_chance(scores)}

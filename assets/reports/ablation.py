@@ -18,13 +18,16 @@ from assets.reports.checks import numbers_of_scores
 from assets.reports.comparison import (
     OURS,
     PUBLISHED_NOTE,
+    TRIVIAL,
     ablation_table,
     apart,
     comparable,
     cost_rows,
     effort,
     headline,
+    measured_rows,
     readable,
+    trivial_rows,
 )
 from assets.reports.page import html_page, publish_page
 from assets.stages import making
@@ -39,6 +42,8 @@ from trm_model.texts import counted
 from trm_model.training.run import RunSpec
 
 EVERY = "Every variant at this benchmark's size"
+MEASURED = "Everything measured"
+TRIVIAL_ANSWERS = "Trivial answers"
 APART = "Trained or tested in another way"
 
 
@@ -107,17 +112,22 @@ def materialize_ablation(
         ),
     )
     rows = readable(table)
-    tables = {"Results": rows, **({APART: others} if others else {})}
+    measured = scores.join(compared, on=["run", "evaluation"], how="semi")
+    tables = {"Results": rows}
+    if len(measured):
+        tables[MEASURED] = measured_rows(measured)
+    tables[TRIVIAL_ANSWERS] = trivial_rows(measured if len(measured) else scores)
+    if others:
+        tables[APART] = others
     header = _header(store, latest(scores, "benchmark").row(0, named=True))
     if header is not None:
         tables[EVERY] = cost_rows(variants, benchmark.recipe, header)
     figures = {}
     if len(curves):
         figures["Learning curves"] = pictures.learning_curves(curves)
-    depths = scores.join(compared, on=["run", "evaluation"], how="semi")
-    if len(depths):
-        figures["Accuracy after each supervision step"] = pictures.depth_curves(depths)
-    notes = [f"{benchmark.title}.", OURS, PUBLISHED_NOTE]
+    if len(measured):
+        figures["Accuracy after each supervision step"] = pictures.depth_curves(measured)
+    notes = [f"{benchmark.title}.", OURS, PUBLISHED_NOTE, TRIVIAL]
     page = publish_page(
         store,
         keys.ablation_page(name),
@@ -130,6 +140,11 @@ def materialize_ablation(
             "dagster/row_count": len(table),
             "trained_variants": len(efforts),
             "table": dg.MetadataValue.md("\n\n".join([*notes, markdown.table(rows)])),
+            **{
+                title.lower().replace(" ", "_"): dg.MetadataValue.md(markdown.table(tables[title]))
+                for title in (MEASURED, TRIVIAL_ANSWERS)
+                if title in tables
+            },
             "apart": dg.MetadataValue.md(markdown.table(others)),
             "variants": dg.MetadataValue.md(markdown.table(tables.get(EVERY, []))),
             **{

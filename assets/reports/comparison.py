@@ -32,6 +32,11 @@ PUBLISHED_NOTE = (
     "target, and no difference is given."
 )
 
+TRIVIAL = (
+    "A trivial answer needs no thought, such as a copy of the question: a model whose cells are no "
+    "better has learned nothing. It is measured on the same test puzzles."
+)
+
 COST_COLUMNS = (
     "parameters",
     "depth",
@@ -231,6 +236,52 @@ def readable(table: pl.DataFrame, leading: Sequence[str] = ()) -> list[dict[str,
             "published in": row["published_source"] or "",
         }
         for row in table.iter_rows(named=True)
+    ]
+
+
+_EXACT, _CELLS = "exact_accuracy", "cell_accuracy"
+
+
+def _column(metric: str) -> str:
+    return f"{metric.replace('_', ' ')} %"
+
+
+def measured_rows(scores: pl.DataFrame) -> list[dict[str, str]]:
+    """All shares measured of each variant's answers, mean over seeds with its 95 % interval, as
+    text for people; ``scores``: all rows of the evaluations that are compared."""
+    shares = scores.filter(
+        pl.col("k").is_null() & pl.col("group").is_null() & (pl.col("metric") != "mean_steps")
+    )
+    metrics = shares["metric"].unique(maintain_order=True).to_list()
+    rows: list[dict[str, str]] = []
+    for variant in sorted(set(shares["variant"])):
+        row = {"variant": variant, **dict.fromkeys(map(_column, metrics), "")}
+        for (metric,), seeds in shares.filter(variant=variant).group_by("metric"):
+            values: list[float] = seeds["value"].to_list()
+            low, high = interval_over_seeds(values, seeds["low"][0], seeds["high"][0])
+            row[_column(metric)] = f"{100 * np.mean(values):.1f} ({_interval(low, high)})"
+        rows.append(row)
+    return rows
+
+
+def trivial_rows(scores: pl.DataFrame) -> list[dict[str, str]]:
+    """What the trivial answers reach on the test puzzles of each benchmark's latest score, as text
+    for people; ``scores``: rows of :class:`assets.tables.Scores`."""
+    tested = latest(scores.filter(split="test"), "benchmark")
+    exact, cells = (
+        tested.filter(metric=f"trivial_{metric}").select("benchmark", "group", "value", "n")
+        for metric in (_EXACT, _CELLS)
+    )
+    answers = exact.join(cells, on=["benchmark", "group"], suffix="_cells", maintain_order="left")
+    return [
+        {
+            "benchmark": row["benchmark"],
+            "trivial answer": row["group"],
+            _column(_EXACT): f"{100 * row['value']:.1f}",
+            _column(_CELLS): f"{100 * row['value_cells']:.1f}",
+            "test puzzles": str(row["n"]),
+        }
+        for row in answers.sort("benchmark", maintain_order=True).iter_rows(named=True)
     ]
 
 

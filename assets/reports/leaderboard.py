@@ -9,36 +9,51 @@ from assets.outcomes import CheckOutcome
 from assets.progress import MADE
 from assets.reports import markdown
 from assets.reports.checks import page_shows
-from assets.reports.comparison import OURS, PUBLISHED_NOTE, readable
+from assets.reports.comparison import OURS, PUBLISHED_NOTE, TRIVIAL, readable, trivial_rows
 from assets.reports.page import html_page, publish_page
 from assets.stages import making
-from assets.tables import Ablation
+from assets.tables import Ablation, Scores
 from storage.store import Store
 from storage.tables import scan
 from trm_model.texts import counted
 
-NOTES = ("Every variant trained here, best first for each benchmark.", OURS, PUBLISHED_NOTE)
+NOTES = (
+    "Every variant trained here, best first for each benchmark.",
+    OURS,
+    PUBLISHED_NOTE,
+    TRIVIAL,
+)
+
+Rows = list[dict[str, str]]
 
 
-def _rows(store: Store) -> list[dict[str, str]]:
-    """The rows of all ablation tables, as text for people."""
+def _tables(store: Store) -> dict[str, Rows]:
+    """The rows of all ablation tables, and the trivial answers to the same benchmarks, as text for
+    people."""
     table = scan(store, Ablation).filter(pl.col("ours").is_not_null()).collect()
     table = table.sort("benchmark", "ours", descending=[False, True])
-    return readable(table, leading=["benchmark"])
+    benchmarks = pl.col("benchmark").is_in(table["benchmark"].unique().to_list())
+    return {
+        "Results": readable(table, leading=["benchmark"]),
+        "Trivial answers": trivial_rows(scan(store, Scores).filter(benchmarks).collect()),
+    }
 
 
-def _page(rows: list[dict[str, str]]) -> str:
-    return html_page("Leaderboard", NOTES, {"Results": rows}, {})
+def _page(tables: dict[str, Rows]) -> str:
+    return html_page("Leaderboard", NOTES, tables, {})
 
 
 def materialize_leaderboard(store: Store) -> dg.MaterializeResult:
-    rows = _rows(store)
-    page = publish_page(store, keys.leaderboard_page(), _page(rows))
+    tables = _tables(store)
+    page = publish_page(store, keys.leaderboard_page(), _page(tables))
+    shown = [
+        text for title, rows in tables.items() for text in (f"**{title}**", markdown.table(rows))
+    ]
     return dg.MaterializeResult(
         metadata={
-            MADE: f"{counted(len(rows), 'result')} in {page}",
-            "dagster/row_count": len(rows),
-            "table": dg.MetadataValue.md("\n\n".join([*NOTES, markdown.table(rows)])),
+            MADE: f"{counted(len(tables['Results']), 'result')} in {page}",
+            "dagster/row_count": len(tables["Results"]),
+            "table": dg.MetadataValue.md("\n\n".join([*NOTES, *shown])),
             "html": dg.MetadataValue.path(str(page)),
         }
     )
@@ -49,4 +64,4 @@ def check_leaderboard(store: Store) -> dict[str, CheckOutcome]:
     path = store.open(keys.leaderboard_page())
     if not path.exists():
         raise user_error(f"{path}: no leaderboard yet; first {making('leaderboard', 'BENCHMARK')}")
-    return {"numbers_of_ablations": page_shows(path.read_text("utf-8"), _page(_rows(store)))}
+    return {"numbers_of_ablations": page_shows(path.read_text("utf-8"), _page(_tables(store)))}

@@ -16,6 +16,7 @@ import pytest
 from assets import keys
 from assets.benchmarks import Benchmark
 from assets.checks import checks_of
+from assets.evaluation.metrics import family_rows, trivial_rows
 from assets.families.origin import (
     NO_LEAKAGE,
     Augmented,
@@ -46,6 +47,7 @@ from trm_model.puzzles.family import (
     Verdict,
 )
 from trm_model.puzzles.plans import open_examples
+from trm_model.puzzles.trivial import trivial_answers
 from trm_model.seeding import numpy_generator
 from trm_model.variants import VARIANTS
 
@@ -125,10 +127,6 @@ class Reversal(Family):
     def vocabulary(self) -> tuple[str, ...]:
         return ("pad", *LETTERS[1:])
 
-    @property
-    def chance(self) -> float:
-        return 1 / 3
-
     def read(self, text: str) -> list[Question]:
         if len(text) != self.length:
             raise self.wrong_size(len(text))
@@ -146,6 +144,12 @@ class Reversal(Family):
 
     def check(self, inputs: Tokens, labels: Tokens) -> dict[str, Bools]:
         return {"reversed": (inputs[:, ::-1] == labels).all(axis=1)}
+
+    def metrics(self, inputs: Tokens, labels: Tokens, answers: Tokens) -> dict[str, Bools]:
+        return {"same_letters": (np.sort(answers) == np.sort(inputs)).all(axis=1)}
+
+    def groups(self, inputs: Tokens, labels: Tokens) -> dict[str, npt.NDArray[np.int64]]:
+        return {"changes": (np.diff(inputs, axis=1) != 0).sum(axis=1)}
 
     def paint(self, axes: Any, question: Tokens, shown: Tokens, label: Tokens) -> None:
         axes.text(0, 0, self.draw(shown))
@@ -268,6 +272,38 @@ def test_a_question_is_read_and_its_answer_judged() -> None:
     assert str(family.judge(question, question.cells)) == "wrong: another word"
     with pytest.raises(ValueError, match="4 cells: expected 3, the model's 1 x 3"):
         family.read("abca")
+
+
+def test_its_metrics_groups_and_trivial_answers_are_measured() -> None:
+    family = Reversal(3)
+    inputs = to_tokens(["aab", "abc", "aba"])
+    labels = np.ascontiguousarray(inputs[:, ::-1])
+    answers = to_tokens(["aba", "cba", "aaa"])
+    predictions = pl.DataFrame(
+        {
+            "puzzle": ["0", "1", "2"],
+            "solved": [False, True, False],
+            "difficulty": [2, 3, 2],
+            "prediction": [answer.tobytes() for answer in answers],
+        }
+    )
+    rows = [
+        *family_rows(predictions, family, inputs, labels),
+        *trivial_rows(trivial_answers(family, inputs, labels, 0), labels, 0, predictions["puzzle"]),
+    ]
+    assert {(row.metric, row.group): round(row.value, 3) for row in rows} == {
+        ("same_letters", None): 0.667,
+        ("exact_accuracy_of_group", "changes=1"): 0.0,
+        ("exact_accuracy_of_group", "changes=2"): 0.5,
+        ("exact_accuracy_of_group", "difficulty=2"): 0.0,
+        ("exact_accuracy_of_group", "difficulty=3"): 1.0,
+        ("trivial_exact_accuracy", "copy the question"): 0.333,
+        ("trivial_cell_accuracy", "copy the question"): 0.556,
+        ("trivial_exact_accuracy", "a everywhere"): 0.0,
+        ("trivial_cell_accuracy", "a everywhere"): 0.556,
+        ("trivial_exact_accuracy", "each cell's most frequent token"): 0.333,
+        ("trivial_cell_accuracy", "each cell's most frequent token"): 0.667,
+    }
 
 
 def test_its_actions_are_in_the_command(capsys: pytest.CaptureFixture[str]) -> None:

@@ -139,6 +139,9 @@ def test_smoke_tests_and_other_evaluations_stand_apart(
         f"{run}-{evaluation}" for run, evaluation in scores.select("run", "evaluation").rows()
     }
     page = store.open(keys.ablation_page(NAME)).read_text()
+    assert f"{100 * full['value']:.1f} (" in page
+    for text in (page, store.open(keys.leaderboard_page()).read_text()):
+        assert "copy the question" in text
     for reason in (
         "steps=2 in place of 4, batch_size=4", "variant.cycles=2 in place of 3",
         "another evaluation",

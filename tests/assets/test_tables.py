@@ -54,8 +54,9 @@ ROWS: dict[type[Table], dict[str, object]] = {
         "mean_halt": 0.0, "correct": False, "grid": "",
     },
     Scores: {
-        **EVALUATION, "metric": "pass_at_k", "k": None, "value": 0.0, "low": -1.0, "high": 0.0,
-        "n": 1, "data_version": "", "data_entry": "", "code_version": "", "run_id": "",
+        **EVALUATION, "metric": "pass_at_k", "k": None, "group": None, "value": 0.0,
+        "low": -1.0, "high": 0.0, "n": 1, "data_version": "", "data_entry": "",
+        "code_version": "", "run_id": "",
     },
     Ablation: {
         "benchmark": "b", "variant": "a", "published": None, "published_source": None,
@@ -150,12 +151,18 @@ def test_a_column_more_is_refused(table: type[Table]) -> None:
         (AugmentedPuzzles, "split", ""),
         (Predictions, "split", "all"),
         (Scores, "split", "all"),
-        (Scores, "metric", "accuracy"),
     ],
 )
 def test_words_are_among_those_known(table: type[Table], column: str, value: str) -> None:
     with pytest.raises(TableError, match=f"column {column}: isin"):
         validate(table, frame(table, **{column: value}))
+
+
+def test_names_of_metrics_are_in_small_letters() -> None:
+    assert len(validate(Scores, frame(Scores, metric="optimal_path_accuracy")))
+    for name in ("", "Accuracy", "pass@2", "exact accuracy"):
+        with pytest.raises(TableError, match="column metric: str_matches"):
+            validate(Scores, frame(Scores, metric=name))
 
 
 @pytest.mark.parametrize(("table", "column"), [(Puzzles, "name"), (Ablation, "variant")])

@@ -15,6 +15,7 @@ from storage.examples import Codec, ExampleSet, Header
 
 Tokens = npt.NDArray[np.uint8]
 Bools = npt.NDArray[np.bool_]
+Ints = npt.NDArray[np.int64]
 Grid = tuple[int, int]
 """Rows and columns."""
 PlainForm = str | list[list[int]]
@@ -101,11 +102,6 @@ class Family(ABC):
     def vocabulary(self) -> tuple[str, ...]:
         """Names of the tokens 0..V - 1."""
 
-    @property
-    @abstractmethod
-    def chance(self) -> float:
-        """Cell accuracy, 0..1, that a trivial answer reaches."""
-
     @abstractmethod
     def read(self, text: str) -> list[Question]:
         """The questions in a text, at least one.
@@ -133,6 +129,25 @@ class Family(ABC):
     def paint(self, axes: Any, question: Tokens, shown: Tokens, label: Tokens) -> None:
         """Paint the grid ``shown`` [L], a question or an answer, onto matplotlib axes; cells are
         marked as given by ``question`` [L] or as right or wrong beside ``label`` [L]."""
+
+    def trivial(self, inputs: Tokens) -> dict[str, Tokens]:
+        """Answers to questions [N, L] that need no thought, by name, tokens [N, L] each; the most
+        frequent token is another, which needs nothing of the family
+        (:func:`trm_model.puzzles.trivial.trivial_answers`)."""
+        return {"copy the question": inputs}
+
+    def metrics(self, inputs: Tokens, labels: Tokens, answers: Tokens) -> dict[str, Bools]:
+        """What else may be said of answers than whether they are the labels, tokens [N, L] each:
+        the metric's name -> of which answers it holds, [N]."""
+        del inputs, labels, answers
+        return {}
+
+    def groups(self, inputs: Tokens, labels: Tokens) -> dict[str, Ints]:
+        """Numbers from 0 by which accuracy is told apart, such as that of a puzzle's blanks, of
+        questions and labels [N, L]: their name -> [N]. Each puzzle's difficulty is told apart
+        without that."""
+        del inputs, labels
+        return {}
 
     @property
     def cells(self) -> int:

@@ -6,7 +6,21 @@ import numpy as np
 import polars as pl
 import pytest
 
-from assets.evaluation.metrics import Z_95, Metric, mean, mean_interval, score_rows, share, wilson
+from assets.evaluation.metrics import (
+    MOST_BANDS,
+    Z_95,
+    Metric,
+    bands,
+    family_rows,
+    mean,
+    mean_interval,
+    score_rows,
+    share,
+    trivial_rows,
+    wilson,
+)
+from trm_model.puzzles.maze.family import Maze
+from trm_model.puzzles.sudoku.family import Sudoku
 
 
 def test_wilson_interval() -> None:
@@ -150,10 +164,102 @@ def test_few_tasks_get_the_interval_of_as_many_shares() -> None:
     [exact, *_] = score_rows(tasks([1_000] * 8, seed=3))
     assert (exact.low, exact.high) == pytest.approx(wilson(8 * exact.value, 8))
     none = tasks([100] * 40, seed=1).with_columns(solved=False)
-    assert score_rows(none)[0][2:] == (0.0, *wilson(0, 40), 40)
+    assert score_rows(none)[0][2:] == (0.0, *wilson(0, 40), 40, None)
 
 
 def test_equal_numbers_are_equal_whatever_their_last_bits() -> None:
     """The standard deviation of a hundred times 0.1 is not 0 in floating point."""
     found = mean("cell_accuracy", None, np.full(100, 0.1))
     assert (found.low, found.high) == pytest.approx(wilson(10, 100))
+
+
+def test_bands_divide_numbers_and_leave_0_and_1_alone() -> None:
+    values = np.array([0, 55, 1, 2, 54, 51, 56, 5])
+    found = {name: values[members].tolist() for name, members in bands(values).items()}
+    assert found == {str(value): [value] for value in sorted(values.tolist())}
+    assert list(found) == ["0", "1", "2", "5", "51", "54", "55", "56"]
+    many = np.arange(65)
+    found = {name: many[members].tolist() for name, members in bands(many).items()}
+    assert list(found) == [
+        "0", "1", "2-10", "11-20", "21-30", "31-40", "41-50", "51-60", "61-70"
+    ]  # fmt: skip
+    assert found["2-10"] == list(range(2, 11))
+    assert found["61-70"] == [61, 62, 63, 64]
+    assert list(bands(np.arange(31, 91)))[:2] == ["31-35", "36-40"]
+    assert bands(np.array([], np.int64)) == {}
+
+
+@pytest.mark.parametrize("most", [1, 13, 14, 40, 1_000, 10**12])
+def test_bands_are_few_and_each_number_is_in_one(most: int) -> None:
+    values = np.random.default_rng(most).integers(0, most, 500, endpoint=True)
+    found = bands(values)
+    assert len(found) <= MOST_BANDS + 2
+    assert (np.sum(list(found.values()), axis=0) == 1).all()
+    for name, members in found.items():
+        low, _, high = name.partition("-")
+        assert members.any()
+        assert values[members].min() >= int(low)
+        assert values[members].max() <= int(high or low)
+
+
+SOLUTION = "1234341221434321"
+
+
+def sudoku(*texts: str) -> np.ndarray:
+    return np.stack([Sudoku(4).read(text)[0].cells for text in texts])
+
+
+def test_families_measure_and_group_answers() -> None:
+    """One puzzle without a blank, one with one, two with two; the last answers are wrong."""
+    inputs = sudoku(SOLUTION, "." + SOLUTION[1:], "." * 2 + SOLUTION[2:], SOLUTION[:-2] + "..")
+    labels = sudoku(*[SOLUTION] * 4)
+    answers = labels.copy()
+    answers[1, 0] = answers[3, 0] = 5
+    predictions = pl.DataFrame(
+        {
+            "puzzle": list("abcd"),
+            "solved": (answers == labels).all(axis=1),
+            "difficulty": [0, 0, 0, 3],
+            "prediction": [answer.tobytes() for answer in answers],
+        }
+    )
+    rows = family_rows(predictions, Sudoku(4), inputs, labels)
+    assert [(row.metric, row.group, row.value, row.n) for row in rows] == [
+        ("valid", None, 0.5, 4),
+        ("exact_accuracy_of_group", "blanks=0", 1.0, 1),
+        ("exact_accuracy_of_group", "blanks=1", 0.0, 1),
+        ("exact_accuracy_of_group", "blanks=2", 0.5, 2),
+        ("exact_accuracy_of_group", "difficulty=0", 2 / 3, 3),
+        ("exact_accuracy_of_group", "difficulty=3", 0.0, 1),
+    ]
+    assert rows[3][3:5] == wilson(1, 2)
+
+
+def test_versions_of_a_task_in_a_group_are_one_draw() -> None:
+    labels = np.full((4, 4), 2, np.uint8)
+    predictions = pl.DataFrame(
+        {
+            "puzzle": ["a", "a", "b", "b"],
+            "solved": [True, False, True, True],
+            "difficulty": [1, 1, 2, 2],
+            "prediction": [label.tobytes() for label in labels],
+        }
+    )
+    rows = [row for row in family_rows(predictions, Maze(2), labels, labels) if row.group]
+    assert [(row.group, row.value, row.n) for row in rows] == [
+        ("difficulty=1", 0.5, 1),
+        ("difficulty=2", 1.0, 1),
+    ]
+
+
+def test_trivial_answers_are_scored_as_answers_are() -> None:
+    labels = np.array([[2, 2, 0], [2, 3, 3]], np.uint8)
+    answers = {"twos": np.full_like(labels, 2), "threes": np.full_like(labels, 3)}
+    rows = trivial_rows(answers, labels, 0, pl.Series(["a", "b"]))
+    assert [(row.metric, row.group, row.value, row.n) for row in rows] == [
+        ("trivial_exact_accuracy", "twos", 0.5, 2),
+        ("trivial_cell_accuracy", "twos", pytest.approx(2 / 3), 2),
+        ("trivial_exact_accuracy", "threes", 0.0, 2),
+        ("trivial_cell_accuracy", "threes", pytest.approx(1 / 3), 2),
+    ]
+    assert rows[0][3:5] == wilson(1, 2)

@@ -78,7 +78,17 @@ def test_read_written_checked_and_painted(name: str) -> None:
     axes = Figure().subplots()
     family.paint(axes, question.cells, question.cells, question.cells)
     assert axes.lines or axes.images or axes.texts
-    assert 0 < family.chance < 1
+    questions = np.stack([question.cells, past])
+    trivial = family.trivial(questions)
+    assert trivial
+    for answers in trivial.values():
+        assert (answers.shape, answers.dtype) == (questions.shape, np.uint8)
+        for holds in family.metrics(questions, questions, answers).values():
+            assert (holds.shape, holds.dtype) == ((2,), np.bool_)
+    for numbers in family.groups(questions, questions).values():
+        assert numbers.shape == (2,)
+        assert numbers.dtype.kind == "i"
+        assert (numbers >= 0).all()
 
 
 def test_sums_are_judged() -> None:
@@ -99,6 +109,36 @@ def test_sums_are_judged() -> None:
         family.read("7+951=")
     with pytest.raises(ValueError, match="expected a question such as"):
         family.read("7-95=")
+
+
+def test_sums_by_length_and_their_trivial_answer() -> None:
+    family = Addition(3)
+    pairs = np.array([(0, 0), (7, 9), (10, 3), (4, 99), (100, 0), (0, 999)])
+    inputs, labels = to_tokens(pairs, 3)
+    assert family.groups(inputs, labels)["length"].tolist() == [1, 1, 2, 2, 3, 3]
+    [(name, answers)] = family.trivial(inputs).items()
+    assert name == "copy the first number"
+    expected = to_tokens(pairs * (1, 0), 3)[1]
+    assert (answers == expected)[:, family.asked :].all()
+
+
+def test_a_valid_sudoku_obeys_the_rules_and_keeps_the_clues() -> None:
+    family = Sudoku(4)
+    [solution] = family.read("1234341221434321")
+    [exchanged] = family.read("2134342112434312")
+    question = solution.cells.copy()
+    question[1:] = 1
+    labels = np.stack([solution.cells] * 4)
+    answers = np.stack([solution.cells, solution.cells % 5 + 2, exchanged.cells, solution.cells])
+    answers[3, -1] = 3
+    # The second and the third obey the rules and change the clue; the last breaks the rules.
+    found = family.metrics(np.stack([question] * 4), labels, answers)
+    assert found["valid"].tolist() == [True, False, False, False]
+    open_question = np.full((2, 16), 1, np.uint8)
+    both = np.stack([solution.cells, exchanged.cells])
+    assert family.metrics(open_question, labels[:2], both)["valid"].tolist() == [True, True]
+    blanks = family.groups(np.stack([question, solution.cells]), labels[:2])["blanks"]
+    assert blanks.tolist() == [15, 0]
 
 
 def test_answers_are_judged_with_reasons() -> None:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from trm_model.errors import ConfigurationError
 from trm_model.puzzles import maze
+from trm_model.puzzles.maze.family import Maze
 from trm_model.puzzles.maze.layouts import draw_layout, good_pairs, may_exceed
 from trm_model.puzzles.maze.sampling import sample_layouts
 from trm_model.puzzles.maze.tokens import GOAL, PATH, SPACE, START, WALL
@@ -324,21 +325,100 @@ WRONG = {
 def test_checks_accept_shortest_paths_and_nothing_else() -> None:
     question = label(QUESTION)[None]
     for right in ("S  #/o# #/oooG/####", "Soo#/ #o#/  oG/####"):
-        assert [bool(c[0]) for c in maze.check_examples(question, label(right)[None], 4)] == [
-            True,
-            True,
-            True,
-        ]
+        checked = maze.check_examples(question, label(right)[None], 4)
+        assert [bool(c[0]) for c in checked] == [True, True, True, True]
     for name, (text, expected) in WRONG.items():
-        assert (
-            tuple(bool(c[0]) for c in maze.check_examples(question, label(text)[None], 4))
-            == expected
-        ), name
+        checked = maze.check_examples(question, label(text)[None], 4)
+        assert tuple(bool(c[0]) for c in checked) == (*expected, False), name
     for token in (0, 6, 255):
         for part in range(2):
             pair = [question.copy(), label("S  #/o# #/oooG/####")[None].copy()]
             pair[part][0, 6] = token
             assert not maze.check_examples(pair[0], pair[1], 4).well_formed[0]
+
+
+PATHS = {
+    # By hand, in a room of 5 x 5 cells with S and G in the upper corners: valid, optimal.
+    "SoooG/     /     /     /     ": (True, True),
+    "S   G/ooooo/     /     /     ": (True, False),
+    "S   G/o   o/o   o/o   o/ooooo": (True, False),
+    "S  oG/o oo /ooo  /     /     ": (True, False),
+    "So oG/ooooo/     /     /     ": (False, False),
+    "SoooG/     /  o  /     /     ": (False, False),
+    "SoooG/  o  /     /     /     ": (False, False),
+    "So oG/     /     /     /     ": (False, False),
+    "S   G/     /     /     /     ": (False, False),
+    "ooooo/ooooo/ooooo/ooooo/ooooo": (False, False),
+    "oooSG/     /     /     /     ": (False, False),
+    "S?ooG/     /     /     /     ": (False, False),
+}
+
+
+def test_metrics_of_answers_that_are_no_label() -> None:
+    """Any path that does not touch itself is valid, and of those the shortest ones are optimal."""
+    inputs = maze.from_text("S   G" + " " * 20, 5)[None].repeat(len(PATHS), axis=0)
+    answers = np.stack([np.array([maze.CHARACTERS.index(c) for c in text.replace("/", "")])
+                        for text in PATHS]).astype(np.uint8)  # fmt: skip
+    found = Maze(5).metrics(inputs, inputs, answers)
+    assert list(found) == ["optimal_path_accuracy", "valid_path"]
+    pairs = zip(found["valid_path"].tolist(), found["optimal_path_accuracy"].tolist(), strict=True)
+    assert dict(zip(PATHS, pairs, strict=True)) == PATHS
+
+
+def test_of_several_shortest_paths_each_is_optimal_and_one_is_exact() -> None:
+    side = 7
+    mazes = maze.generate(count=60, side=side, seed=2, longer_than=8)
+    solved = [maze.solve(mazes.inputs, side, "uniform", seed) for seed in range(2)]
+    both = Maze(side).metrics(mazes.inputs, solved[0].labels, solved[1].labels)
+    assert both["optimal_path_accuracy"].all()
+    assert both["valid_path"].all()
+    exact = (solved[0].labels == solved[1].labels).all(axis=1)
+    assert exact[solved[0].shortest_paths == 1].all()
+    assert not exact.all()
+
+
+def test_no_path_is_the_label_where_there_is_none_and_no_metric_calls_it_a_path() -> None:
+    walled = maze.from_text("S#  #    ##   G ", 4)[None]
+    [(name, answer)] = Maze(4).trivial(walled).items()
+    assert name == "no path"
+    assert (answer == maze.solve(walled, 4).labels).all()
+    assert not any(holds.any() for holds in Maze(4).metrics(walled, walled, answer).values())
+
+
+@settings(max_examples=60, deadline=None)
+@given(seed=st.integers(0, 2**32), density=st.floats(0, 0.5), marks=st.floats(0, 1))
+def test_valid_paths_are_those_a_walk_finds(seed: int, density: float, marks: float) -> None:
+    """Against a walk in Python from the start along the marks, which may not fork."""
+    side, draw = 5, np.random.default_rng(seed)
+    inputs = np.where(draw.random((40, side * side)) < density, maze.WALL, maze.SPACE).astype(
+        np.uint8
+    )
+    for row in inputs:
+        row[draw.choice(side * side, 2, replace=False)] = maze.START, maze.GOAL
+    marked = np.where(
+        (draw.random(inputs.shape) < marks) & (inputs == maze.SPACE), maze.PATH, inputs
+    )
+    answers = np.concatenate([marked, maze.solve(inputs, side).labels]).astype(np.uint8)
+    inputs = np.concatenate([inputs, inputs])
+    found = Maze(side).metrics(inputs, inputs, answers)["valid_path"]
+    assert found.tolist() == [walks(answer.reshape(side, side)) for answer in answers]
+
+
+def walks(answer: np.ndarray) -> bool:
+    """Whether the marks lead from start to goal, one after the other, none left and no choice."""
+    [cell], [goal] = (
+        [tuple(place) for place in np.argwhere(answer == end).tolist()]
+        for end in (maze.START, maze.GOAL)
+    )
+    left = {tuple(place) for place in np.argwhere(answer == maze.PATH).tolist()} | {goal}
+    while cell != goal:
+        row, column = cell
+        beside = {(row - 1, column), (row + 1, column), (row, column - 1), (row, column + 1)} & left
+        if len(beside) != 1:
+            return False
+        [cell] = beside
+        left -= beside
+    return not left
 
 
 @settings(max_examples=100, deadline=None)

@@ -51,11 +51,6 @@ class Arc(Family):
     def vocabulary(self) -> tuple[str, ...]:
         return VOCABULARY
 
-    @property
-    def chance(self) -> float:
-        """Black everywhere, which is half of the cells."""
-        return 0.5
-
     def read(self, text: str) -> list[Question]:
         return self.read_task(text, "task")[1]
 

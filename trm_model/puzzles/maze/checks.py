@@ -39,9 +39,8 @@ def _distance(free, side, start, goal, limit, ball, scratch):
 
 
 @numba.njit(cache=True, nogil=True)
-def _check_all(inputs, labels, side, well_formed, keeps_input, shortest):
+def _check_all(inputs, labels, side, well_formed, keeps_input, shortest, path):
     """See :func:`check_examples`."""
-    cells = side * side
     free, marked = np.zeros(side + 2, np.uint64), np.zeros(side + 2, np.uint64)
     ball, wider = np.zeros(side + 2, np.uint64), np.zeros(side + 2, np.uint64)
     for k in range(len(inputs)):
@@ -75,30 +74,30 @@ def _check_all(inputs, labels, side, well_formed, keeps_input, shortest):
             known and starts == 1 and goals == 1 and label_starts == 1 and label_goals == 1
         )
         keeps_input[k] = kept
-        shortest[k] = False
+        shortest[k] = path[k] = False
         if well_formed[k] and kept:
-            # As many marked cells as a shortest path has inner cells, through which the goal is
-            # reached: then they are one.
-            length = _distance(free, side, start, goal, cells, ball, wider)
-            shortest[k] = (
-                length == inner + 1
-                and _distance(marked, side, start, goal, length, ball, wider) == length
+            # The shortest way over marked cells needs all of them: then they are one path.
+            path[k] = _distance(marked, side, start, goal, inner + 1, ball, wider) == inner + 1
+            shortest[k] = path[k] and (
+                _distance(free, side, start, goal, inner + 1, ball, wider) == inner + 1
             )
 
 
 class Checked(NamedTuple):
     """Per example [N]: ``well_formed`` (tokens of mazes and labels; one start and one goal in
-    each), ``keeps_input`` (the label is the maze but for path marks on free cells) and ``shortest``
-    (both, and the marks are the inner cells of a shortest path)."""
+    each), ``keeps_input`` (the label is the maze but for path marks on free cells), ``shortest``
+    (both, and the marks are the inner cells of a shortest path) and ``path`` (of a path of any
+    length that does not touch itself: none of its marks could be left out)."""
 
     well_formed: Bools
     keeps_input: Bools
     shortest: Bools
+    path: Bools
 
 
 def check_examples(inputs: Tokens, labels: Tokens, side: int) -> Checked:
     """Check labels against their mazes: tokens [N, side * side] x 2."""
     require_side(side)
-    checked = Checked(*(np.empty(len(inputs), np.bool_) for _ in range(3)))
+    checked = Checked(*(np.empty(len(inputs), np.bool_) for _ in Checked._fields))
     _check_all(np.ascontiguousarray(inputs), np.ascontiguousarray(labels), side, *checked)
     return checked

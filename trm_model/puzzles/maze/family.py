@@ -54,11 +54,6 @@ class Maze(Family):
     def vocabulary(self) -> tuple[str, ...]:
         return VOCABULARY
 
-    @property
-    def chance(self) -> float:
-        """Copying the question leaves the path wrong, a tenth of the cells."""
-        return 0.9
-
     def read(self, text: str) -> list[Question]:
         lines = text.splitlines()
         while len(lines) > self.side and not lines[-1]:
@@ -92,19 +87,36 @@ class Maze(Family):
         length = int(shortest_length(question.cells[None], self.side)[0])
         if length < 0:
             return Verdict(False, f"{NO_SOLUTION}: there is no way from S to G")
-        if check_examples(question.cells[None], answer[None], self.side).shortest[0]:
+        checked = check_examples(question.cells[None], answer[None], self.side)
+        if checked.shortest[0]:
             return Verdict(True, f"a shortest path from S to G, {length} moves")
+        marked = int((answer == PATH).sum())
+        if checked.path[0]:
+            return Verdict(False, f"a path from S to G, {marked + 1} moves: one has {length}")
         marked_space = (answer == PATH) & (question.cells == SPACE)
         changed = int(((answer != question.cells) & ~marked_space).sum())
-        marked = int((answer == PATH).sum())
         reasons = [f"{marked} marks are no shortest path from S to G, which has {length} moves"]
         if changed:
             reasons.insert(0, f"cells of the maze changed: {changed}")
         return Verdict(False, "; ".join(reasons))
 
     def check(self, inputs: Tokens, labels: Tokens) -> dict[str, Bools]:
-        well_formed, kept, shortest = check_examples(inputs, labels, self.side)
-        return {"well_formed": well_formed, "input_kept": kept, "shortest_path": shortest}
+        checked = check_examples(inputs, labels, self.side)
+        return {
+            "well_formed": checked.well_formed,
+            "input_kept": checked.keeps_input,
+            "shortest_path": checked.shortest,
+        }
+
+    def trivial(self, inputs: Tokens) -> dict[str, Tokens]:
+        return {"no path": inputs}
+
+    def metrics(self, inputs: Tokens, labels: Tokens, answers: Tokens) -> dict[str, Bools]:
+        """``optimal_path_accuracy``: the answer is the maze with a shortest path marked, whichever
+        one (other papers call it lenient); ``valid_path``: with a path marked, however long."""
+        del labels
+        checked = check_examples(inputs, answers, self.side)
+        return {"optimal_path_accuracy": checked.shortest, "valid_path": checked.path}
 
     def paint(self, axes: Any, question: Tokens, shown: Tokens, label: Tokens) -> None:
         paint(axes, self.side, question, shown, label)

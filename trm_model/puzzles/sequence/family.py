@@ -7,12 +7,21 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from storage.examples import Codec
-from trm_model.puzzles.family import Bools, Family, Grid, PlannedExamples, Question, Tokens, Verdict
+from trm_model.puzzles.family import (
+    Bools,
+    Family,
+    Grid,
+    Ints,
+    PlannedExamples,
+    Question,
+    Tokens,
+    Verdict,
+)
 from trm_model.puzzles.sequence.checks import check_examples
 from trm_model.puzzles.sequence.drawing import paint
 from trm_model.puzzles.sequence.examples import AdditionExamples
 from trm_model.puzzles.sequence.text import from_text, to_text
-from trm_model.puzzles.sequence.tokens import MAX_DIGITS, VOCABULARY, to_tokens
+from trm_model.puzzles.sequence.tokens import MAX_DIGITS, VOCABULARY, ZERO, to_tokens
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +58,6 @@ class Addition(Family):
         return VOCABULARY
 
     @property
-    def chance(self) -> float:
-        """The last digit, a carry, is 0 or 1; the others are any digit."""
-        return (0.5 + self.digits / 10) / (self.digits + 1)
-
-    @property
     def asked(self) -> int:
         """Cells of the question; those of the answer follow."""
         return 2 * self.digits + 2
@@ -88,6 +92,19 @@ class Addition(Family):
 
     def check(self, inputs: Tokens, labels: Tokens) -> dict[str, Bools]:
         return {"label_solves_input": check_examples(inputs, labels)}
+
+    def trivial(self, inputs: Tokens) -> dict[str, Tokens]:
+        answers = np.full_like(inputs, ZERO)
+        answers[:, self.asked : -1] = inputs[:, self.digits - 1 :: -1]
+        return {"copy the first number": answers}
+
+    def groups(self, inputs: Tokens, labels: Tokens) -> dict[str, Ints]:
+        """``length``: digits of the longer number, without its leading zeros; 0 has one."""
+        del labels
+        numbers = inputs[:, : self.digits], inputs[:, self.digits + 1 : self.asked - 1]
+        written = (numbers[0] != ZERO) | (numbers[1] != ZERO)
+        written[:, -1] = True
+        return {"length": self.digits - written.argmax(axis=1)}
 
     def paint(self, axes: Any, question: Tokens, shown: Tokens, label: Tokens) -> None:
         paint(axes, question, self.known(shown), label)

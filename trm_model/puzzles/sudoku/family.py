@@ -11,6 +11,7 @@ from trm_model.puzzles.family import (
     Bools,
     Family,
     Grid,
+    Ints,
     PlannedExamples,
     Question,
     Tokens,
@@ -60,11 +61,6 @@ class Sudoku(Family):
     def vocabulary(self) -> tuple[str, ...]:
         return self.shape.vocabulary
 
-    @property
-    def chance(self) -> float:
-        """One digit everywhere is right in one cell of n."""
-        return 1 / self.side
-
     def read(self, text: str) -> list[Question]:
         cells = re.sub(r"[\s|+-]", "", text)
         if len(cells) != self.cells:
@@ -96,6 +92,18 @@ class Sudoku(Family):
     def check(self, inputs: Tokens, labels: Tokens) -> dict[str, Bools]:
         solved, kept = check_examples(inputs, labels, self.shape)
         return {"label_solves_input": solved, "clues_kept": kept}
+
+    def metrics(self, inputs: Tokens, labels: Tokens, answers: Tokens) -> dict[str, Bools]:
+        """``valid``: the answer obeys the rules and keeps the clues, which is the label where the
+        solution is the only one."""
+        del labels
+        solved, kept = check_examples(inputs, answers, self.shape)
+        return {"valid": solved & kept}
+
+    def groups(self, inputs: Tokens, labels: Tokens) -> dict[str, Ints]:
+        """``blanks``: cells to be filled in."""
+        del labels
+        return {"blanks": (inputs == BLANK).sum(axis=1)}
 
     def paint(self, axes: Any, question: Tokens, shown: Tokens, label: Tokens) -> None:
         paint(axes, self.shape, *(from_tokens(tokens) for tokens in (question, shown, label)))
