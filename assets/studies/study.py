@@ -22,7 +22,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-import numpy as np
 from scipy.stats import qmc
 
 from storage.reading import MALFORMED, one_line
@@ -30,6 +29,7 @@ from trm_model.choices import check_fields, from_plain
 from trm_model.errors import ConfigurationError, require
 from trm_model.model.variant import Variant
 from trm_model.names import require_name, unknown_name
+from trm_model.seeding import numpy_generator
 from trm_model.texts import from_yaml
 from trm_model.training.recipe import Recipe
 
@@ -111,7 +111,7 @@ class Draws:
     def points(self) -> list[Settings]:
         """The settings of each point."""
         ranges = {path: from_plain(Range, given) for path, given in self.ranges.items()}
-        generator = np.random.default_rng(self.seed)
+        generator = numpy_generator(self.seed, "draws")
         shares = qmc.LatinHypercube(len(ranges), rng=generator).random(self.count)
         return [
             {
