@@ -200,7 +200,7 @@ def test_files_of_another_form_are_refused_with_the_remedy(tmp_path: Path) -> No
     )
     assert "remove the file and make it again" in str(error.value)
     older.write_bytes(b"damaged")
-    with pytest.raises(TableError, match=rf"{older}: .*remove the file and materialize"):
+    with pytest.raises(TableError, match=rf"{older}: .*remove the file and make it again"):
         scan(store, MadeUp)
 
 
