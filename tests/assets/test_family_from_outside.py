@@ -45,6 +45,7 @@ from trm_model.puzzles.family import (
     Tokens,
     Verdict,
 )
+from trm_model.puzzles.picture import Picture, letters
 from trm_model.puzzles.plans import open_examples
 from trm_model.seeding import numpy_generator
 from trm_model.variants import VARIANTS
@@ -147,8 +148,8 @@ class Reversal(Family):
     def check(self, inputs: Tokens, labels: Tokens) -> dict[str, Bools]:
         return {"reversed": (inputs[:, ::-1] == labels).all(axis=1)}
 
-    def paint(self, axes: Any, question: Tokens, shown: Tokens, label: Tokens) -> None:
-        axes.text(0, 0, self.draw(shown))
+    def picture(self, question: Tokens, shown: Tokens, label: Tokens | None = None) -> Picture:
+        return letters(self.draw(shown))
 
 
 # The graph's part

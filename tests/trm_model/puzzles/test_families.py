@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from xml.etree import ElementTree as ET
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from trm_model.errors import ConfigurationError
 from trm_model.puzzles.arc import Arc, from_task
 from trm_model.puzzles.family import Family
 from trm_model.puzzles.maze import Maze
+from trm_model.puzzles.picture import paint, to_svg
 from trm_model.puzzles.registry import families_at, family_named, family_of, names
 from trm_model.puzzles.sequence import Addition, to_tokens
 from trm_model.puzzles.sudoku import Sudoku
@@ -75,9 +77,11 @@ def test_read_written_checked_and_painted(name: str) -> None:
     checked = family.check(question.cells[None], past[None])
     assert list(checked) == list(family.checks)
     assert not all(good.all() for good in checked.values())
-    axes = Figure().subplots()
-    family.paint(axes, question.cells, question.cells, question.cells)
-    assert axes.lines or axes.images or axes.texts
+    for shown, label in ((question.cells, question.cells), (past, None)):
+        picture, axes = family.picture(question.cells, shown, label), Figure().subplots()
+        paint(axes, picture)
+        assert axes.lines or axes.images or axes.texts
+        ET.fromstring(to_svg([("<a>", picture)], "b & c"))
     assert 0 < family.chance < 1
 
 

@@ -2,14 +2,15 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Self
+from typing import ClassVar, Self
 
 import numpy as np
 
 from storage.examples import Codec
 from trm_model.puzzles.family import Bools, Family, Grid, PlannedExamples, Question, Tokens, Verdict
+from trm_model.puzzles.picture import Picture
 from trm_model.puzzles.sequence.checks import check_examples
-from trm_model.puzzles.sequence.drawing import paint
+from trm_model.puzzles.sequence.drawing import to_picture
 from trm_model.puzzles.sequence.examples import AdditionExamples
 from trm_model.puzzles.sequence.text import from_text, to_text
 from trm_model.puzzles.sequence.tokens import MAX_DIGITS, VOCABULARY, to_tokens
@@ -89,5 +90,5 @@ class Addition(Family):
     def check(self, inputs: Tokens, labels: Tokens) -> dict[str, Bools]:
         return {"label_solves_input": check_examples(inputs, labels)}
 
-    def paint(self, axes: Any, question: Tokens, shown: Tokens, label: Tokens) -> None:
-        paint(axes, question, self.known(shown), label)
+    def picture(self, question: Tokens, shown: Tokens, label: Tokens | None = None) -> Picture:
+        return to_picture(question, self.known(shown), label)
