@@ -47,6 +47,12 @@ _OF_RESULTS: dict[str, dict[str, Check]] = {
             "The cell accuracy, clues included, is above that of a trivial answer.", blocking=False
         )
     },
+    "inspection": {
+        "every_call": Check(
+            "Each inspected puzzle has a residual for each network call of each step.",
+            blocking=False,
+        )
+    },
     "ablation": {
         "numbers_of_scores": Check(
             "Each variant's figures are those of its latest scores.", blocking=False
