@@ -49,6 +49,12 @@ _OF_RESULTS: dict[str, dict[str, Check]] = {
             blocking=False,
         )
     },
+    "inspection": {
+        "every_call": Check(
+            "Each inspected puzzle has a residual for each network call of each step.",
+            blocking=False,
+        )
+    },
     "ablation": {
         "numbers_of_scores": Check(
             "Each variant's figures are those of its latest scores.", blocking=False

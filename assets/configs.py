@@ -192,11 +192,35 @@ class EvaluationConfig(StageConfig):
 
 Settings = TypeVar("Settings", bound=StageConfig)
 
+
+class InspectionConfig(StageConfig):
+    """Which puzzles are looked at, and how.
+
+    :param examples: of the test puzzles, counted from 0.
+    :param depth: supervision steps; None: as the variant is evaluated.
+    :param layers: blocks whose maps are drawn, counted from 0; None: all.
+    :param failures: so many of the test puzzles that were evaluated and are not solved are drawn,
+        where there are predictions of the run.
+    :param device: as in :class:`TrainingConfig`.
+    """
+
+    examples: list[int] = Field(default=[0, 1, 2], min_length=1)
+    depth: int | None = Field(default=None, ge=1)
+    layers: list[int] | None = None
+    failures: int = Field(default=8, ge=0)
+    device: str = "auto"
+
+    def require_possible(self, recipe: Recipe, variants: Iterable[Variant]) -> None:
+        del recipe, variants
+        resolve_device(self.device)
+
+
 CONFIGS: Mapping[str, type[StageConfig]] = {
     "examples": ExamplesConfig,
     "shards": ShardsConfig,
     "checkpoint": TrainingConfig,
     "predictions": EvaluationConfig,
+    "inspection": InspectionConfig,
 }
 """The settings of each stage that has any; those of ``puzzles`` depend on the benchmark."""
 

@@ -20,6 +20,7 @@ from assets.checks import check_results, check_specs, checks_of
 from assets.configs import (
     EvaluationConfig,
     ExamplesConfig,
+    InspectionConfig,
     ShardsConfig,
     StageConfig,
     TrainingConfig,
@@ -314,6 +315,27 @@ def build_benchmark(
         return materialize_scores(context, store.connect(), name, benchmark)
 
     @asset(
+        "inspection",
+        check=lambda store, variant, seed: _module("inspection").check_inspection(
+            store, name, variant, seed
+        ),
+        kind="torch",
+        deps=[checkpoint, examples],
+        partitions=partitions,
+        pool=ACCELERATOR_POOL,
+        description=(
+            "What happens inside the model while it answers a few test puzzles: residuals of y and "
+            "z, what they say after each step, attention. Made on request only."
+        ),
+    )
+    def inspection(
+        context: dg.AssetExecutionContext, config: InspectionConfig, store: StoreResource
+    ) -> dg.MaterializeResult:
+        from assets.reports.inspection import materialize_inspection
+
+        return materialize_inspection(context, config, store.connect(), name, benchmark)
+
+    @asset(
         "ablation",
         config_schema=UNCONFIGURED,
         check=lambda store: _module("ablation").check_ablation(store, name, benchmark, variants),
@@ -330,7 +352,17 @@ def build_benchmark(
 
         return materialize_ablation(store.connect(), name, benchmark, variants)
 
-    return [puzzles, examples, shards, checkpoint, predictions, *votes, scores, ablation]
+    return [
+        puzzles,
+        examples,
+        shards,
+        checkpoint,
+        predictions,
+        *votes,
+        scores,
+        inspection,
+        ablation,
+    ]
 
 
 def build_leakage(benchmarks: Sequence[str]) -> dg.AssetsDefinition:

@@ -53,6 +53,11 @@ def answers_picture(benchmark: str, variant: str, seed: int, run: str, evaluatio
     return f"reports/{benchmark}/answers/{variant}/{seed}/{run}-{evaluation}.png"
 
 
+def inspection_picture(benchmark: str, variant: str, seed: int, run: str, puzzle: int) -> str:
+    """The picture of what happens inside a run's model while it answers a test puzzle."""
+    return f"reports/{benchmark}/inspections/{variant}/{seed}/{run}-{puzzle}.png"
+
+
 def ablation_page(benchmark: str) -> str:
     """The report on a benchmark's variants, one HTML file."""
     return f"reports/{benchmark}/ablation.html"

@@ -6,9 +6,9 @@ from pathlib import PurePosixPath
 
 from assets import keys
 from assets.partitions import variant_and_seed
-from assets.stages import TRAIN_STAGES, making
+from assets.stages import PARTITIONED_STAGES, making
 from assets.store import current_examples, current_predictions, current_run
-from assets.tables import Ablation, Leakage, Scores, Votes
+from assets.tables import Ablation, Leakage, Residuals, Scores, Votes
 from storage.store import Store
 from storage.tables import TABLES, name_of, partition_key
 from trm_model.errors import require
@@ -17,6 +17,7 @@ READS: dict[str, tuple[str, ...]] = {
     "examples": ("puzzles",),
     "shards": ("examples",),
     "checkpoint": ("examples",),
+    "inspection": ("checkpoint",),
     "predictions": ("checkpoint",),
     "votes": ("predictions",),
     "scores": ("predictions", "votes"),
@@ -49,7 +50,7 @@ def require_made(store: Store, benchmark: str, stage: str, partition: str | None
     :param partition: of a stage that has partitions; None: nothing is asked of such a stage.
     :raises ConfigurationError: it has not; the message says what to do.
     """
-    if stage not in TRAIN_STAGES:
+    if stage not in PARTITIONED_STAGES:
         path = store.open(_key(store, benchmark, stage))
         require(path.exists(), f"{path}: no {stage} yet; first {making(stage, benchmark)}")
     elif partition is not None:
@@ -76,8 +77,10 @@ def _key(store: Store, benchmark: str, stage: str) -> str:
 
 def _key_of_partition(store: Store, benchmark: str, stage: str, partition: str) -> str:
     variant, seed = variant_and_seed(partition)
-    if stage == "checkpoint":
-        return current_run(store, benchmark, variant, seed)
+    if stage in ("checkpoint", "inspection"):
+        run = current_run(store, benchmark, variant, seed)
+        of_table = Residuals, benchmark, variant, seed, PurePosixPath(run).name
+        return run if stage == "checkpoint" else partition_key(*of_table)
     predictions = current_predictions(store, benchmark, variant, seed)
     if stage == "predictions":
         return predictions

@@ -10,21 +10,29 @@ EVALUATE_STAGES = ("predictions", "votes", "scores")
 """The evaluation of what is trained; ``votes`` is ARC's alone."""
 
 TRAIN_STAGES = ("checkpoint", *EVALUATE_STAGES)
-"""The partitioned stages: one partition for each variant and seed."""
+"""Training and its evaluation, a partition for each variant and seed."""
+
+INSPECT_STAGES = ("inspection",)
+"""Looking into what is trained, a partition for each variant and seed; made on request only."""
+
+PARTITIONED_STAGES = (*TRAIN_STAGES, *INSPECT_STAGES)
 
 REPORT_STAGES = ("ablation",)
+
+ON_REQUEST = ("shards", *INSPECT_STAGES)
+"""Stages that nothing else reads and that are made only where they are asked for."""
 
 OVERALL_STAGES = ("leakage", "leaderboard")
 """The reports over all benchmarks."""
 
-STAGES = (*DATA_STAGES, *TRAIN_STAGES, *REPORT_STAGES)
+STAGES = (*DATA_STAGES, *PARTITIONED_STAGES, *REPORT_STAGES)
 
 SEEDS = 10
 """Of each variant there are partitions with the seeds 0, 1, … up to this number."""
 
 ACCELERATOR_POOL = "accelerator"
-"""Dagster's name for the queue of everything that computes on a device: the checkpoint and the
-predictions."""
+"""Dagster's name for the queue of everything that computes on a device: the checkpoint, the
+predictions and the inspection."""
 
 STAGE_MODULES = {
     "puzzles": "assets.data.datasets",
@@ -34,6 +42,7 @@ STAGE_MODULES = {
     "predictions": "assets.evaluation.predictions",
     "votes": "assets.evaluation.votes",
     "scores": "assets.evaluation.scores",
+    "inspection": "assets.reports.inspection",
     "ablation": "assets.reports.ablation",
     "leakage": "assets.reports.leakage",
     "leaderboard": "assets.reports.leaderboard",
@@ -49,9 +58,10 @@ def making(stage: str, benchmark: str, partition: str = "VARIANT|SEED") -> str:
     :param partition: of a stage that has partitions.
     """
     where = stage if stage in OVERALL_STAGES else f"{benchmark}/{stage}"
-    if stage in TRAIN_STAGES:
-        verb = "evaluate" if stage in EVALUATE_STAGES else "train"
-        command = ["trm", verb, benchmark, "--partition", partition]
+    if stage in PARTITIONED_STAGES:
+        verb = "train" if stage == "checkpoint" else "evaluate"
+        chosen = ["--stage", stage] if stage in INSPECT_STAGES else []
+        command = ["trm", verb, benchmark, "--partition", partition, *chosen]
     elif stage in DATA_STAGES:
         chosen = ["--stage", stage] if stage == "shards" else []
         command = ["trm", "data", benchmark, *chosen]

@@ -181,6 +181,23 @@ class Predictions(OfEvaluation):
     difficulty: Series[pl.Int64] = pa.Field(ge=0)
 
 
+class Residuals(OfRun):
+    """What :mod:`trm_model.inspection` saw of a run's model, one row per puzzle and network call.
+
+    ``checkpoint``, ``step``: as of :class:`OfEvaluation`, the weights that were looked into;
+    ``example``: of the test puzzles; ``supervision_step`` and ``call`` within it count from 1;
+    ``feature`` is ``y`` or a latent; ``residual``: ``|new - old| / |new|``.
+    """
+
+    checkpoint: Series[str]
+    step: Series[pl.Int64] = pa.Field(ge=1)
+    example: Series[pl.Int64] = pa.Field(ge=0)  # pyright: ignore[reportIncompatibleMethodOverride]
+    supervision_step: Series[pl.Int64] = pa.Field(ge=1)
+    call: Series[pl.Int64] = pa.Field(ge=1)
+    feature: Series[str]
+    residual: Series[float] = pa.Field(ge=0)
+
+
 class Votes(OfEvaluation):
     """ARC: candidate answers to each test input by rank (most votes first), over all augmentations
     of its task.

@@ -13,6 +13,7 @@ import click
 from assets.stages import (
     DATA_STAGES,
     EVALUATE_STAGES,
+    INSPECT_STAGES,
     OVERALL_STAGES,
     REPORT_STAGES,
     SEEDS,
@@ -149,7 +150,10 @@ def train(
 @trm.command("evaluate", cls=OfBenchmark)
 @_benchmark
 @_partition
-@_stage((*EVALUATE_STAGES, *REPORT_STAGES), "all of these")
+@_stage(
+    (*EVALUATE_STAGES, *INSPECT_STAGES, *REPORT_STAGES),
+    "all of these but inspection, which looks into the model on a few puzzles",
+)
 @_settings
 def evaluate(
     benchmark: str, partitions: Sequence[str], stages: Sequence[str], settings: Sequence[str]

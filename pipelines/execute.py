@@ -24,7 +24,9 @@ from assets.partitions import unknown_partition, variant_and_seed
 from assets.progress import MADE
 from assets.stages import (
     DATA_STAGES,
+    ON_REQUEST,
     OVERALL_STAGES,
+    PARTITIONED_STAGES,
     REPORT_STAGES,
     STAGES,
     TRAIN_STAGES,
@@ -187,7 +189,7 @@ def _materialize(
     def assets_of(group: Sequence[str]) -> list[dg.AssetKey]:
         return asset_keys(benchmark, entry, [stage for stage in group if stage in chosen])
 
-    data, training, reports = map(assets_of, (DATA_STAGES, TRAIN_STAGES, REPORT_STAGES))
+    data, training, reports = map(assets_of, (DATA_STAGES, PARTITIONED_STAGES, REPORT_STAGES))
     if not keys and stages is None:
         print(f"{benchmark}: nothing is trained without --partition VARIANT|SEED")
         reports = []
@@ -259,9 +261,9 @@ def _check_stored(
     for stage in (one for one in chosen if one in (*entry.stages, *OVERALL_STAGES)):
         for key in keys or [None]:
             require_made(store, benchmark, stage, key)
-    partitioned = asset_keys(benchmark, entry, [one for one in TRAIN_STAGES if one in chosen])
+    partitioned = asset_keys(benchmark, entry, [one for one in PARTITIONED_STAGES if one in chosen])
     others = [
-        *asset_keys(benchmark, entry, [one for one in chosen if one not in TRAIN_STAGES]),
+        *asset_keys(benchmark, entry, [one for one in chosen if one not in PARTITIONED_STAGES]),
         *(dg.AssetKey(one) for one in OVERALL_STAGES if one in chosen),
     ]
     selections = [(others, None), *((partitioned, key) for key in keys)]
@@ -294,11 +296,11 @@ def _store() -> Store:
 
 
 def _all_stages(entry: Benchmark) -> list[str]:
-    return [stage for stage in entry.stages if stage != "shards"]
+    return [stage for stage in entry.stages if stage not in ON_REQUEST]
 
 
 def _needed_stages(benchmark: str, entry: Benchmark, store: Store) -> list[str]:
-    """All stages but shards; without those of the data where these are there already.
+    """All stages but those on request; without those of the data where these are there already.
 
     :raises ConfigurationError: data from a user's file that no longer fit their benchmark.
     """
@@ -330,7 +332,7 @@ def _check(
     benchmark: str, stages: Sequence[str], partitions: Sequence[str], ops: Ops, *, explicit: bool
 ) -> None:
     entry = BENCHMARKS[benchmark]
-    partitioned = [stage for stage in stages if stage in TRAIN_STAGES]
+    partitioned = [stage for stage in stages if stage in PARTITIONED_STAGES]
     require(
         not (explicit and partitioned and not partitions),
         "these stages are partitioned; give --partition VARIANT|SEED",

@@ -6,7 +6,14 @@ from typing import Any
 import dagster as dg
 
 from assets.benchmarks import Benchmark
-from assets.stages import DATA_STAGES, EVALUATE_STAGES, REPORT_STAGES, STAGES, TRAIN_STAGES
+from assets.stages import (
+    DATA_STAGES,
+    EVALUATE_STAGES,
+    ON_REQUEST,
+    REPORT_STAGES,
+    STAGES,
+    TRAIN_STAGES,
+)
 
 DEMO = "sudoku_4x4"
 
@@ -29,7 +36,9 @@ def build_jobs(benchmarks: Mapping[str, Benchmark]) -> list[Any]:
     return [
         dg.define_asset_job(
             "demo",
-            _stages({DEMO: benchmarks[DEMO]}, (stage for stage in STAGES if stage != "shards")),
+            _stages(
+                {DEMO: benchmarks[DEMO]}, (stage for stage in STAGES if stage not in ON_REQUEST)
+            ),
             description=f"{DEMO} from its puzzles to its report, for one variant and seed.",
         ),
         dg.define_asset_job(

@@ -63,6 +63,7 @@ GROUND = (
 FLOORS = (
     Layer("__main__", *ALIASES, independent=True),
     Layer("command"),
+    Layer("inspection"),
     Layer("solving"),
     Layer("authors"),
     Layer("training"),

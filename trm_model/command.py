@@ -7,9 +7,9 @@ and a command imports what it works with when it runs.
 
 import importlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -20,6 +20,11 @@ from trm_model.names import (
     own_variants_folder,
 )
 from trm_model.terminal import import_option, run
+
+if TYPE_CHECKING:  # It takes its time to load.
+    from trm_model.solving.trained import TrainedModel
+
+_C = TypeVar("_C", bound=Callable[..., Any])
 
 
 class Deferred(click.Command):
@@ -82,6 +87,66 @@ def _say_broken(files: Mapping[str, str]) -> None:
         click.echo(f"note: left out: {message}", err=True)
 
 
+_OF_MODEL = (
+    click.option("--kind", help="The kind of puzzle, where the checkpoint leaves it open."),
+    click.option("--steps", type=int, help="Supervision steps (default: as evaluated)."),
+    click.option("--seed", type=int, default=0, show_default=True, help="Of the noise at test."),
+    click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1 …"),
+    _own_variants,
+    import_option,
+    click.option(
+        "--heads", type=int, help="Authors' file: attention heads (published: 8; the baseline: 12)."
+    ),
+    click.option(
+        "--length",
+        type=int,
+        help="Authors' file: cells (published: 81 for Sudoku, 900 for mazes and ARC).",
+    ),
+    click.option(
+        "--prefix",
+        type=int,
+        help="Authors' file: leading positions (default: from the shapes, or as published).",
+    ),
+    click.option(
+        "--latent-updates",
+        type=int,
+        metavar="n",
+        help="Authors' file: default as for Sudoku; published for mazes and ARC: 4.",
+    ),
+    click.option("--cycles", type=int, metavar="T", help="Authors' file: default as published."),
+    click.option(
+        "--identifiers",
+        type=click.Path(path_type=Path),
+        help="Authors' file: identifiers.json of the ARC data set that it was trained on.",
+    ),
+)
+"""The options of commands that load a model and ask it puzzles."""
+
+
+def _of_model(command: _C) -> _C:
+    for option in reversed(_OF_MODEL):
+        command = option(command)
+    return command
+
+
+def _load(checkpoint: Path, options: Mapping[str, Any]) -> "TrainedModel":
+    """The model that a command is asked for, by the values of :data:`_OF_MODEL`."""
+    known = ("heads", "length", "prefix", "latent_updates", "cycles", "identifiers")
+    given = {name: options[name] for name in known if options[name] is not None}
+    require(
+        not given or given.keys() >= {"heads", "length"},
+        "--heads and --length: expected both for a file of the authors'; give them",
+    )
+
+    from trm_model.solving.loading import AuthorsFile, load
+    from trm_model.variants import load_variants
+
+    # What registers classes of the user's own, which a stored file may name only then.
+    _say_broken(load_variants(options["own"]).broken)
+    theirs = AuthorsFile(**given) if given else None
+    return load(checkpoint, device=options["device"], kind=options["kind"], theirs=theirs)
+
+
 @trm.command("solve")
 @click.argument(
     "checkpoint",
@@ -93,12 +158,7 @@ def _say_broken(files: Mapping[str, str]) -> None:
     help="A file, - for standard input, or the puzzle itself: a Sudoku string, a maze of '# SG', "
     "an ARC task in JSON.",
 )
-@click.option("--kind", help="The kind of puzzle, where the checkpoint leaves it open.")
-@click.option("--steps", type=int, help="Supervision steps (default: as evaluated).")
-@click.option("--seed", type=int, default=0, show_default=True, help="Of the noise at test.")
-@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1 …")
-@_own_variants
-@import_option
+@_of_model
 @click.option("--show-steps", is_flag=True, help="Show the answer after each supervision step.")
 @click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
 @click.option("--task", help="ARC: the task's name (default: the file's).")
@@ -110,66 +170,26 @@ def _say_broken(files: Mapping[str, str]) -> None:
     metavar="K",
     help="ARC: let K versions of the task that the model was trained on vote.",
 )
-@click.option(
-    "--heads", type=int, help="Authors' file: attention heads (published: 8; the baseline: 12)."
-)
-@click.option(
-    "--length",
-    type=int,
-    help="Authors' file: cells (published: 81 for Sudoku, 900 for mazes and ARC).",
-)
-@click.option(
-    "--prefix",
-    type=int,
-    help="Authors' file: leading positions (default: from the shapes, or as published).",
-)
-@click.option(
-    "--latent-updates",
-    type=int,
-    metavar="n",
-    help="Authors' file: default as for Sudoku; published for mazes and ARC: 4.",
-)
-@click.option("--cycles", type=int, metavar="T", help="Authors' file: default as published.")
-@click.option(
-    "--identifiers",
-    type=click.Path(path_type=Path),
-    help="Authors' file: identifiers.json of the ARC data set that it was trained on.",
-)
 def solve(
     checkpoint: Path,
     puzzle: str,
-    kind: str | None,
-    steps: int | None,
-    seed: int,
-    device: str,
-    own: Path,
     show_steps: bool,
     as_json: bool,
     task: str | None,
     puzzle_id: int | None,
     votes: int,
-    **file: Any,
+    **of_model: Any,
 ) -> None:
     """Solve a puzzle with a trained model.
 
     The exit code is 0 whether the answer is right or wrong. Options that begin with "Authors'
     file" say what the shapes in a checkpoint of the authors do not tell.
     """
-    given = {name: value for name, value in file.items() if value is not None}
-    require(
-        not given or given.keys() >= {"heads", "length"},
-        "--heads and --length: expected both for a file of the authors'; give them",
-    )
+    model = _load(checkpoint, of_model)
 
-    from trm_model.solving.loading import AuthorsFile, load
     from trm_model.solving.printing import describe, to_text
     from trm_model.solving.trained import find_text
-    from trm_model.variants import load_variants
 
-    # What registers classes of the user's own, which a stored file may name only then.
-    _say_broken(load_variants(own).broken)
-    theirs = AuthorsFile(**given) if given else None
-    model = load(checkpoint, device=device, kind=kind, theirs=theirs)
     where, text = find_text(puzzle)
     result = describe(
         model,
@@ -177,11 +197,102 @@ def solve(
         where=where,
         task_name=task or (Path(puzzle).stem if where == puzzle else ""),
         puzzle_id=puzzle_id,
-        steps=steps,
-        seed=seed,
+        steps=of_model["steps"],
+        seed=of_model["seed"],
         votes=votes,
     )
     print(json.dumps(result) if as_json else to_text(result, show_steps=show_steps))
+
+
+def _numbers(_c: click.Context, _p: click.Parameter, text: str | None) -> list[int] | None:
+    try:
+        return None if text is None else [int(part) for part in text.split(",") if part.strip()]
+    except ValueError as error:
+        raise click.BadParameter(f"{text!r}: expected whole numbers such as 0,1,2") from error
+
+
+@trm.command("inspect")
+@click.argument("checkpoint", type=click.Path(path_type=Path), help="As of trm solve.")
+@click.argument("puzzles", nargs=-1, metavar="[PUZZLE]...", help="As of trm solve.")
+@click.option(
+    "--data",
+    type=click.Path(path_type=Path),
+    help="In place of puzzles: the folder of a data set, such as data/examples/sudoku_4x4/current.",
+)
+@click.option("--split", default="test", show_default=True, help="Of the data set.")
+@click.option(
+    "--examples",
+    callback=_numbers,
+    metavar="NUMBER,…",
+    help="Of the split, counted from 0 (default: 0, without --failures).",
+)
+@click.option(
+    "--failures",
+    type=click.IntRange(min=0),
+    default=0,
+    metavar="N",
+    help="Also draw the first N puzzles of the split that are not solved.",
+)
+@click.option(
+    "--layers",
+    callback=_numbers,
+    metavar="NUMBER,…",
+    help="Blocks whose maps are drawn, counted from 0 (default: all).",
+)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, file_okay=False),
+    default="inspection",
+    show_default=True,
+    help="Folder for the pictures and tables.",
+)
+@_of_model
+def inspect(
+    checkpoint: Path,
+    puzzles: Sequence[str],
+    data: Path | None,
+    split: str,
+    examples: Sequence[int] | None,
+    failures: int,
+    layers: Sequence[int] | None,
+    out: Path,
+    **of_model: Any,
+) -> None:
+    """Look into a model while it answers puzzles.
+
+    Of each puzzle a picture is drawn: how far each network call moves y and z (do they reach a
+    fixed point?), the halting logit and what y and z say after each step, and which cells look at
+    which. residuals.csv and readings.csv have the figures.
+    """
+    require(
+        bool(puzzles) != (data is not None),
+        f"{len(puzzles)} puzzles and {'a' if data else 'no'} data set: expected one of them; give "
+        "a PUZZLE, or --data FOLDER and --examples",
+    )
+    model = _load(checkpoint, of_model)
+    evaluation = model.evaluation(depth=of_model["steps"], seed=of_model["seed"])
+
+    from trm_model.inspection.inspection import inspect_examples, inspect_questions, publish
+
+    print(f"model: {model.description}")
+    if data is None:
+        require(not failures, "--failures without --data FOLDER: expected a data set; give one")
+        found = inspect_questions(model, puzzles, evaluation=evaluation, layers=layers)
+    else:
+        from storage.store import follow_pointers
+        from trm_model.inspection.failures import publish_failures
+        from trm_model.puzzles.plans import open_examples
+
+        stored = open_examples(follow_pointers(data) / f"{split}.zarr")
+        if failures:
+            print(publish_failures(model, stored, evaluation, failures, out))
+        if failures and examples is None:
+            return
+        found = inspect_examples(
+            model, stored, examples or [0], evaluation=evaluation, layers=layers
+        )
+    for line in [*found.summary(), *(f"made {path}" for path in publish(found, out))]:
+        print(line)
 
 
 @trm.command("variants")

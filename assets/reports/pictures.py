@@ -13,6 +13,7 @@ from matplotlib.ticker import MaxNLocator, StrMethodFormatter
 
 from storage.examples import Bytes2d
 from trm_model.puzzles.family import Family
+from trm_model.puzzles.picture import paint
 
 LEGEND_ROWS = 15
 """Lines that a column of a legend names."""
@@ -35,10 +36,8 @@ def data_uri(picture: bytes) -> str:
 def _panel(
     axes: Any, family: Family, question: Bytes2d, shown: Bytes2d, label: Bytes2d, title: str
 ) -> None:
-    family.paint(axes, question, shown, label)
+    paint(axes, family.picture(question, shown, label))
     axes.set_title(title, fontsize=9)
-    axes.set_aspect("equal")
-    axes.axis("off")
 
 
 def question_sheet(family: Family, inputs: Bytes2d, labels: Bytes2d) -> Figure:

@@ -19,8 +19,10 @@ from assets.graph import build_benchmark
 from assets.partitions import variant_seed_partitions
 from assets.stages import STAGE_MODULES
 from assets.store import StoreResource
+from assets.tables import Residuals
 from storage.lock import LockedError, lock
 from storage.store import MARKER, LocalStore
+from storage.tables import scan
 from tests.trm_model.training.recipes import TINY
 from trm_model.finite import NotFiniteError
 from trm_model.launching import Ending, Job, Outcome
@@ -286,3 +288,23 @@ def test_a_model_that_computes_numbers_that_are_not_finite_has_no_predictions(
     assert "step-00000008: logits of answers: 3 of 10 numbers" in description
     assert description.endswith("train again with a lower learning_rate")
     assert not (place.store.root / "tables" / "predictions").exists()
+
+
+@pytest.mark.filterwarnings("ignore::dagster.BetaWarning")
+def test_an_inspection_shows_what_it_is_asked_for(place: Workplace) -> None:
+    assert place.materialize(Here()).success
+    assert place.materialize(Here(), "predictions").success
+    result = place.materialize(Here(), "inspection", examples=[4, 1], depth=2, failures=3)
+    assert result.success
+    assert [check.passed for check in result.get_asset_check_evaluations()] == [True]
+    [made] = result.asset_materializations_for_node("tiny__inspection")
+    assert {"example_4", "example_1", "readings", "failures", "picture"} <= set(made.metadata)
+    table = scan(place.store, Residuals).collect()
+    calls = VARIANTS["trm_mlp"].calls
+    assert len(table) == made.metadata["dagster/row_count"].value == 2 * 2 * calls
+    assert sorted(table["example"].unique()) == [1, 4]
+    run = place.store.follow(keys.current_run("tiny", "trm_mlp", 0))
+    assert set(table["checkpoint"]) == {f"{run}/checkpoints/step-00000008"}
+    for number in (4, 1):
+        picture = keys.inspection_picture("tiny", "trm_mlp", 0, table["run"][0], number)
+        assert place.store.open(picture).read_bytes().startswith(b"\x89PNG")

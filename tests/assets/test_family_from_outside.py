@@ -46,6 +46,7 @@ from trm_model.puzzles.family import (
     Tokens,
     Verdict,
 )
+from trm_model.puzzles.picture import Picture, letters
 from trm_model.puzzles.plans import open_examples
 from trm_model.puzzles.trivial import trivial_answers
 from trm_model.seeding import numpy_generator
@@ -151,8 +152,8 @@ class Reversal(Family):
     def groups(self, inputs: Tokens, labels: Tokens) -> dict[str, npt.NDArray[np.int64]]:
         return {"changes": (np.diff(inputs, axis=1) != 0).sum(axis=1)}
 
-    def paint(self, axes: Any, question: Tokens, shown: Tokens, label: Tokens) -> None:
-        axes.text(0, 0, self.draw(shown))
+    def picture(self, question: Tokens, shown: Tokens, label: Tokens | None = None) -> Picture:
+        return letters(self.draw(shown))
 
 
 # The graph's part

@@ -12,7 +12,7 @@ import pytest
 
 from assets.benchmarks import BENCHMARKS
 from assets.checks import checks_of
-from assets.stages import OVERALL_STAGES, STAGE_MODULES, TRAIN_STAGES
+from assets.stages import OVERALL_STAGES, PARTITIONED_STAGES, STAGE_MODULES, TRAIN_STAGES
 from pipelines import execute, materialize
 from pipelines.definitions import PARTITIONS, defs
 from trm_model.variants import VARIANTS
@@ -34,7 +34,7 @@ def test_every_benchmark_has_every_stage_and_its_checks() -> None:
                 node = graph.get(key)
                 assert node.blocking == declared.blocking
                 assert node.description == declared.description
-                assert node.partitions_def == (PARTITIONS if stage in TRAIN_STAGES else None)
+                assert node.partitions_def == (PARTITIONS if stage in PARTITIONED_STAGES else None)
                 alone = graph.get_execution_set_asset_and_check_keys(key)
                 assert alone == {key}, "the page cannot run it alone"
     for name, stages in [(None, OVERALL_STAGES), *((entry, entry.stages) for entry in ENTRIES)]:

@@ -31,6 +31,10 @@ class Batch:
             torch.where(mask, self.puzzle_ids, other.puzzle_ids),
         )
 
+    def part(self, index: Tensor) -> "Batch":
+        """The examples at ``index``, int64 [K]."""
+        return Batch(self.inputs[index], self.labels[index], self.puzzle_ids[index])
+
     def repeat(self, count: int) -> "Batch":
         """All examples ``count`` times, one time after the other: [count * B]."""
         return Batch(

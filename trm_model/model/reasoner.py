@@ -1,6 +1,7 @@
 """The model: embed the question, recurse, read the answer. One recursion serves every variant."""
 
 import math
+from collections.abc import Iterator
 from functools import partial
 
 import torch
@@ -180,11 +181,24 @@ class Reasoner(nn.Module):
         noise: Noise,
         cache: KeysAndValues | None = None,
     ) -> State:
-        """T cycles of n latent calls and one answer call; gradient through the last calls only
-        (TRM, Figure 3).
+        """The state after T cycles of n latent calls and one answer call; gradient through the
+        last calls only (TRM, Figure 3).
 
         :param cache: of earlier positions, where question and state are of a part of the sequence.
         """
+        for following in self.called(question, state, recursion, noise, cache):
+            state = following
+        return state
+
+    def called(
+        self,
+        question: Tensor,
+        state: State,
+        recursion: Recursion,
+        noise: Noise,
+        cache: KeysAndValues | None = None,
+    ) -> Iterator[State]:
+        """The state after each network call of :meth:`recurse`."""
         update_latent, update_answer = self.networks[0], self.networks[-1]
         if cache is not None:
             update_latent = partial(update_latent, cache=cache)
@@ -209,7 +223,7 @@ class Reasoner(nn.Module):
                     answer = update_latent(answer + question)
                 else:
                     answer = update_answer(sum(latents, start=answer))
-        return State(answer, tuple(latents))
+            yield State(answer, tuple(latents))
 
     def read(self, state: State, prefix: int | None = None) -> Output:
         """The answer and the halting head's judgement.

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from storage.examples import Codec, ExampleSet, Header
+from trm_model.puzzles.picture import Picture
 
 Tokens = npt.NDArray[np.uint8]
 Bools = npt.NDArray[np.bool_]
@@ -126,9 +127,10 @@ class Family(ABC):
         """Which examples [N, L] pass each of :attr:`checks`: name -> [N]."""
 
     @abstractmethod
-    def paint(self, axes: Any, question: Tokens, shown: Tokens, label: Tokens) -> None:
-        """Paint the grid ``shown`` [L], a question or an answer, onto matplotlib axes; cells are
-        marked as given by ``question`` [L] or as right or wrong beside ``label`` [L]."""
+    def picture(self, question: Tokens, shown: Tokens, label: Tokens | None = None) -> Picture:
+        """The grid ``shown`` [L], a question or an answer, as a picture; cells look as given by
+        ``question`` [L], or as right or wrong beside ``label`` [L] (None: nothing to compare with).
+        """
 
     def trivial(self, inputs: Tokens) -> dict[str, Tokens]:
         """Answers to questions [N, L] that need no thought, by name, tokens [N, L] each; the most

@@ -146,6 +146,27 @@ class TrainedModel:
         reasoner, device = self.reasoner, self.reasoner.puzzle_rows.device
         evaluation = evaluation or reasoner.variant.evaluation
         depth = reasoner.variant.test_steps(self.max_steps, evaluation)
+        asked = self.batch(inputs, puzzle_ids)
+        predictions: list[Tokens] = [np.zeros((0, depth, reasoner.length), np.uint8)]
+        logits: list[npt.NDArray[np.float32]] = [np.zeros((0, depth), np.float32)]
+        size = most_examples(reasoner, depth, evaluation, BATCH)
+        for start in range(0, len(inputs), size):
+            items = torch.arange(start, min(start + size, len(inputs)), device=device)
+            batch, noise = asked.part(items), Noise(evaluation.seed, items)
+            found = finite_answers(reasoner, batch, depth, evaluation, noise)
+            cells = torch.stack([answer.prediction for answer in found], 1).to(torch.uint8)
+            predictions.append(cells.cpu().numpy())
+            logits.append(torch.stack([answer.halt_logits for answer in found], 1).cpu().numpy())
+        return np.concatenate(predictions), np.concatenate(logits)
+
+    def batch(
+        self, inputs: Tokens, puzzle_ids: npt.NDArray[np.integer[Any]] | None = None
+    ) -> Batch:
+        """N questions as the model reads them, on its device; see :meth:`steps`.
+
+        :raises ConfigurationError: questions or rows that the model cannot have.
+        """
+        reasoner, device = self.reasoner, self.reasoner.puzzle_rows.device
         rows = len(reasoner.puzzle_rows)
         ids = np.zeros(len(inputs), np.int64)
         if puzzle_ids is not None:
@@ -162,21 +183,9 @@ class TrainedModel:
             f"puzzle ids {ids.min(initial=0)}..{ids.max(initial=0)}: expected 0..{rows - 1}, rows "
             "of the puzzle table",
         )
-        predictions: list[Tokens] = [np.zeros((0, depth, reasoner.length), np.uint8)]
-        logits: list[npt.NDArray[np.float32]] = [np.zeros((0, depth), np.float32)]
-        size = most_examples(reasoner, depth, evaluation, BATCH)
-        for start in range(0, len(inputs), size):
-            part = torch.from_numpy(inputs[start : start + size]).to(device).long()
-            # Nobody knows the labels: that none is IGNORE says that every cell is to be answered.
-            of_part = torch.from_numpy(ids[start : start + size]).to(device)
-            batch = Batch(part, torch.zeros_like(part), of_part)
-            items = torch.arange(start, start + len(part), device=device)
-            noise = Noise(evaluation.seed, items)
-            found = finite_answers(reasoner, batch, depth, evaluation, noise)
-            cells = torch.stack([answer.prediction for answer in found], 1).to(torch.uint8)
-            predictions.append(cells.cpu().numpy())
-            logits.append(torch.stack([answer.halt_logits for answer in found], 1).cpu().numpy())
-        return np.concatenate(predictions), np.concatenate(logits)
+        cells = torch.from_numpy(inputs).to(device).long()
+        # Nobody knows the labels: that none is IGNORE says that every cell is to be answered.
+        return Batch(cells, torch.zeros_like(cells), torch.from_numpy(ids).to(device))
 
     def predict(
         self,

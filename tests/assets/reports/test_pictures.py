@@ -40,7 +40,7 @@ def digits(axes: Axes) -> dict[int, tuple[str, str]]:
     found: dict[int, tuple[str, str]] = {}
     for text in axes.texts:
         x, y = text.get_position()
-        found[int(4 - y) * 4 + int(x)] = (text.get_text(), str(text.get_color()))
+        found[int(y) * 4 + int(x)] = (text.get_text(), str(text.get_color()))
     return found
 
 

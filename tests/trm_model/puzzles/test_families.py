@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from xml.etree import ElementTree as ET
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from trm_model.errors import ConfigurationError
 from trm_model.puzzles.arc import Arc, from_task
 from trm_model.puzzles.family import Family
 from trm_model.puzzles.maze import Maze
+from trm_model.puzzles.picture import paint, to_svg
 from trm_model.puzzles.registry import families_at, family_named, family_of, names
 from trm_model.puzzles.sequence import Addition, to_tokens
 from trm_model.puzzles.sudoku import Sudoku
@@ -75,9 +77,11 @@ def test_read_written_checked_and_painted(name: str) -> None:
     checked = family.check(question.cells[None], past[None])
     assert list(checked) == list(family.checks)
     assert not all(good.all() for good in checked.values())
-    axes = Figure().subplots()
-    family.paint(axes, question.cells, question.cells, question.cells)
-    assert axes.lines or axes.images or axes.texts
+    for shown, label in ((question.cells, question.cells), (past, None)):
+        picture, axes = family.picture(question.cells, shown, label), Figure().subplots()
+        paint(axes, picture)
+        assert axes.lines or axes.images or axes.texts
+        ET.fromstring(to_svg([("<a>", picture)], "b & c"))
     questions = np.stack([question.cells, past])
     trivial = family.trivial(questions)
     assert trivial
@@ -118,7 +122,7 @@ def test_sums_by_length_and_their_trivial_answer() -> None:
     assert family.groups(inputs, labels)["length"].tolist() == [1, 1, 2, 2, 3, 3]
     [(name, answers)] = family.trivial(inputs).items()
     assert name == "copy the first number"
-    expected = to_tokens(pairs * (1, 0), 3)[1]
+    expected = to_tokens(pairs * np.array([1, 0]), 3)[1]
     assert (answers == expected)[:, family.asked :].all()
 
 

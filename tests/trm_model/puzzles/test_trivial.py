@@ -51,7 +51,7 @@ class Numbered:
 
 
 def test_of_many_puzzles_a_sample_that_is_spread_evenly() -> None:
-    labels = training_labels(Numbered())[:, 0]  # type: ignore[arg-type]
+    labels = training_labels(Numbered())[:, 0]
     assert len(labels) == 2 * SAMPLED
     assert (labels % 3 < 2).all()
     assert (labels[0], labels[-1]) == (0, 3 * 3_000 - 2)

@@ -1,8 +1,9 @@
 """Mixing positions by self-attention."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, cast
 
 import torch
 from torch import Tensor, nn
@@ -59,14 +60,19 @@ class SelfAttention(nn.Module):
         table = rotary_table(torch.stack(angles).sum(0)) if angles else None
         self.register_buffer("rotary", table, persistent=False)
 
-    def forward(self, x: Tensor, cache: KeysAndValues | None = None) -> Tensor:
-        batch, length, width = x.shape
+    def heads_of(self, x: Tensor, start: int = 0) -> tuple[Tensor, Tensor, Tensor]:
+        """Queries, keys and values, each [B, H, S, head_width], of positions from ``start`` on."""
+        batch, length, _ = x.shape
         heads = linear(x, self.qkv).view(batch, length, 3, self.heads, -1)
         query, key, value = heads.permute(2, 0, 3, 1, 4)
         if self.rotary is not None:
-            start = 0 if cache is None else cache.start
             table = self.rotary[:, start : start + length]
             query, key = rotate(query, table), rotate(key, table)
+        return query, key, value
+
+    def forward(self, x: Tensor, cache: KeysAndValues | None = None) -> Tensor:
+        batch, length, width = x.shape
+        query, key, value = self.heads_of(x, 0 if cache is None else cache.start)
         if cache is not None:
             key, value = cache.extend(key, value)
         # The last position sees all keys: alone it needs no mask.
@@ -110,3 +116,12 @@ class Attention(Mixer):
     def mix(self, module: nn.Module, x: Tensor, cache: KeysAndValues | None) -> Tensor:
         """See :class:`Mixer`; normalised over channels."""
         return rms_norm(x + module(x, cache))
+
+    def maps(self, module: nn.Module, x: Tensor) -> Tensor:
+        """The weights of attention of each head. See :class:`Mixer`."""
+        query, key, _ = cast(SelfAttention, module).heads_of(x)
+        scores = query.float() @ key.float().mT / math.sqrt(query.shape[-1])
+        if cast(SelfAttention, module).causal:
+            later = torch.ones_like(scores, dtype=torch.bool).triu(1)
+            scores = scores.masked_fill(later, -torch.inf)
+        return scores.softmax(-1)

@@ -11,7 +11,7 @@ from trm_model.errors import require
 from trm_model.model.feed_forwards.feed_forward import FeedForward
 from trm_model.model.layers import Sublayer
 from trm_model.model.layout import Layout
-from trm_model.model.mixers.mixer import Mixer
+from trm_model.model.mixers.mixer import Mixer, influence
 from trm_model.model.positions.none import NoPosition
 from trm_model.model.positions.position import Position, require_distinct
 from trm_model.model.size import Size
@@ -64,3 +64,7 @@ class TokenMlp(Mixer):
         """See :class:`Mixer`; normalised over positions, as in the authors' code."""
         del cache
         return cast(Sublayer, module).post_norm(x.transpose(1, 2)).transpose(1, 2)
+
+    def maps(self, module: nn.Module, x: Tensor) -> Tensor:
+        """How the MLP's result depends on ``x``. See :class:`Mixer`."""
+        return influence(lambda part: module(part.transpose(1, 2)).transpose(1, 2), x)

@@ -4,23 +4,20 @@ from itertools import zip_longest
 
 from trm_model.puzzles.arc.tasks import Task
 from trm_model.puzzles.arc.tokens import Grid
-from trm_model.puzzles.palette import palette
 
-COLOURS = palette(
-    [
-        "#dddddd",
-        "#aaaaaa",
-        "#000000",
-        "#0074d9",
-        "#ff4136",
-        "#2ecc40",
-        "#ffdc00",
-        "#888888",
-        "#f012be",
-        "#ff851b",
-        "#7fdbff",
-        "#870c25",
-    ]
+COLOURS = (
+    "#dddddd",
+    "#aaaaaa",
+    "#000000",
+    "#0074d9",
+    "#ff4136",
+    "#2ecc40",
+    "#ffdc00",
+    "#888888",
+    "#f012be",
+    "#ff851b",
+    "#7fdbff",
+    "#870c25",
 )
 """By token: pad, end of grid, then the colours as the ARC site shows them."""
 

@@ -15,7 +15,7 @@ from trm_model.puzzles.arc.tasks import Task
 from trm_model.puzzles.arc.tokens import SIDE, VOCABULARY, to_tokens
 from trm_model.puzzles.arc.tokens import Grid as Colours
 from trm_model.puzzles.family import Bools, Family, Grid, PlannedExamples, Question, Tokens, Verdict
-from trm_model.puzzles.palette import paint_grid
+from trm_model.puzzles.picture import Picture
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +110,8 @@ class Arc(Family):
     def check(self, inputs: Tokens, labels: Tokens) -> dict[str, Bools]:
         return {"grid_bounds": check_examples(inputs, labels)}
 
-    def paint(self, axes: Any, question: Tokens, shown: Tokens, label: Tokens) -> None:
+    def picture(self, question: Tokens, shown: Tokens, label: Tokens | None = None) -> Picture:
         del question, label
-        paint_grid(axes, shown.reshape(self.side, self.side), COLOURS)
+        return Picture(
+            grid=self.grid, fills=[COLOURS[token] for token in self.known(shown).tolist()]
+        )

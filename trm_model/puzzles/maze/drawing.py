@@ -1,15 +1,10 @@
 """Mazes as lines of text and as pictures."""
 
-from typing import Any
+from trm_model.puzzles.maze.tokens import GOAL, PAD, PATH, SPACE, START, WALL, Tokens
+from trm_model.puzzles.picture import WRONG, Picture
 
-import numpy as np
-
-from trm_model.puzzles.maze.tokens import GOAL, PAD, PATH, SPACE, START, VOCABULARY, WALL, Tokens
-from trm_model.puzzles.palette import paint_grid, palette
-
-_WRONG = len(VOCABULARY)
-# By token: pad, wall, space, start, goal, path; then a predicted cell that is wrong.
-_COLOURS = palette(["#888888", "#222222", "#ffffff", "#2da44e", "#0969da", "#ffd33d", "#cf222e"])
+_COLOURS = ("#888888", "#222222", "#ffffff", "#2da44e", "#0969da", "#ffd33d")
+"""By token: pad, wall, space, start, goal, path."""
 
 
 def to_drawing(tokens: Tokens, side: int) -> str:
@@ -20,9 +15,12 @@ def to_drawing(tokens: Tokens, side: int) -> str:
     return "\n".join([f"┌{rule}┐", *(f"│{line}│" for line in lines), f"└{rule}┘"])
 
 
-def paint(axes: Any, side: int, question: Tokens, shown: Tokens, label: Tokens) -> None:
-    """Paint tokens [side * side] onto matplotlib axes; cells that are neither the question's nor
-    the label's are red."""
-    wrong = (shown != label) & (shown != question)
-    cells = np.where(wrong, _WRONG, shown).astype(np.uint8).reshape(side, side)
-    paint_grid(axes, cells, _COLOURS)
+def to_picture(side: int, question: Tokens, shown: Tokens, label: Tokens | None) -> Picture:
+    """Tokens [side * side] as a picture; cells that are neither the question's nor the label's are
+    red."""
+    expected = shown if label is None else label
+    wrong = (shown != expected) & (shown != question)
+    cells = zip(shown.tolist(), wrong.tolist(), strict=True)
+    return Picture(
+        grid=(side, side), fills=[WRONG if bad else _COLOURS[token] for token, bad in cells]
+    )

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Self
+from typing import ClassVar, Self
 
 from storage.examples import Codec
 from trm_model.puzzles.family import (
@@ -16,11 +16,12 @@ from trm_model.puzzles.family import (
     Verdict,
 )
 from trm_model.puzzles.maze.checks import check_examples
-from trm_model.puzzles.maze.drawing import paint, to_drawing
+from trm_model.puzzles.maze.drawing import to_drawing, to_picture
 from trm_model.puzzles.maze.examples import MazeExamples
 from trm_model.puzzles.maze.solving import shortest_length
 from trm_model.puzzles.maze.text import from_text, to_text
 from trm_model.puzzles.maze.tokens import GOAL, MAX_SIDE, PATH, SPACE, START, VOCABULARY
+from trm_model.puzzles.picture import Picture
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,5 +119,5 @@ class Maze(Family):
         checked = check_examples(inputs, answers, self.side)
         return {"optimal_path_accuracy": checked.shortest, "valid_path": checked.path}
 
-    def paint(self, axes: Any, question: Tokens, shown: Tokens, label: Tokens) -> None:
-        paint(axes, self.side, question, shown, label)
+    def picture(self, question: Tokens, shown: Tokens, label: Tokens | None = None) -> Picture:
+        return to_picture(self.side, question, self.known(shown), label)

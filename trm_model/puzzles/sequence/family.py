@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Self
+from typing import ClassVar, Self
 
 import numpy as np
 
@@ -17,8 +17,9 @@ from trm_model.puzzles.family import (
     Tokens,
     Verdict,
 )
+from trm_model.puzzles.picture import Picture
 from trm_model.puzzles.sequence.checks import check_examples
-from trm_model.puzzles.sequence.drawing import paint
+from trm_model.puzzles.sequence.drawing import to_picture
 from trm_model.puzzles.sequence.examples import AdditionExamples
 from trm_model.puzzles.sequence.text import from_text, to_text
 from trm_model.puzzles.sequence.tokens import MAX_DIGITS, VOCABULARY, ZERO, to_tokens
@@ -106,5 +107,5 @@ class Addition(Family):
         written[:, -1] = True
         return {"length": self.digits - written.argmax(axis=1)}
 
-    def paint(self, axes: Any, question: Tokens, shown: Tokens, label: Tokens) -> None:
-        paint(axes, question, self.known(shown), label)
+    def picture(self, question: Tokens, shown: Tokens, label: Tokens | None = None) -> Picture:
+        return to_picture(question, self.known(shown), label)

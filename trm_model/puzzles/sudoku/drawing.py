@@ -1,10 +1,7 @@
 """Sudoku grids as lines of text and as pictures."""
 
-from typing import Any
-
+from trm_model.puzzles.picture import Picture, inks
 from trm_model.puzzles.sudoku.tokens import Grids, Shape
-
-CLUE, RIGHT, WRONG = "black", "#1a7f37", "#cf222e"
 
 
 def to_drawing(grid: Grids, shape: Shape) -> str:
@@ -23,24 +20,12 @@ def to_drawing(grid: Grids, shape: Shape) -> str:
     return "\n".join(lines)
 
 
-def paint(axes: Any, shape: Shape, puzzle: Grids, grid: Grids, answer: Grids) -> None:
-    """Paint a grid [n * n] onto matplotlib axes: clues black, other digits green where they are
-    the answer's and red where they are not."""
-    n = shape.n
-    for line in range(n + 1):
-        across = 2 if line % shape.box_rows == 0 else 0.5
-        down = 2 if line % shape.box_columns == 0 else 0.5
-        axes.plot((0, n), (line, line), color="black", linewidth=across)
-        axes.plot((line, line), (0, n), color="black", linewidth=down)
-    for cell in range(n * n):
-        if grid[cell]:
-            color = WRONG if grid[cell] != answer[cell] else CLUE if puzzle[cell] else RIGHT
-            axes.text(
-                cell % n + 0.5,
-                n - 0.5 - cell // n,
-                str(grid[cell]),
-                ha="center",
-                va="center",
-                color=color,
-                fontsize=64 / n**1.1,
-            )
+def to_picture(shape: Shape, puzzle: Grids, grid: Grids, answer: Grids | None) -> Picture:
+    """A grid [n * n] as a picture: clues black, other digits green where they are the answer's and
+    red where they are not."""
+    return Picture(
+        grid=(shape.n, shape.n),
+        texts=[str(digit) if digit else "" for digit in grid.tolist()],
+        inks=inks(puzzle > 0, grid, answer),
+        box=(shape.box_rows, shape.box_columns),
+    )

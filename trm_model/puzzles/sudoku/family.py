@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Self
+from typing import ClassVar, Self
 
 from storage.examples import Codec
 from trm_model.puzzles.family import (
@@ -17,8 +17,9 @@ from trm_model.puzzles.family import (
     Tokens,
     Verdict,
 )
+from trm_model.puzzles.picture import Picture
 from trm_model.puzzles.sudoku.checks import check_examples
-from trm_model.puzzles.sudoku.drawing import paint, to_drawing
+from trm_model.puzzles.sudoku.drawing import to_drawing, to_picture
 from trm_model.puzzles.sudoku.examples import SudokuExamples
 from trm_model.puzzles.sudoku.solving import solve
 from trm_model.puzzles.sudoku.text import from_text, to_text
@@ -105,5 +106,7 @@ class Sudoku(Family):
         del labels
         return {"blanks": (inputs == BLANK).sum(axis=1)}
 
-    def paint(self, axes: Any, question: Tokens, shown: Tokens, label: Tokens) -> None:
-        paint(axes, self.shape, *(from_tokens(tokens) for tokens in (question, shown, label)))
+    def picture(self, question: Tokens, shown: Tokens, label: Tokens | None = None) -> Picture:
+        puzzle, grid = (from_tokens(self.known(tokens)) for tokens in (question, shown))
+        answer = None if label is None else from_tokens(label)
+        return to_picture(self.shape, puzzle, grid, answer)
