@@ -53,8 +53,8 @@ class Range:
     :param choice: one of these.
     """
 
-    log: tuple[float, ...] | None = None
-    linear: tuple[float, ...] | None = None
+    log: tuple[Any, ...] | None = None
+    linear: tuple[Any, ...] | None = None
     choice: tuple[Any, ...] | None = None
 
     def __post_init__(self) -> None:
