@@ -13,6 +13,7 @@ from trm_model.devices import resolve_device
 from trm_model.errors import ConfigurationError, require
 from trm_model.names import unknown_name
 from trm_model.training.execution import Execution
+from trm_model.training.initial import find_source
 from trm_model.training.recipe import Recipe
 
 
@@ -57,9 +58,13 @@ class TrainingConfig(StageConfig):
 
     :param steps, batch_size: in place of the recipe's; None: the recipe's.
     :param fresh: train again although the same training (configuration, data, code) is finished; a
-        retry continues it.
+        retry continues it. From the start: not from the last checkpoint of a shorter training that
+        is the same otherwise.
     :param continue_other_code: go on with a training that was interrupted under another version of
         the code; both versions are recorded in its ``run.json``.
+    :param start_from: fine-tune: begin with the averaged weights of this checkpoint, a run's
+        folder, a checkpoint's folder or a file of the authors', relative to where Dagster was
+        started; puzzle rows are taken over by the puzzles' names; None: weights from the seed.
     :param device: ``cpu``, ``cuda:0``, …; ``auto``: the first GPU, else the CPU.
     :param checkpoint_seconds: time between checkpoints.
     :param log_steps: optimizer steps between rows of the training table; the log tells the newest
@@ -70,6 +75,7 @@ class TrainingConfig(StageConfig):
     batch_size: int | None = None
     fresh: bool = False
     continue_other_code: bool = False
+    start_from: str | None = None
     device: str = "auto"
     checkpoint_seconds: float = 60.0
     log_steps: int = 50
@@ -100,6 +106,8 @@ class TrainingConfig(StageConfig):
     def require_possible(self, recipe: Recipe) -> None:
         self.recipe(recipe)
         self.execution()
+        if self.start_from is not None:
+            find_source(self.start_from)
 
 
 class EvaluationConfig(StageConfig):
