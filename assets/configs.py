@@ -19,6 +19,7 @@ from trm_model.errors import ConfigurationError, require
 from trm_model.model.variant import Variant
 from trm_model.names import unknown_name
 from trm_model.training.execution import Execution
+from trm_model.training.initial import find_source
 from trm_model.training.recipe import Recipe
 
 EVALUATION = "evaluation"
@@ -84,9 +85,13 @@ class TrainingConfig(StageConfig):
         your own must be named in a variant of your own first.
     :param steps, batch_size: short for ``recipe.steps`` and ``recipe.batch_size``; None: as there.
     :param fresh: train again although the same training (configuration, data, code) is finished; a
-        retry continues it.
+        retry continues it. From the start: not from the last checkpoint of a shorter training that
+        is the same otherwise.
     :param continue_other_code: go on with a training that was interrupted under another version of
         the code; both versions are recorded in its ``run.json``.
+    :param start_from: fine-tune: begin with the averaged weights of this checkpoint, a run's
+        folder, a checkpoint's folder or a file of the authors', relative to where Dagster was
+        started; puzzle rows are taken over by the puzzles' names; None: weights from the seed.
     :param device: ``cpu``, ``cuda:0``, …; ``auto``: the first GPU, else the CPU.
     :param checkpoint_seconds: time between checkpoints.
     :param log_steps: optimizer steps between rows of the training table; the log tells the newest
@@ -99,6 +104,7 @@ class TrainingConfig(StageConfig):
     batch_size: int | None = None
     fresh: bool = False
     continue_other_code: bool = False
+    start_from: str | None = None
     device: str = "auto"
     checkpoint_seconds: float = 60.0
     log_steps: int = 50
@@ -166,6 +172,8 @@ class TrainingConfig(StageConfig):
         for variant in variants:
             self.variant_of(variant)
         self.execution()
+        if self.start_from is not None:
+            find_source(self.start_from)
 
 
 class EvaluationConfig(StageConfig):

@@ -17,6 +17,9 @@ from trm_model.training.run import RunSpec, config_hash
 OTHER_DATA = "data of another entry than the benchmark's"
 
 
+FINE_TUNED = "fine-tuned from other weights"
+
+
 def evaluation_key(evaluation: Evaluation, limit: int | None) -> str:
     """A hash that tells evaluations apart: how, and of how many test puzzles (of ARC: of tasks;
     None: of all)."""
@@ -62,6 +65,8 @@ def differences(spec: RunSpec, benchmark: Benchmark, variant: Variant) -> str:
         for name, expected, given in pairs
         if not name.startswith("variant.evaluation.")
     ]
+    if spec.initial:
+        changes.append(FINE_TUNED)
     if data_entry(spec) != benchmark.data_hash:
         changes.append(OTHER_DATA)
     return ", ".join(changes)

@@ -3,9 +3,11 @@
 import posixpath
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from pathlib import Path
 
 import dagster as dg
 import polars as pl
+from torch import Tensor
 
 from assets import keys
 from assets.benchmarks import Benchmark
@@ -26,9 +28,12 @@ from trm_model.errors import ConfigurationError
 from trm_model.launching import Ending, Launcher
 from trm_model.model.variant import Variant
 from trm_model.puzzles.plans import examples_modules
+from trm_model.solving.fine_tuning import begin_from
 from trm_model.texts import counted
 from trm_model.training.checkpoint import saved, step_reached
+from trm_model.training.initial import weights_hash, write_initial
 from trm_model.training.job import training_job
+from trm_model.training.lineage import adopt, depends_on_steps, shorter_runs
 from trm_model.training.loop import METRICS
 from trm_model.training.process import LOCK, ORPHAN_SECONDS
 from trm_model.training.run import (
@@ -79,16 +84,14 @@ def materialize_checkpoint(
         device_lock=keys.device_lock(execution.device),
         attempt=(context.run.root_run_id or context.run.run_id) if config.fresh else "",
     )
-    run = store.open(keys.run(name, variant_name, seed, spec.key))
-    others = [] if saved(run) else runs_of_other_code(run.parent, spec)
-    if others and config.continue_other_code:
-        run = others[0]
-    elif others:
-        context.log.info(
-            f"{others[0]}: the same training, interrupted at step {step_reached(others[0])} under "
-            "another version of the code; this one starts afresh (continue_other_code: true goes "
-            "on with that one)"
-        )
+    weights: Mapping[str, Tensor] = {}
+    if config.start_from is not None:
+        beginning = begin_from(config.start_from, spec, folder)
+        weights = beginning.weights
+        spec = replace(spec, initial=weights_hash(weights), parent=beginning.parent)
+        context.log.info(f"starts from {beginning}")
+    runs = store.open(keys.run(name, variant_name, seed, spec.key)).parent
+    run, spec, shorter = _place(runs, spec, config, context.log.info)
     if changed := differences(spec, benchmark, declared):
         context.log.info(
             f"{run}: {changed}: this run stands apart from those of the benchmark's recipe, which "
@@ -96,7 +99,7 @@ def materialize_checkpoint(
         )
     run_key = keys.run(name, variant_name, seed, run.name)
     run.mkdir(parents=True, exist_ok=True)
-    _describe(store, run_key, spec, context.log.info)
+    _describe(store, run_key, spec, weights, shorter, context.log.info)
     job = training_job(run, spec, other_code=config.continue_other_code)
     outcome = launcher.start(job).wait(context.log.info)
     if outcome.ending is Ending.REFUSED:
@@ -147,10 +150,61 @@ def check_checkpoint(store: Store, name: str, variant: str, seed: int) -> dict[s
     return {"finite_loss": finite_loss(read_file(path, Training))}
 
 
-def _describe(store: Store, key: str, spec: RunSpec, log: Callable[[str], None]) -> None:
-    """Write ``run.json``, unless another process is training the run. What a finished run says
-    about itself stays, and what an unfinished one says about the code that has trained it.
+def _place(
+    folder: Path, spec: RunSpec, config: TrainingConfig, log: Callable[[str], None]
+) -> tuple[Path, RunSpec, Path | None]:
+    """Where a training goes on or begins: the run's folder, its description, and the checkpoint of
+    a shorter run that it begins with, where there is one.
 
+    :param folder: of all runs of the variant and seed.
+    """
+    run = folder / spec.key
+    if saved(run):
+        return run, spec, None
+    others = runs_of_other_code(folder, spec)
+    if others and config.continue_other_code:
+        return others[0], spec, None
+    if others:
+        log(
+            f"{others[0]}: the same training, interrupted at step {step_reached(others[0])} under "
+            "another version of the code; this one starts afresh (continue_other_code: true goes "
+            "on with that one)"
+        )
+    shorter = [] if config.fresh else shorter_runs(folder, spec)
+    if not shorter:
+        return run, spec, None
+    ours = [found for found in shorter if config.continue_other_code or found[1].code == spec.code]
+    checkpoint, begun = (ours or shorter)[0]
+    if why := depends_on_steps(spec):
+        log(f"{run}: begins from the start although {checkpoint} is of a shorter training: {why}")
+        return run, spec, None
+    if not ours:
+        log(
+            f"{checkpoint}: of a shorter training under another version of the code; this one "
+            "starts afresh (continue_other_code: true goes on from there)"
+        )
+        return run, spec, None
+    log(
+        f"starts from {begun.parent}: the same training but for its number of steps, which goes on "
+        "to the result that it would have had from the start (fresh: true begins there)"
+    )
+    return folder / begun.key, begun, checkpoint
+
+
+def _describe(
+    store: Store,
+    key: str,
+    spec: RunSpec,
+    weights: Mapping[str, Tensor],
+    checkpoint: Path | None,
+    log: Callable[[str], None],
+) -> None:
+    """Write ``run.json`` and what the run begins with, unless another process is training the run.
+    What a finished run says about itself stays, and what one that has begun says about its parent
+    and the code that has trained it.
+
+    :param weights: the initial ones, where they are given.
+    :param checkpoint: of another run, to continue from.
     :raises LockedError: another process trains the run.
     """
     run = store.open(key)
@@ -158,7 +212,12 @@ def _describe(store: Store, key: str, spec: RunSpec, log: Callable[[str], None])
         try:
             recorded = RunSpec.read(run)
         except ConfigurationError:  # There is none yet, or it is damaged.
-            spec.write(run)
-            return
-        if step_reached(run) < spec.recipe.steps:
-            replace(spec, code=recorded.code).write(run)
+            recorded = spec
+        step = step_reached(run)
+        if step < spec.recipe.steps or recorded is spec:
+            begun = recorded if step else spec
+            replace(spec, code=begun.code, parent=begun.parent).write(run)
+        if step == 0 and weights:
+            write_initial(run, weights)
+        if step == 0 and checkpoint is not None:
+            adopt(checkpoint, run)

@@ -9,11 +9,13 @@ from typing import Any, Self
 
 import dagster as dg
 import pytest
+import torch
 
 import assets.training.checkpoint as checkpoint_asset
 from assets import keys
 from assets.benchmarks import BENCHMARKS, Benchmark
 from assets.data.datasets import write_dataset
+from assets.declared import FINE_TUNED, differences
 from assets.families.sudoku import GeneratedSudoku
 from assets.graph import build_benchmark
 from assets.partitions import variant_seed_partitions
@@ -28,6 +30,8 @@ from trm_model.finite import NotFiniteError
 from trm_model.launching import Ending, Job, Outcome
 from trm_model.model.batch import DeviceExamples
 from trm_model.puzzles.plans import open_examples
+from trm_model.training.checkpoint import load, saved
+from trm_model.training.initial import load_initial
 from trm_model.training.loop import train
 from trm_model.training.run import RunSpec, training_version
 from trm_model.variants import VARIANTS
@@ -93,6 +97,7 @@ class Running:
                 examples,
                 spec.seed,
                 replace(spec.execution, log_steps=2),
+                initial=load_initial(self.run, spec.initial) if spec.initial else None,
                 report=report,
                 stop=stop,
             )
@@ -228,6 +233,64 @@ def test_a_training_interrupted_under_other_code(
     said = capfd.readouterr().err
     assert f"{old}: the same training, interrupted at step " in said
     assert "continue_other_code: true" in said
+
+
+@pytest.mark.filterwarnings("ignore::dagster.BetaWarning")
+def test_a_finished_training_is_continued_for_more_steps(
+    place: Workplace, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    launcher = Here()
+    more_steps: dict[str, Any] = {"steps": 11}
+    for config in ({}, more_steps, {**more_steps, "fresh": True}, more_steps):
+        assert place.materialize(launcher, **config).success
+    short, more, fresh, again = (Path(job.arguments[0]) for job in launcher.jobs)
+    assert again == more
+    assert len({short, more, fresh}) == 3
+    parents = [RunSpec.read(run).parent for run in (short, more, fresh)]
+    assert [str(parent) for parent in parents] == ["None", f"{short.name}, step 8", "None"]
+    said = capfd.readouterr().err
+    assert said.count(f"starts from {short.name}, step 8: the same training but for its") == 1
+    ours, expected = (load(saved(run)[-1]) for run in (more, fresh))
+    assert ours.progress.step == expected.progress.step == 11
+    for part in ("weights", "average", "optimizer", "carry"):
+        found, wanted = getattr(ours, part), getattr(expected, part)
+        assert [name for name in wanted if not torch.equal(found[name], wanted[name])] == []
+
+    # Under another version of the code it starts afresh, unless it is asked to go on.
+    monkeypatch.setattr(checkpoint_asset, "training_version", lambda *_: "other")
+    other = Here()
+    assert place.materialize(other, steps=13).success
+    assert place.materialize(other, steps=14, continue_other_code=True).success
+    afresh, asked = (RunSpec.read(Path(job.arguments[0])) for job in other.jobs)
+    said = capfd.readouterr().err
+    assert "of a shorter training under another version of the code" in said
+    assert (afresh.parent, afresh.code_version) == (None, "other")
+    assert str(asked.parent) == f"{Path(other.jobs[0].arguments[0]).name}, step 13"
+
+
+@pytest.mark.filterwarnings("ignore::dagster.BetaWarning")
+def test_a_training_is_fine_tuned_from_another(
+    place: Workplace, capfd: pytest.CaptureFixture[str]
+) -> None:
+    launcher = Here()
+    assert place.materialize(launcher).success
+    source = Path(launcher.jobs[0].arguments[0])
+    assert place.materialize(launcher, start_from=str(source.parent / "current")).success
+    assert f"starts from {source.name}, step 8; 1 of 1 puzzle rows are taken over" in (
+        capfd.readouterr().err
+    )
+    # Continued: the weights are given, and the parent is the shorter run.
+    assert place.materialize(launcher, start_from=str(saved(source)[-1]), steps=9).success
+    tuned, more = (Path(job.arguments[0]) for job in launcher.jobs[1:])
+    first, second = RunSpec.read(tuned), RunSpec.read(more)
+    assert first.key == tuned.name != source.name
+    assert first.initial == second.initial != ""
+    assert (str(first.parent), str(second.parent)) == (
+        f"{source.name}, step 8",
+        f"{tuned.name}, step 8",
+    )
+    assert FINE_TUNED in differences(first, BENCHMARK)
+    assert len({RunSpec.read(run).config_hash for run in (source, tuned, more)}) == 3
 
 
 @pytest.mark.filterwarnings("ignore::dagster.BetaWarning")

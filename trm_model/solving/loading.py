@@ -94,7 +94,11 @@ def load(
     return model
 
 
-def _load_ours(folder: Path, kind: str | None) -> TrainedModel:
+def find_checkpoint(folder: Path) -> tuple[Path, Path]:
+    """The run and the checkpoint that a folder is or is in: of a run, its newest checkpoint.
+
+    :raises ConfigurationError: neither a run that has one nor a checkpoint within one.
+    """
     if (folder / RUN_FILE).is_file():
         run, found = folder, checkpoints.saved(folder)
         require(bool(found), f"{folder}: no checkpoint yet; train first, or give another run")
@@ -106,8 +110,13 @@ def _load_ours(folder: Path, kind: str | None) -> TrainedModel:
             f"{folder}: neither a run (it has no {RUN_FILE}) nor a checkpoint within one (there "
             f"is no {run / RUN_FILE}); give RUN or RUN/checkpoints/step-…",
         )
+    return run, chosen
+
+
+def _load_ours(folder: Path, kind: str | None) -> TrainedModel:
+    run, chosen = find_checkpoint(folder)
     spec = RunSpec.read(run)
-    header = spec.header or _header_of_data(run, spec)
+    header = header_of(run, spec)
     reasoner = build(spec.variant, spec.recipe.size, header, spec.seed, spec.recipe.precision)
     progress = checkpoints.load_evaluated(chosen, reasoner)
     try:
@@ -124,10 +133,14 @@ def _load_ours(folder: Path, kind: str | None) -> TrainedModel:
     )
 
 
-def _header_of_data(run: Path, spec: RunSpec) -> Header:
-    """The header of a run from before its description held it."""
+def header_of(run: Path, spec: RunSpec) -> Header:
+    """The header of the data that a run was trained on; of a run from before its description held
+    it, as the data set says.
+
+    :raises ConfigurationError: that data set cannot be read.
+    """
     try:
-        return open_header(spec.data_folder(run) / "train.zarr")
+        return spec.header or open_header(spec.data_folder(run) / "train.zarr")
     except (ConfigurationError, CorruptDataError) as error:
         raise ConfigurationError(
             f"{run / RUN_FILE}: no header, and the data set {spec.data} that has it cannot be "
@@ -152,7 +165,7 @@ def _load_theirs(path: Path, kind: str | None, theirs: AuthorsFile) -> TrainedMo
     found = f"{path}: {reasoner.vocabulary} tokens on {theirs.length} cells"
     names: list[str] = []
     if theirs.identifiers is not None:
-        names = _read_identifiers(theirs.identifiers, len(reasoner.puzzle_rows))
+        names = read_identifiers(theirs.identifiers, len(reasoner.puzzle_rows))
     return TrainedModel(
         reasoner,
         only_family(fitting, kind, found),
@@ -168,7 +181,7 @@ def _ordered(versions: Versions) -> Versions:
     return sorted(versions, key=lambda version: version[1] != Augmentation(version[1].task))
 
 
-def _read_identifiers(path: Path, rows: int) -> list[str]:
+def read_identifiers(path: Path, rows: int) -> list[str]:
     try:
         names: Any = json.loads(path.read_bytes())
     except ValueError as error:
@@ -191,16 +204,26 @@ def _versions_of_names(names: list[str], task: str) -> Versions:
 
 
 def _versions_of_data(run: Path, spec: RunSpec, task: str) -> Versions:
-    """From the data set's table of puzzles, where that and polars, which reads it, are there."""
     try:
-        data = spec.data_folder(run)
+        rows = named_rows(spec.data_folder(run), task)
     except ConfigurationError:
         return []
+    return _ordered([(row, parse_name(name)) for name, row in rows.items()])
+
+
+def named_rows(data: Path, task: str | None = None) -> dict[str, int]:
+    """Names of puzzles, augmentations included, and their rows in the puzzle table, from the table
+    of puzzles of the data set in the folder ``data``, where that and polars, which reads it, are
+    there; else none.
+
+    :param task: of this task alone; None: of all.
+    """
     files = sorted((data / "puzzles").glob("train-*.parquet"))
     if not files or importlib.util.find_spec("polars") is None:
-        return []
+        return {}
     import polars as pl
 
-    table = pl.scan_parquet(files, glob=False).filter(pl.col("base") == task)
-    table = table.select("puzzle_id", "name")
-    return _ordered([(row, parse_name(name)) for row, name in table.collect().iter_rows()])
+    table = pl.scan_parquet(files, glob=False)
+    if task is not None:
+        table = table.filter(pl.col("base") == task)
+    return dict(table.select("name", "puzzle_id").collect().iter_rows())

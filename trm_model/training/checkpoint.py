@@ -140,13 +140,14 @@ def saved(run: Path) -> list[Path]:
     return sorted(path for path in folders if path.name.removeprefix(_PREFIX).isdecimal())
 
 
-def _step(folder: Path) -> int:
+def step_of(folder: Path) -> int:
+    """The step after which a checkpoint's folder was written."""
     return int(folder.name.removeprefix(_PREFIX))
 
 
 def step_reached(run: Path) -> int:
     """The step of the run's newest checkpoint; 0 where there is none."""
-    return max(map(_step, saved(run)), default=0)
+    return max(map(step_of, saved(run)), default=0)
 
 
 def intact_step(run: Path) -> int:
@@ -162,7 +163,7 @@ def intact_step(run: Path) -> int:
         except CorruptDataError as error:
             damage = error
             continue
-        return _step(folder)
+        return step_of(folder)
     if damage is not None:
         raise none_undamaged(run, damage)
     return 0

@@ -4,7 +4,7 @@ import json
 import math
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from trm_model.finite import NotFiniteError
 from trm_model.model.batch import DeviceExamples
 from trm_model.model.reasoner import build
 from trm_model.model.variant import Variant
+from trm_model.model.weights import load_weights
 from trm_model.noise import Noise, torch_generator
 from trm_model.seeding import derive
 from trm_model.training import checkpoint as checkpoints
@@ -87,6 +88,15 @@ class Trainer:
         self.carry: Carry | None = None
         self.progress = Progress()
         self.totals = torch.zeros(len(TOTALS), dtype=torch.float64, device=device)
+
+    def begin_with(self, weights: Mapping[str, Tensor]) -> None:
+        """Begin with these weights in place of those drawn from the seed.
+
+        :raises ConfigurationError: weights of another model.
+        """
+        load_weights(self.reasoner, weights)
+        if self.ema is not None:
+            self.ema = Ema(self.reasoner, self.recipe.ema_decay)
 
     def resume(self, state: Checkpoint) -> None:
         """Continue from a checkpoint exactly.
@@ -216,12 +226,14 @@ def train(
     seed: int,
     execution: Execution,
     *,
+    initial: Mapping[str, Tensor] | None = None,
     report: Callable[[str], None] = print,
     stop: Callable[[], bool] = lambda: False,
 ) -> Progress:
     """Train in the folder ``run``, from its newest checkpoint if it has one; writes checkpoints and
     ``metrics.jsonl`` there.
 
+    :param initial: weights to begin with; None: those drawn from the seed.
     :param report: told about progress, a few times a minute.
     :param stop: asked after each step; True writes a checkpoint and returns.
     :returns: the progress at the last checkpoint; finished if its step is ``recipe.steps``.
@@ -233,6 +245,8 @@ def train(
     if found is not None:
         trainer.resume(found)
         report(f"continuing from step {trainer.progress.step} of {recipe.steps}")
+    elif initial is not None:
+        trainer.begin_with(initial)
     metrics = run / METRICS
     keep_rows(metrics, trainer.progress.step)
     clock = _Clock(trainer.progress)

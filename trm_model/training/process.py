@@ -98,6 +98,7 @@ def _train(run: Path, stop: _Stop, modules: Sequence[str], *, other_code: bool) 
     from trm_model.errors import ConfigurationError
     from trm_model.puzzles.plans import examples_modules, open_examples
     from trm_model.training.checkpoint import intact_step
+    from trm_model.training.initial import load_initial
     from trm_model.training.loop import TrainingError, train
     from trm_model.training.run import RunSpec, run_store, training_version
 
@@ -152,6 +153,7 @@ def _train(run: Path, stop: _Stop, modules: Sequence[str], *, other_code: bool) 
                 open_examples(data / "train.zarr"),
                 spec.seed,
                 spec.execution,
+                initial=load_initial(run, spec.initial) if spec.initial and not step else None,
                 report=_report,
                 stop=stop,
             )

@@ -3,7 +3,7 @@ reproduced."""
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, fields, is_dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -76,11 +76,35 @@ def training_version(variant: Variant, recipe: Recipe, examples: Sequence[str] =
 # Runs
 
 
-def config_hash(variant: Variant, recipe: Recipe) -> str:
-    """Hash of variant and recipe: equal for runs that differ in their seed only. It covers what
-    differs from the defaults, so that a new field with a default changes no hash."""
-    config = {"variant": variant.identity(), "recipe": changed(recipe)}
+def config_hash(variant: Variant, recipe: Recipe, initial: str = "") -> str:
+    """Hash of variant, recipe and given initial weights: equal for runs that differ in their seed
+    only. It covers what differs from the defaults, so that a new field with a default changes no
+    hash."""
+    config: dict[str, Any] = {"variant": variant.identity(), "recipe": changed(recipe)}
+    if initial:
+        config["initial"] = initial
     return hashlib.sha256(json.dumps(config, sort_keys=True).encode()).hexdigest()[:16]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parent:
+    """The checkpoint that a run began with. As text: ``KEY, step 300``.
+
+    :param name: of a run, its key; of a file of the authors', the file's name.
+    :param step: of the checkpoint; None: the file does not tell.
+    :param checkpoint: its content hash.
+    """
+
+    name: str
+    step: int | None
+    checkpoint: str
+
+    def __post_init__(self) -> None:
+        check_fields(self, step=0)
+
+    def __str__(self) -> str:
+        step = "" if self.step is None else f", step {self.step}"
+        return f"{self.name}{step}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,6 +122,10 @@ class RunSpec:
         while it runs.
     :param attempt: distinguishes repetitions of the same training; equal attempts continue one
         another.
+    :param initial: hash of the initial weights in the run's folder
+        (:func:`trm_model.training.initial.weights_hash`); empty: they are drawn from the seed.
+    :param parent: where the first checkpoint or the initial weights are from; not part of the key,
+        since the result does not depend on it beyond ``initial``.
     :raises ConfigurationError: a value that cannot be.
     """
 
@@ -113,6 +141,8 @@ class RunSpec:
     execution: Execution = Execution()
     device_lock: str | None = None
     attempt: str = ""
+    initial: str = ""
+    parent: Parent | None = None
 
     def __post_init__(self) -> None:
         check_fields(self)
@@ -126,7 +156,7 @@ class RunSpec:
     @property
     def config_hash(self) -> str:
         """See :func:`config_hash`."""
-        return config_hash(self.variant, self.recipe)
+        return config_hash(self.variant, self.recipe, self.initial)
 
     @property
     def key(self) -> str:
@@ -142,6 +172,13 @@ class RunSpec:
     def same_but_for_code(self, other: "RunSpec") -> bool:
         """Whether the keys differ, if at all, by the code versions that the runs began with."""
         return self._key_with("") == other._key_with("")
+
+    def longer_than(self, other: "RunSpec") -> bool:
+        """Whether this is the training ``other``, whichever attempt, but for its number of
+        steps."""
+        recipe = replace(other.recipe, steps=self.recipe.steps)
+        same = replace(other, recipe=recipe, attempt=self.attempt)
+        return same.key == self.key and other.recipe.steps != self.recipe.steps
 
     @property
     def code_version(self) -> str:
@@ -248,23 +285,31 @@ def _key_in(store: LocalStore, path: Path) -> str:
     return store.key(path) if found is None else str(found)
 
 
+def runs_in(folder: Path) -> Iterator[tuple[Path, RunSpec]]:
+    """The runs directly below ``folder`` with their descriptions; those that cannot be read are
+    passed over."""
+    for path in sorted(folder.glob(f"*/{RUN_FILE}")):
+        if path.parent.is_symlink():
+            continue
+        try:
+            spec = RunSpec.read(path.parent)
+        except ConfigurationError:
+            continue
+        yield path.parent, spec
+
+
 def runs_of_other_code(folder: Path, spec: RunSpec) -> list[Path]:
     """The runs below ``folder`` that are ``spec`` but for the code they began with and that can be
     continued, those that have come furthest first.
 
     A finished run can be too where ``spec``'s code is the one that finished it: there is nothing
-    left to do. Runs whose description cannot be read are passed over.
+    left to do.
     """
     found: list[tuple[int, Path]] = []
-    for path in sorted(folder.glob(f"*/{RUN_FILE}")):
-        run = path.parent
-        try:
-            other = RunSpec.read(run)
-        except ConfigurationError:
-            continue
+    for run, other in runs_in(folder):
         step = step_reached(run)
         same = other.same_but_for_code(spec) and other.key != spec.key
         open_or_ours = step < other.recipe.steps or other.code[-1].version == spec.code[0].version
-        if same and step > 0 and open_or_ours and not run.is_symlink():
+        if same and step > 0 and open_or_ours:
             found.append((step, run))
     return [run for _, run in sorted(found, key=lambda item: -item[0])]

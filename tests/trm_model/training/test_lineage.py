@@ -1,0 +1,119 @@
+"""A training that is continued for more steps."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from storage.examples import ExampleSet, read_examples
+from storage.manifest import CorruptDataError
+from storage.store import LocalStore
+from tests.trm_model.training.recipes import tiny_spec
+from trm_model.model.curricula.depth import DepthCurriculum
+from trm_model.training import checkpoint as checkpoints
+from trm_model.training.checkpoint import saved
+from trm_model.training.lineage import adopt, depends_on_steps, shorter_runs
+from trm_model.training.loop import METRICS, train
+from trm_model.training.run import CodeSpan, Parent, RunSpec
+
+Tiny = tuple[LocalStore, Path, str]
+
+
+def trained(run: Path, spec: RunSpec, examples: ExampleSet) -> None:
+    run.mkdir(exist_ok=True)
+    spec.write(run)
+    train(
+        run, spec.variant, spec.recipe, examples, spec.seed, spec.execution, report=lambda _: None
+    )
+
+
+def tensors(run: Path) -> Mapping[str, torch.Tensor]:
+    state = checkpoints.load(saved(run)[-1])
+    parts = (state.weights, state.average, state.optimizer, state.carry)
+    return {f"{number}/{name}": t for number, part in enumerate(parts) for name, t in part.items()}
+
+
+@pytest.fixture
+def spec(tmp_path: Path, tiny: Tiny) -> RunSpec:
+    return tiny_spec(tmp_path, tiny[1], tiny[2])
+
+
+def longer(spec: RunSpec, steps: int) -> RunSpec:
+    return replace(spec, recipe=replace(spec.recipe, steps=steps))
+
+
+def test_continued_is_as_trained_from_the_start(tmp_path: Path, tiny: Tiny, spec: RunSpec) -> None:
+    examples = read_examples(tiny[1] / "train.zarr")
+    short, whole, more = (tmp_path / name for name in ("short", "whole", "more"))
+    trained(short, spec, examples)
+    target = longer(spec, 17)
+    trained(whole, target, examples)
+    [(checkpoint, begun)] = shorter_runs(tmp_path, target)
+    assert begun.parent is not None
+    assert (begun.parent.name, begun.parent.step) == ("short", 12)
+    assert str(begun.parent) == "short, step 12"
+    assert begun.key == target.key != spec.key
+    more.mkdir()
+    adopt(checkpoint, more)
+    trained(more, begun, examples)
+    assert RunSpec.read(more) == begun
+    ours, expected = tensors(more), tensors(whole)
+    assert set(ours) == set(expected)
+    assert [name for name in expected if not torch.equal(ours[name], expected[name])] == []
+    rows = (more / METRICS).read_text().splitlines()
+    assert rows[:6] == (short / METRICS).read_text().splitlines()
+    assert len(rows) == 9
+
+
+def test_which_runs_are_continued(tmp_path: Path, tiny: Tiny, spec: RunSpec) -> None:
+    examples = read_examples(tiny[1] / "train.zarr")
+    trained(tmp_path / "twelve", spec, examples)
+    trained(tmp_path / "nine", longer(spec, 9), examples)
+    for name, other in {
+        "another seed": replace(spec, seed=1),
+        "fine-tuned": replace(spec, initial="0123456789abcdef"),
+        "other data": replace(spec, data_version="other"),
+    }.items():
+        (tmp_path / name).mkdir()
+        other.write(tmp_path / name)
+        adopt(saved(tmp_path / "twelve")[-1], tmp_path / name)
+
+    def found(target: RunSpec) -> list[str]:
+        return [path.parents[1].name for path, _ in shorter_runs(tmp_path, target)]
+
+    assert found(longer(spec, 20)) == ["twelve", "nine"]
+    # Another attempt at the same training has the same result.
+    assert found(replace(longer(spec, 20), attempt="again")) == ["twelve", "nine"]
+    # Nothing is taken from beyond the last step, and a run is not its own beginning.
+    assert found(longer(spec, 11)) == ["nine"]
+    assert found(longer(spec, 9)) == []
+    assert found(longer(replace(spec, seed=1), 20)) == ["another seed"]
+    # What other code has trained is told apart by whoever asks.
+    code = (CodeSpan(version="other"),)
+    [(_, begun), _] = shorter_runs(tmp_path, replace(longer(spec, 20), code=code))
+    assert begun.code == spec.code
+    # A damaged checkpoint is passed over.
+    (saved(tmp_path / "twelve")[-1] / "carry.safetensors").write_bytes(b"")
+    assert found(longer(spec, 20)) == ["nine"]
+    with pytest.raises(CorruptDataError):
+        adopt(saved(tmp_path / "twelve")[-1], tmp_path / "more")
+    assert saved(tmp_path / "more") == []
+
+
+def test_a_curriculum_by_shares_begins_from_the_start(spec: RunSpec) -> None:
+    assert depends_on_steps(spec) == ""
+    staged = replace(spec, variant=replace(spec.variant, curriculum=DepthCurriculum()))
+    assert "the curriculum depth" in depends_on_steps(staged)
+
+
+def test_a_description_keeps_the_parent(tmp_path: Path, spec: RunSpec) -> None:
+    parent = Parent(name="step_5", step=None, checkpoint="abc")
+    assert str(parent) == "step_5"
+    tuned = replace(spec, initial="0123456789abcdef", parent=parent)
+    assert replace(spec, parent=parent).key == spec.key
+    assert len({tuned.key, spec.key, replace(tuned, initial="f").key}) == 3
+    assert len({tuned.config_hash, spec.config_hash}) == 2
+    tuned.write(tmp_path)
+    assert RunSpec.read(tmp_path) == tuned

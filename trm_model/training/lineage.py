@@ -1,0 +1,64 @@
+"""A training continued for more steps: it begins with the last checkpoint of the shorter one, and
+ends as if it had been trained from the start."""
+
+import contextlib
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+from storage.atomic import publish, staging, write_text
+from storage.manifest import CorruptDataError, verify_manifest
+from trm_model.training.checkpoint import saved, step_of
+from trm_model.training.loop import METRICS, keep_rows
+from trm_model.training.run import Parent, RunSpec, runs_in
+
+
+def shorter_runs(folder: Path, spec: RunSpec) -> list[tuple[Path, RunSpec]]:
+    """Where ``spec`` can begin: the last undamaged checkpoint of each run below ``folder`` that is
+    the same training but for its number of steps and perhaps its code, furthest first.
+
+    :returns: the checkpoint, and ``spec`` as it goes on from there, with the code that trained the
+        checkpoint and the run as its parent.
+    """
+    found: list[tuple[int, Path, RunSpec]] = []
+    for run, other in runs_in(folder):
+        if not replace(spec, code=other.code).longer_than(other):
+            continue
+        for checkpoint in reversed(saved(run)):
+            step = step_of(checkpoint)
+            if step >= spec.recipe.steps:
+                continue
+            with contextlib.suppress(CorruptDataError):
+                content = verify_manifest(checkpoint)
+                parent = Parent(name=run.name, step=step, checkpoint=content)
+                found.append((step, checkpoint, replace(spec, code=other.code, parent=parent)))
+                break
+    return [(path, begun) for _, path, begun in sorted(found, key=lambda item: -item[0])]
+
+
+def depends_on_steps(spec: RunSpec) -> str:
+    """Why a training's first steps depend on how many there will be; empty where they do not."""
+    if spec.variant.curriculum.stages():
+        return (
+            f"the curriculum {spec.variant.curriculum.name} of its variant changes the recursion "
+            "by the share of the training that is done"
+        )
+    return ""
+
+
+def adopt(checkpoint: Path, run: Path) -> None:
+    """Let a run that has not begun continue from another run's checkpoint: copy it, and the rows of
+    figures up to it.
+
+    :raises CorruptDataError: the copy is not as the checkpoint was written.
+    :raises OSError: a full disk, or a checkpoint that has been removed meanwhile.
+    """
+    metrics = checkpoint.parents[1] / METRICS
+    if metrics.is_file():
+        write_text(run / METRICS, metrics.read_text("utf-8", errors="replace"))
+        keep_rows(run / METRICS, step_of(checkpoint))
+    target = run / checkpoint.relative_to(checkpoint.parents[1])
+    with staging(target.parent) as temporary:
+        shutil.copytree(checkpoint, temporary, dirs_exist_ok=True)
+        verify_manifest(temporary)
+        publish(temporary, target)
