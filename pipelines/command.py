@@ -147,6 +147,22 @@ def train(
     return materialize(benchmark, partitions=partitions, stages=stages or None, settings=settings)
 
 
+@trm.command("plan", cls=OfBenchmark)
+@_benchmark
+@_partition
+@_settings
+def plan(benchmark: str, partitions: Sequence[str], settings: Sequence[str]) -> int:
+    """Say what trainings would take, without starting any.
+
+    Steps, parameters with and without the puzzle table, floating-point operations and memory.
+    """
+    _require_partition(partitions)
+
+    from pipelines.plan import tell_plans
+
+    return tell_plans(benchmark, partitions, settings)
+
+
 @trm.command("evaluate", cls=OfBenchmark)
 @_benchmark
 @_partition

@@ -24,6 +24,7 @@ from typing import Any, Literal, NamedTuple
 
 from scipy.stats import qmc
 
+from assets.configs import TrainingConfig, configured
 from storage.reading import MALFORMED, one_line
 from trm_model.choices import check_fields, from_plain
 from trm_model.errors import ConfigurationError, require
@@ -36,8 +37,8 @@ from trm_model.training.recipe import Recipe
 SHIPPED = Path(__file__).parent
 """The folder of the studies that come with the project."""
 SUFFIXES = (".yaml", ".yml")
-OWNERS: Mapping[str, type[Any]] = {"recipe": Recipe, "variant": Variant}
-"""What a setting's path begins with, and what it is a field of."""
+OWNERS = ("recipe", "variant")
+"""What the path of a setting begins with, and what it is a field of."""
 
 Scale = Literal["log", "linear", "choice"]
 Settings = Mapping[str, Any]
@@ -256,10 +257,8 @@ def changed(point: Point, recipe: Recipe, variant: Variant) -> tuple[Recipe, Var
 
     :raises ConfigurationError: they cannot be.
     """
-    return (
-        from_plain(Recipe, point.changes("recipe"), recipe),
-        from_plain(Variant, point.changes("variant"), variant, importing=True),
-    )
+    config = configured(TrainingConfig, {owner: point.changes(owner) for owner in OWNERS})
+    return config.recipe_of(recipe), config.variant_of(variant)
 
 
 def _require_path(path: object) -> None:

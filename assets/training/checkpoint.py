@@ -35,6 +35,7 @@ from trm_model.training.initial import weights_hash, write_initial
 from trm_model.training.job import training_job
 from trm_model.training.lineage import adopt, depends_on_steps, shorter_runs
 from trm_model.training.loop import METRICS
+from trm_model.training.plan import plan
 from trm_model.training.process import LOCK, ORPHAN_SECONDS
 from trm_model.training.run import (
     CodeSpan,
@@ -67,6 +68,7 @@ def materialize_checkpoint(
     data = current_examples(store, name)
     folder = store.open(data)
     computed = examples_modules(folder / "train.zarr")
+    header = open_header(folder / "train.zarr")
     declared = variants[variant_name]
     variant, recipe = config.variant_of(declared), config.recipe_of(benchmark.recipe)
     execution = config.execution()
@@ -79,7 +81,7 @@ def materialize_checkpoint(
         data=data,
         data_version=read_content_hash(folder, DATA_AGAIN),
         code=(CodeSpan(version=training_version(variant, recipe, computed)),),
-        header=open_header(folder / "train.zarr"),
+        header=header,
         execution=execution,
         device_lock=keys.device_lock(execution.device),
         attempt=(context.run.root_run_id or context.run.run_id) if config.fresh else "",
@@ -97,6 +99,7 @@ def materialize_checkpoint(
             f"{run}: {changed}: this run stands apart from those of the benchmark's recipe, which "
             "the ablation and the leaderboard compare"
         )
+    context.log.info(f"{run}: {plan(spec.variant, spec.recipe, header)}")
     run_key = keys.run(name, variant_name, seed, run.name)
     run.mkdir(parents=True, exist_ok=True)
     _describe(store, run_key, spec, weights, shorter, context.log.info)
