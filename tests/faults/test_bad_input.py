@@ -33,7 +33,8 @@ from trm_model.training.loop import keep_rows
 from trm_model.training.run import RunSpec
 
 REMEDY = re.compile(
-    r"[;)] ?(or )?(mend|remove|give|fetch|make|write|put|rename|add|save|train|materialize|compress)\b"
+    r"[;)] ?(or )?"
+    r"(mend|remove|give|fetch|make|write|put|rename|add|save|train|materialize|compress)\b"
 )
 
 KINDS = [
