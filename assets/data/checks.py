@@ -1,36 +1,17 @@
 """What data must satisfy. Each check is a plain function of what is stored; assets/checks.py
 declares it."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
 from assets.outcomes import CheckOutcome, all_pass
-from storage.examples import DATA_AGAIN, SPLITS, ExampleSet, map_shards, read_plan
+from storage.examples import DATA_AGAIN, SPLITS, ExampleSet
 from storage.manifest import CorruptDataError, verify_manifest
 from storage.shards import read_samples
 from trm_model.puzzles.family import Family
-from trm_model.puzzles.plans import open_examples
-
-Bools = npt.NDArray[np.bool_]
-
-BLOCK = 1 << 17
-"""Examples made at a time of a split that is computed while training."""
-
-
-def _results(path: Path, family: Family) -> Iterator[tuple[int, dict[str, Bools]]]:
-    """The family's checks of all examples of a split, in parts: first example and results."""
-    if read_plan(path) is None:
-        yield from map_shards(
-            path, lambda start, inputs, labels: (start, family.check(inputs, labels))
-        )
-        return
-    examples = open_examples(path)
-    total = int(examples.example_offsets[-1])
-    for start in range(0, total, BLOCK):
-        yield start, family.check(*examples.rows(np.arange(start, min(start + BLOCK, total))))
+from trm_model.puzzles.plans import map_examples
 
 
 def example_checks(folder: Path, family: Family) -> dict[str, CheckOutcome]:
@@ -41,10 +22,14 @@ def example_checks(folder: Path, family: Family) -> dict[str, CheckOutcome]:
         return {"hash_matches_content": CheckOutcome(False, {"error": str(error)})}
     outcomes = {"hash_matches_content": stored}
     for split in SPLITS:
-        parts = sorted(_results(folder / f"{split}.zarr", family), key=lambda part: part[0])
+        results = map_examples(
+            folder / f"{split}.zarr",
+            lambda start, inputs, labels: (start, family.check(inputs, labels)),
+        )
+        parts = sorted(results, key=lambda part: part[0])
         for name in parts[0][1]:
             outcome = all_pass(
-                np.concatenate([results[name] for _, results in parts]), f"{split} example"
+                np.concatenate([found[name] for _, found in parts]), f"{split} example"
             )
             if name not in outcomes or outcomes[name].passed:
                 outcomes[name] = outcome

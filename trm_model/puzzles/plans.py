@@ -1,15 +1,18 @@
 """Stored examples and planned ones: a split is opened the same way whichever it holds."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
 from storage.examples import (
     DATA_AGAIN,
     INDEX,
+    Bytes2d,
     ExampleSet,
     Plan,
+    map_shards,
     read_examples,
     read_index,
     read_plan,
@@ -19,11 +22,33 @@ from storage.reading import reading
 from trm_model.puzzles.family import PlannedExamples
 from trm_model.puzzles.registry import family_named, names
 
+_T = TypeVar("_T")
+BLOCK = 1 << 17
+"""Examples that :func:`map_examples` computes at a time."""
+
 
 def plan_of(examples: PlannedExamples) -> Plan:
     """The examples as data."""
     kind = next(name for name in names() if type(examples) is family_named(name).examples)
     return Plan(kind, *examples.plan())
+
+
+def map_examples(
+    path: Path, work: Callable[[int, Bytes2d, Bytes2d], _T], block: int = BLOCK
+) -> Iterator[_T]:
+    """``work(first example, inputs [k, L], labels [k, L])`` of all examples of the split at
+    ``path``, a part at a time and in no fixed order, whether they are stored or computed.
+
+    :param block: examples computed at a time.
+    :raises CorruptDataError: not a readable split.
+    """
+    if read_plan(path) is None:
+        yield from map_shards(path, work)
+        return
+    examples = open_examples(path)
+    total = int(examples.example_offsets[-1])
+    for start in range(0, total, block):
+        yield work(start, *examples.rows(np.arange(start, min(start + block, total))))
 
 
 def examples_modules(path: Path) -> list[str]:

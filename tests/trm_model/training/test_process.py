@@ -127,6 +127,18 @@ def test_a_users_mistake_is_one_line(
     assert message in line
 
 
+def test_numbers_that_are_not_finite_end_it_in_one_line(
+    tmp_path: Path, spec: RunSpec, capsys: pytest.CaptureFixture[str]
+) -> None:
+    recipe = replace(spec.recipe, learning_rate=1e38, warmup_steps=0)
+    replace(spec, recipe=recipe).write(tmp_path)
+    assert process.main([str(tmp_path)]) == REFUSED
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"{ERROR}{tmp_path}: step ")
+    assert line.endswith("in the recipe, which begins a new run")
+    assert step_reached(tmp_path) == 0
+
+
 def test_data_of_another_version_are_refused(
     tmp_path: Path, spec: RunSpec, capsys: pytest.CaptureFixture[str]
 ) -> None:

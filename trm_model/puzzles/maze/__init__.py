@@ -1,14 +1,12 @@
 """Mazes and their shortest paths."""
 
 from trm_model.puzzles.maze.canonical_form import canonical
-from trm_model.puzzles.maze.checks import Checked, check_examples
+from trm_model.puzzles.maze.checks import check_examples
 from trm_model.puzzles.maze.drawing import to_drawing
 from trm_model.puzzles.maze.examples import MazeExamples
 from trm_model.puzzles.maze.family import Maze
-from trm_model.puzzles.maze.sampling import Generated, generate
+from trm_model.puzzles.maze.sampling import generate
 from trm_model.puzzles.maze.solving import (
-    Solved,
-    Tie,
     num_shortest_paths,
     shortest_length,
     solve,
@@ -18,14 +16,10 @@ from trm_model.puzzles.maze.tokens import (
     CHARACTERS,
     GOAL,
     MAX_SIDE,
-    PAD,
     PATH,
     SPACE,
     START,
-    VOCABULARY,
     WALL,
-    Bools,
-    Floats,
     Ints,
     Tokens,
     without_ends,
@@ -35,21 +29,13 @@ __all__ = [
     "CHARACTERS",
     "GOAL",
     "MAX_SIDE",
-    "PAD",
     "PATH",
     "SPACE",
     "START",
-    "VOCABULARY",
     "WALL",
-    "Bools",
-    "Checked",
-    "Floats",
-    "Generated",
     "Ints",
     "Maze",
     "MazeExamples",
-    "Solved",
-    "Tie",
     "Tokens",
     "canonical",
     "check_examples",

@@ -6,34 +6,14 @@ from trm_model.puzzles.sequence.family import Addition
 from trm_model.puzzles.sequence.generation import carries, generate
 from trm_model.puzzles.sequence.text import from_text, to_text
 from trm_model.puzzles.sequence.tokens import (
-    BLANK,
-    CHARACTERS,
-    EQUALS,
     MAX_DIGITS,
-    PAD,
-    PLUS,
-    VOCABULARY,
-    ZERO,
-    Bools,
-    Ints,
-    Tokens,
     to_tokens,
 )
 
 __all__ = [
-    "BLANK",
-    "CHARACTERS",
-    "EQUALS",
     "MAX_DIGITS",
-    "PAD",
-    "PLUS",
-    "VOCABULARY",
-    "ZERO",
     "Addition",
     "AdditionExamples",
-    "Bools",
-    "Ints",
-    "Tokens",
     "carries",
     "check_examples",
     "from_text",

@@ -1,20 +1,17 @@
 """Sudoku: grids of digits."""
 
 from trm_model.puzzles.sudoku.canonical_form import canonical
-from trm_model.puzzles.sudoku.checks import check_examples, is_solution, keeps_clues
+from trm_model.puzzles.sudoku.checks import is_solution, keeps_clues
 from trm_model.puzzles.sudoku.drawing import to_drawing
 from trm_model.puzzles.sudoku.examples import SudokuExamples
 from trm_model.puzzles.sudoku.family import Sudoku
 from trm_model.puzzles.sudoku.generation import Generated, generate
-from trm_model.puzzles.sudoku.solving import Solved, difficulty, solve
+from trm_model.puzzles.sudoku.solving import difficulty, solve
 from trm_model.puzzles.sudoku.symmetry import shuffle
 from trm_model.puzzles.sudoku.text import from_characters, from_text, to_text
 from trm_model.puzzles.sudoku.tokens import (
     BLANK,
-    FIRST_DIGIT,
-    PAD,
     SHAPES,
-    Bools,
     Grids,
     Ints,
     Shape,
@@ -24,19 +21,14 @@ from trm_model.puzzles.sudoku.tokens import (
 
 __all__ = [
     "BLANK",
-    "FIRST_DIGIT",
-    "PAD",
     "SHAPES",
-    "Bools",
     "Generated",
     "Grids",
     "Ints",
     "Shape",
-    "Solved",
     "Sudoku",
     "SudokuExamples",
     "canonical",
-    "check_examples",
     "difficulty",
     "from_characters",
     "from_text",
