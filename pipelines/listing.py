@@ -83,7 +83,7 @@ def _read(table: str, benchmark: str | None, columns: Sequence[str]) -> pl.DataF
     below = folder / f"benchmark={benchmark}" if benchmark else folder
     files = sorted(below.rglob("*.parquet"))
     make = making("checkpoint", benchmark or "BENCHMARK")
-    require(bool(files), f"{below.resolve()}: no {table} yet; first {make}")
+    require(bool(files), f"{below.resolve()}: no {table} yet; first: {make}")
     expected = f"parquet files with the columns {', '.join(columns)}; remove what is damaged or old"
     with reading(CorruptDataError, folder, expected, pl.exceptions.PolarsError):
         return pl.scan_parquet(files, glob=False, hive_partitioning=False).collect()

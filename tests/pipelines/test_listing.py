@@ -91,7 +91,7 @@ def test_mistakes_are_one_line(store: LocalStore, capsys: pytest.CaptureFixture[
             "no metric 'nothing' here: expected exact_accuracy",
         ),
         (["addition"], "remove what is damaged or old"),
-        (["maze_small"], "no scores yet; first trm train maze_small --partition 'VARIANT|SEED'"),
+        (["maze_small"], "no scores yet; first: trm train maze_small --partition 'VARIANT|SEED'"),
         (["maze"], "no benchmark 'maze': did you mean maze_small"),
     ):
         assert run(command.trm, ["scores", *arguments], program="trm") == MISTAKE
