@@ -79,7 +79,7 @@ def _of_partitions(
     made = sorted(context.instance.get_materialized_partitions(dg.AssetKey(key)))
     if not made:
         raise user_error(
-            f"{'/'.join(key)}: no partition has been made yet; first {making(key[-1], key[0])}"
+            f"{'/'.join(key)}: no partition has been made yet; first: {making(key[-1], key[0])}"
         )
     return together({partition: check(*variant_and_seed(partition)) for partition in made})
 

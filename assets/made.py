@@ -52,11 +52,11 @@ def require_made(store: Store, benchmark: str, stage: str, partition: str | None
     """
     if stage not in PARTITIONED_STAGES:
         path = store.open(_key(store, benchmark, stage))
-        require(path.exists(), f"{path}: no {stage} yet; first {making(stage, benchmark)}")
+        require(path.exists(), f"{path}: no {stage} yet; first: {making(stage, benchmark)}")
     elif partition is not None:
         path = store.open(_key_of_partition(store, benchmark, stage, partition))
         make = making(stage, benchmark, partition)
-        require(path.exists(), f"{path}: no {stage} yet; first {make}")
+        require(path.exists(), f"{path}: no {stage} yet; first: {make}")
 
 
 def _key(store: Store, benchmark: str, stage: str) -> str:
@@ -77,13 +77,14 @@ def _key(store: Store, benchmark: str, stage: str) -> str:
 
 def _key_of_partition(store: Store, benchmark: str, stage: str, partition: str) -> str:
     variant, seed = variant_and_seed(partition)
-    if stage in ("checkpoint", "inspection"):
-        run = current_run(store, benchmark, variant, seed)
-        of_table = Residuals, benchmark, variant, seed, PurePosixPath(run).name
-        return run if stage == "checkpoint" else partition_key(*of_table)
+    run = current_run(store, benchmark, variant, seed)  # Where it is missing, it is named.
+    if stage == "checkpoint":
+        return run
+    if stage == "inspection":
+        return partition_key(Residuals, benchmark, variant, seed, PurePosixPath(run).name)
     predictions = current_predictions(store, benchmark, variant, seed)
     if stage == "predictions":
         return predictions
     table = Votes if stage == "votes" else Scores
-    run, _, evaluation = PurePosixPath(predictions).stem.partition("-")
-    return partition_key(table, benchmark, variant, seed, run, evaluation)
+    tested, _, evaluation = PurePosixPath(predictions).stem.partition("-")
+    return partition_key(table, benchmark, variant, seed, tested, evaluation)

@@ -44,7 +44,7 @@ def current_examples(store: Store, benchmark: str) -> str:
     :raises ConfigurationError: there is none; the message says what to do.
     """
     pointer = keys.current_examples(benchmark)
-    return _followed(store, pointer, f"no data set yet; first {making('examples', benchmark)}")
+    return _followed(store, pointer, f"no data set yet; first: {making('examples', benchmark)}")
 
 
 def current_run(store: Store, benchmark: str, variant: str, seed: int) -> str:
@@ -54,7 +54,7 @@ def current_run(store: Store, benchmark: str, variant: str, seed: int) -> str:
     """
     pointer = keys.current_run(benchmark, variant, seed)
     make = making("checkpoint", benchmark, f"{variant}|{seed}")
-    return _followed(store, pointer, f"nothing trained yet; first {make}")
+    return _followed(store, pointer, f"nothing trained yet; first: {make}")
 
 
 def current_predictions(store: Store, benchmark: str, variant: str, seed: int) -> str:
@@ -64,7 +64,7 @@ def current_predictions(store: Store, benchmark: str, variant: str, seed: int) -
     """
     pointer = keys.current_predictions(benchmark, variant, seed)
     make = making("predictions", benchmark, f"{variant}|{seed}")
-    return _followed(store, pointer, f"no predictions yet; first {make}")
+    return _followed(store, pointer, f"no predictions yet; first: {make}")
 
 
 def _followed(store: Store, pointer: str, missing: str) -> str:

@@ -214,7 +214,10 @@ def check(benchmark: str, partitions: Sequence[str], stages: Sequence[str]) -> i
 @trm.command("scores", cls=OfBenchmark)
 @partial(_benchmark, required=False)
 @click.option(
-    "--metric", "metrics", multiple=True, help="Only this one, e.g. exact_accuracy; repeat."
+    "--metric",
+    "metrics",
+    multiple=True,
+    help="This one, e.g. exact_accuracy_of_group; repeat. Default: all of the whole test.",
 )
 @click.option("--all", "every", is_flag=True, help="All scores, not the latest alone.")
 @click.option(

@@ -14,10 +14,10 @@ from storage.manifest import CorruptDataError
 from storage.reading import reading
 from trm_model.errors import require
 
-AFTER_STEP = "exact_accuracy_after_step"
-"""The metric of which an evaluation has a row for each supervision step: listed on request."""
+AFTER_STEP = "_after_step"
+"""How the names of metrics end of which an evaluation has a row for each supervision step."""
 SCORES = (
-    *("benchmark", "variant", "seed", "metric", "k", "value", "low", "high", "n"),
+    *("benchmark", "variant", "seed", "metric", "k", "group", "value", "low", "high", "n"),
     *("step", "run", "evaluation", "created_at"),
 )
 _MINUTE = len("2026-01-01T00:00")
@@ -27,7 +27,8 @@ def list_scores(benchmark: str | None, *, metrics: Sequence[str], every: bool, f
     """The scores as text.
 
     :param benchmark: of this one; None: of all.
-    :param metrics: of these; none: of all but :data:`AFTER_STEP`.
+    :param metrics: of these; none: of all that have one row for each evaluation and are of its
+        answers, neither after each step, nor of groups of puzzles, nor of trivial answers.
     :param every: all scores, not the latest of each configuration alone.
     :param form: as of :func:`to_text`.
     :raises ConfigurationError: there are none, or no such metric.
@@ -37,9 +38,11 @@ def list_scores(benchmark: str | None, *, metrics: Sequence[str], every: bool, f
     known = rows["metric"].unique(maintain_order=True).to_list()
     for metric in metrics:
         require(metric in known, f"no metric {metric!r} here: expected {', '.join(known)}")
-    chosen = pl.col("metric").is_in(metrics) if metrics else pl.col("metric") != AFTER_STEP
+    metric = pl.col("metric")
+    whole = pl.col("group").is_null() & ~metric.str.ends_with(AFTER_STEP)
+    chosen = metric.is_in(metrics) if metrics else whole
     found = (rows if every else latest(rows)).filter(chosen).select(SCORES)
-    order = ("benchmark", "metric", "k", "variant", "seed", "created_at")
+    order = ("benchmark", "metric", "group", "k", "variant", "seed", "created_at")
     return to_text(found.sort(order), form)
 
 
@@ -80,7 +83,7 @@ def _read(table: str, benchmark: str | None, columns: Sequence[str]) -> pl.DataF
     below = folder / f"benchmark={benchmark}" if benchmark else folder
     files = sorted(below.rglob("*.parquet"))
     make = making("checkpoint", benchmark or "BENCHMARK")
-    require(bool(files), f"{below.resolve()}: no {table} yet; first {make}")
+    require(bool(files), f"{below.resolve()}: no {table} yet; first: {make}")
     expected = f"parquet files with the columns {', '.join(columns)}; remove what is damaged or old"
     with reading(CorruptDataError, folder, expected, pl.exceptions.PolarsError):
         return pl.scan_parquet(files, glob=False, hive_partitioning=False).collect()

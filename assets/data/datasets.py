@@ -227,7 +227,7 @@ def materialize_examples(
         benchmark = replace(benchmark, augmentations=config.augmentations)
     path = store.open(keys.puzzles(name))
     if not path.exists():
-        raise user_error(f"{path}: no puzzles yet; first {making('puzzles', name)}")
+        raise user_error(f"{path}: no puzzles yet; first: {making('puzzles', name)}")
     origin = benchmark.origin
     file_hash = hash_file(path)
     puzzles = read_file(path, origin.schema)

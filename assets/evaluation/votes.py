@@ -92,7 +92,7 @@ def read_votes(store: Store, tested: Mapping[str, Any]) -> pl.DataFrame:
     votes = read_file(path, Votes) if path.exists() else None
     if votes is None or of_evaluation(votes) != tested:
         raise user_error(
-            f"{path}: no votes on these predictions yet; first "
+            f"{path}: no votes on these predictions yet; first: "
             f"{making('votes', name, f'{variant}|{seed}')}"
         )
     return votes

@@ -63,5 +63,5 @@ def check_leaderboard(store: Store) -> dict[str, CheckOutcome]:
     """Whether the stored page shows the ablation tables that there are now."""
     path = store.open(keys.leaderboard_page())
     if not path.exists():
-        raise user_error(f"{path}: no leaderboard yet; first {making('leaderboard', 'BENCHMARK')}")
+        raise user_error(f"{path}: no leaderboard yet; first: {making('leaderboard', 'BENCHMARK')}")
     return {"numbers_of_ablations": page_shows(path.read_text("utf-8"), _page(_tables(store)))}

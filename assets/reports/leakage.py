@@ -53,7 +53,7 @@ def _puzzles(store: Store) -> dict[str, pl.DataFrame]:
             tables[name] = read_file(path, benchmark.origin.schema)
     if not tables:
         raise user_error(
-            f"{store.open('puzzles')}: no puzzles yet; first {making('puzzles', 'BENCHMARK')}"
+            f"{store.open('puzzles')}: no puzzles yet; first: {making('puzzles', 'BENCHMARK')}"
         )
     return tables
 

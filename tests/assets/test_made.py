@@ -36,13 +36,13 @@ def said(ask: Callable[[], None]) -> str:
 def test_what_has_not_been_made_is_named_with_the_remedy(store: LocalStore, stage: str) -> None:
     message = said(lambda: require_made(store, NAME, stage, PARTITION))
     assert message.startswith(str(store.root))
-    assert " yet; first " in message
+    assert " yet; first: " in message
     assert message.count("\n") == 0
 
 
 @pytest.mark.parametrize("stage", [stage for stage in STAGES if stage in READS])
 def test_a_stage_needs_what_it_reads_unless_that_is_made_too(store: LocalStore, stage: str) -> None:
-    assert " yet; first " in said(lambda: require_read(store, NAME, [stage], KNOWN, PARTITION))
+    assert " yet; first: " in said(lambda: require_read(store, NAME, [stage], KNOWN, PARTITION))
     require_read(store, NAME, STAGES[: STAGES.index(stage) + 1], KNOWN, PARTITION)
 
 

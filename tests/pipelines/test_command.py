@@ -22,6 +22,7 @@ COMMANDS = {
     "data",
     "demo",
     "evaluate",
+    "inspect",
     "puzzles",
     "scores",
     "solve",

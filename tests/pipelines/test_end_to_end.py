@@ -281,11 +281,11 @@ def test_what_is_missing_is_said_in_one_line(workplace: Workplace) -> None:
     for arguments, message in (
         (
             ["sudoku_4x4", "--stage", "scores", "--partition", "no_ema|0"],
-            "first trm evaluate sudoku_4x4 --partition 'no_ema|0' (in the page: materialize",
+            "nothing trained yet; first: trm train sudoku_4x4 --partition 'no_ema|0' (in the page",
         ),
         (
             ["sudoku_6x6", "--stage", "examples"],
-            "no puzzles yet; first trm data sudoku_6x6 (in the page: materialize ",
+            "no puzzles yet; first: trm data sudoku_6x6 (in the page: materialize ",
         ),
         ([*train, "checkpoint.steps=0"], "steps=0: expected a whole number"),
         ([*train, "checkpoint.log_steps=0"], "log_steps=0: expected"),

@@ -38,9 +38,12 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> LocalStore:
         rows = [
             {**row, "metric": "exact_accuracy", "value": 0.25, "high": 0.5, "n": 1_500},
             {**row, "metric": "exact_accuracy_after_step", "k": 4},
+            {**row, "metric": "exact_accuracy_of_group", "group": "blanks=8"},
         ]
         publish_partition(
-            store, Scores, pl.DataFrame(rows, schema_overrides={"k": pl.Int32}, strict=False)
+            store,
+            Scores,
+            pl.DataFrame(rows, schema_overrides={"k": pl.Int32, "group": pl.String}, strict=False),
         )
     return store
 
@@ -60,6 +63,7 @@ def test_the_latest_of_each_configuration_are_listed(capsys: pytest.CaptureFixtu
     for word in ("trm", "7", "exact_accuracy", "0.2500", "1500", "new", "2026-01-02 09:30"):
         assert f" {word} " in shown[3], word
     assert " sudoku_4x4 " not in shown[3]
+    assert " blanks=8 " in listed(capsys, "--metric", "exact_accuracy_of_group")
     everything = listed(capsys)
     assert " addition " in everything
     assert " sudoku_4x4 " in everything
@@ -87,7 +91,7 @@ def test_mistakes_are_one_line(store: LocalStore, capsys: pytest.CaptureFixture[
             "no metric 'nothing' here: expected exact_accuracy",
         ),
         (["addition"], "remove what is damaged or old"),
-        (["maze_small"], "no scores yet; first trm train maze_small --partition 'VARIANT|SEED'"),
+        (["maze_small"], "no scores yet; first: trm train maze_small --partition 'VARIANT|SEED'"),
         (["maze"], "no benchmark 'maze': did you mean maze_small"),
     ):
         assert run(command.trm, ["scores", *arguments], program="trm") == MISTAKE
