@@ -160,6 +160,12 @@ def _load(checkpoint: Path, options: Mapping[str, Any]) -> "TrainedModel":
 )
 @_of_model
 @click.option("--show-steps", is_flag=True, help="Show the answer after each supervision step.")
+@click.option(
+    "--gif",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Write the puzzle being solved, step by step, as an animated GIF.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
 @click.option("--task", help="ARC: the task's name (default: the file's).")
 @click.option("--puzzle-id", type=int, help="ARC: the row of the puzzle table itself.")
@@ -174,6 +180,7 @@ def solve(
     checkpoint: Path,
     puzzle: str,
     show_steps: bool,
+    gif: Path | None,
     as_json: bool,
     task: str | None,
     puzzle_id: int | None,
@@ -200,6 +207,7 @@ def solve(
         steps=of_model["steps"],
         seed=of_model["seed"],
         votes=votes,
+        gif=gif,
     )
     print(json.dumps(result) if as_json else to_text(result, show_steps=show_steps))
 

@@ -9,11 +9,11 @@ import numpy as np
 
 from storage.atomic import new_file
 from storage.examples import ExampleSet, Header
-from trm_model.inspection.inspection import new_figure, require_puzzles_of
+from trm_model.inspection.inspection import require_puzzles_of
 from trm_model.model.batch import DeviceExamples
 from trm_model.model.evaluation import Evaluation
 from trm_model.puzzles.family import Bools, Family, Tokens
-from trm_model.puzzles.picture import WRONG, paint
+from trm_model.puzzles.picture import WRONG, new_figure, paint
 from trm_model.solving.trained import BATCH, TrainedModel
 
 

@@ -13,12 +13,12 @@ import torch
 
 from storage.atomic import new_file, write_text
 from storage.examples import ExampleSet, Header
-from trm_model.errors import ConfigurationError, require
+from trm_model.errors import require
 from trm_model.inspection.recording import Recording, record
 from trm_model.model.batch import IGNORE, Batch, DeviceExamples
 from trm_model.model.evaluation import Evaluation
 from trm_model.puzzles.family import Family, Question, Tokens
-from trm_model.puzzles.picture import WRONG, Picture, paint
+from trm_model.puzzles.picture import WRONG, Picture, new_figure, paint, to_svg
 from trm_model.solving.trained import TrainedModel, find_text
 
 SHOWN_STEPS = (1, 2, 4, 8)
@@ -120,6 +120,14 @@ class Inspection:
                 picture = self.family.picture(question, tokens).marked(tokens != final, WRONG)
                 shown.append((f"{feature} after step {step}", picture))
             yield feature, shown
+
+    def _repr_html_(self) -> str:
+        """What is read from each feature, as pictures that notebooks show."""
+        return "".join(
+            f"<div>{to_svg(shown, name)}</div>"
+            for number, name in enumerate(self.names)
+            for _, shown in self.pictures(number)
+        )
 
 
 def inspect_questions(
@@ -248,20 +256,6 @@ def publish(inspection: Inspection, folder: Path) -> list[Path]:
         with new_file(files[-1]) as temporary:
             figure(inspection, number).savefig(temporary, format="png", dpi=100)
     return files
-
-
-def new_figure(size: tuple[float, float]) -> Any:
-    """An empty matplotlib figure, so many inches wide and high.
-
-    :raises ConfigurationError: matplotlib is not installed.
-    """
-    try:
-        from matplotlib.figure import Figure
-    except ModuleNotFoundError as error:
-        raise ConfigurationError(
-            f"{error}: expected matplotlib, which draws pictures; install it"
-        ) from error
-    return Figure(figsize=size, layout="constrained")
 
 
 def figure(inspection: Inspection, number: int) -> Any:

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from trm_model.errors import ConfigurationError
+
 GIVEN, ANSWERED, RIGHT, WRONG = "black", "#1f5fbf", "#1a7f37", "#cf222e"
 """Inks of what the question gives, and of answers: with nothing to compare with, right, wrong."""
 TINT = 0.45
@@ -72,6 +74,20 @@ def inks(
         return [GIVEN if clue else ANSWERED for clue in given]
     judged = zip(given, shown == label, strict=True)
     return [WRONG if not right else GIVEN if clue else RIGHT for clue, right in judged]
+
+
+def new_figure(size: tuple[float, float]) -> Any:
+    """An empty matplotlib figure, so many inches wide and high.
+
+    :raises ConfigurationError: matplotlib is not installed.
+    """
+    try:
+        from matplotlib.figure import Figure
+    except ModuleNotFoundError as error:
+        raise ConfigurationError(
+            f"{error}: expected matplotlib, which draws pictures; install it"
+        ) from error
+    return Figure(figsize=size, layout="constrained")
 
 
 def paint(axes: Any, picture: Picture) -> None:

@@ -1,11 +1,13 @@
 """A solved puzzle as JSON values and as text: what ``trm solve`` prints."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from trm_model.errors import require
 from trm_model.puzzles.arc.drawing import to_drawing
+from trm_model.solving.moving import write_gif
 from trm_model.solving.trained import Solution, TrainedModel
 from trm_model.solving.votes import Attempt, solve_by_votes
 from trm_model.texts import counted
@@ -24,6 +26,7 @@ def describe(
     steps: int | None = None,
     seed: int = 0,
     votes: int = 0,
+    gif: Path | None = None,
 ) -> dict[str, Any]:
     """Solve the puzzles in a text and tell everything there is about the answers.
 
@@ -32,6 +35,7 @@ def describe(
     :param puzzle_id: row of the puzzle table; None: the row of the task, 0 where it is unknown.
     :param steps: supervision steps; None: as the variant is evaluated.
     :param votes: ARC: how many versions of the task vote; 0: no vote is taken.
+    :param gif: a file for the moving picture of the answers; None: none is made.
     :returns: JSON values; drawings are under ``drawing``.
     :raises ConfigurationError: a text, a row, steps or votes that the model cannot have.
     """
@@ -45,7 +49,10 @@ def describe(
             "belongs to no task, so expect no right answer; name a task it was trained on by "
             "--task, or a row by --puzzle-id"
         )
-    answers = [_answer(found) for found in model.solve_questions(questions, row, evaluation)]
+    solutions = model.solve_questions(questions, row, evaluation)
+    if gif is not None:
+        notes.append(f"made {gif}, {write_gif(gif, solutions)} frames")
+    answers = [_answer(found) for found in solutions]
     if votes:
         require(
             family.votes,

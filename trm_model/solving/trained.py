@@ -18,6 +18,7 @@ from trm_model.model.reasoner import Reasoner
 from trm_model.noise import Noise
 from trm_model.puzzles.arc.augmentation import Augmentation
 from trm_model.puzzles.family import Family, Question, Tokens, Verdict
+from trm_model.puzzles.picture import to_svg
 from trm_model.texts import read_text, unmarked
 
 BATCH = 64
@@ -71,6 +72,15 @@ class Solution:
 
     def __str__(self) -> str:
         return f"{self.family.draw(self.final)}\n{self.verdict}"
+
+    def _repr_svg_(self) -> str:
+        """Question and answer as a picture, which notebooks show."""
+        asked = self.question.cells
+        panels = [
+            ("question", self.family.picture(asked, asked)),
+            (f"after step {len(self.answers)}", self.family.picture(asked, self.final)),
+        ]
+        return to_svg(panels, str(self.verdict))
 
 
 def find_text(puzzle: str | Path) -> tuple[str, str]:
