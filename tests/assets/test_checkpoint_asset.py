@@ -239,7 +239,8 @@ def test_a_finished_training_is_continued_for_more_steps(
 ) -> None:
     launcher = Here()
     more_steps: dict[str, Any] = {"steps": 11}
-    for config in ({}, more_steps, {**more_steps, "fresh": True}, more_steps):
+    afresh: dict[str, Any] = {**more_steps, "fresh": True}
+    for config in ({}, more_steps, afresh, more_steps):
         assert place.materialize(launcher, **config).success
     short, more, fresh, again = (Path(job.arguments[0]) for job in launcher.jobs)
     assert again == more
@@ -259,10 +260,10 @@ def test_a_finished_training_is_continued_for_more_steps(
     other = Here()
     assert place.materialize(other, steps=13).success
     assert place.materialize(other, steps=14, continue_other_code=True).success
-    afresh, asked = (RunSpec.read(Path(job.arguments[0])) for job in other.jobs)
+    ignored, asked = (RunSpec.read(Path(job.arguments[0])) for job in other.jobs)
     said = capfd.readouterr().err
     assert "of a shorter training under another version of the code" in said
-    assert (afresh.parent, afresh.code_version) == (None, "other")
+    assert (ignored.parent, ignored.code_version) == (None, "other")
     assert str(asked.parent) == f"{Path(other.jobs[0].arguments[0]).name}, step 13"
 
 
