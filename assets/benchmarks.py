@@ -24,6 +24,8 @@ class Benchmark:
     :param online: compute them while training, in place of storing them; the same examples either
         way.
     :param evaluated: evaluate so many test puzzles (ARC: tasks) unless told otherwise; None: all.
+    :param validation: make up to so many further puzzles to validate trainings with, where the
+        origin has others; no part of the data.
     :param published_as: benchmark in :mod:`trm_model.authors.published` whose figures stand beside
         ours (marked where it is other data).
     :param retrain: (variant, seed) that the weekly schedule trains.
@@ -35,6 +37,7 @@ class Benchmark:
     augmentations: int = 0
     online: bool = False
     evaluated: int | None = None
+    validation: int = 100
     published_as: str | None = None
     retrain: tuple[tuple[str, int], ...] = ()
 

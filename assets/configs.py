@@ -96,6 +96,8 @@ class TrainingConfig(StageConfig):
     :param checkpoint_seconds: time between checkpoints.
     :param log_steps: optimizer steps between rows of the training table; the log tells the newest
         row, at most every 10 seconds.
+    :param validate_steps: optimizer steps between two validations, where the benchmark has
+        validation puzzles; 0: there is none.
     """
 
     recipe: dict[str, Any] = Field(default_factory=dict)
@@ -108,6 +110,7 @@ class TrainingConfig(StageConfig):
     device: str = "auto"
     checkpoint_seconds: float = 60.0
     log_steps: int = 50
+    validate_steps: int = Field(default=250, ge=0)
 
     def recipe_of(self, base: Recipe) -> Recipe:
         """A benchmark's recipe with these changes.
@@ -163,6 +166,7 @@ class TrainingConfig(StageConfig):
             device=device,
             log_steps=self.log_steps,
             checkpoint_seconds=self.checkpoint_seconds,
+            validate_steps=self.validate_steps,
             threads=torch.get_num_threads(),
             compile=device.startswith("cuda"),
         )

@@ -2,6 +2,7 @@
 
 ``puzzles/BENCHMARK.parquet`` · ``examples/BENCHMARK/HASH/{train,test}.zarr, base.parquet,
 puzzles/, manifest.json`` (the pointer ``current`` names the latest HASH) ·
+``validation/BENCHMARK/HASH/validation.zarr`` (likewise) ·
 ``shards/BENCHMARK/{train,test}/`` · ``runs/BENCHMARK/VARIANT/SEED/KEY/`` (the pointer ``current``
 names the KEY trained last, the pointer ``evaluated`` the predictions made last) · ``tables/``
 (:mod:`storage.tables`) · ``reports/`` · ``locks/``.
@@ -21,6 +22,16 @@ def refused_puzzles(benchmark: str) -> str:
 def examples(benchmark: str) -> str:
     """The folder of a benchmark's data set versions."""
     return f"examples/{benchmark}"
+
+
+def validation(benchmark: str) -> str:
+    """The folder of the versions of a benchmark's validation puzzles."""
+    return f"validation/{benchmark}"
+
+
+def current_validation(benchmark: str) -> str:
+    """The pointer to the validation puzzles of the latest data set."""
+    return f"{validation(benchmark)}/current"
 
 
 def current_examples(benchmark: str) -> str:

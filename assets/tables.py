@@ -144,7 +144,11 @@ class Leakage(OfBenchmark):
 
 class Training(OfRun):
     """Progress of a training, one row per logging interval; losses and accuracies are means over
-    the interval. ``examples`` and ``wall_seconds`` count from the start of the training."""
+    the interval. ``examples`` and ``wall_seconds`` count from the start of the training.
+
+    ``validation_``…: of the averaged weights after ``step``, on puzzles that are neither trained on
+    nor among the test puzzles; empty where nothing was validated.
+    """
 
     step: Series[pl.Int64] = pa.Field(ge=1)
     examples: Series[pl.Int64] = pa.Field(ge=1)
@@ -157,6 +161,8 @@ class Training(OfRun):
     learning_rate: Series[float] = pa.Field(ge=0)
     examples_per_second: Series[float] = pa.Field(gt=0)
     wall_seconds: Series[float] = pa.Field(gt=0)
+    validation_exact_accuracy: Series[float] = pa.Field(ge=0, le=1, nullable=True)
+    validation_cell_accuracy: Series[float] = pa.Field(ge=0, le=1, nullable=True)
 
 
 class Predictions(OfEvaluation):

@@ -33,6 +33,8 @@ CHUNK_BYTES = 1 << 20
 SHARD_CHUNKS = 32
 SPLITS = ("train", "test")
 """The splits of a data set."""
+VALIDATION = "validation.zarr"
+"""The one split in a folder of validation puzzles."""
 INDEX = ("puzzle_ids", "example_offsets", "group_offsets")
 CELLS = ("inputs", "labels")
 

@@ -160,7 +160,7 @@ def read_file(path: Path, table: type[Table]) -> pl.DataFrame:
     ):
         frame = pl.read_parquet(path, glob=False, hive_partitioning=False)
     try:
-        return validate(table, frame)
+        return validate(table, frame.lazy().pipe(_completed, table).collect())
     except TableError as error:
         raise TableError(f"{path}: {error}; {AGAIN}") from error
 
@@ -206,7 +206,8 @@ def publish_partition(store: Store, table: type[Table], frame: pl.DataFrame) -> 
 
 
 def scan(store: Store, table: type[Table]) -> pl.LazyFrame:
-    """All partitions of a table; no rows where nothing has been written yet.
+    """All partitions of a table; no rows where nothing has been written yet. Columns that may be
+    empty are, in files from before the table had them.
 
     :raises TableError: a file that is damaged or has other columns, such as one of an older version
         of this project; the message says what to do.
@@ -214,13 +215,33 @@ def scan(store: Store, table: type[Table]) -> pl.LazyFrame:
     folder = store.open(f"{TABLES}/{name_of(table)}")
     files = sorted(folder.rglob(f"*{SUFFIX}"))
     columns = list(table.to_schema().columns)
+    whole: list[Path] = []
+    older: list[pl.LazyFrame] = []
     for file in files:
         remedy = f"remove the file and {AGAIN}"
         with reading(TableError, file, f"the columns {', '.join(columns)}; {remedy}", *_PARQUET):
             found = _scan([file]).collect_schema().names()
-            if found != columns:
+            if found == columns:
+                whole.append(file)
+                continue
+            completed = _completed(_scan([file]), table)
+            if sorted(completed.collect_schema().names()) != sorted(columns):
                 raise TableError(f"columns {', '.join(found)}")
-    return _scan(files) if files else table.empty().lazy()
+            older.append(completed.select(columns))
+    parts = [_scan(whole), *older] if whole else older
+    return pl.concat(parts) if parts else table.empty().lazy()
+
+
+def _completed(rows: pl.LazyFrame, table: type[Table]) -> pl.LazyFrame:
+    """Rows of a file with the columns that may be empty and that the table did not have when the
+    file was written."""
+    found = rows.collect_schema()
+    schema = table.empty().schema
+    return rows.with_columns(
+        pl.lit(None, schema[name]).alias(name)
+        for name, column in table.to_schema().columns.items()
+        if column.nullable and name not in found
+    )
 
 
 def _scan(files: list[Path]) -> pl.LazyFrame:

@@ -25,12 +25,19 @@ from assets.stages import making
 from assets.store import current_examples, folder_bytes
 from assets.tables import AugmentedPuzzles
 from storage.build import building
-from storage.examples import SPLITS, ExampleSet, LazyExamples, write_examples, write_plan
+from storage.examples import (
+    SPLITS,
+    VALIDATION,
+    ExampleSet,
+    LazyExamples,
+    write_examples,
+    write_plan,
+)
 from storage.manifest import hash_file
 from storage.shards import SHARDS, upload_shards, write_shards
 from storage.store import Store
 from storage.tables import publish_file, read_file, read_metadata, write_file
-from trm_model.errors import require
+from trm_model.errors import ConfigurationError, require
 from trm_model.puzzles.plans import open_examples, plan_of
 from trm_model.seeding import derive
 from trm_model.version import code_version
@@ -151,6 +158,35 @@ def write_dataset(
         return build.publish()
 
 
+def write_validation(
+    store: Store,
+    benchmark: str,
+    puzzles: pl.DataFrame,
+    origin: Origin,
+    count: int,
+    sources: dict[str, str],
+) -> int:
+    """Make and store further puzzles that a training on ``puzzles`` can be tested with on the way,
+    and let the pointer ``current`` name them; returns how many there are, up to ``count``.
+
+    :raises ConfigurationError: the origin cannot make any.
+    """
+    further = origin.further(puzzles, count)
+    if further.is_empty():
+        return 0
+    frame = further.with_columns(split=pl.lit("test"))
+    examples = origin.augmented(frame, "test", 0, 0, sources).examples
+    key = hashlib.sha256(
+        frame.hash_rows(seed=0).to_numpy().tobytes()
+        + json.dumps([sources, code_version(__name__)], sort_keys=True).encode()
+    ).hexdigest()[:16]
+    with building(store, keys.validation(benchmark), key) as build:
+        write_examples(build.folder / VALIDATION, examples, codec=origin.family.codec)
+        target, _ = build.publish()
+    store.point(keys.current_validation(benchmark), target)
+    return len(further)
+
+
 def open_split(folder: Path, split: str) -> ExampleSet:
     """A split of a data set, read or computed example by example as they are asked for."""
     return open_examples(folder / f"{split}.zarr", LazyExamples)
@@ -258,8 +294,15 @@ def materialize_examples(
     declared = checks_of("examples", benchmark)
     outcomes = example_checks(folder, origin.family)
     checked = time.monotonic()
+    validation = 0
     if not blocks(declared, outcomes):
         store.point(keys.current_examples(name), key)
+        try:
+            validation = write_validation(
+                store, name, puzzles, origin, benchmark.validation, {"puzzles": file_hash}
+            )
+        except ConfigurationError as error:
+            context.log.info(f"no puzzles to validate trainings with: {error}")
     splits = {split: open_split(folder, split) for split in SPLITS}
     counts = {split: int(source.example_offsets[-1]) for split, source in splits.items()}
     total = sum(counts.values())
@@ -271,6 +314,7 @@ def materialize_examples(
             MADE: f"{total:,} examples in {folder}",
             "dagster/row_count": total,
             **counts,
+            "validation": validation,
             "bytes": stored,
             "raw_over_stored": 2 * length * total / stored,
             "examples_per_second": total / (written - started),

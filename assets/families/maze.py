@@ -3,7 +3,7 @@
 import hashlib
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import isqrt
 from typing import Any, ClassVar, Literal
 
@@ -21,6 +21,8 @@ from assets.families.origin import (
     Origin,
     Overlap,
     declared_checks,
+    more_than,
+    not_in,
     number_splits,
     silent,
     split_rows,
@@ -42,6 +44,7 @@ from trm_model.choices import check_fields
 from trm_model.errors import require
 from trm_model.puzzles import maze
 from trm_model.puzzles.maze import Maze, MazeExamples
+from trm_model.seeding import derive
 
 
 class MazePuzzles(Puzzles):
@@ -194,6 +197,14 @@ class GeneratedMaze(MazeOrigin):
             [f"generated, seed {self.seed}"] * count,
         )
         return Imported(number_splits(described, self.train, f"{self.side}x{self.side}"))
+
+    def further(self, frame: pl.DataFrame, count: int) -> pl.DataFrame:
+        """See :meth:`Origin.further`: mazes of another seed, with other walls."""
+        seed = derive(self.seed, "validation")
+        others = replace(self, seed=seed, train=more_than(count), test=1)
+        made = others.puzzles().frame
+        names = not_in(_with_walls(made), _with_walls(frame), count)["name"]
+        return made.filter(pl.col("name").is_in(names.implode()))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)

@@ -114,6 +114,15 @@ class Origin(ABC):
         :raises ConfigurationError: puzzles that cannot be examples.
         """
 
+    def further(self, frame: pl.DataFrame, count: int) -> pl.DataFrame:
+        """Up to ``count`` puzzles of the same kind, none of them in the puzzle table ``frame`` up
+        to symmetry, to validate trainings with; none where the origin has no others.
+
+        :raises ConfigurationError: they cannot be made.
+        """
+        del count
+        return frame.clear()
+
     def overlap(self, one: pl.DataFrame, other: pl.DataFrame) -> Overlap:
         """What the puzzle table ``one`` holds of the test puzzles of ``other``, both of this
         family; puzzles of one form are equal."""
@@ -124,6 +133,16 @@ class Origin(ABC):
             for frame in (trained, one)
         )
         return Overlap(len(tested), names, len(shared))
+
+
+def not_in(made: pl.DataFrame, frame: pl.DataFrame, count: int) -> pl.DataFrame:
+    """The first ``count`` puzzles of the table ``made`` whose form no puzzle of ``frame`` has."""
+    return made.join(frame, on="form", how="anti", maintain_order="left").head(count)
+
+
+def more_than(count: int) -> int:
+    """How many puzzles to make where ``count`` are to be left of them."""
+    return 2 * count + 64
 
 
 def number_splits(described: pl.DataFrame, train: int, name: str) -> pl.DataFrame:

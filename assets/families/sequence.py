@@ -1,7 +1,7 @@
 """Sequences (sums) in the graph: their table, where they come from, their checks."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -16,6 +16,8 @@ from assets.families.origin import (
     Imported,
     Origin,
     declared_checks,
+    more_than,
+    not_in,
     number_splits,
     silent,
     split_rows,
@@ -25,6 +27,7 @@ from assets.tables import Puzzles
 from trm_model.choices import check_fields
 from trm_model.puzzles import sequence
 from trm_model.puzzles.sequence import Addition, AdditionExamples
+from trm_model.seeding import derive
 
 
 class SequencePuzzles(Puzzles):
@@ -81,6 +84,12 @@ class GeneratedAddition(Origin):
             }
         )
         return Imported(number_splits(described, self.train, f"sum{self.digits}"))
+
+    def further(self, frame: pl.DataFrame, count: int) -> pl.DataFrame:
+        """See :meth:`Origin.further`: puzzles of another seed."""
+        seed = derive(self.seed, "validation")
+        others = replace(self, seed=seed, train=more_than(count), test=1)
+        return not_in(others.puzzles().frame, frame, count)
 
     def check_puzzles(self, frame: pl.DataFrame) -> dict[str, CheckOutcome]:
         pairs = _pairs(frame)

@@ -3,7 +3,7 @@
 import hashlib
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -19,6 +19,8 @@ from assets.families.origin import (
     Imported,
     Origin,
     declared_checks,
+    more_than,
+    not_in,
     number_splits,
     silent,
     split_rows,
@@ -37,7 +39,7 @@ from trm_model.choices import check_fields
 from trm_model.errors import require
 from trm_model.puzzles import sudoku
 from trm_model.puzzles.sudoku import Sudoku, SudokuExamples
-from trm_model.seeding import numpy_generator
+from trm_model.seeding import derive, numpy_generator
 
 BALANCE = 0.02
 """Largest distance of a digit's share among the clues from 1 / n, beside chance."""
@@ -185,6 +187,12 @@ class GeneratedSudoku(SudokuOrigin):
             [f"generated, seed {self.seed}"] * count,
         )
         return Imported(number_splits(described, self.train, f"{self.digits}x{self.digits}"))
+
+    def further(self, frame: pl.DataFrame, count: int) -> pl.DataFrame:
+        """See :meth:`Origin.further`: puzzles of another seed."""
+        seed = derive(self.seed, "validation")
+        others = replace(self, seed=seed, train=more_than(count), test=1)
+        return not_in(others.puzzles().frame, frame, count)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)

@@ -102,7 +102,8 @@ def _name_lines(axes: Any) -> None:
 
 def learning_curves(training: pl.DataFrame) -> Figure:
     """Loss and exact accuracy on training examples over optimizer steps, a line per variant and
-    seed; ``training``: rows of :class:`assets.tables.Training`, with variant and seed."""
+    seed, and dotted beside it the accuracy on validation puzzles, where there is any; ``training``:
+    rows of :class:`assets.tables.Training`, with variant and seed."""
     figure = Figure(figsize=(10, 3.2))
     axes = figure.subplots(1, 2, gridspec_kw={"wspace": 0.3})
     for (variant, seed), rows in sorted(
@@ -110,9 +111,21 @@ def learning_curves(training: pl.DataFrame) -> Figure:
     ):
         for axis, column in zip(axes, ("loss", "exact_accuracy"), strict=True):
             axis.plot(rows["step"], rows[column], label=f"{variant}, seed {seed}", linewidth=1)
+        checked = rows.drop_nulls("validation_exact_accuracy")
+        if len(checked):
+            axes[1].plot(
+                checked["step"],
+                checked["validation_exact_accuracy"],
+                color=axes[1].lines[-1].get_color(),
+                linestyle=":",
+                marker=".",
+                markersize=3,
+                linewidth=1,
+                label=f"{variant}, seed {seed}, validation",
+            )
     axes[0].set_ylabel("loss")
     axes[0].set_yscale("log")
-    axes[1].set_ylabel("solved (training examples)")
+    axes[1].set_ylabel("solved (dotted: validation puzzles)")
     for axis in axes:
         axis.set_xlabel("optimizer step")
         axis.xaxis.set_major_locator(MaxNLocator(4, integer=True))

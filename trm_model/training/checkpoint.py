@@ -3,7 +3,8 @@ and all of whose numbers are finite.
 
 ``RUN/checkpoints/step-00001234/`` holds ``weights``, ``average`` (EMA), ``optimizer`` and ``carry``
 as safetensors, ``progress.json`` (step, data position, totals of the running interval) and a
-manifest with checksums. Random draws are functions of the seed and the step
+manifest with checksums. The newest two are kept, and the one that the pointer
+``RUN/checkpoints/best`` names, if there is any. Random draws are functions of the seed and the step
 (:mod:`trm_model.seeding`), so that no generator's state has to be kept.
 """
 
@@ -22,6 +23,7 @@ from torch import Tensor
 from storage.atomic import publish, staging, write_text
 from storage.manifest import CorruptDataError, verify_manifest, write_manifest
 from storage.reading import json_object, reading
+from storage.store import POINTER, follow_pointers
 from trm_model.choices import check_fields, from_plain
 from trm_model.finite import NotFiniteError, require_finite
 from trm_model.model.batch import Batch
@@ -32,6 +34,9 @@ from trm_model.training.sampler import Position
 from trm_model.training.supervision import Carry
 
 FOLDER = "checkpoints"
+BEST = "best"
+"""The pointer to the checkpoint that did best on the validation puzzles, which is kept beside the
+newest ones."""
 KEEP = 2
 _PREFIX = "step-"
 _STATE = re.compile(r"^(\d+)\.(\d+)\.(\w+)$")
@@ -106,14 +111,14 @@ def _latent(number: int) -> str:
 
 
 def save(run: Path, checkpoint: Checkpoint) -> Path:
-    """Write a checkpoint below ``run`` atomically and remove all but the newest ones.
+    """Write a checkpoint below ``run`` atomically and remove all but the newest ones and the best.
 
     :raises NotFiniteError: numbers that are not finite; nothing is written.
     :raises OSError: a full disk; the older checkpoints are untouched.
     """
     checkpoint.require_finite()
     parent = run / FOLDER
-    target = parent / f"{_PREFIX}{checkpoint.progress.step:08d}"
+    target = parent / _name(checkpoint.progress.step)
     with staging(parent) as temporary:
         for part in _PARTS:
             tensors: Mapping[str, Tensor] = getattr(checkpoint, part)
@@ -127,17 +132,37 @@ def save(run: Path, checkpoint: Checkpoint) -> Path:
         write_text(temporary / "progress.json", json.dumps(asdict(checkpoint.progress)))
         write_manifest(temporary)
         publish(temporary, target)
+    kept = best(run)
     for old in saved(run)[:-KEEP]:
+        if old == kept:
+            continue
         # Renamed first: a half-removed folder must not look like a checkpoint.
         with staging(parent) as grave:
             old.rename(grave / old.name)
     return target
 
 
+def keep_best(run: Path, step: int) -> None:
+    """Let the checkpoint of ``step``, if it is there, be kept as the best one."""
+    target = run / FOLDER / _name(step)
+    if target.is_dir():
+        write_text(run / FOLDER / BEST, f"{POINTER}{target.name}\n")
+
+
+def best(run: Path) -> Path | None:
+    """The checkpoint that did best on the validation puzzles; None where there is none."""
+    found = follow_pointers(run / FOLDER / BEST)
+    return found if found.is_dir() else None
+
+
 def saved(run: Path) -> list[Path]:
     """The run's checkpoint folders, oldest first."""
     folders = (run / FOLDER).glob(f"{_PREFIX}*")
     return sorted(path for path in folders if path.name.removeprefix(_PREFIX).isdecimal())
+
+
+def _name(step: int) -> str:
+    return f"{_PREFIX}{step:08d}"
 
 
 def step_of(folder: Path) -> int:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from storage.atomic import publish, staging, write_text
 from storage.manifest import CorruptDataError, verify_manifest
-from trm_model.training.checkpoint import saved, step_of
+from trm_model.training.checkpoint import best, keep_best, saved, step_of
 from trm_model.training.loop import METRICS, keep_rows
 from trm_model.training.run import Parent, RunSpec, runs_in
 
@@ -47,8 +47,8 @@ def depends_on_steps(spec: RunSpec) -> str:
 
 
 def adopt(checkpoint: Path, run: Path) -> None:
-    """Let a run that has not begun continue from another run's checkpoint: copy it, and the rows of
-    figures up to it.
+    """Let a run that has not begun continue from another run's checkpoint: copy it, the best one
+    before it, and the rows of figures up to it.
 
     :raises CorruptDataError: the copy is not as the checkpoint was written.
     :raises OSError: a full disk, or a checkpoint that has been removed meanwhile.
@@ -57,6 +57,14 @@ def adopt(checkpoint: Path, run: Path) -> None:
     if metrics.is_file():
         write_text(run / METRICS, metrics.read_text("utf-8", errors="replace"))
         keep_rows(run / METRICS, step_of(checkpoint))
+    before = best(checkpoint.parents[1])
+    if before is not None and step_of(before) < step_of(checkpoint):
+        _copy(before, run)
+        keep_best(run, step_of(before))
+    _copy(checkpoint, run)
+
+
+def _copy(checkpoint: Path, run: Path) -> None:
     target = run / checkpoint.relative_to(checkpoint.parents[1])
     with staging(target.parent) as temporary:
         shutil.copytree(checkpoint, temporary, dirs_exist_ok=True)

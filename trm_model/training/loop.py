@@ -14,10 +14,11 @@ from torch import Tensor
 from storage.atomic import write_text
 from storage.examples import ExampleSet
 from storage.manifest import CorruptDataError
+from storage.reading import one_line
 from trm_model.devices import open_device
 from trm_model.finite import NotFiniteError
 from trm_model.model.batch import DeviceExamples
-from trm_model.model.reasoner import build
+from trm_model.model.reasoner import Reasoner, build
 from trm_model.model.variant import Variant
 from trm_model.model.weights import load_weights
 from trm_model.noise import Noise, torch_generator
@@ -32,6 +33,14 @@ from trm_model.training.puzzle_rows import sign_sgd_
 from trm_model.training.recipe import Recipe
 from trm_model.training.sampler import Sampler
 from trm_model.training.supervision import Carry, Supervision, supervise
+from trm_model.training.validation import (
+    Validated,
+    best_of,
+    columns,
+    is_due,
+    read_validated,
+    validate,
+)
 
 METRICS = "metrics.jsonl"
 TOTALS = (
@@ -70,6 +79,7 @@ class Trainer:
         if execution.threads is not None:
             torch.set_num_threads(execution.threads)
         self.recipe, self.seed, self.execution = recipe, seed, execution
+        self.header = examples.header
         self.reasoner = build(variant, recipe.size, examples.header, seed, recipe.precision).to(
             device
         )
@@ -114,6 +124,15 @@ class Trainer:
         self.totals = torch.tensor(
             state.progress.totals, dtype=torch.float64, device=self.data.device
         )
+
+    def evaluated(self) -> Reasoner:
+        """The model with the weights that are evaluated: a copy."""
+        average = {} if self.ema is None else self.ema.average
+        model = build(
+            self.reasoner.variant, self.recipe.size, self.header, self.seed, self.recipe.precision
+        ).to(self.data.device)
+        model.load_state_dict({**self.reasoner.state_dict(), **average})
+        return model.eval()
 
     def checkpoint(self, wall_seconds: float, lap_seconds: float) -> Checkpoint:
         """The state between two steps (references, not copies: save before the next step)."""
@@ -227,6 +246,7 @@ def train(
     execution: Execution,
     *,
     initial: Mapping[str, Tensor] | None = None,
+    validation: ExampleSet | None = None,
     report: Callable[[str], None] = print,
     stop: Callable[[], bool] = lambda: False,
 ) -> Progress:
@@ -234,6 +254,9 @@ def train(
     ``metrics.jsonl`` there.
 
     :param initial: weights to begin with; None: those drawn from the seed.
+    :param validation: what the evaluated weights are tested with on the way
+        (``execution.validate_steps``); nothing of the training depends on it, but that the best
+        checkpoint is kept beside the last.
     :param report: told about progress, a few times a minute.
     :param stop: asked after each step; True writes a checkpoint and returns.
     :returns: the progress at the last checkpoint; finished if its step is ``recipe.steps``.
@@ -251,6 +274,27 @@ def train(
     keep_rows(metrics, trainer.progress.step)
     clock = _Clock(trainer.progress)
     saved_at = reported_at = time.monotonic()
+    best = best_of(read_validated(metrics))
+    if best is not None:  # Killed between the two, a process has saved it and not said so.
+        checkpoints.keep_best(run, best.step)
+
+    def validated(step: int) -> Validated | None:
+        if validation is None or not is_due(step, recipe.steps, execution):
+            return None
+        started = time.monotonic()
+        try:
+            return validate(
+                trainer.evaluated(),
+                validation,
+                step=step,
+                max_steps=recipe.max_steps,
+                batch_size=recipe.batch_size,
+            )
+        except Exception as error:  # noqa: BLE001 (whatever it is, the training is sound)
+            report(f"step {step}: validation failed, the training goes on: {one_line(error)}")
+            return None
+        finally:
+            clock.leave_out(time.monotonic() - started)
 
     with metrics.open("a", encoding="utf-8") as lines:
 
@@ -265,13 +309,18 @@ def train(
             saved_at = time.monotonic()
 
         def on_step(current: Trainer, totals: Tensor | None) -> bool:
-            nonlocal reported_at
+            nonlocal reported_at, best
             step = current.progress.step
+            improved = False
             if totals is not None:
                 row = _row(current, totals, clock)
                 if not math.isfinite(row["loss"]):
                     raise _diverged(run, step, f"loss {row['loss']}, expected a finite number")
-                lines.write(json.dumps(row) + "\n")
+                found = validated(step)
+                if found is not None:
+                    improved = best_of([found] if best is None else [best, found]) is found
+                    best = found if improved else best
+                lines.write(json.dumps({**row, **columns(found)}) + "\n")
                 lines.flush()
                 if time.monotonic() - reported_at > 10 or step == recipe.steps:
                     reported_at = time.monotonic()
@@ -279,19 +328,39 @@ def train(
                         f"step {step}/{recipe.steps}: loss {row['loss']:.4f}, cells "
                         f"{row['cell_accuracy']:.1%}, "
                         f"solved {row['exact_accuracy']:.1%}, {row['examples_per_second']:.0f} "
-                        "examples/s"
+                        f"examples/s{_best(best)}{time_left(row, recipe)}"
                     )
             stopping = stop()
             if (
                 stopping
+                or improved
                 or step == recipe.steps
                 or time.monotonic() - saved_at >= execution.checkpoint_seconds
             ):
                 save()
+                if improved:
+                    checkpoints.keep_best(run, step)
             return not stopping
 
         trainer.run(on_step)
     return trainer.progress
+
+
+def _best(found: Validated | None) -> str:
+    if found is None:
+        return ""
+    return f", at best {found.exact:.1%} of the validation puzzles (step {found.step})"
+
+
+def time_left(row: Mapping[str, Any], recipe: Recipe) -> str:
+    """How long the remaining steps will take at the speed of a row, for people."""
+    remaining = recipe.steps - row["step"]
+    if not remaining:
+        return ""
+    seconds = remaining * recipe.batch_size / row["examples_per_second"]
+    units = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
+    unit, size = next((each for each in units if seconds >= 2 * each[1]), units[-1])
+    return f", about {max(1, round(seconds / size))} {unit} left"
 
 
 def _diverged(run: Path, step: int, found: str) -> TrainingError:
@@ -334,6 +403,11 @@ class _Clock:
 
     def since_lap(self) -> float:
         return max(time.monotonic() - self.last, 1e-9)
+
+    def leave_out(self, seconds: float) -> None:
+        """Do not count seconds that have just passed."""
+        self.started += seconds
+        self.last += seconds
 
     def lap(self) -> float:
         lap = self.since_lap()

@@ -19,10 +19,14 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from types import FrameType
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from storage.reading import one_line, out_of_memory
 from trm_model.lifeline import CRASHED, ERROR, INTERRUPTED, REFUSED, die_with_parent
+
+if TYPE_CHECKING:  # They bring torch, which takes seconds.
+    from storage.examples import ExampleSet
+    from trm_model.training.run import RunSpec
 
 LOCK = "lock"
 """File in a run's folder that whoever writes the run holds."""
@@ -153,6 +157,7 @@ def _train(run: Path, stop: _Stop, modules: Sequence[str], *, other_code: bool) 
                 open_examples(data / "train.zarr"),
                 spec.seed,
                 spec.execution,
+                validation=_open_validation(run, spec),
                 initial=load_initial(run, spec.initial) if spec.initial and not step else None,
                 report=_report,
                 stop=stop,
@@ -179,6 +184,22 @@ def _train(run: Path, stop: _Stop, modules: Sequence[str], *, other_code: bool) 
         )
         return INTERRUPTED
     return 0
+
+
+def _open_validation(run: Path, spec: "RunSpec") -> "ExampleSet | None":
+    from storage.examples import VALIDATION
+    from storage.manifest import CorruptDataError
+    from trm_model.errors import ConfigurationError
+    from trm_model.puzzles.plans import open_examples
+    from trm_model.training.run import run_store
+
+    if spec.validation is None:
+        return None
+    try:
+        return open_examples(run_store(run).open(spec.validation) / VALIDATION)
+    except (ConfigurationError, CorruptDataError) as error:
+        _report(f"no validation, the training goes on without: {error}")
+        return None
 
 
 def _refuse(message: str) -> int:

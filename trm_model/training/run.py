@@ -115,6 +115,8 @@ class RunSpec:
         ``train.zarr`` and a manifest whose content hash is ``data_version``.
     :param header: of those data, with which the trained model can be used without them; None: to be
         read there.
+    :param validation: key, in the same store, of a folder with the split ``validation.zarr``, which
+        the training is tested with on the way; not part of the key; None: it is not tested.
     :param code: the code versions that have trained it, each from its step on; the first one is
         part of the key. More than one: it was continued under other code.
     :param execution: how to run; not part of the key.
@@ -138,6 +140,7 @@ class RunSpec:
     data_version: str
     code: tuple[CodeSpan, ...]
     header: Header | None = None
+    validation: str | None = None
     execution: Execution = Execution()
     device_lock: str | None = None
     attempt: str = ""
@@ -149,8 +152,9 @@ class RunSpec:
         for name in ("benchmark", "variant_name"):
             require_name(name, getattr(self, name))
         _require_key("data", self.data)
-        if self.device_lock is not None:
-            _require_key("device_lock", self.device_lock)
+        for name in ("validation", "device_lock"):
+            if getattr(self, name) is not None:
+                _require_key(name, getattr(self, name))
         require(len(self.code) > 0, "code=(): expected the code version that trains the run")
 
     @property

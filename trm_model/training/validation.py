@@ -1,0 +1,79 @@
+"""How a training fares on puzzles that it does not see, told on the way. Nothing of the training
+depends on it."""
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from storage.examples import ExampleSet
+from trm_model.evaluation.evaluate import evaluate
+from trm_model.model.batch import DeviceExamples
+from trm_model.model.reasoner import Reasoner
+from trm_model.training.execution import Execution
+
+EXACT, CELLS = "validation_exact_accuracy", "validation_cell_accuracy"
+
+
+class Validated(NamedTuple):
+    """What was found after an optimizer step: the shares of examples that are solved and of
+    labelled cells that are right after the last supervision step."""
+
+    exact: float
+    cells: float
+    step: int
+
+
+def columns(found: Validated | None) -> dict[str, float | None]:
+    """As columns of a row of figures; None: nothing was validated there."""
+    exact, cells = (None, None) if found is None else (found.exact, found.cells)
+    return {EXACT: exact, CELLS: cells}
+
+
+def validate(
+    reasoner: Reasoner,
+    examples: ExampleSet,
+    *,
+    step: int,
+    max_steps: int,
+    batch_size: int,
+) -> Validated:
+    """Test a model, on the device that it is on, as it will be tested after the training.
+
+    :param step: after which its weights are.
+    :param max_steps, batch_size: see :func:`trm_model.evaluation.evaluate.evaluate`.
+    :raises NotFiniteError: logits that are not finite.
+    """
+    data = DeviceExamples(examples, reasoner.answer_start.device)
+    found = evaluate(
+        reasoner,
+        data,
+        max_steps=max_steps,
+        batch_size=batch_size,
+        every_step=False,
+    )
+    right, labelled = found.right_cells[:, -1].sum(), found.labelled_cells.sum()
+    return Validated(float(found.solved[:, -1].mean()), float(right / max(labelled, 1)), step)
+
+
+def is_due(step: int, steps: int, execution: Execution) -> bool:
+    """Whether the row of figures of ``step`` is validated: it is the first one at or after a
+    multiple of ``execution.validate_steps``, or the last of all."""
+    rows, every = execution.log_steps, execution.validate_steps
+    before = (step - 1) // rows * rows
+    return every > 0 and (step // every > before // every or step == steps)
+
+
+def best_of(found: Iterable[Validated]) -> Validated | None:
+    """The first of those that solve most, and of these that have most cells right."""
+    return max(found, key=lambda each: (each.exact, each.cells, -each.step), default=None)
+
+
+def read_validated(metrics: Path) -> list[Validated]:
+    """What the rows of a file of figures say."""
+    if not metrics.is_file():
+        return []
+    rows: list[dict[str, Any]] = [json.loads(line) for line in metrics.read_bytes().splitlines()]
+    return [
+        Validated(row[EXACT], row[CELLS], row["step"]) for row in rows if row.get(EXACT) is not None
+    ]
