@@ -238,6 +238,21 @@ def scores(benchmark: str | None, metrics: Sequence[str], every: bool, form: str
     click.echo(list_scores(benchmark, metrics=metrics, every=every, form=form))
 
 
+@trm.command("compare")
+@_benchmark
+@click.argument("first", help="VARIANT, VARIANT|SEED or the key of a run.")
+@click.argument("second", help="The same of the other.")
+def compare(benchmark: str, first: str, second: str) -> int:
+    """Compare two runs or variants on the same test puzzles.
+
+    The difference of their accuracy is printed with its 95 % interval: of two runs with McNemar's
+    test, of variants by a bootstrap over puzzles and seeds. Nothing is made or changed.
+    """
+    from pipelines.compare import compare as compare_two
+
+    return compare_two(benchmark, first, second)
+
+
 @trm.command("ui")
 @click.option("--port", type=int, default=3000, show_default=True, help="On 127.0.0.1.")
 def ui(port: int) -> None:

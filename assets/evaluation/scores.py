@@ -12,7 +12,7 @@ from assets.data.datasets import open_split
 from assets.declared import data_entry
 from assets.evaluation.metrics import Metric, family_rows, score_rows, trivial_rows
 from assets.evaluation.predictions import read_predictions
-from assets.evaluation.votes import pass_rows, read_votes
+from assets.evaluation.votes import evaluated_tasks, pass_rows, read_votes, task_rows, vote_rows
 from assets.outcomes import CheckOutcome
 from assets.partitions import variant_and_seed
 from assets.progress import MADE
@@ -67,7 +67,10 @@ def materialize_scores(
         *trivial_rows(answers, labels, ignore, predictions["puzzle"]),
     ]
     if benchmark.votes:
-        rows += pass_rows(read_votes(store, tested))
+        votes = read_votes(store, tested)
+        tasks = evaluated_tasks(folder, predictions["puzzle"])
+        rows += pass_rows(votes)
+        rows += [*task_rows(votes), *vote_rows(predictions, inputs, tasks, votes)]
     frame = pl.DataFrame(rows, schema=Metric._fields, orient="row", infer_schema_length=None)
     table = publish_partition(
         store,

@@ -1,5 +1,6 @@
 """ARC: from predictions for every augmentation of a task to votes, and from those to pass@k."""
 
+import itertools
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ import numpy as np
 import polars as pl
 
 from assets import keys
-from assets.evaluation.metrics import Metric, mean
+from assets.evaluation.metrics import Metric, mean, share
 from assets.evaluation.predictions import read_predictions
 from assets.evaluation.vote_checks import every_prediction_votes, judged_right, ranked
 from assets.failures import user_error
@@ -25,9 +26,15 @@ from storage.store import Store
 from storage.tables import partition_key, publish_partition, read_file
 from trm_model.puzzles.arc.tasks import Task
 from trm_model.puzzles.arc.votes import ATTEMPTS, PASS_KS, Vote, vote
+from trm_model.puzzles.family import Tokens
 from trm_model.puzzles.plans import open_examples
 from trm_model.texts import counted
 from trm_model.training.run import RunSpec
+
+OF_GROUP = "pass_at_k_of_group"
+"""The metric pass@k of one task, or of fewer votes, as the row's group says."""
+VOTES = "votes="
+"""How the group of rows of fewer votes begins; their number follows."""
 
 
 def evaluated_tasks(data: Path, names: pl.Series) -> list[Task]:
@@ -55,23 +62,70 @@ def vote_table(votes: list[Vote], tasks: list[Task]) -> pl.DataFrame:
     )
 
 
+def task_shares(votes: pl.DataFrame, k: int) -> pl.DataFrame:
+    """Each ``task`` voted on, the ``share`` of its test inputs whose answer is among the first
+    ``k`` candidates, and their number ``test_inputs``; ``votes``: rows of
+    :class:`assets.tables.Votes`."""
+    among = pl.col("correct") & (pl.col("rank") <= k)
+    return votes.group_by("task", maintain_order=True).agg(
+        share=pl.col("test_input").filter(among).n_unique() / pl.col("test_inputs").first(),
+        test_inputs=pl.col("test_inputs").first(),
+    )
+
+
 def pass_rows(votes: pl.DataFrame) -> list[Metric]:
     """pass@k over the tasks voted on, for each k; ``votes``: rows of
     :class:`assets.tables.Votes`."""
+    return [mean("pass_at_k", k, task_shares(votes, k)["share"].to_numpy()) for k in PASS_KS]
+
+
+def task_rows(votes: pl.DataFrame) -> list[Metric]:
+    """The share of each task's test inputs whose answer is among two attempts; ``n`` is the number
+    of its test inputs."""
     return [
-        mean(
-            "pass_at_k",
-            k,
-            votes.group_by("task", maintain_order=True)
-            .agg(
-                pl.col("test_input").filter(pl.col("correct") & (pl.col("rank") <= k)).n_unique()
-                / pl.col("test_inputs").first()
-            )
-            .to_series(1)
-            .to_numpy(),
-        )
-        for k in PASS_KS
+        share(OF_GROUP, ATTEMPTS, round(found * inputs), inputs)._replace(group=f"task={task}")
+        for task, found, inputs in task_shares(votes, ATTEMPTS).iter_rows()
     ]
+
+
+def votes_cast(versions: int) -> list[int]:
+    """1, 2, 5, 10, … versions of a task, fewer than all its ``versions``."""
+    steps = (one * 10**tens for tens in itertools.count() for one in (1, 2, 5))
+    return list(itertools.takewhile(lambda count: count < versions, steps))
+
+
+def vote_rows(
+    predictions: pl.DataFrame, inputs: Tokens, tasks: list[Task], votes: pl.DataFrame
+) -> list[Metric]:
+    """pass@k of one and two attempts, had only the first so many versions of each task voted: 1
+    (the task itself), 2, 5, 10, … and all of them.
+
+    :param predictions: rows of :class:`assets.tables.Predictions`.
+    :param inputs: their questions, tokens [N, L].
+    :param votes: those of all versions, rows of :class:`assets.tables.Votes`.
+    """
+    first = pl.col("example").min().over("puzzle", "name")
+    version = predictions.select(first.rank("dense").over("puzzle")).to_series().to_numpy()
+    answers = np.frombuffer(b"".join(predictions["prediction"]), np.uint8).reshape(inputs.shape)
+    names, halts = predictions["name"].to_numpy(), predictions["halt_logit"].to_numpy()
+    tables = {int(version.max()): votes}
+    for count in votes_cast(int(version.max())):
+        cast = version <= count
+        tables[count] = vote_table(
+            vote(names[cast].tolist(), inputs[cast], answers[cast], halts[cast], tasks), tasks
+        )
+    return [
+        row._replace(metric=OF_GROUP, group=f"{VOTES}{count}")
+        for count, table in sorted(tables.items())
+        for row in pass_rows(table)[:ATTEMPTS]
+    ]
+
+
+def by_votes(scores: pl.DataFrame) -> pl.DataFrame:
+    """The rows of pass@2 of fewer votes among rows of :class:`assets.tables.Scores`, with the
+    number of ``votes``."""
+    rows = scores.filter(pl.col("group").str.starts_with(VOTES), metric=OF_GROUP, k=ATTEMPTS)
+    return rows.with_columns(votes=pl.col("group").str.strip_prefix(VOTES).cast(pl.Int64))
 
 
 def _key(tested: Mapping[str, Any]) -> str:

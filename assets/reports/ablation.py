@@ -9,6 +9,7 @@ import polars as pl
 from assets import keys
 from assets.benchmarks import Benchmark
 from assets.declared import declared, differences
+from assets.evaluation.votes import by_votes
 from assets.failures import user_error
 from assets.latest import latest
 from assets.outcomes import CheckOutcome
@@ -127,6 +128,9 @@ def materialize_ablation(
         figures["Learning curves"] = pictures.learning_curves(curves)
     if len(measured):
         figures["Accuracy after each supervision step"] = pictures.depth_curves(measured)
+    votes = by_votes(measured)
+    if len(votes):
+        figures["Accuracy against the number of votes"] = pictures.vote_curves(votes)
     notes = [f"{benchmark.title}.", OURS, PUBLISHED_NOTE, TRIVIAL]
     page = publish_page(
         store,

@@ -149,3 +149,20 @@ def depth_curves(scores: pl.DataFrame) -> Figure:
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     _name_lines(axes)
     return figure
+
+
+def vote_curves(votes: pl.DataFrame) -> Figure:
+    """pass@2 of ARC against the number of versions of a task that vote, a line per variant and
+    seed; ``votes``: variant, seed, ``votes`` (their number) and value."""
+    figure = Figure(figsize=(5, 3.2))
+    axes = figure.subplots()
+    rows = votes.sort("votes").partition_by("variant", "seed", as_dict=True)
+    for (variant, seed), part in sorted(rows.items()):
+        axes.plot(
+            part["votes"], part["value"], marker=".", label=f"{variant}, seed {seed}", linewidth=1
+        )
+    axes.set_xscale("log")
+    axes.set_xlabel("versions of a task that vote")
+    axes.set_ylabel("pass@2 (test tasks)")
+    _name_lines(axes)
+    return figure

@@ -18,6 +18,7 @@ from trm_model.terminal import MISTAKE, run
 ROOT = Path(__file__).resolve().parents[2]
 COMMANDS = {
     "check",
+    "compare",
     "conformance",
     "data",
     "demo",

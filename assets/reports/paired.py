@@ -1,0 +1,207 @@
+"""Two runs, or two variants over their seeds, on the same test puzzles: by how much one is more
+accurate than the other, with the 95 % interval.
+
+Both answer the same puzzles, so that what makes a puzzle hard for both does not widen the interval
+of the difference, which is narrower than the two intervals side by side suggest.
+"""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+from scipy.stats import binomtest
+
+from assets import keys
+from assets.benchmarks import Benchmark
+from assets.declared import declared
+from assets.evaluation.metrics import Z_95, Floats
+from assets.evaluation.votes import task_shares
+from assets.reports.comparison import comparable, headline
+from assets.tables import Predictions, Scores, Votes, latest
+from storage.store import Store
+from storage.tables import partition_key, read_file, scan
+from trm_model.errors import require
+from trm_model.model.variant import Variant
+from trm_model.puzzles.plans import open_examples
+from trm_model.seeding import numpy_generator
+from trm_model.training.run import RunSpec
+
+DRAWS = 4_000
+"""Of the bootstrap."""
+
+
+class Paired(NamedTuple):
+    """The accuracies of two that answered the same puzzles, the ``difference`` of the first and the
+    second with the ends of its 95 % interval, and the numbers of ``puzzles`` and of ``seeds`` of
+    each; ``method`` says in words how the interval was found and, of two runs, the probability of
+    so great a difference where there is none."""
+
+    first: float
+    second: float
+    difference: float
+    low: float
+    high: float
+    puzzles: int
+    seeds: tuple[int, int]
+    method: str
+
+    def __str__(self) -> str:
+        puzzles = f"{self.puzzles:,} puzzles answered by both"
+        return (
+            f"difference {self.difference:+.4f}, 95 % interval {self.low:+.4f} to "
+            f"{self.high:+.4f}, on {puzzles}; {self.method}"
+        )
+
+
+def compare(first: Floats, second: Floats) -> Paired:
+    """Compare shares of right answers, 0..1, of seeds x the same N puzzles, [S, N] and [S', N]."""
+    found = (float(first.mean()), float(second.mean()))
+    seeds, puzzles = (len(first), len(second)), first.shape[1]
+    whole = all(bool(np.isin(values, (0, 1)).all()) for values in (first, second))
+    interval = mcnemar if seeds == (1, 1) and whole else bootstrap
+    low, high, method = interval(first, second)
+    return Paired(*found, found[0] - found[1], low, high, puzzles, seeds, method)
+
+
+def mcnemar(first: Floats, second: Floats) -> tuple[float, float, str]:
+    """The interval of the difference of two runs that solve puzzles or do not, [1, N] each, by
+    Bonett and Price (2012), and McNemar's test, exact: only puzzles that one of them alone solves
+    tell them apart."""
+    alone, other = (int((one > two).sum()) for one, two in ((first, second), (second, first)))
+    total = first.size + 2
+    share, other_share = (alone + 1) / total, (other + 1) / total
+    middle = share - other_share
+    half = Z_95 * ((share + other_share - middle**2) / total) ** 0.5
+    p_value = float(binomtest(alone, alone + other).pvalue) if alone + other else 1.0
+    method = (
+        f"{alone:,} solved by the first alone, {other:,} by the second alone: McNemar's exact test "
+        f"p = {p_value:.2g}"
+    )
+    return max(-1.0, middle - half), min(1.0, middle + half), method
+
+
+def bootstrap(first: Floats, second: Floats) -> tuple[float, float, str]:
+    """The interval of the difference of means, [S, N] and [S', N], by a bootstrap that draws the
+    puzzles anew, the same for both, and the seeds of each, with all their answers."""
+    draw = numpy_generator(0, "paired bootstrap")
+
+    def weights(count: int) -> Floats:
+        return np.bincount(draw.integers(count, size=count), minlength=count) / count
+
+    differences = np.empty(DRAWS)
+    for number in range(DRAWS):
+        puzzles = weights(first.shape[1])
+        means = [weights(len(values)) @ (values @ puzzles) for values in (first, second)]
+        differences[number] = means[0] - means[1]
+    low, high = np.quantile(differences, [0.025, 0.975]).tolist()
+    seeds = f"{len(first)} and {len(second)} seeds" if len(first) + len(second) > 2 else ""
+    drawn = f"puzzles and of {seeds}" if seeds else "puzzles"
+    return low, high, f"bootstrap of {drawn}, {DRAWS:,} draws"
+
+
+# From the store
+
+
+def chosen(
+    scores: pl.DataFrame, text: str, benchmark: Benchmark, variants: Mapping[str, Variant]
+) -> pl.DataFrame:
+    """The scores that somebody means, a row for each seed.
+
+    :param scores: rows of :class:`assets.tables.Scores` of one benchmark and its metric.
+    :param text: ``VARIANT`` for all seeds that the reports average, ``VARIANT|SEED`` for the latest
+        evaluation of that partition, or the first letters of a run's key for that of the run.
+    :raises ConfigurationError: there are none, or the letters are of several runs.
+    """
+    variant, bar, seed = text.partition("|")
+    if bar:
+        found = latest(scores.filter(variant=variant, seed=int(seed) if seed.isdecimal() else -1),
+                       "variant", "seed")  # fmt: skip
+    elif variant in variants:
+        found = comparable(scores, declared(benchmark, variants)).filter(variant=variant)
+    else:
+        found = latest(scores.filter(pl.col("run").str.starts_with(text)), "benchmark", "run")
+        require(
+            len(found) < 2,
+            f"{text!r}: runs {', '.join(sorted(found['run']))} begin so; give more of the key",
+        )
+    partitions = sorted(f"{name}|{number}" for name, number in
+                        scores.select("variant", "seed").unique().rows())  # fmt: skip
+    require(
+        len(found) > 0,
+        f"{text!r}: expected VARIANT|SEED, a VARIANT with seeds trained and tested as the "
+        "benchmark declares, or the key of a run, with scores of the test split; there are "
+        f"{', '.join(partitions) or 'none'}",
+    )
+    return found.sort("seed")
+
+
+def _outcomes(store: Store, row: Mapping[str, Any], k: int | None) -> pl.DataFrame:
+    """``puzzle`` and ``share`` of its answers that are right, of a row of scores."""
+    table = Predictions if k is None else Votes
+    key = partition_key(table, *(row[name] for name in (*table.levels(), *table.files())))
+    answers = read_file(store.open(key), table)
+    if k is None:
+        return answers.group_by("puzzle").agg(share=pl.col("solved").mean())
+    return task_shares(answers, k).select("share", puzzle="task")
+
+
+def _matrix(
+    store: Store, rows: Sequence[Mapping[str, Any]], k: int | None
+) -> tuple[list[str], npt.NDArray[np.float64]]:
+    """The puzzles that all rows of scores answer, and their outcomes, [rows, puzzles]."""
+    table = _outcomes(store, rows[0], k)
+    for number, row in enumerate(rows[1:]):
+        table = table.join(_outcomes(store, row, k), on="puzzle", suffix=f"_{number}")
+    table = table.sort("puzzle")
+    return table["puzzle"].to_list(), table.drop("puzzle").to_numpy().T
+
+
+def _test_split(store: Store, row: Mapping[str, Any]) -> str:
+    """A hash of the questions and labels of the test split that a row of scores is of."""
+    run = keys.run(row["benchmark"], row["variant"], row["seed"], row["run"])
+    data = RunSpec.read(store.open(run)).data
+    examples = open_examples(store.open(data) / "test.zarr")
+    cells = examples.rows(np.arange(int(examples.example_offsets[-1])))
+    return hashlib.sha256(b"".join(each.tobytes() for each in cells)).hexdigest()
+
+
+def _same_puzzles(store: Store, rows: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether rows of scores are of the same test puzzles: of one data set, or of several with
+    equal test splits, such as of another number of augmentations."""
+    versions = {row["data_version"]: row for row in rows}.values()
+    return len(versions) == 1 or len({_test_split(store, row) for row in versions}) == 1
+
+
+def compare_stored(
+    store: Store,
+    name: str,
+    benchmark: Benchmark,
+    variants: Mapping[str, Variant],
+    texts: tuple[str, str],
+) -> Paired:
+    """Compare two of a benchmark by what reports compare (of ARC: pass@2 of each task).
+
+    :param texts: see :func:`chosen`.
+    :raises ConfigurationError: there is no such score, or the puzzles are not the same.
+    :raises TableError: tables that are damaged or missing.
+    :raises CorruptDataError: two versions of the data, of which one is damaged or missing.
+    """
+    metric, k = benchmark.metric
+    scores = headline(scan(store, Scores).filter(benchmark=name).collect(), (metric, k))
+    sides = [
+        list(chosen(scores, text, benchmark, variants).iter_rows(named=True)) for text in texts
+    ]
+    require(
+        _same_puzzles(store, [*sides[0], *sides[1]]),
+        f"{texts[0]} and {texts[1]}: tested on other puzzles, expected the same; train one of them "
+        "again on the data of the other",
+    )
+    puzzles, outcomes = _matrix(store, [*sides[0], *sides[1]], k)
+    require(
+        bool(puzzles),
+        f"{texts[0]} and {texts[1]}: no test puzzle that both answered; evaluate both again",
+    )
+    return compare(outcomes[: len(sides[0])], outcomes[len(sides[0]) :])

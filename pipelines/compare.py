@@ -1,0 +1,33 @@
+"""``trm compare``: two runs or variants of a benchmark on the same test puzzles. Reads only."""
+
+from pathlib import Path
+
+from assets.benchmarks import BENCHMARKS
+from assets.reports.paired import compare_stored
+from assets.titles import require_benchmark
+from pipelines.definitions import VARIANTS
+from pipelines.place import data_folder
+from storage.store import LocalStore
+from storage.tables import TableError
+from trm_model.errors import ConfigurationError
+
+
+def compare(benchmark: str, first: str, second: str) -> int:
+    """Print how two of a benchmark differ; returns the exit code.
+
+    :param first, second: see :func:`assets.reports.paired.chosen`.
+    :raises ConfigurationError: there are no such scores, or not of the same puzzles.
+    """
+    require_benchmark(benchmark)
+    entry = BENCHMARKS[benchmark]
+    store = LocalStore.containing(Path(data_folder()))
+    try:
+        found = compare_stored(store, benchmark, entry, VARIANTS.known, (first, second))
+    except TableError as error:
+        raise ConfigurationError(str(error)) from error
+    metric, k = entry.metric
+    print(f"{benchmark}, {metric}{'' if k is None else f' of k = {k}'}")
+    for text, value, seeds in zip((first, second), found[:2], found.seeds, strict=True):
+        print(f"  {text}: {value:.4f} ({seeds} {'seed' if seeds == 1 else 'seeds'})")
+    print(f"{first} - {second}: {found}")
+    return 0
