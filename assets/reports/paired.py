@@ -19,8 +19,9 @@ from assets.benchmarks import Benchmark
 from assets.declared import declared
 from assets.evaluation.metrics import Z_95, Floats
 from assets.evaluation.votes import task_shares
+from assets.latest import latest
 from assets.reports.comparison import comparable, headline
-from assets.tables import Predictions, Scores, Votes, latest
+from assets.tables import Predictions, Scores, Votes
 from storage.store import Store
 from storage.tables import partition_key, read_file, scan
 from trm_model.errors import require
