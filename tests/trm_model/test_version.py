@@ -29,6 +29,7 @@ COVERED = [
     "trm_model.model.reasoner",
     "trm_model.model.state",
     "trm_model.model.variant",
+    "trm_model.model.kernels.instructions",
     "trm_model.model.kernels.swiglu",
     "trm_model.optimizers.adamw",
     "trm_model.puzzles.plans",

@@ -192,9 +192,10 @@ def test_a_second_derivative_is_refused() -> None:
 CHECK = """
 import sys
 from tests.trm_model.model import test_fused
-from tests.trm_model.model.test_fused import SHAPES, fused
+from tests.trm_model.model.test_fused import SHAPES
+from trm_model.model.kernels.instructions import WIDE
 check = test_fused.test_equals_the_formula_forward_and_backward
-assert fused.WIDE == int(sys.argv[1] or fused.WIDE), fused.WIDE
+assert int(sys.argv[1] or WIDE) == WIDE, WIDE
 for shape in SHAPES:
     for turned in (False, True):
         check(shape, turned)

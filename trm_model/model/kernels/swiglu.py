@@ -21,246 +21,26 @@ from typing import Any
 
 import numpy as np
 import torch
-from llvmlite import ir
 from numba import types
-from numba.core import cgutils
-from numba.core.codegen import get_host_cpu_features
-from numba.extending import intrinsic
-from numba.np.arrayobj import make_array, populate_array
 from torch import Tensor
 
 from trm_model.compiled import numba
+from trm_model.model.kernels.instructions import (
+    FIRST,
+    LANES,
+    WORDS,
+    add_product,
+    array_of,
+    as_float,
+    as_int,
+    set_product,
+    transpose_block,
+)
 
 TILE = 64
 """Columns that are worked on at a time."""
 CHUNK = 64
 """Inner activations that are worked on at a time; inner widths are multiples of it."""
-LANES = 8
-ROWS = 4
-WIDE = 64 if "+avx512f" in (numba.config.CPU_FEATURES or get_host_cpu_features()) else 16  # pyright: ignore[reportAttributeAccessIssue]
-"""Columns of four rows whose sums stay in registers: half of those of AVX-512, AVX2 or NEON."""
-
-_FLOAT, _INT = ir.FloatType(), ir.IntType(64)
-
-
-def _emit_block(
-    builder: Any, rows: int, width: int, out: Any, a: Any, b: Any, depth: Any, *, add: bool
-) -> None:
-    """``out = a @ b``, or ``out += a @ b``, for a block of ``rows`` x ``width``; ``out``, ``a``,
-    ``b``: pointer and strides in numbers."""
-    lanes = 2 * LANES if width % (2 * LANES) == 0 else LANES
-    places = [(r, column) for r in range(rows) for column in range(0, width, lanes)]
-    kind = ir.VectorType(_FLOAT, lanes)
-    fma = cgutils.get_or_insert_function(
-        builder.module, ir.FunctionType(kind, [kind] * 3), f"llvm.fma.v{lanes}f32"
-    )
-    undefined, all_lanes = (
-        ir.Constant(kind, ir.Undefined),
-        ir.Constant(ir.VectorType(ir.IntType(32), lanes), [0] * lanes),
-    )
-
-    def vector(pointer: Any, offset: int) -> Any:
-        return builder.bitcast(builder.gep(pointer, [_INT(offset)]), kind.as_pointer())
-
-    out_rows = [builder.gep(out[0], [builder.mul(_INT(r), out[1])]) for r in range(rows)]
-    a_rows = [builder.gep(a[0], [builder.mul(_INT(r), a[1])]) for r in range(rows)]
-    sums = [cgutils.alloca_once(builder, kind) for _ in places]
-    for (r, column), total in zip(places, sums, strict=True):
-        start = (
-            builder.load(vector(out_rows[r], column), align=4)
-            if add
-            else ir.Constant(kind, [0.0] * lanes)
-        )
-        builder.store(start, total)
-    with cgutils.for_range(builder, depth) as loop:
-        b_row = builder.gep(b[0], [builder.mul(loop.index, b[1])])
-        vectors = {
-            column: builder.load(vector(b_row, column), align=4)
-            for column in range(0, width, lanes)
-        }
-        a_column = builder.mul(loop.index, a[2])
-        scalars = [
-            builder.shuffle_vector(
-                builder.insert_element(
-                    undefined, builder.load(builder.gep(row, [a_column])), ir.IntType(32)(0)
-                ),
-                undefined,
-                all_lanes,
-            )
-            for row in a_rows
-        ]
-        for (r, column), total in zip(places, sums, strict=True):
-            builder.store(
-                builder.call(fma, [scalars[r], vectors[column], builder.load(total)]), total
-            )
-    for (r, column), total in zip(places, sums, strict=True):
-        builder.store(builder.load(total), vector(out_rows[r], column), align=4)
-
-
-def _builtin(function: Callable[..., Any]) -> Any:
-    """numba's ``intrinsic``: a function of argument types that returns the signature and what
-    writes the code of a call."""
-    return intrinsic(function)
-
-
-def _block(*, add: bool) -> Any:
-    @_builtin
-    def block(
-        _typing: Any, out: Any, a: Any, b: Any, row: Any, column: Any, rows: Any, width: Any
-    ) -> Any:
-        """One block of ``out = a @ b`` or ``out += a @ b``: ``rows`` is 4 or 1, ``width`` a
-        multiple of eight up to :data:`WIDE`."""
-
-        def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-            def corner(position: int, at: tuple[Any | None, Any | None]) -> tuple[Any, Any, Any]:
-                array = make_array(signature.args[position])(context, builder, arguments[position])
-                strides = [
-                    builder.sdiv(stride, _INT(4))
-                    for stride in cgutils.unpack_tuple(builder, array.strides, 2)
-                ]
-                pointer = array.data
-                for index, stride in zip(at, strides, strict=True):
-                    if index is not None:
-                        pointer = builder.gep(pointer, [builder.mul(index, stride)])
-                return pointer, *strides
-
-            first_row, first_column, height, breadth = arguments[3:]
-            places = (
-                corner(0, (first_row, first_column)),
-                corner(1, (first_row, None)),
-                corner(2, (None, first_column)),
-            )
-            depth = cgutils.unpack_tuple(
-                builder, make_array(signature.args[1])(context, builder, arguments[1]).shape, 2
-            )[1]
-            done = builder.append_basic_block("done")
-            switch = builder.switch(builder.add(builder.mul(height, _INT(WIDE + 1)), breadth), done)
-            for r in (ROWS, 1):
-                for w in range(LANES, WIDE + 1, LANES):
-                    case = builder.append_basic_block(f"block_{r}_{w}")
-                    switch.add_case(_INT(r * (WIDE + 1) + w), case)
-                    builder.position_at_end(case)
-                    _emit_block(builder, r, w, *places, depth, add=add)
-                    builder.branch(done)
-            builder.position_at_end(done)
-            return context.get_dummy_value()
-
-        return types.void(out, a, b, row, column, rows, width), generate
-
-    return block
-
-
-def _product(*, add: bool) -> Any:
-    block = _block(add=add)
-
-    @numba.njit(cache=True)
-    def product(out: Any, a: Any, b: Any) -> None:
-        """a [R, K] of any strides, b [K, C] and out [R, C] with rows in one piece, C a multiple of
-        eight."""
-        rows, columns = a.shape[0], b.shape[1]
-        for column in range(0, columns, WIDE):
-            width = min(WIDE, columns - column)
-            row = 0
-            while row < rows:
-                height = ROWS if rows - row >= ROWS else 1
-                block(out, a, b, row, column, height, width)
-                row += height
-
-    return product
-
-
-_set_product, _add_product = _product(add=False), _product(add=True)
-
-
-@_builtin
-def _transpose_block(_typing: Any, target: Any, source: Any, row: Any, column: Any) -> Any:
-    """``target[column : column + 8, row : row + 8] = source[row : row + 8, column : column +
-    8].T``, rows of both in one piece."""
-
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        kind = ir.VectorType(_FLOAT, LANES)
-
-        def places(position: int, first: Any, second: Any) -> list[Any]:
-            array = make_array(signature.args[position])(context, builder, arguments[position])
-            stride = builder.sdiv(cgutils.unpack_tuple(builder, array.strides, 2)[0], _INT(4))
-            rows = (builder.mul(builder.add(first, _INT(i)), stride) for i in range(LANES))
-            return [
-                builder.bitcast(
-                    builder.gep(array.data, [builder.add(row, second)]), kind.as_pointer()
-                )
-                for row in rows
-            ]
-
-        vectors = [builder.load(place, align=4) for place in places(1, arguments[2], arguments[3])]
-        for distance in (4, 2, 1):
-            # Rows i and i + distance exchange the lanes whose number has, or lacks, the bit.
-            lower = [
-                lane if not lane & distance else LANES + (lane ^ distance) for lane in range(LANES)
-            ]
-            upper = [LANES + lane if lane & distance else lane ^ distance for lane in range(LANES)]
-            masks = [
-                ir.Constant(ir.VectorType(ir.IntType(32), LANES), mask) for mask in (lower, upper)
-            ]
-            for i in range(LANES):
-                if not i & distance:
-                    pair = vectors[i], vectors[i + distance]
-                    vectors[i], vectors[i + distance] = (
-                        builder.shuffle_vector(*pair, mask) for mask in masks
-                    )
-        for vector, place in zip(vectors, places(0, arguments[3], arguments[2]), strict=True):
-            builder.store(vector, place, align=4)
-        return context.get_dummy_value()
-
-    return types.void(target, source, row, column), generate
-
-
-def _bits_as(kind: Any, of: Any, target: Any) -> Any:
-    """The bits of a number taken for another kind of number."""
-
-    @_builtin
-    def cast(_typing: Any, _number: Any) -> Any:
-        return kind(of), lambda _context, builder, _signature, arguments: builder.bitcast(
-            arguments[0], target
-        )
-
-    return cast
-
-
-_as_int, _as_float = (
-    _bits_as(types.int32, types.float32, ir.IntType(32)),
-    _bits_as(types.float32, types.int32, _FLOAT),
-)
-
-
-_FIRST, _WORDS = 2, 4
-"""Words of a task before its first array (whether columns are turned, the bits of the norm's
-epsilon), and of each array."""
-
-
-@_builtin
-def _array(_typing: Any, task: Any, _number: Any) -> Any:
-    """An array of the task, float32 [., ., .] in one piece, of which the task has address and
-    shape."""
-    kind = types.Array(types.float32, 3, "C")
-
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        at = builder.add(builder.mul(arguments[1], _INT(_WORDS)), _INT(_FIRST))
-        start = builder.gep(
-            make_array(signature.args[0])(context, builder, arguments[0]).data, [at]
-        )
-        address, *shape = (builder.load(builder.gep(start, [_INT(word)])) for word in range(_WORDS))
-        strides = [_INT(4)]
-        for size in reversed(shape[1:]):
-            strides.insert(0, builder.mul(strides[0], size))
-        array = make_array(kind)(context, builder)
-        data = builder.inttoptr(address, _FLOAT.as_pointer())
-        populate_array(
-            array, data=data, shape=shape, strides=strides, itemsize=_INT(4), meminfo=None
-        )
-        return array._getvalue()
-
-    return kind(task, types.int64), generate
-
 
 _F = np.float32
 _ONE = _F(1)
@@ -282,7 +62,7 @@ def _sigmoid(x: Any) -> Any:
     raised = power + _ROUND
     r = power - (raised - _ROUND)
     fraction = ((((_C5 * r + _C4) * r + _C3) * r + _C2) * r + _C1) * r + _C0
-    return _ONE / (_ONE + fraction * _as_float(_as_int(raised) << _EXPONENT_BITS))
+    return _ONE / (_ONE + fraction * as_float(as_int(raised) << _EXPONENT_BITS))
 
 
 def _compiled(function: Callable[..., None]) -> Any:
@@ -309,7 +89,7 @@ def _transpose(target: Any, source: Any) -> None:
     for r in range(0, rows, LANES):
         for c in range(0, columns, LANES):
             if r + LANES <= rows and c + LANES <= columns:
-                _transpose_block(target, source, r, c)
+                transpose_block(target, source, r, c)
             else:
                 for i in range(r, min(r + LANES, rows)):
                     for j in range(c, min(c + LANES, columns)):
@@ -350,8 +130,8 @@ def _part(memory: Any, rows: int, columns: int) -> Any:
 def _gate_and_up(gate: Any, up: Any, x: Any, gate_up: Any, first: int) -> None:
     """Both products for the inner activations from ``first`` on."""
     inner = gate_up.shape[0] // 2
-    _set_product(gate, gate_up[first : first + CHUNK], x)
-    _set_product(up, gate_up[inner + first : inner + first + CHUNK], x)
+    set_product(gate, gate_up[first : first + CHUNK], x)
+    set_product(up, gate_up[inner + first : inner + first + CHUNK], x)
 
 
 @_compiled
@@ -371,7 +151,7 @@ def _forward_tile(
     for first in range(0, inner, CHUNK):
         _gate_and_up(gate, up, x, gate_up, first)
         _gate(gate.reshape(-1), up.reshape(-1))
-        _add_product(y, down[:, first : first + CHUNK], up)
+        add_product(y, down[:, first : first + CHUNK], up)
     _zero(scale[0])
     for k in range(width):
         for c in range(TILE):
@@ -434,13 +214,13 @@ def _backward_tile(
     for first in range(0, inner, CHUNK):
         last = first + CHUNK
         _gate_and_up(gate, up, x, gate_up, first)
-        _set_product(hidden, down[:, first:last].T, gradient)
+        set_product(hidden, down[:, first:last].T, gradient)
         _gate_backward(gate.reshape(-1), up.reshape(-1), hidden.reshape(-1))
-        _add_product(of_x, gate_up[first:last].T, gate)
-        _add_product(of_x, gate_up[inner + first : inner + last].T, up)
-        _add_product(sums[first:last], gate, rows)
-        _add_product(sums[inner + first : inner + last], up, rows)
-        _add_product(sums[2 * inner + first : 2 * inner + last], hidden, gradient_rows)
+        add_product(of_x, gate_up[first:last].T, gate)
+        add_product(of_x, gate_up[inner + first : inner + last].T, up)
+        add_product(sums[first:last], gate, rows)
+        add_product(sums[inner + first : inner + last], up, rows)
+        add_product(sums[2 * inner + first : 2 * inner + last], hidden, gradient_rows)
 
 
 _thread = types.ExternalFunction("omp_get_thread_num", types.int32())
@@ -457,10 +237,10 @@ def _share(items: int) -> tuple[int, int]:
 def _forward(pointer: Any) -> None:
     """The forward pass on one thread. The task describes x, gate_up, down, the result, its scale
     and the threads' memory."""
-    task = numba.carray(pointer, _FIRST + 6 * _WORDS)
-    x, gate_up, down = _array(task, 0), _array(task, 1)[0], _array(task, 2)[0]
-    result, scale = _array(task, 3), _array(task, 4)
-    memory = _array(task, 5)[0, _thread()]
+    task = numba.carray(pointer, FIRST + 6 * WORDS)
+    x, gate_up, down = array_of(task, 0), array_of(task, 1)[0], array_of(task, 2)[0]
+    result, scale = array_of(task, 3), array_of(task, 4)
+    memory = array_of(task, 5)[0, _thread()]
     width, turned = down.shape[0], task[0] == 1
     batch, columns = x.shape[0], x.shape[1 if turned else 2]
     tile, memory = _part(memory, width, TILE)
@@ -473,7 +253,7 @@ def _forward(pointer: Any) -> None:
     for number in range(begin, end):
         item, first = number // tiles, number % tiles * TILE
         _load(tile, x, item, first, turned)
-        _forward_tile(tile, y, factor, gate, up, gate_up, down, _as_float(np.int32(task[1])))
+        _forward_tile(tile, y, factor, gate, up, gate_up, down, as_float(np.int32(task[1])))
         _store(result, item, first, turned, y)
         _store(scale, item, first, False, factor)
 
@@ -481,15 +261,15 @@ def _forward(pointer: Any) -> None:
 def _backward(pointer: Any) -> None:
     """The backward pass on one thread. The task describes x, gate_up, down, the result, its scale,
     its gradient, that of x, the threads' sums for the weights' gradients, and their memory."""
-    task = numba.carray(pointer, _FIRST + 9 * _WORDS)
-    x, gate_up, down = _array(task, 0), _array(task, 1)[0], _array(task, 2)[0]
+    task = numba.carray(pointer, FIRST + 9 * WORDS)
+    x, gate_up, down = array_of(task, 0), array_of(task, 1)[0], array_of(task, 2)[0]
     result, scale, of_result, of_x = (
-        _array(task, 3),
-        _array(task, 4),
-        _array(task, 5),
-        _array(task, 6),
+        array_of(task, 3),
+        array_of(task, 4),
+        array_of(task, 5),
+        array_of(task, 6),
     )
-    all_sums, memory = _array(task, 7), _array(task, 8)[0, _thread()]
+    all_sums, memory = array_of(task, 7), array_of(task, 8)[0, _thread()]
     width, turned = down.shape[0], task[0] == 1
     batch, columns = x.shape[0], x.shape[1 if turned else 2]
     sums, padded = all_sums[_thread()], all_sums.shape[2]
