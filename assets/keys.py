@@ -74,6 +74,11 @@ def ablation_page(benchmark: str) -> str:
     return f"reports/{benchmark}/ablation.html"
 
 
+def runs_page(benchmark: str) -> str:
+    """Every run of a benchmark as a point that says which it is, one HTML file."""
+    return f"reports/{benchmark}/runs.html"
+
+
 def leaderboard_page() -> str:
     """The report over all benchmarks, one HTML file."""
     return "reports/leaderboard.html"

@@ -14,7 +14,7 @@ from assets.failures import user_error
 from assets.latest import latest
 from assets.outcomes import CheckOutcome
 from assets.progress import MADE
-from assets.reports import markdown, pictures
+from assets.reports import charts, markdown, pictures
 from assets.reports.checks import numbers_of_scores
 from assets.reports.comparison import (
     OURS,
@@ -30,7 +30,7 @@ from assets.reports.comparison import (
     readable,
     trivial_rows,
 )
-from assets.reports.page import html_page, publish_page
+from assets.reports.page import charts_page, html_page, publish_page
 from assets.stages import making
 from assets.tables import Ablation, Scores, Training
 from storage.examples import Header, open_header
@@ -137,6 +137,9 @@ def materialize_ablation(
         keys.ablation_page(name),
         html_page(f"Ablation: {name}", notes, tables, figures),
     )
+    runs = publish_page(
+        store, keys.runs_page(name), _runs_page(name, headlines, compared, scores, training)
+    )
     return dg.MaterializeResult(
         metadata={
             MADE: f"{counted(len(efforts), 'variant')} trained as declared, beside the "
@@ -156,7 +159,34 @@ def materialize_ablation(
                 for title, figure in figures.items()
             },
             "html": dg.MetadataValue.path(str(page)),
+            "runs": dg.MetadataValue.path(str(runs)),
         }
+    )
+
+
+def _runs_page(
+    name: str,
+    headlines: pl.DataFrame,
+    compared: pl.DataFrame,
+    scores: pl.DataFrame,
+    training: pl.DataFrame,
+) -> str:
+    """The page on which every run of a benchmark is a point or a line that says which it is."""
+    return charts_page(
+        f"Runs of {name}",
+        [
+            "Rest on a point to see which run it is of. Filled points are compared in the "
+            "ablation; rings are runs or tests that change something, or that a later one has "
+            "replaced.",
+        ],
+        {
+            "One point for each run": charts.run_points(headlines, compared),
+            "Accuracy after each supervision step": charts.depth_lines(scores),
+            "Loss": charts.learning_lines(training, "loss", "loss", log=True),
+            "Solved training examples": charts.learning_lines(
+                training, "exact_accuracy", "share of training examples solved"
+            ),
+        },
     )
 
 

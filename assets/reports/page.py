@@ -4,8 +4,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import jinja2
+from markupsafe import Markup
 from matplotlib.figure import Figure
 
+from assets.reports.charts import Chart
 from assets.reports.pictures import data_uri, png
 from storage.store import Store
 
@@ -33,6 +35,15 @@ def html_page(
         paragraphs=paragraphs,
         tables=tables,
         pictures={caption: data_uri(png(figure)) for caption, figure in pictures.items()},
+    )
+
+
+def charts_page(title: str, paragraphs: Sequence[str], charts: Mapping[str, Chart]) -> str:
+    """One self-contained page of charts, by caption; resting on a point names it."""
+    return _TEMPLATES.get_template("charts.html.jinja").render(
+        title=title,
+        paragraphs=paragraphs,
+        charts={caption: Markup(chart.svg()) for caption, chart in charts.items()},  # noqa: S704
     )
 
 
