@@ -6,6 +6,7 @@ Dagster is imported when a command runs, not for its help or the shell's complet
 import sys
 from collections.abc import Callable, Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any, TypeVar
 
 import click
@@ -251,6 +252,28 @@ def compare(benchmark: str, first: str, second: str) -> int:
     from pipelines.compare import compare as compare_two
 
     return compare_two(benchmark, first, second)
+
+
+@trm.command("publish")
+@click.argument(
+    "run",
+    type=click.Path(path_type=Path),
+    help="A run's folder, e.g. data/runs/sudoku_4x4/trm_mlp/0/current.",
+)
+@click.argument(
+    "folder",
+    type=click.Path(path_type=Path),
+    help="The folder to make, e.g. published/my_model.",
+)
+def publish(run: Path, folder: Path) -> None:
+    """Make a small folder of a trained model, for others to use.
+
+    It holds the averaged weights, the run's description, its scores and a card; trm solve takes
+    it as a checkpoint. The run must be evaluated as its benchmark declares.
+    """
+    from pipelines.publishing import publish_model
+
+    click.echo(publish_model(run, folder))
 
 
 @trm.command("ui")

@@ -55,6 +55,7 @@ GROUND = (
     "lifeline",
     "names",
     "noise",
+    "pretrained",
     "seeding",
     "terminal",
     "texts",

@@ -4,7 +4,8 @@ answer.
 A puzzle is a grid of tokens. A model reads it, then improves an answer to it in supervision steps.
 The names below are imported when they are first used, so that ``import trm_model`` is quick.
 
-``load`` reads a trained model: a run's folder, a checkpoint in it, or a file of the authors'.
+``load`` reads a trained model: a pretrained one by its name, a run's folder, a checkpoint in it, or
+a file of the authors'.
 
 >>> import trm_model
 >>> model = trm_model.load(run)  # such as "data/runs/sudoku_4x4/trm_mlp/0/current"

@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+from click.shell_completion import CompletionItem
 
+from trm_model import pretrained
 from trm_model.errors import require
 from trm_model.names import (
     OWN_VARIANTS_DEFAULT,
@@ -80,6 +82,14 @@ def complete_variant(_: click.Context, __: click.Parameter, begun: str) -> list[
     from trm_model.variants import all_variants
 
     return [name for name in all_variants(own_variants_folder()).known if name.startswith(begun)]
+
+
+def _complete_checkpoint(
+    context: click.Context, parameter: click.Parameter, begun: str
+) -> list[CompletionItem]:
+    """The pretrained models whose names begin so, and paths."""
+    named = [CompletionItem(name) for name in pretrained.names() if name.startswith(begun)]
+    return named + parameter.type.shell_complete(context, parameter, begun)
 
 
 def _say_broken(files: Mapping[str, str]) -> None:
@@ -151,7 +161,9 @@ def _load(checkpoint: Path, options: Mapping[str, Any]) -> "TrainedModel":
 @click.argument(
     "checkpoint",
     type=click.Path(path_type=Path),
-    help="A run's folder, a checkpoint's folder in it, or a state dict of the authors'.",
+    shell_complete=_complete_checkpoint,
+    help="A run's folder, a checkpoint's folder in it, a state dict of the authors', or a "
+    f"pretrained model's name ({', '.join(pretrained.names())}).",
 )
 @click.argument(
     "puzzle",
@@ -220,7 +232,12 @@ def _numbers(_c: click.Context, _p: click.Parameter, text: str | None) -> list[i
 
 
 @trm.command("inspect")
-@click.argument("checkpoint", type=click.Path(path_type=Path), help="As of trm solve.")
+@click.argument(
+    "checkpoint",
+    type=click.Path(path_type=Path),
+    shell_complete=_complete_checkpoint,
+    help="As of trm solve.",
+)
 @click.argument("puzzles", nargs=-1, metavar="[PUZZLE]...", help="As of trm solve.")
 @click.option(
     "--data",

@@ -11,7 +11,7 @@ from typing import Any
 from storage.examples import Header, open_header
 from storage.manifest import CorruptDataError
 from storage.store import A_POINTER, follow_pointers
-from trm_model import authors
+from trm_model import authors, pretrained
 from trm_model.devices import open_device
 from trm_model.errors import ConfigurationError, require
 from trm_model.model.reasoner import build
@@ -53,9 +53,9 @@ def load(
     theirs: AuthorsFile | None = None,
 ) -> TrainedModel:
     """A model from a run's folder (its newest checkpoint), a checkpoint's folder within a run, or a
-    file of the authors'.
+    file of the authors', or a pretrained one by its name.
 
-    :param path: such as ``data/runs/sudoku_4x4/trm_mlp/0/current``.
+    :param path: such as ``data/runs/sudoku_4x4/trm_mlp/0/current`` or ``sudoku_4x4``.
     :param device: ``auto``: the first GPU, else the CPU.
     :param kind: the family of puzzles, where size and vocabulary leave it open.
     :param theirs: for a file of the authors', and for that alone.
@@ -63,7 +63,7 @@ def load(
         what to change.
     :raises CorruptDataError: a damaged checkpoint.
     """
-    found = follow_pointers(Path(path))
+    found = follow_pointers(pretrained.find(path))
     if found.is_file():
         require(
             authors.written_by_torch(found),
@@ -82,7 +82,8 @@ def load(
         require(
             found.is_dir(),
             f"{found}: no such checkpoint{pointing}; expected a run's folder, a checkpoint's "
-            "folder or a file of the authors'",
+            "folder, a file of the authors' or a pretrained model's name "
+            f"({', '.join(pretrained.names())})",
         )
         require(
             theirs is None,

@@ -59,7 +59,11 @@ class Progress:
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
     """Tensors by name (all on the CPU after loading) and the progress. ``average`` is empty for
-    variants without EMA; ``where`` names it in messages."""
+    variants without EMA; ``where`` names it in messages.
+
+    ``carry`` is empty in what is published, whose ``weights`` alone are there and are those that
+    are evaluated (:meth:`published`).
+    """
 
     weights: Mapping[str, Tensor]
     average: Mapping[str, Tensor]
@@ -83,12 +87,18 @@ class Checkpoint:
         are."""
         return {**self.weights, **self.average}
 
+    def published(self) -> "Checkpoint":
+        """What others need to use the model: the weights that are evaluated. No training can go on
+        from it."""
+        return Checkpoint(self.evaluated, {}, {}, {}, self.progress, self.where)
+
     def require_weights(self, reasoner: Reasoner) -> None:
         """Whether weights and averages are those of a model.
 
         :raises ConfigurationError: tensors are missing, unknown or of another shape.
         """
-        averaged = dict(reasoner.named_parameters()) if reasoner.variant.ema else {}
+        averages = reasoner.variant.ema and bool(self.carry)
+        averaged = dict(reasoner.named_parameters()) if averages else {}
         require_tensors(f"{self.where}: weights", self.weights, reasoner.state_dict())
         require_tensors(f"{self.where}: average", self.average, averaged)
 
