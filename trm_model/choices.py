@@ -205,6 +205,8 @@ def in_words(hint: Any) -> str:
         inner = [argument for argument in get_args(hint) if argument is not ...]
         count = "" if ... in get_args(hint) else f" of {len(inner)}"
         return f"a list{count}, each {in_words(inner[0])}" if inner else "a list"
+    if get_origin(hint) is dict:
+        return "a mapping"
     if _is_choice(hint):
         return f"one of {', '.join(choices(hint))}"
     if is_dataclass(hint):
