@@ -1,17 +1,24 @@
 """What a materialization of each stage may be told; of puzzles, the family's file says it. A
 benchmark's entry says the rest."""
 
-from collections.abc import Mapping
-from dataclasses import replace
+import inspect
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import fields, replace
 from typing import Any
 
 import dagster as dg
 import torch
 from pydantic import ConfigDict, Field, ValidationError
 
+from trm_model.choices import from_plain
 from trm_model.devices import resolve_device
 from trm_model.errors import ConfigurationError, require
+from trm_model.evaluation.evaluate import require_evaluation
+from trm_model.model.evaluation import Evaluation
+from trm_model.model.variant import Variant
 from trm_model.names import unknown_name
+from trm_model.puzzles.family import Family
 from trm_model.training.execution import Execution
 from trm_model.training.recipe import Recipe
 
@@ -28,6 +35,13 @@ class StageConfig(dg.Config):
         :raises ConfigurationError: it cannot.
         """
         del recipe
+
+    def require_of(self, variant: Variant, family: Family) -> None:
+        """Whether the stage can be run so with a variant, on puzzles of a family.
+
+        :raises ConfigurationError: it cannot.
+        """
+        del variant, family
 
 
 class ExamplesConfig(StageConfig):
@@ -102,24 +116,71 @@ class TrainingConfig(StageConfig):
         self.execution()
 
 
-class EvaluationConfig(StageConfig):
-    """How to evaluate.
+def _own(field: str) -> Any:
+    """A setting of an evaluation that the variant decides where it is not given, described as
+    :class:`Evaluation` describes it."""
+    documented = inspect.getdoc(Evaluation) or ""
+    found = re.search(rf":param {field}: (.*?)(?=\n:param |\Z)", documented, re.DOTALL)
+    said = " ".join(found[1].split()) if found else field
+    return Field(default=None, description=f"{said} Not given: as the variant is evaluated.")
 
-    :param batch_size: rollouts evaluated together; most variants have one for each example.
-    :param limit: evaluate only the first so many test puzzles, of ARC tasks with all their
-        augmentations (a fair sample: their order is random); None: as the entry says.
-    :param all: evaluate all, whatever the entry says.
-    :param device: as in :class:`TrainingConfig`; need not be the one that trained.
+
+class EvaluationConfig(StageConfig):
+    """How to evaluate: on what, and the settings of
+    :class:`trm_model.model.evaluation.Evaluation`, with those of the variant where none is given.
     """
 
-    batch_size: int = Field(default=256, ge=1)
-    limit: int | None = Field(default=None, ge=1)
-    all: bool = False
-    device: str = "auto"
+    batch_size: int = Field(
+        default=256,
+        ge=1,
+        description="Rollouts evaluated together; most variants have one for each example.",
+    )
+    limit: int | None = Field(
+        default=None,
+        ge=1,
+        description=(
+            "Evaluate only the first so many test puzzles, of ARC tasks with all their "
+            "augmentations (a fair sample: their order is random). Not given: as the benchmark's "
+            "entry says."
+        ),
+    )
+    all: bool = Field(default=False, description="Evaluate all, whatever the entry says.")
+    device: str = Field(
+        default="auto",
+        description=(
+            "cpu, cuda:0, …; auto: the first GPU, else the CPU. It need not be the one that "
+            "trained."
+        ),
+    )
+    split: str | None = _own("split")
+    depth: int | None = _own("depth")
+    rollouts: int | None = _own("rollouts")
+    noise: float | None = _own("noise")
+    noise_at: str | None = _own("noise_at")
+    random_start: bool | None = _own("random_start")
+    damping: float | None = _own("damping")
+    selection: Any = _own("selection")
+    votes: int | None = _own("votes")
+    stop_at_halting: bool | None = _own("stop_at_halting")
+    seed: int | None = _own("seed")
+
+    def evaluation(self, own: Evaluation) -> Evaluation:
+        """A variant's own evaluation with these settings.
+
+        :raises ConfigurationError: an evaluation that cannot be.
+        """
+        names = {field.name for field in fields(Evaluation)}
+        return from_plain(
+            Evaluation, self.model_dump(include=names, exclude_none=True), own, importing=True
+        )
 
     def require_possible(self, recipe: Recipe) -> None:
         del recipe
         resolve_device(self.device)
+        self.evaluation(Evaluation())
+
+    def require_of(self, variant: Variant, family: Family) -> None:
+        require_evaluation(self.evaluation(variant.evaluation), variant, family)
 
 
 CONFIGS: Mapping[str, type[StageConfig]] = {
@@ -138,11 +199,16 @@ def schema_of(kind: type[StageConfig]) -> Any:
 
 
 def require_settings(
-    stage: str, kind: type[StageConfig], values: Mapping[str, Any], recipe: Recipe
+    stage: str,
+    kind: type[StageConfig],
+    values: Mapping[str, Any],
+    recipe: Recipe,
+    tested: Iterable[tuple[Variant, Family]] = (),
 ) -> None:
     """Whether a stage can be run with these settings, known before anything is run.
 
     :param kind: what the stage may be told.
+    :param tested: the variants that it is run with, if any, and the family of their puzzles.
     :raises ConfigurationError: an unknown setting or a value that cannot be.
     """
     known = list(kind.model_fields)
@@ -154,7 +220,10 @@ def require_settings(
         )
     try:
         if known:
-            kind(**values).require_possible(recipe)
+            config = kind(**values)
+            config.require_possible(recipe)
+            for variant, family in tested:
+                config.require_of(variant, family)
     except ValidationError as error:
         first = error.errors()[0]
         name, given = ".".join(map(str, first["loc"])), values.get(str(first["loc"][0]), "…")

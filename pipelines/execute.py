@@ -20,7 +20,7 @@ from assets import keys as store_keys
 from assets.benchmarks import BENCHMARKS, Benchmark
 from assets.configs import CONFIGS, StageConfig, require_settings
 from assets.interrupts import ENDING, Signals, noted_signals
-from assets.partitions import unknown_partition
+from assets.partitions import unknown_partition, variant_and_seed
 from assets.progress import MADE
 from assets.stages import DATA_STAGES, OVERALL_STAGES, REPORT_STAGES, STAGES, TRAIN_STAGES
 from pipelines.definitions import PARTITIONS, VARIANTS, defs
@@ -313,10 +313,12 @@ def _check(
             f"--set {stage}.…: that stage is not run; add --stage {stage}, or leave the setting "
             "out",
         )
+    names = dict.fromkeys(variant_and_seed(key)[0] for key in partitions)
+    tested = [(VARIANTS.known[name], entry.origin.family) for name in names]
     for stage in stages:
         kind = entry.origin.config if stage == "puzzles" else CONFIGS.get(stage, StageConfig)
         given = ops.get(f"{benchmark}__{stage}", {"config": {}})["config"]
-        require_settings(stage, kind, given, entry.recipe)
+        require_settings(stage, kind, given, entry.recipe, tested)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """What each setting of an evaluation does, on models that nobody has trained."""
 
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from storage.examples import Examples, read_examples
+from tests.trm_model.evaluation.tries import tries_of
 from tests.trm_model.training.recipes import TINY
 from trm_model.errors import ConfigurationError
 from trm_model.evaluation.evaluate import Evaluated, evaluate, rollout
@@ -28,7 +29,7 @@ from trm_model.model.haltings.solved import WhenSolved
 from trm_model.model.reasoner import Reasoner, build
 from trm_model.model.selections.halting_logit import HaltingLogit
 from trm_model.model.selections.plurality import Plurality
-from trm_model.model.selections.selection import Judged, Selection
+from trm_model.model.selections.selection import Selection
 from trm_model.model.starts.random import RandomStart
 from trm_model.model.state import Output, State
 from trm_model.model.variant import Variant
@@ -86,7 +87,7 @@ def outcome_of(
 
 def assert_same(one: Evaluated, other: Evaluated) -> None:
     """To the bit."""
-    for name in ("predictions", "right_cells", "labelled_cells", "halt_logits", "halts"):
+    for name in (field.name for field in fields(Evaluated)):
         np.testing.assert_array_equal(getattr(one, name), getattr(other, name), err_msg=name)
 
 
@@ -172,17 +173,17 @@ def test_ties_of_selections() -> None:
     """Among equally sure rollouts the first answers; among equally frequent tokens the smallest."""
     predictions = torch.tensor([[[5, 2], [1, 1]], [[3, 2], [2, 1]], [[4, 1], [3, 1]]])
     logits = torch.tensor([[1.0, 0.0], [1.0, 2.0], [0.5, 2.0]])
-    chosen = HaltingLogit().select(Judged(predictions, logits, -logits))
+    chosen = HaltingLogit().select(tries_of(predictions, logits, -logits))
     assert chosen.prediction.tolist() == [[5, 2], [2, 1]]
     assert chosen.halt_logits.tolist() == [1.0, 2.0]
     assert chosen.continue_logits.tolist() == [-1.0, -2.0]
-    chosen = Plurality().select(Judged(predictions, logits, -logits))
+    chosen = Plurality().select(tries_of(predictions, logits, -logits))
     assert chosen.prediction.tolist() == [[3, 2], [1, 1]]
     torch.testing.assert_close(chosen.halt_logits, torch.tensor([2.5 / 3, 4.0 / 3]))
     # Two against two, the larger token first.
     zeros = torch.zeros(5, 1)
     chosen = Plurality().select(
-        Judged(torch.tensor([[[5]], [[2]], [[5]], [[2]], [[1]]]), zeros, zeros)
+        tries_of(torch.tensor([[[5]], [[2]], [[5]], [[2]], [[1]]]), zeros, zeros)
     )
     assert chosen.prediction.tolist() == [[2]]
 
@@ -279,7 +280,7 @@ def test_stopping_keeps_the_answer_of_the_first_step_that_halts(
     examples: Examples, rule: str
 ) -> None:
     """By the variant's own rule: a positive logit, or one above that of going on."""
-    model = untrained(replace(SHORT, halting=RULES[rule]), examples)
+    model = precise(untrained(replace(SHORT, halting=RULES[rule]), examples))
 
     def margins() -> np.ndarray[Any, Any]:
         return np.stack(
@@ -304,18 +305,29 @@ def test_stopping_keeps_the_answer_of_the_first_step_that_halts(
         for step in range(6):
             kept = min(step, halted - 1) if halts else step
             for name in ("predictions", "halt_logits", "right_cells"):
-                np.testing.assert_array_equal(
-                    getattr(stopping, name)[example, step], getattr(plain, name)[example, kept]
+                # Fewer examples in a batch may be added up in another order.
+                np.testing.assert_allclose(
+                    getattr(stopping, name)[example, step],
+                    getattr(plain, name)[example, kept],
+                    rtol=1e-4,
+                    atol=1e-4,
                 )
             assert stopping.halts[example, step] == (halts and step >= halted - 1)
     np.testing.assert_array_equal(stopping.halted_at, first)
+    # No step is computed after it; the accuracy at halting is that of the kept answers.
+    np.testing.assert_array_equal(stopping.computed_steps, first)
+    assert plain.computed_steps.tolist() == [6.0] * COUNT
+    np.testing.assert_array_equal(stopping.solved_at_halting, stopping.solved[:, -1])
+    np.testing.assert_array_equal(
+        plain.solved_at_halting, plain.solved[np.arange(COUNT), first - 1]
+    )
     # Some answers would have changed after they halted.
     assert (stopping.predictions != plain.predictions).any()
 
 
 def test_each_rollout_stops_by_itself(examples: Examples) -> None:
     """Selection chooses among what the rollouts kept."""
-    model = untrained(RANDOM, examples)
+    model = precise(untrained(RANDOM, examples))
     found = outcome_of(model, examples, Evaluation(rollouts=3, stop_at_halting=True))
     kept: list[tuple[Tensor, Tensor] | None] = [None] * (3 * COUNT)
     stopped_apart = False
@@ -332,7 +344,7 @@ def test_each_rollout_stops_by_itself(examples: Examples) -> None:
             stopped_apart = stopped_apart or 0 < sum(halted) < 3
             prediction, logit = max(tries, key=lambda each: float(each[1]))
             np.testing.assert_array_equal(found.predictions[example, step], prediction.numpy())
-            assert found.halt_logits[example, step] == logit.item()
+            assert found.halt_logits[example, step] == pytest.approx(logit.item(), abs=1e-4)
     assert stopped_apart
 
 
@@ -344,16 +356,6 @@ def test_rules_without_a_head_never_halt_at_test(examples: Examples, rule: Halti
     assert not plain.halts.any()
     assert plain.halted_at.tolist() == [STEPS] * COUNT
     assert_same(outcome_of(model, examples, Evaluation(stop_at_halting=True)), plain)
-
-
-def test_the_first_step_that_halts() -> None:
-    halts = np.array([[False, True, False], [False, False, True], [False] * 3, [True] * 3])
-    zeros = np.zeros((4, 3), np.int64)
-    outcome = Evaluated(
-        np.zeros((4, 3, 2), np.uint8), zeros, zeros[:, 0], zeros.astype(np.float32), halts
-    )
-    assert outcome.halted_at.tolist() == [2, 3, 3, 1]
-    assert outcome.halted_at.dtype == np.int32
 
 
 def test_cells_one_after_the_other_have_no_rollouts(examples: Examples) -> None:

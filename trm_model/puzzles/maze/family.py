@@ -38,6 +38,7 @@ class Maze(Family):
         "input_kept": "Every answer is its maze with a path marked on spaces.",
         "shortest_path": "Every marked path leads from start to goal, and none is shorter.",
     }
+    verifies: ClassVar[bool] = True
     command: ClassVar[str | None] = "trm_model.puzzles.maze.command:maze"
 
     side: int
@@ -105,6 +106,9 @@ class Maze(Family):
     def check(self, inputs: Tokens, labels: Tokens) -> dict[str, Bools]:
         well_formed, kept, shortest = check_examples(inputs, labels, self.side)
         return {"well_formed": well_formed, "input_kept": kept, "shortest_path": shortest}
+
+    def valid(self, questions: Tokens, answers: Tokens) -> Bools:
+        return check_examples(questions, answers, self.side).shortest
 
     def paint(self, axes: Any, question: Tokens, shown: Tokens, label: Tokens) -> None:
         paint(axes, self.side, question, shown, label)

@@ -39,6 +39,7 @@ class Sudoku(Family):
         "label_solves_input": ("Every answer holds each digit once in every row, column and box."),
         "clues_kept": "Every answer has its puzzle's digit wherever the puzzle has one.",
     }
+    verifies: ClassVar[bool] = True
     command: ClassVar[str | None] = "trm_model.puzzles.sudoku.command:sudoku"
 
     side: int
@@ -96,6 +97,10 @@ class Sudoku(Family):
     def check(self, inputs: Tokens, labels: Tokens) -> dict[str, Bools]:
         solved, kept = check_examples(inputs, labels, self.shape)
         return {"label_solves_input": solved, "clues_kept": kept}
+
+    def valid(self, questions: Tokens, answers: Tokens) -> Bools:
+        solved, kept = check_examples(questions, answers, self.shape)
+        return solved & kept
 
     def paint(self, axes: Any, question: Tokens, shown: Tokens, label: Tokens) -> None:
         paint(axes, self.shape, *(from_tokens(tokens) for tokens in (question, shown, label)))
