@@ -1,5 +1,6 @@
 """From predictions to metrics with their 95 % intervals."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -85,27 +86,39 @@ def by_puzzle(values: Floats, puzzles: pl.Series) -> Floats:
     return (sums["value"] / usual + mean * (1 - sums["len"] / usual)).to_numpy()
 
 
-def score_rows(predictions: pl.DataFrame) -> list[Metric]:
-    """The metrics of one split's predictions, rows of :class:`assets.tables.Predictions`."""
+def accuracy(
+    metric: str, k: int | None, right: npt.NDArray[np.bool_], puzzles: pl.Series
+) -> Metric:
+    """The share of right answers [N] to examples of these puzzles."""
+    if puzzles.n_unique() == len(puzzles):
+        return share(metric, k, int(right.sum()), len(right))
+    return mean(metric, k, by_puzzle(right.astype(np.float64), puzzles))
+
+
+def score_rows(predictions: pl.DataFrame, counted: Sequence[int]) -> list[Metric]:
+    """The metrics of one split's predictions, rows of :class:`assets.tables.Predictions`.
+
+    :param counted: the supervision steps that ``solved_after`` is of.
+    """
     puzzles = predictions["puzzle"]
-    independent = puzzles.n_unique() == len(puzzles)
-
-    def solved(metric: str, k: int | None, right: npt.NDArray[np.bool_]) -> Metric:
-        if independent:
-            return share(metric, k, int(right.sum()), len(right))
-        return mean(metric, k, by_puzzle(right.astype(np.float64), puzzles))
-
-    cells, steps = (
+    cells, steps, computed = (
         by_puzzle(predictions[name].cast(pl.Float64).to_numpy(), puzzles)
-        for name in ("cell_accuracy", "steps")
+        for name in ("cell_accuracy", "steps", "computed_steps")
     )
     solved_after = np.array(predictions["solved_after"].to_list())
     return [
-        solved("exact_accuracy", None, predictions["solved"].to_numpy()),
+        accuracy("exact_accuracy", None, predictions["solved"].to_numpy(), puzzles),
+        accuracy(
+            "exact_accuracy_at_halting",
+            None,
+            predictions["solved_at_halting"].to_numpy(),
+            puzzles,
+        ),
         mean("cell_accuracy", None, cells),
         mean("mean_steps", None, steps, 1.0, float("inf")),
+        mean("mean_computed_steps", None, computed, 1.0, float("inf")),
         *(
-            solved("exact_accuracy_after_step", step, right)
-            for step, right in enumerate(solved_after.T, 1)
+            accuracy("exact_accuracy_after_step", step, right, puzzles)
+            for step, right in zip(counted, solved_after.T, strict=True)
         ),
     ]

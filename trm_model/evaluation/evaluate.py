@@ -305,7 +305,7 @@ def evaluate(
     :param family: of the puzzles, for selections that ask its verifier.
     :param finished: where finished examples are kept, so that an interrupted evaluation goes on
         from them; None: nowhere.
-    :param progress: told how many of how many examples are done.
+    :param progress: told how many of how many examples are done, first before any is computed.
     :raises ConfigurationError: an evaluation that the variant cannot have.
     :raises NotFiniteError: logits that are not finite.
     """
@@ -317,6 +317,7 @@ def evaluate(
     finished = finished or Finished()
     parts = finished.parts()
     start = sum(len(part["labelled_cells"]) for part in parts)
+    progress(start, len(chosen))
     with finished:
         while start < len(chosen):
             part = chosen[start : start + size]
