@@ -493,9 +493,8 @@ def test_random_starts_and_damping_at_test_are_those_of_training(examples: Examp
     assert_same(found, outcome_of(trained_so, examples))
     # What it was trained with gives way to what is asked for.
     other = outcome_of(trained_so, examples, Evaluation(damping=0.25))
-    assert_same(
-        other, outcome_of(untrained(replace(SHORT, start=RandomStart(damping=0.25)), examples))
-    )
+    quarter = untrained(replace(SHORT, start=RandomStart(damping=0.25)), examples)
+    assert_same(other, outcome_of(quarter, examples))
     assert (other.halt_logits != found.halt_logits).any()
 
 
@@ -545,7 +544,7 @@ def test_of_many_steps_some_are_counted(examples: Examples) -> None:
     )
 
 
-class Interrupted(Exception):
+class EndedError(Exception):
     """Somebody ends an evaluation."""
 
 
@@ -558,9 +557,9 @@ def test_an_interrupted_evaluation_goes_on(examples: Examples, tmp_path: Path) -
 
     def end(done: int, _total: int) -> None:
         if done == 4:
-            raise Interrupted
+            raise EndedError
 
-    with pytest.raises(Interrupted):
+    with pytest.raises(EndedError):
         outcome_of(
             model, examples, evaluation, batch_size=4, progress=end,
             finished=Finished(tmp_path), **settings,
