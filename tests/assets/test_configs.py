@@ -1,5 +1,6 @@
 """Settings of stages are checked before anything runs."""
 
+from dataclasses import fields, replace
 from typing import Any
 
 import dagster as dg
@@ -7,11 +8,14 @@ import pytest
 import torch
 
 from assets.benchmarks import BENCHMARKS
-from assets.configs import CONFIGS, StageConfig, require_settings
+from assets.configs import CONFIGS, EvaluationConfig, StageConfig, require_settings
 from assets.stages import STAGES
 from pipelines import execute
 from pipelines.definitions import defs
 from trm_model.errors import ConfigurationError
+from trm_model.model.evaluation import Evaluation
+from trm_model.model.selections.lowest_residual import LowestResidual
+from trm_model.model.selections.plurality import Plurality
 
 RECIPE = BENCHMARKS["sudoku_4x4"].recipe
 
@@ -38,6 +42,14 @@ def check(benchmark: str, stage: str, field: str, value: object) -> None:
         ("sudoku_4x4", "predictions", "limit", 2.0, "--set predictions.limit=2.0: "),
         ("sudoku_4x4", "predictions", "batch_size", True, "--set predictions.batch_size=True: "),
         ("sudoku_4x4", "predictions", "device", "mps", "--set predictions: device='mps': "),
+        ("sudoku_4x4", "predictions", "depth", 0, "--set predictions: depth=0: "),
+        ("sudoku_4x4", "predictions", "depth", 1.5, "--set predictions.depth=1.5: "),
+        ("sudoku_4x4", "predictions", "noise", -1.0, "--set predictions: noise=-1.0: "),
+        ("sudoku_4x4", "predictions", "damping", 2.0, "--set predictions: damping=2.0: "),
+        ("sudoku_4x4", "predictions", "noise_at", "x", "expected one of step, call"),
+        ("sudoku_4x4", "predictions", "split", "all", "expected one of train, test"),
+        ("sudoku_4x4", "predictions", "selection", "best", "expected one of confidence, first_to"),
+        ("sudoku_4x4", "predictions", "selection", 3, "--set predictions: selection=3: "),
         ("sudoku_4x4", "checkpoint", "device", "cuda", "--set checkpoint: device='cuda': "),
         ("sudoku_4x4", "checkpoint", "device", "mps", "--set checkpoint: device='mps': "),
         ("sudoku_4x4", "checkpoint", "steps", 0, "--set checkpoint: steps=0: "),
@@ -85,6 +97,49 @@ def test_a_command_is_refused_before_anything_is_made(
     monkeypatch.setattr(execute, "prepare_home", lambda: pytest.fail("a run was started"))
     with pytest.raises(ConfigurationError, match="--set "):
         execute.materialize("sudoku_4x4", partitions=["trm_mlp|0"], settings=[setting])
+
+
+@pytest.mark.parametrize(
+    ("benchmark", "partition", "settings", "message"),
+    [
+        ("sudoku_4x4", "autoregressive|0", ["rollouts=2"], "rollouts=2 with cells answered one"),
+        ("sudoku_4x4", "autoregressive|0", ["damping=0.5"], "belong to whole answers"),
+        ("arc_demo", "trm|0", ["selection=first_valid"], "answers to arc cannot be verified"),
+    ],
+)
+def test_a_command_refuses_an_evaluation_that_the_variant_cannot_have(
+    benchmark: str,
+    partition: str,
+    settings: list[str],
+    message: str,
+    tmp_path: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("TRM_DATA", str(tmp_path))
+    monkeypatch.setattr(execute, "prepare_home", lambda: pytest.fail("a run was started"))
+    with pytest.raises(ConfigurationError, match=message):
+        execute.materialize(
+            benchmark,
+            partitions=[partition],
+            stages=["predictions"],
+            settings=[f"predictions.{setting}" for setting in settings],
+        )
+
+
+def test_an_evaluation_is_the_variants_own_but_for_what_is_set() -> None:
+    own = Evaluation(depth=16, rollouts=8, selection=Plurality())
+    assert EvaluationConfig().evaluation(own) == own
+    changed = EvaluationConfig(rollouts=2, noise=1, selection={"lowest_residual": {"window": 4}})
+    assert changed.evaluation(own) == replace(
+        own, rollouts=2, noise=1, selection=LowestResidual(window=4)
+    )
+    # All settings of an evaluation can be given, and are described.
+    fields_of = EvaluationConfig.model_fields
+    assert {field.name for field in fields(Evaluation)} <= set(fields_of)
+    for field in fields(Evaluation):
+        said = fields_of[field.name].description or ""
+        assert len(said.split()) > 7, field.name
+        assert said.endswith("Not given: as the variant is evaluated.")
 
 
 @pytest.mark.parametrize("stage", STAGES)
