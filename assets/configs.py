@@ -4,7 +4,7 @@ benchmark's entry says the rest."""
 import json
 from collections.abc import Generator, Iterable, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import fields, replace
 from functools import cache
 from typing import Any, TypeVar
 
@@ -16,8 +16,11 @@ from assets.schemas import change_fields, documented, value_fields
 from trm_model.choices import MOST, from_plain, in_words
 from trm_model.devices import resolve_device
 from trm_model.errors import ConfigurationError, require
+from trm_model.evaluation.evaluate import require_evaluation
+from trm_model.model.evaluation import Evaluation
 from trm_model.model.variant import Variant
 from trm_model.names import unknown_name
+from trm_model.puzzles.family import Family
 from trm_model.training.execution import Execution
 from trm_model.training.initial import find_source
 from trm_model.training.recipe import Recipe
@@ -52,6 +55,13 @@ class StageConfig(dg.Config):
         :raises ConfigurationError: it cannot.
         """
         del recipe, variants
+
+    def require_of(self, variant: Variant, family: Family) -> None:
+        """Whether the stage can be run so with a variant, on puzzles of a family.
+
+        :raises ConfigurationError: it cannot.
+        """
+        del variant, family
 
 
 class ExamplesConfig(StageConfig):
@@ -180,8 +190,16 @@ class TrainingConfig(StageConfig):
             find_source(self.start_from)
 
 
+def _own(field: str) -> Any:
+    """A setting of an evaluation that the variant decides where it is not given, described as
+    :class:`Evaluation` describes it."""
+    said = documented(Evaluation)[field]
+    return Field(default=None, description=f"{said} Not given: as the variant is evaluated.")
+
+
 class EvaluationConfig(StageConfig):
-    """How to evaluate.
+    """How to evaluate: on what, and the settings of
+    :class:`trm_model.model.evaluation.Evaluation`, with those of the variant where none is given.
 
     :param batch_size: rollouts evaluated together; most variants have one for each example.
     :param limit: evaluate only the first so many test puzzles, of ARC tasks with all their
@@ -196,10 +214,35 @@ class EvaluationConfig(StageConfig):
     all: bool = False
     again: bool = False
     device: str = "auto"
+    split: str | None = _own("split")
+    depth: int | None = _own("depth")
+    rollouts: int | None = _own("rollouts")
+    noise: float | None = _own("noise")
+    noise_at: str | None = _own("noise_at")
+    random_start: bool | None = _own("random_start")
+    damping: float | None = _own("damping")
+    selection: Any = _own("selection")
+    votes: int | None = _own("votes")
+    stop_at_halting: bool | None = _own("stop_at_halting")
+    seed: int | None = _own("seed")
+
+    def evaluation(self, own: Evaluation) -> Evaluation:
+        """A variant's own evaluation with these settings.
+
+        :raises ConfigurationError: an evaluation that cannot be.
+        """
+        names = {field.name for field in fields(Evaluation)}
+        return from_plain(
+            Evaluation, self.model_dump(include=names, exclude_none=True), own, importing=True
+        )
 
     def require_possible(self, recipe: Recipe, variants: Iterable[Variant]) -> None:
         del recipe, variants
         resolve_device(self.device)
+        self.evaluation(Evaluation())
+
+    def require_of(self, variant: Variant, family: Family) -> None:
+        require_evaluation(self.evaluation(variant.evaluation), variant, family)
 
 
 Settings = TypeVar("Settings", bound=StageConfig)
@@ -272,11 +315,13 @@ def require_settings(
     values: Mapping[str, Any],
     recipe: Recipe,
     variants: Iterable[Variant] = (),
+    family: Family | None = None,
 ) -> None:
     """Whether a stage can be run with these settings, known before anything is run.
 
     :param kind: what the stage may be told.
     :param variants: those that it is run for.
+    :param family: of the puzzles, where the stage depends on it.
     :raises ConfigurationError: an unknown setting or a value that cannot be.
     """
     known = list(kind.model_fields)
@@ -288,7 +333,11 @@ def require_settings(
         )
     with _named(f"--set {stage}."):
         if known:
-            configured(kind, values).require_possible(recipe, variants)
+            config = configured(kind, values)
+            config.require_possible(recipe, variants)
+            if family is not None:
+                for variant in variants:
+                    config.require_of(variant, family)
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from itertools import chain
 import polars as pl
 
 from assets.benchmarks import Benchmark
-from trm_model.choices import changed, differing
+from trm_model.choices import changed, differing, to_plain
 from trm_model.model.evaluation import Evaluation
 from trm_model.model.variant import Variant
 from trm_model.training.run import RunSpec, config_hash
@@ -25,6 +25,15 @@ def evaluation_key(evaluation: Evaluation, limit: int | None) -> str:
     None: of all)."""
     config = {"evaluation": changed(evaluation), "limit": limit}
     return hashlib.sha256(json.dumps(config, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def evaluation_settings(evaluation: Evaluation, depth: int, limit: int | None) -> str:
+    """An evaluation with all its settings as canonical JSON.
+
+    :param depth: the number of steps that it comes to.
+    """
+    settings = {**to_plain(evaluation), "depth": depth, "limit": limit}
+    return json.dumps(settings, sort_keys=True, separators=(",", ":"))
 
 
 def declared(benchmark: Benchmark, variants: Mapping[str, Variant]) -> pl.DataFrame:

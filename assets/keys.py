@@ -69,6 +69,20 @@ def inspection_picture(benchmark: str, variant: str, seed: int, run: str, puzzle
     return f"reports/{benchmark}/inspections/{variant}/{seed}/{run}-{puzzle}.png"
 
 
+def selections_page(benchmark: str, variant: str, seed: int, run: str, evaluation: str) -> str:
+    """The report on what each selection among an evaluation's rollouts scores, one HTML file."""
+    return f"reports/{benchmark}/selections/{variant}/{seed}/{run}-{evaluation}.html"
+
+
+def finished_examples(run: str, *told_by: str) -> str:
+    """The folder of what an evaluation of the run with the key ``run`` has finished, kept until its
+    predictions are published.
+
+    :param told_by: what tells it from others: the evaluation, the checkpoint, the code.
+    """
+    return f"{run}/evaluating/{'-'.join(told_by)}"
+
+
 def ablation_page(benchmark: str) -> str:
     """The report on a benchmark's variants, one HTML file."""
     return f"reports/{benchmark}/ablation.html"

@@ -2,10 +2,33 @@
 
 import time
 from collections.abc import Callable
+from datetime import timedelta
 
 MADE = "made"
 """Key in the metadata of each materialization: one line that says what was made and where, which
 the stage's log and the command line end with."""
+
+
+class Pace:
+    """How far a step is and how long it will still take, by what it has done since it started.
+
+    :param unit: what is counted, such as ``test puzzles``.
+    """
+
+    def __init__(self, unit: str) -> None:
+        self._unit = unit
+        self._began: tuple[int, float] | None = None
+
+    def said(self, done: int, total: int) -> str:
+        """It, as text; the first time, before anything is done but what was done before."""
+        text = f"{done:,} of {total:,} {self._unit}"
+        if self._began is None:
+            self._began = done, time.monotonic()
+        before, started = self._began
+        if done == before:
+            return text
+        seconds = (time.monotonic() - started) / (done - before) * (total - done)
+        return f"{text}, {timedelta(seconds=round(seconds))} left"
 
 
 def spaced(log: Callable[[str], object], seconds: float = 10.0) -> Callable[[str], None]:

@@ -54,7 +54,8 @@ class OfEvaluation(OfRun):
     ``evaluation``: key of how the checkpoint was tested
     (:func:`assets.declared.evaluation_key`); ``checkpoint``: key of the weights' folder in the
     store; ``step``: the optimizer step that they are of; ``evaluation_code``: version of the code
-    that evaluated.
+    that evaluated; ``settings``: how it was tested, as canonical JSON
+    (:func:`assets.declared.evaluation_settings`); ``of``: puzzles (of ARC: tasks) in the split.
     """
 
     evaluation: Series[str]
@@ -62,6 +63,8 @@ class OfEvaluation(OfRun):
     checkpoint: Series[str]
     step: Series[pl.Int64] = pa.Field(ge=1)
     evaluation_code: Series[str]
+    settings: Series[str]
+    of: Series[pl.Int64] = pa.Field(ge=1)
 
     @classmethod
     def files(cls) -> tuple[str, ...]:
@@ -170,8 +173,10 @@ class Predictions(OfEvaluation):
 
     ``n``: how many examples were evaluated, so that a file tells which rows it has lost;
     ``puzzle``, ``name``: base and augmented puzzle; ``steps``: the supervision step at which the
-    variant's halting rule would first have stopped; ``solved_after``: whether the example is solved
-    after each step; ``prediction``: tokens after the last step.
+    variant's halting rule would first have stopped; ``solved_at_halting``: whether the example was
+    solved then; ``computed_steps``: those that were taken, the mean over rollouts;
+    ``solved_after``: whether the example is solved after each counted step
+    (:func:`trm_model.evaluation.evaluate.kept_steps`); ``prediction``: tokens after the last step.
     """
 
     n: Series[pl.Int64] = pa.Field(ge=1)
@@ -182,6 +187,8 @@ class Predictions(OfEvaluation):
     cell_accuracy: Series[float] = pa.Field(ge=0, le=1)
     halt_logit: Series[float]
     steps: Series[pl.Int32] = pa.Field(ge=1)
+    solved_at_halting: Series[bool]
+    computed_steps: Series[float] = pa.Field(ge=1)
     solved_after: Series[pl.List] = pa.Field(dtype_kwargs={"inner": pl.Boolean})
     prediction: Series[pl.Binary]
     difficulty: Series[pl.Int64] = pa.Field(ge=0)
@@ -220,6 +227,31 @@ class Votes(OfEvaluation):
     mean_halt: Series[float] = pa.Field(ge=0, le=1)
     correct: Series[bool]
     grid: Series[str]
+
+
+class Selections(OfEvaluation):
+    """What each selection among the same rollouts would have scored, after some supervision steps
+    and, after the last, among the first 1, 2, 4, … rollouts.
+
+    ``uses_verifier``: it asks the family's rules whether an answer is right; ``depth``: the step;
+    ``rollouts``: their number, K; ``value``, ``low``, ``high``: exact accuracy and its 95 %
+    interval; ``pass_value``, ``pass_low``, ``pass_high``: pass@K, the share of puzzles that any
+    rollout solves; ``missed``: the share of the wrong answers that are the selection's fault, since
+    another rollout's was right (empty where none is wrong).
+    """
+
+    selection: Series[str]
+    uses_verifier: Series[bool]
+    depth: Series[pl.Int32] = pa.Field(ge=1)
+    rollouts: Series[pl.Int32] = pa.Field(ge=1)
+    value: Series[float] = pa.Field(ge=0, le=1)
+    low: Series[float]
+    high: Series[float]
+    pass_value: Series[float] = pa.Field(ge=0, le=1)
+    pass_low: Series[float]
+    pass_high: Series[float]
+    missed: Series[float] = pa.Field(ge=0, le=1, nullable=True)
+    n: Series[pl.Int64] = pa.Field(ge=1)
 
 
 class Scores(OfEvaluation):

@@ -343,13 +343,12 @@ def _check(
             f"--set {stage}.…: that stage is not run; add --stage {stage}, or leave the setting "
             "out",
         )
-    variants = {variant for variant, _ in map(variant_and_seed, partitions)}
+    names = dict.fromkeys(variant_and_seed(key)[0] for key in partitions)
+    variants = [VARIANTS.known[name] for name in names]
     for stage in stages:
         kind = entry.origin.config if stage == "puzzles" else CONFIGS.get(stage, StageConfig)
         given = ops.get(f"{benchmark}__{stage}", {"config": {}})["config"]
-        require_settings(
-            stage, kind, given, entry.recipe, [VARIANTS.known[name] for name in sorted(variants)]
-        )
+        require_settings(stage, kind, given, entry.recipe, variants, entry.origin.family)
 
 
 @dataclass(frozen=True, slots=True)

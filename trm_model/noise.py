@@ -43,6 +43,10 @@ class Noise:
         """Other numbers for the same examples, e.g. of the next step."""
         return Noise(derive(self.seed, *purpose), self.items)
 
+    def of(self, rows: Tensor) -> "Noise":
+        """The numbers of some of the examples, ``rows`` int64 [R]."""
+        return Noise(self.seed, self.items[rows])
+
     def repeat(self, count: int) -> "Noise":
         """``count`` rollouts of each example with numbers of their own, [count * B], the first
         rollout of all examples first."""

@@ -1,7 +1,7 @@
 """From predictions to metrics with their 95 % intervals."""
 
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -101,21 +101,31 @@ def share_of(metric: str, k: int | None, right: Bools, puzzles: pl.Series) -> Me
     return mean(metric, k, by_puzzle(right.astype(np.float64), puzzles))
 
 
-def score_rows(predictions: pl.DataFrame) -> list[Metric]:
-    """The metrics of one split's predictions, rows of :class:`assets.tables.Predictions`."""
+def score_rows(predictions: pl.DataFrame, counted: Sequence[int]) -> list[Metric]:
+    """The metrics of one split's predictions, rows of :class:`assets.tables.Predictions`.
+
+    :param counted: the supervision steps that ``solved_after`` is of.
+    """
     puzzles = predictions["puzzle"]
-    cells, steps = (
+    cells, steps, computed = (
         by_puzzle(predictions[name].cast(pl.Float64).to_numpy(), puzzles)
-        for name in ("cell_accuracy", "steps")
+        for name in ("cell_accuracy", "steps", "computed_steps")
     )
     solved_after = np.array(predictions["solved_after"].to_list())
     return [
         share_of("exact_accuracy", None, predictions["solved"].to_numpy(), puzzles),
+        share_of(
+            "exact_accuracy_at_halting",
+            None,
+            predictions["solved_at_halting"].to_numpy(),
+            puzzles,
+        ),
         mean("cell_accuracy", None, cells),
         mean("mean_steps", None, steps, 1.0, float("inf")),
+        mean("mean_computed_steps", None, computed, 1.0, float("inf")),
         *(
             share_of("exact_accuracy_after_step", step, right, puzzles)
-            for step, right in enumerate(solved_after.T, 1)
+            for step, right in zip(counted, solved_after.T, strict=True)
         ),
     ]
 

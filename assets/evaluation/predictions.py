@@ -15,27 +15,29 @@ from assets import keys
 from assets.benchmarks import Benchmark
 from assets.configs import EvaluationConfig
 from assets.data.datasets import describe_examples
-from assets.declared import differences, evaluation_key
+from assets.declared import differences, evaluation_key, evaluation_settings
 from assets.evaluation.prediction_checks import (
     counted_right,
     evaluated,
     every_example_once,
     tokens_in_vocabulary,
 )
+from assets.evaluation.selections import compared, selection_rows
 from assets.failures import user_error
 from assets.outcomes import CheckOutcome
 from assets.partitions import variant_and_seed
-from assets.progress import MADE, spaced
+from assets.progress import MADE, Pace, spaced
 from assets.reports import markdown, pictures
 from assets.stages import making
 from assets.store import current_predictions, current_run, data_of, hold_device
-from assets.tables import Predictions, of_evaluation, of_run, stamped
+from assets.tables import Predictions, Selections, of_evaluation, of_run, stamped
 from storage.examples import DATA_AGAIN
 from storage.manifest import verify_manifest
 from storage.store import Store
 from storage.tables import AGAIN, TableError, partition_key, publish_partition, read_file
 from trm_model.devices import open_device
-from trm_model.evaluation.evaluate import Evaluated, evaluate
+from trm_model.evaluation.evaluate import Evaluated, evaluate, kept_steps, require_evaluation
+from trm_model.evaluation.finished import Finished
 from trm_model.finite import NotFiniteError
 from trm_model.model.batch import DeviceExamples
 from trm_model.model.reasoner import build
@@ -65,6 +67,8 @@ def prediction_table(evaluation: Evaluated, described: pl.DataFrame) -> pl.DataF
         ),
         halt_logit=pl.Series(evaluation.halt_logits[:, -1].astype(np.float64)),
         steps=pl.Series(evaluation.halted_at),
+        solved_at_halting=pl.Series(evaluation.solved_at_halting),
+        computed_steps=pl.Series(evaluation.computed_steps.astype(np.float64)),
         solved_after=pl.Series(evaluation.solved.tolist(), dtype=pl.List(pl.Boolean)),
         prediction=pl.Series(
             [row.tobytes() for row in evaluation.predictions[:, -1]], dtype=pl.Binary
@@ -116,7 +120,8 @@ def materialize_predictions(
     benchmark: Benchmark,
     variants: Mapping[str, Variant],
 ) -> dg.MaterializeResult:
-    """Evaluate the run trained last as its variant says (:class:`Evaluation`)."""
+    """Evaluate the run trained last as its variant says, or as it is told
+    (:class:`trm_model.model.evaluation.Evaluation`)."""
     variant, seed = variant_and_seed(context.partition_key)
     run_key = current_run(store, name, variant, seed)
     run = store.open(run_key)
@@ -127,7 +132,7 @@ def materialize_predictions(
             f"{making('checkpoint', name, context.partition_key)}"
         )
     newest = saved[-1]
-    evaluation = variants[variant].evaluation
+    evaluation = config.evaluation(variants[variant].evaluation)
     split = evaluation.split
     limit = None if config.all else config.limit or benchmark.evaluated
     tested = evaluation_key(evaluation, limit)
@@ -135,7 +140,7 @@ def materialize_predictions(
     picture = keys.answers_picture(name, variant, seed, run.name, tested)
     of = {
         "checkpoint": f"{run_key}/{newest.relative_to(run).as_posix()}",
-        "evaluation_code": code_version(__name__),
+        "evaluation_code": code_version(__name__, type(evaluation.selection).__module__),
     }
     if not config.again and (kept := already_evaluated(store, predictions, of)) is not None:
         context.log.info(f"{newest}: evaluated already: kept")
@@ -143,16 +148,26 @@ def materialize_predictions(
         return dg.MaterializeResult(metadata=_told(store, predictions, kept, picture))
     store.require_writable(predictions)
     spec = RunSpec.read(run)
+    family = benchmark.origin.family
+    require_evaluation(evaluation, spec.variant, family)
     folder = data_of(store, spec)
     verify_manifest(folder, DATA_AGAIN)
     examples = open_examples(folder / f"{split}.zarr")
     device = open_device(config.device)
     reasoner = build(spec.variant, spec.recipe.size, examples.header, seed, spec.recipe.precision)
     progress = checkpoints.load_evaluated(newest, reasoner)
+    depth = spec.variant.test_steps(spec.recipe.max_steps, evaluation)
+    steps = kept_steps(depth)
+    selections = compared(evaluation.selection, family)
+    computing = code_version(__name__, *(type(each).__module__ for each in selections))
+    told_by = tested, verify_manifest(newest, checkpoints.REMEDY)[:16], computing
+    finished = Finished(store.open(keys.finished_examples(run_key, *told_by)))
     changed = [differences(spec, benchmark, variants[variant])]
     if limit != benchmark.evaluated:
         asked, entry = (_part(benchmark, some) for some in (limit, benchmark.evaluated))
         changed.append(f"tested on {asked} in place of {entry}")
+    if evaluation != variants[variant].evaluation:
+        changed.append("another evaluation than the variant's")
     if any(changed):
         context.log.info(
             f"{run}: {', '.join(filter(None, changed))}: its scores stand apart from those that "
@@ -175,15 +190,17 @@ def materialize_predictions(
             evaluation,
             max_steps=spec.recipe.max_steps,
             batch_size=config.batch_size,
+            family=family,
         )
+        pace = Pace(f"{split} puzzles")
         started = time.monotonic()
         try:
             result = run_on(
                 index=index,
                 every_step=False,
-                progress=lambda done, total: say(
-                    f"{done:,} of {total:,} {split} examples evaluated"
-                ),
+                compared=selections,
+                finished=finished,
+                progress=lambda done, total: say(f"evaluated {pace.said(done, total)}"),
             )
         except NotFiniteError as error:
             raise user_error(
@@ -194,26 +211,29 @@ def materialize_predictions(
         steps_solved = result.solved.sum(axis=1)
         late = index[(-steps_solved).argsort(kind="stable")[::-1][:SHOWN_PUZZLES]]
         shown = run_on(index=late).predictions
+    in_common: dict[str, str | int] = {
+        **of_run(spec, run.name),
+        "evaluation": tested,
+        **of,
+        "step": progress.step,
+        "settings": evaluation_settings(evaluation, depth, limit),
+        "of": len(examples.group_offsets) - 1,
+    }
+    rows = selection_rows(result, selections, steps, evaluation.rollouts, described["puzzle"])
+    publish_partition(store, Selections, stamped(rows, split=split, **in_common))
     table = publish_partition(
         store,
         Predictions,
-        stamped(
-            prediction_table(result, described),
-            **of_run(spec, run.name),
-            evaluation=tested,
-            **of,
-            n=len(described),
-            step=progress.step,
-        ),
+        stamped(prediction_table(result, described), **in_common, n=len(described)),
     )
+    finished.remove()
     store.point(keys.current_predictions(name, variant, seed), predictions)
-    last = shown.shape[1]
-    steps = [*(step for step in SHOWN_STEPS if step < last), last]
+    drawn = [*(step for step in SHOWN_STEPS if step < depth), depth]
     figure = pictures.answer_sheet(
-        benchmark.origin.family,
+        family,
         *examples.rows(late),
-        shown[:, [step - 1 for step in steps]],
-        steps,
+        shown[:, [steps.index(step) for step in drawn]],
+        drawn,
     )
     with store.publish_file(picture) as temporary:
         temporary.write_bytes(pictures.png(figure))

@@ -1,5 +1,6 @@
 """From predictions and votes to scores."""
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,15 +13,18 @@ from assets.data.datasets import open_split
 from assets.declared import data_entry
 from assets.evaluation.metrics import Metric, family_rows, score_rows, trivial_rows
 from assets.evaluation.predictions import read_predictions
+from assets.evaluation.selections import NOTE, figures, findings, last_of, readable
 from assets.evaluation.votes import evaluated_tasks, pass_rows, read_votes, task_rows, vote_rows
 from assets.outcomes import CheckOutcome
 from assets.partitions import variant_and_seed
 from assets.progress import MADE
 from assets.reports import markdown
+from assets.reports.page import html_page, publish_page
 from assets.store import data_of
-from assets.tables import Scores, of_evaluation, stamped
+from assets.tables import OfEvaluation, Scores, Selections, of_evaluation, stamped
 from storage.store import Store
 from storage.tables import partition_key, publish_partition, read_file
+from trm_model.evaluation.evaluate import kept_steps
 from trm_model.puzzles.plans import open_examples
 from trm_model.puzzles.trivial import training_labels, trivial_answers
 from trm_model.training.run import RUN_FILE, RunSpec
@@ -39,11 +43,9 @@ def above_chance(scores: pl.DataFrame) -> CheckOutcome:
     return CheckOutcome(found["low"] > best["value"], {"found": said})
 
 
-def _key(tested: Mapping[str, Any]) -> str:
-    """The file of the scores of an evaluation (:func:`assets.tables.of_evaluation`)."""
-    return partition_key(
-        Scores, *(tested[column] for column in (*Scores.levels(), *Scores.files()))
-    )
+def _key(tested: Mapping[str, Any], table: type[OfEvaluation] = Scores) -> str:
+    """The file of a table's rows on an evaluation (:func:`assets.tables.of_evaluation`)."""
+    return partition_key(table, *(tested[column] for column in (*table.levels(), *table.files())))
 
 
 def materialize_scores(
@@ -62,7 +64,7 @@ def materialize_scores(
     ignore = examples.header.ignore_id
     answers = trivial_answers(family, inputs, training_labels(open_split(folder, "train")), ignore)
     rows = [
-        *score_rows(predictions),
+        *score_rows(predictions, kept_steps(json.loads(tested["settings"])["depth"])),
         *family_rows(predictions, family, inputs, labels),
         *trivial_rows(answers, labels, ignore, predictions["puzzle"]),
     ]
@@ -84,6 +86,21 @@ def materialize_scores(
             run_id=context.run.run_id,
         ),
     )
+    selections = read_file(store.open(_key(tested, Selections)), Selections)
+    sentences, curves = findings(selections), figures(selections)
+    report = publish_page(
+        store,
+        keys.selections_page(name, variant, seed, tested["run"], tested["evaluation"]),
+        html_page(
+            f"Selections: {name}, {variant}, seed {seed}",
+            [*sentences, NOTE, f"Settings of the evaluation: {tested['settings']}"],
+            {
+                "After all steps, of all rollouts": readable(last_of(selections)),
+                "Every step and number of rollouts": readable(selections),
+            },
+            curves,
+        ),
+    )
     metric, k = benchmark.metric
     headline = table.row(
         by_predicate=(pl.col("metric") == metric) & pl.col("k").eq_missing(k), named=True
@@ -96,10 +113,21 @@ def materialize_scores(
     return dg.MaterializeResult(
         metadata={
             MADE: f"{called} {headline['value']:.4f} (95 % interval {interval}, "
-            f"n = {headline['n']:,}) in {stored}, of {checkpoint}",
+            f"n = {headline['n']:,} of {headline['of']:,}) in {stored}, of {checkpoint}; what "
+            f"other selections score is in {report}",
             metric: headline["value"],
             "interval": interval,
             "n": headline["n"],
+            "of": headline["of"],
+            "settings": dg.MetadataValue.json(json.loads(tested["settings"])),
+            "selections": dg.MetadataValue.md(
+                "\n\n".join([*sentences, markdown.table(readable(last_of(selections)))])
+            ),
+            "selections_page": dg.MetadataValue.path(str(report)),
+            **{
+                title.split(",")[0].lower().replace(" ", "_"): markdown.picture(figure, title)
+                for title, figure in curves.items()
+            },
             # What the scores came from: where it lies, and the pages of the assets that made it.
             "checkpoint": dg.MetadataValue.path(str(checkpoint)),
             "checkpoint_page": dg.MetadataValue.asset(dg.AssetKey([name, "checkpoint"])),

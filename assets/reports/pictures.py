@@ -166,3 +166,21 @@ def vote_curves(votes: pl.DataFrame) -> Figure:
     axes.set_ylabel("pass@2 (test tasks)")
     _name_lines(axes)
     return figure
+
+
+def selection_curves(rows: pl.DataFrame, against: str, label: str) -> Figure:
+    """Test accuracy of each selection, and pass@K, against one of the columns ``depth`` and
+    ``rollouts``; ``rows``: of :class:`assets.tables.Selections`."""
+    figure = Figure(figsize=(5, 3.2))
+    axes = figure.subplots()
+    parts = sorted(rows.sort(against).partition_by("selection", as_dict=True).items())
+    for (selection,), part in parts:
+        axes.plot(part[against], part["value"], marker=".", label=selection, linewidth=1)
+    _, any_right = parts[0]
+    axes.plot(any_right[against], any_right["pass_value"], "k--", label="pass@K", linewidth=1)
+    axes.set_xscale("log", base=2)
+    axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
+    axes.set_xlabel(label)
+    axes.set_ylabel("solved (test puzzles)")
+    _name_lines(axes)
+    return figure

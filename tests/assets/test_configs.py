@@ -1,7 +1,7 @@
 """Settings of stages are checked before anything runs."""
 
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Any
 
 import dagster as dg
@@ -11,6 +11,7 @@ import torch
 from assets.benchmarks import BENCHMARKS
 from assets.configs import (
     CONFIGS,
+    EvaluationConfig,
     StageConfig,
     TrainingConfig,
     configured,
@@ -20,6 +21,9 @@ from assets.stages import STAGES
 from pipelines import execute
 from pipelines.definitions import defs
 from trm_model.errors import ConfigurationError
+from trm_model.model.evaluation import Evaluation
+from trm_model.model.selections.lowest_residual import LowestResidual
+from trm_model.model.selections.plurality import Plurality
 from trm_model.model.starts.noisy import NoisyStart
 from trm_model.variants import VARIANTS
 
@@ -84,6 +88,14 @@ def check(benchmark: str, stage: str, field: str, value: object) -> None:
         ("sudoku_4x4", "checkpoint", "device", "mps", "--set checkpoint.device='mps': "),
         ("sudoku_4x4", "checkpoint", "steps", 0, "--set checkpoint.steps=0: "),
         ("sudoku_4x4", "checkpoint", "steps", True, "--set checkpoint.steps=true: "),
+        ("sudoku_4x4", "predictions", "depth", 0, "--set predictions.depth=0: "),
+        ("sudoku_4x4", "predictions", "depth", 1.5, "--set predictions.depth=1.5: "),
+        ("sudoku_4x4", "predictions", "noise", -1.0, "--set predictions.noise=-1.0: "),
+        ("sudoku_4x4", "predictions", "damping", 2.0, "--set predictions.damping=2.0: "),
+        ("sudoku_4x4", "predictions", "noise_at", "x", "expected one of step, call"),
+        ("sudoku_4x4", "predictions", "split", "all", "expected one of train, test"),
+        ("sudoku_4x4", "predictions", "selection", "best", "expected one of confidence, first_to"),
+        ("sudoku_4x4", "predictions", "selection", 3, "--set predictions.selection=3: "),
         ("sudoku_4x4", "checkpoint", "steps", 2.5, "--set checkpoint.steps=2.5: "),
         ("sudoku_4x4", "checkpoint", "batch_size", -1, "--set checkpoint.batch_size=-1: "),
         ("sudoku_4x4", "checkpoint", "log_steps", 0, "--set checkpoint.log_steps=0: "),
@@ -249,6 +261,49 @@ def test_the_page_tells_of_every_field_what_it_is() -> None:
     corruption = found["sudoku_4x4.checkpoint.variant.start.noisy.corruption"]
     assert "Default: mask." in str(corruption.description)
     assert "sudoku_4x4.checkpoint.variant.evaluation" not in found
+
+
+@pytest.mark.parametrize(
+    ("benchmark", "partition", "settings", "message"),
+    [
+        ("sudoku_4x4", "autoregressive|0", ["rollouts=2"], "rollouts=2 with cells answered one"),
+        ("sudoku_4x4", "autoregressive|0", ["damping=0.5"], "belong to whole answers"),
+        ("arc_demo", "trm|0", ["selection=first_valid"], "answers to arc cannot be verified"),
+    ],
+)
+def test_a_command_refuses_an_evaluation_that_the_variant_cannot_have(
+    benchmark: str,
+    partition: str,
+    settings: list[str],
+    message: str,
+    tmp_path: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("TRM_DATA", str(tmp_path))
+    monkeypatch.setattr(execute, "prepare_home", lambda: pytest.fail("a run was started"))
+    with pytest.raises(ConfigurationError, match=message):
+        execute.materialize(
+            benchmark,
+            partitions=[partition],
+            stages=["predictions"],
+            settings=[f"predictions.{setting}" for setting in settings],
+        )
+
+
+def test_an_evaluation_is_the_variants_own_but_for_what_is_set() -> None:
+    own = Evaluation(depth=16, rollouts=8, selection=Plurality())
+    assert EvaluationConfig().evaluation(own) == own
+    changed = EvaluationConfig(rollouts=2, noise=1, selection={"lowest_residual": {"window": 4}})
+    assert changed.evaluation(own) == replace(
+        own, rollouts=2, noise=1, selection=LowestResidual(window=4)
+    )
+    # All settings of an evaluation can be given, and are described.
+    fields_of = EvaluationConfig.model_fields
+    assert {field.name for field in fields(Evaluation)} <= set(fields_of)
+    for field in fields(Evaluation):
+        said = fields_of[field.name].description or ""
+        assert len(said.split()) > 7, field.name
+        assert said.endswith("Not given: as the variant is evaluated.")
 
 
 @pytest.mark.parametrize("stage", STAGES)

@@ -13,6 +13,7 @@ from assets.tables import (
     Predictions,
     Puzzles,
     Scores,
+    Selections,
     Training,
     Votes,
     of_evaluation,
@@ -25,6 +26,7 @@ RUN = {
 }  # fmt: skip
 EVALUATION = {
     **RUN, "evaluation": "e", "split": "test", "checkpoint": "", "step": 1, "evaluation_code": "",
+    "settings": "{}", "of": 1,
 }  # fmt: skip
 ROWS: dict[type[Table], dict[str, object]] = {
     Puzzles: {
@@ -46,12 +48,18 @@ ROWS: dict[type[Table], dict[str, object]] = {
     },
     Predictions: {
         **EVALUATION, "n": 1, "example": 0, "puzzle": "a", "name": "a", "solved": False,
-        "cell_accuracy": 0.0, "halt_logit": -9.0, "steps": 1, "solved_after": [False],
+        "cell_accuracy": 0.0, "halt_logit": -9.0, "steps": 1, "solved_at_halting": False,
+        "computed_steps": 1.0, "solved_after": [False],
         "prediction": b"", "difficulty": 0,
     },
     Votes: {
         **EVALUATION, "task": "a", "test_inputs": 1, "test_input": 0, "rank": 1, "votes": 1,
         "mean_halt": 0.0, "correct": False, "grid": "",
+    },
+    Selections: {
+        **EVALUATION, "selection": "a", "uses_verifier": False, "depth": 1, "rollouts": 1,
+        "value": 0.0, "low": -1.0, "high": 0.0, "pass_value": 0.0, "pass_low": 0.0,
+        "pass_high": 0.0, "missed": None, "n": 1,
     },
     Scores: {
         **EVALUATION, "metric": "pass_at_k", "k": None, "group": None, "value": 0.0,
@@ -72,9 +80,10 @@ COUNTS = {
     AugmentedPuzzles: ("example", "examples", "group", "puzzle_id", "augmentation", "difficulty"),
     Leakage: ("test_puzzles", "leaks", "shared"),
     Training: ("step", "examples"),
-    Predictions: ("n", "example", "steps", "difficulty", "step"),
+    Predictions: ("n", "example", "steps", "difficulty", "step", "of"),
     Votes: ("test_inputs", "test_input", "rank", "votes", "step"),
     Scores: ("n", "step"),
+    Selections: ("depth", "rollouts", "n", "step", "of"),
     Ablation: ("seeds",),
 }
 BELOW: list[tuple[type[Table], str, object]] = [
@@ -88,6 +97,10 @@ BELOW: list[tuple[type[Table], str, object]] = [
     (Training, "examples_per_second", 0.0),
     (Training, "wall_seconds", 0.0),
     (Predictions, "cell_accuracy", -0.01),
+    (Predictions, "computed_steps", 0.99),
+    (Selections, "value", -0.01),
+    (Selections, "pass_value", -0.01),
+    (Selections, "missed", -0.01),
     (Votes, "mean_halt", -0.01),
     (Ablation, "ours", -0.01),
 ]
@@ -95,6 +108,9 @@ SHARES = [
     (Training, "cell_accuracy"),
     (Training, "exact_accuracy"),
     (Predictions, "cell_accuracy"),
+    (Selections, "value"),
+    (Selections, "pass_value"),
+    (Selections, "missed"),
     (Votes, "mean_halt"),
     (Ablation, "ours"),
 ]

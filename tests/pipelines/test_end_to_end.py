@@ -13,7 +13,7 @@ import polars as pl
 import pytest
 
 from assets import keys
-from assets.tables import Ablation, Predictions, Scores, Training, Votes
+from assets.tables import Ablation, Predictions, Scores, Selections, Training, Votes
 from storage.manifest import verify_manifest
 from storage.store import LocalStore, follow_pointers
 from storage.tables import scan
@@ -267,12 +267,29 @@ def test_data_training_and_evaluation_one_by_one_say_what_was_made_and_where(
     assert f"in {store.open('runs/sudoku_4x4/trm/0')}" in said
     assert not store.open("tables/scores").exists()
     said = place.trm(
-        "evaluate", "sudoku_4x4", "--partition", "trm|0", "--set", "predictions.limit=10"
-    )
+        "evaluate", "sudoku_4x4", "--partition", "trm|0", "--set", "predictions.limit=10",
+        "--set", "predictions.depth=3", "--set", "predictions.rollouts=2",
+        "--set", "predictions.noise=0.3", "--set", "predictions.selection=first_to_halt",
+    )  # fmt: skip
     assert "sudoku_4x4/scores, trm|0: exact_accuracy 0." in said
     assert f"published ones, in {store.open(keys.ablation_page('sudoku_4x4'))}\n" in said
     assert "leaderboard: " in said
-    assert scan(store, Scores).collect()["n"].max() == 10
+    scores = scan(store, Scores).collect()
+    assert scores["n"].max() == 10
+    assert scores["of"].unique().to_list() == [500]
+    assert scores.filter(metric="exact_accuracy_after_step")["k"].to_list() == [1, 2, 3]
+    settings = json.loads(scores["settings"][0])
+    assert settings["selection"] == {"first_to_halt": {}}
+    assert (settings["depth"], settings["noise"], settings["limit"]) == (3, 0.3, 10)
+    selections = scan(store, Selections).collect()
+    # Eight selections after each step, and of one rollout after the last.
+    assert len(selections) == 8 * (3 + 1)
+    own = selections.filter(selection="first_to_halt", depth=3, rollouts=2)
+    assert own["value"].to_list() == scores.filter(metric="exact_accuracy")["value"].to_list()
+    tested = scores.select("run", "evaluation").row(0)
+    page = store.open(keys.selections_page("sudoku_4x4", "trm", 0, *tested)).read_text()
+    assert "After 3 steps a single rollout solves" in page
+    assert not list(store.open("runs").rglob("evaluating/*"))
     assert store.follow(pointer) == before
 
 

@@ -27,7 +27,7 @@ from trm_model.training.run import RunSpec
 
 STEP = 7
 VALUE = 0.625
-DEFAULTS = {pl.String: "x", pl.Int64: 1, pl.Int32: 1, pl.Float64: 0.5}
+DEFAULTS: dict[Any, Any] = {pl.String: "x", pl.Int64: 1, pl.Int32: 1, pl.Float64: 0.5}
 
 
 def write_scores(store: LocalStore, **values: Any) -> None:

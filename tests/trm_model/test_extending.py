@@ -182,7 +182,7 @@ class Momentum(Optimizer):
 class LastTry(Selection):
     def select(self, tries):
         CALLED.append("selection")
-        return Judged(*(each[-1] for each in tries))
+        return Judged(*(each[-1] for each in tries.now))
 '''
 
 YAML = """

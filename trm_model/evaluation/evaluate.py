@@ -2,33 +2,75 @@
 evaluation says.
 """
 
-from collections.abc import Callable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from trm_model.errors import require
+from trm_model.evaluation.finished import Columns, Finished
 from trm_model.finite import require_finite
 from trm_model.model.batch import IGNORE, Batch, DeviceExamples
 from trm_model.model.evaluation import Evaluation
+from trm_model.model.generations.generation import Outputs
 from trm_model.model.reasoner import Reasoner
-from trm_model.model.selections.selection import Judged
-from trm_model.model.state import Output
+from trm_model.model.selections.selection import (
+    LONGEST_WINDOW,
+    First,
+    Judged,
+    Selection,
+    Tries,
+)
+from trm_model.model.state import Output, State
+from trm_model.model.variant import Variant
 from trm_model.noise import Noise
+from trm_model.puzzles.family import Family
+
+EVERY_STEP = 64
+"""Up to this depth, what is found after each step is kept; beyond, after some."""
+
+
+def doubling(last: int) -> list[int]:
+    """1, 2, 4, … and ``last`` itself."""
+    return [*(1 << power for power in range((last - 1).bit_length())), last]
+
+
+def kept_steps(depth: int) -> list[int]:
+    """The steps 1..depth after which the answers are counted: all of few; of more than
+    :data:`EVERY_STEP` the powers of two and the last, so that memory does not grow with the
+    depth.
+    """
+    return list(range(1, depth + 1)) if depth <= EVERY_STEP else doubling(depth)
 
 
 @dataclass(frozen=True, slots=True)
 class Evaluated:
-    """What an evaluation found for each of N examples.
+    """What an evaluation found for each of N examples: of the answers of its own selection, and of
+    C other selections among the same rollouts.
 
-    :param predictions: uint8 [N, S, L] after each of the S test steps, or [N, 1, L] after the last.
+    S steps are counted (:func:`kept_steps`) and J numbers of rollouts (:func:`doubling`).
+
+    :param predictions: uint8 [N, S, L] after each counted step, or [N, 1, L] after the last.
     :param right_cells: int64 [N, S].
     :param labelled_cells: int64 [N].
     :param halt_logits: float32 [N, S].
-    :param halts: bool [N, S]: whether the variant's halting rule holds after each step.
+    :param halts: bool [N, S]: whether the variant's halting rule holds after each of them.
+    :param halted_at: int32 [N], the first of all steps at which it holds, the last where it never
+        does.
+    :param solved_at_halting: bool [N], whether the answer after that step is right.
+    :param computed_steps: float32 [N], steps taken, the mean over rollouts: all, unless they stop
+        at halting.
+    :param any_after_step: bool [N, S], whether any rollout's answer is right.
+    :param any_of_rollouts: bool [N, J], whether any answer of the first rollouts is, after the last
+        step.
+    :param chosen_after_step: bool [N, C, S], whether the answer that each selection chooses is.
+    :param chosen_of_rollouts: bool [N, C, J], the same among the first rollouts, after the last
+        step.
     """
 
     predictions: npt.NDArray[np.uint8]
@@ -36,18 +78,23 @@ class Evaluated:
     labelled_cells: npt.NDArray[np.int64]
     halt_logits: npt.NDArray[np.float32]
     halts: npt.NDArray[np.bool_]
+    halted_at: npt.NDArray[np.int32]
+    solved_at_halting: npt.NDArray[np.bool_]
+    computed_steps: npt.NDArray[np.float32]
+    any_after_step: npt.NDArray[np.bool_]
+    any_of_rollouts: npt.NDArray[np.bool_]
+    chosen_after_step: npt.NDArray[np.bool_]
+    chosen_of_rollouts: npt.NDArray[np.bool_]
 
     @property
     def solved(self) -> npt.NDArray[np.bool_]:
-        """Whether every labelled cell is right after each step, [N, S]."""
+        """Whether every labelled cell is right after each counted step, [N, S]."""
         return self.right_cells == self.labelled_cells[:, None]
 
-    @property
-    def halted_at(self) -> npt.NDArray[np.int32]:
-        """The first step (1..S) at which the halting rule holds, S where it never does, [N]."""
-        first = self.halts.argmax(axis=1) + 1
-        last = self.halts.shape[1]
-        return np.where(self.halts.any(axis=1), first, last).astype(np.int32)
+    @classmethod
+    def joined(cls, parts: Sequence[Columns]) -> Self:
+        """Of the fields of consecutive examples, by name."""
+        return cls(**{name: np.concatenate([part[name] for part in parts]) for name in parts[0]})
 
 
 class Answer(NamedTuple):
@@ -60,63 +107,166 @@ class Answer(NamedTuple):
     halts: Tensor
 
 
+def require_evaluation(
+    evaluation: Evaluation, variant: Variant, family: Family | None = None
+) -> None:
+    """Whether a model of a variant can be tested so, on puzzles of a family (None: unknown).
+
+    :raises ConfigurationError: it cannot.
+    """
+    variant.require_evaluation(evaluation)
+    require(
+        family is None or family.verifies or not evaluation.selection.uses_verifier,
+        f"selection={evaluation.selection.name}: answers to {family and family.name} cannot be "
+        "verified without their labels; use another selection",
+    )
+
+
 @torch.no_grad()
 def rollout(
     reasoner: Reasoner, batch: Batch, depth: int, evaluation: Evaluation, noise: Noise
-) -> Iterator[Output]:
-    """The outputs of ``depth`` test steps, of [K B] with K rollouts per example."""
+) -> Outputs:
+    """The outputs of ``depth`` test steps, of [K B] with K rollouts per example; see
+    :meth:`trm_model.model.generations.generation.Generation.rollout`.
+    """
     variant = reasoner.variant
-    yield from variant.generation.rollout(reasoner, variant.start, batch, depth, evaluation, noise)
+    return (
+        yield from variant.generation.rollout(
+            reasoner, variant.start, batch, depth, evaluation, noise
+        )
+    )
+
+
+def _change(before: State, after: State) -> Tensor:
+    """How much a step has changed the latents (the answer where there is none), [K B]."""
+    pairs = list(zip(before.latents, after.latents, strict=True)) or [(before.answer, after.answer)]
+    squares = [(new.float() - old.float()).square().flatten(1).mean(1) for old, new in pairs]
+    return torch.stack(squares).mean(0).sqrt()
 
 
 @torch.no_grad()
-def answers(
-    reasoner: Reasoner, batch: Batch, depth: int, evaluation: Evaluation, noise: Noise
-) -> Iterator[Answer]:
-    """The answers after each of ``depth`` test steps, chosen among all rollouts of an example; the
-    halting logit is NaN where a logit of the answer is not finite.
+def tries(
+    reasoner: Reasoner,
+    batch: Batch,
+    depth: int,
+    evaluation: Evaluation,
+    noise: Noise,
+    family: Family | None = None,
+) -> Iterator[Tries]:
+    """What is known of all rollouts after each of ``depth`` test steps. The halting logit is NaN
+    where a logit of the answer is not finite.
 
+    Rollouts that have stopped are computed no more.
+
+    :param family: verifies answers, if it can.
     :raises ConfigurationError: an evaluation that the variant cannot have.
     """
     generation, halting = reasoner.variant.generation, reasoner.variant.halting
     generation.require_evaluation(evaluation)
     count, size = evaluation.rollouts, len(batch.inputs)
-    labelled = (batch.labels != IGNORE).repeat(count, 1)
-    # At test nobody knows whether an answer is right.
-    unsolved = torch.zeros(len(labelled), dtype=torch.bool, device=labelled.device)
-    stopped, kept = unsolved, None
-    for output in rollout(reasoner, batch, depth, evaluation, noise):
+    verifier = family if family is not None and family.verifies else None
+    questions, labelled = (x.repeat(count, 1) for x in (batch.inputs, batch.labels != IGNORE))
+
+    def judged(output: Output, of: Tensor) -> Judged:
         sound = output.logits.isfinite().all(-1).all(-1)
-        halt_logits = generation.example_logits(output.halt_logits, labelled)
-        tries = Judged(
+        halt_logits = generation.example_logits(output.halt_logits, of)
+        return Judged(
             output.logits.argmax(-1),
             torch.where(sound, halt_logits, torch.nan),
-            generation.example_logits(output.continue_logits, labelled),
+            generation.example_logits(output.continue_logits, of),
         )
-        if evaluation.stop_at_halting:
-            if kept is not None:
-                tries = Judged(
-                    torch.where(stopped.unsqueeze(-1), kept.prediction, tries.prediction),
-                    torch.where(stopped, kept.halt_logits, tries.halt_logits),
-                    torch.where(stopped, kept.continue_logits, tries.continue_logits),
-                )
-            stopped = stopped | halting.wants(tries.halt_logits, tries.continue_logits, unsolved)
-            kept = tries
-        chosen = evaluation.selection.select(
-            Judged(*(each.unflatten(0, (count, size)) for each in tries))
-        )
-        halts = halting.wants(chosen.halt_logits, chosen.continue_logits, unsolved[:size])
-        yield Answer(chosen.prediction, chosen.halt_logits, halts)
+
+    def put(whole: Tensor | None, part: Tensor) -> Tensor:
+        """The values of those going on in place of their old ones."""
+        if whole is None or len(part) == len(whole):
+            return part
+        return whole.index_copy(0, going, part)
+
+    outputs = rollout(reasoner, batch, depth, evaluation, noise)
+    going = torch.arange(count * size, device=labelled.device)
+    computed = torch.zeros_like(going)
+    # At test nobody knows whether an answer is right.
+    unsolved = torch.zeros_like(going, dtype=torch.bool)
+    # A rollout that stops after the first step has none.
+    residual = torch.full((count * size,), torch.inf, device=labelled.device)
+    residuals: deque[Tensor] = deque(maxlen=LONGEST_WINDOW)
+    rows: Tensor | None = None
+    state: State | None = None
+    now: Judged | None = None
+    confidence: Tensor | None = None
+    halted: First | None = None
+    valid: First | None = None
+    for step in range(1, depth + 1):
+        right = unsolved
+        if now is None or confidence is None or len(going):
+            output = outputs.send(rows)
+            found = judged(output, labelled[going])
+            now = Judged(*map(put, now or (None,) * len(found), found))
+            confidence = put(confidence, output.logits.softmax(-1).amax(-1))
+            computed = put(computed, computed[going] + 1)
+            if state is not None:
+                before = state if rows is None else state.at(rows)
+                residual = put(residual, _change(before, output.state))
+                residuals.append(residual)
+            if verifier is not None:
+                right = put(right, _verified(verifier, questions[going], found.prediction))
+            state, rows = output.state, None
+        wants = halting.wants(now.halt_logits, now.continue_logits, unsolved)
+        halted = (halted or First.none(now)).after(step, wants, now)
+        if verifier is not None:
+            valid = (valid or First.none(now)).after(step, right, now)
+        on = ~wants[going]
+        if evaluation.stop_at_halting and not bool(on.all()):
+            rows = on.nonzero().squeeze(1)
+            going = going[rows]
+        yield Tries(now, confidence, (*residuals,), computed, halted, valid).of_examples(size)
+
+
+def _verified(verifier: Family, questions: Tensor, answers: Tensor) -> Tensor:
+    """Which answers the family's rules accept, bool [R]."""
+    cells = (x.to(torch.uint8).cpu().numpy() for x in (questions, answers))
+    return torch.from_numpy(verifier.valid(*cells)).to(answers.device)
+
+
+def choose(reasoner: Reasoner, selection: Selection, given: Tries) -> Answer:
+    """The answers chosen among the rollouts of each example; the halting logit is NaN where that of
+    any rollout is.
+    """
+    chosen = selection.select(given)
+    unsolved = torch.zeros_like(chosen.halt_logits, dtype=torch.bool)
+    halts = reasoner.variant.halting.wants(chosen.halt_logits, chosen.continue_logits, unsolved)
+    sound = ~given.now.halt_logits.isnan().any(0)
+    return Answer(chosen.prediction, torch.where(sound, chosen.halt_logits, torch.nan), halts)
+
+
+def answers(
+    reasoner: Reasoner,
+    batch: Batch,
+    depth: int,
+    evaluation: Evaluation,
+    noise: Noise,
+    family: Family | None = None,
+) -> Iterator[Answer]:
+    """The answers after each of ``depth`` test steps, chosen among all rollouts of an example; see
+    :func:`tries`.
+    """
+    for given in tries(reasoner, batch, depth, evaluation, noise, family):
+        yield choose(reasoner, evaluation.selection, given)
 
 
 def finite_answers(
-    reasoner: Reasoner, batch: Batch, depth: int, evaluation: Evaluation, noise: Noise
+    reasoner: Reasoner,
+    batch: Batch,
+    depth: int,
+    evaluation: Evaluation,
+    noise: Noise,
+    family: Family | None = None,
 ) -> list[Answer]:
     """All :func:`answers`, which must come from finite numbers.
 
     :raises NotFiniteError: they do not.
     """
-    found = list(answers(reasoner, batch, depth, evaluation, noise))
+    found = list(answers(reasoner, batch, depth, evaluation, noise, family))
     require_finite({"logits of answers": torch.stack([answer.halt_logits for answer in found])})
     return found
 
@@ -138,6 +288,9 @@ def evaluate(
     batch_size: int,
     index: npt.NDArray[np.int64] | None = None,
     every_step: bool = True,
+    compared: Sequence[Selection] = (),
+    family: Family | None = None,
+    finished: Finished | None = None,
     progress: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> Evaluated:
     """Test a model on the examples ``index`` int64 [N] (None: all) of ``data``, in order.
@@ -146,38 +299,105 @@ def evaluate(
     :param max_steps: supervision steps in training, where the evaluation leaves the depth open.
     :param batch_size: most rollouts computed together, of one or more examples; results do not
         depend on it.
-    :param every_step: keep the predictions after each step, not only after the last (memory: S
-        times as much).
-    :param progress: told how many of how many examples are done.
+    :param every_step: keep the predictions after each counted step, not only after the last
+        (memory: S times as much).
+    :param compared: selections whose answers are counted too.
+    :param family: of the puzzles, for selections that ask its verifier.
+    :param finished: where finished examples are kept, so that an interrupted evaluation goes on
+        from them; None: nowhere.
+    :param progress: told how many of how many examples are done, first before any is computed.
     :raises ConfigurationError: an evaluation that the variant cannot have.
     :raises NotFiniteError: logits that are not finite.
     """
     evaluation = evaluation or reasoner.variant.evaluation
+    require_evaluation(evaluation, reasoner.variant, family)
     chosen = np.arange(len(data)) if index is None else index
     depth = reasoner.variant.test_steps(max_steps, evaluation)
     size = most_examples(reasoner, depth, evaluation, batch_size)
-    parts: list[list[npt.NDArray[Any]]] = []
-    for start in range(0, len(chosen), size):
-        part = chosen[start : start + size]
-        # An example's noise depends on its number alone, not on the batch that it is in.
-        noise = Noise(evaluation.seed, torch.from_numpy(part).to(data.device))
-        batch = data.gather(part)
-        found = finite_answers(reasoner, batch, depth, evaluation, noise)
-        columns = _columns(batch, found, every_step=every_step)
-        parts.append([column.cpu().numpy() for column in columns])
-        progress(start + len(part), len(chosen))
-    return Evaluated(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
+    finished = finished or Finished()
+    parts = finished.parts()
+    start = sum(len(part["labelled_cells"]) for part in parts)
+    progress(start, len(chosen))
+    with finished:
+        while start < len(chosen):
+            part = chosen[start : start + size]
+            # An example's noise depends on its number alone, not on the batch that it is in.
+            noise = Noise(evaluation.seed, torch.from_numpy(part).to(data.device))
+            batch = data.gather(part)
+            steps = tries(reasoner, batch, depth, evaluation, noise, family)
+            counted = _counted(reasoner, batch, steps, depth, evaluation, compared)
+            if not every_step:
+                counted["predictions"] = counted["predictions"][:, -1:]
+            parts.append({name: column.cpu().numpy() for name, column in counted.items()})
+            finished.add(parts[-1])
+            start += len(part)
+            progress(start, len(chosen))
+    return Evaluated.joined(parts)
 
 
-def _columns(batch: Batch, found: list[Answer], *, every_step: bool) -> tuple[Tensor, ...]:
-    """The fields of an :class:`Evaluated` for one batch."""
+def _counted(
+    reasoner: Reasoner,
+    batch: Batch,
+    steps: Iterator[Tries],
+    depth: int,
+    evaluation: Evaluation,
+    compared: Sequence[Selection],
+) -> dict[str, Tensor]:
+    """The fields of an :class:`Evaluated` for one batch, with the predictions of all counted
+    steps.
+
+    :raises NotFiniteError: logits that are not finite.
+    """
     labelled = batch.labels != IGNORE
-    right = [((answer.prediction == batch.labels) & labelled).sum(-1) for answer in found]
-    kept = found if every_step else found[-1:]
-    return (
-        torch.stack([answer.prediction.to(torch.uint8) for answer in kept], 1),
-        torch.stack(right, 1),
-        labelled.sum(-1),
-        torch.stack([answer.halt_logits for answer in found], 1),
-        torch.stack([answer.halts for answer in found], 1),
+    cells, kept = labelled.sum(-1), frozenset(kept_steps(depth))
+
+    def right(prediction: Tensor) -> Tensor:
+        return ((prediction == batch.labels) & labelled).sum(-1)
+
+    def solved(given: Tries) -> Tensor:
+        """By the answers of each selection, and by any answer, bool [B, C + 1]."""
+        by_selection = [right(each.select(given).prediction) == cells for each in compared]
+        by_any = (right(given.now.prediction) == cells).any(0)
+        return torch.stack([*by_selection, by_any], 1)
+
+    halted_at = torch.full_like(cells, depth, dtype=torch.int32)
+    halted = torch.zeros_like(cells, dtype=torch.bool)
+    solved_at_halting, logits = halted, torch.zeros(len(cells), device=cells.device)
+    found: list[tuple[Tensor, ...]] = []
+    after_step: list[Tensor] = []
+    of_rollouts: list[Tensor] = []
+    computed = torch.zeros(1, len(cells), device=cells.device)
+    for step, given in enumerate(steps, 1):
+        answer = choose(reasoner, evaluation.selection, given)
+        right_cells = right(answer.prediction)
+        solved_at_halting = torch.where(halted, solved_at_halting, right_cells == cells)
+        halted_at = torch.where(answer.halts & ~halted, step, halted_at)
+        halted = halted | answer.halts
+        # Once a number is not finite, no sum with it is.
+        logits = logits + answer.halt_logits
+        if step in kept:
+            prediction = answer.prediction.to(torch.uint8)
+            found.append((prediction, right_cells, answer.halt_logits, answer.halts))
+            after_step.append(solved(given))
+        if step == depth:
+            computed = given.computed.float()
+            of_rollouts = [solved(given.first(k)) for k in doubling(evaluation.rollouts)]
+    require_finite({"logits of answers": logits})
+    predictions, right_cells, halt_logits, halts = (
+        torch.stack(each, 1) for each in zip(*found, strict=True)
     )
+    by_step, by_rollouts = torch.stack(after_step, 2), torch.stack(of_rollouts, 2)
+    return {
+        "predictions": predictions,
+        "right_cells": right_cells,
+        "labelled_cells": cells,
+        "halt_logits": halt_logits,
+        "halts": halts,
+        "halted_at": halted_at,
+        "solved_at_halting": solved_at_halting,
+        "computed_steps": computed.mean(0),
+        "any_after_step": by_step[:, -1],
+        "any_of_rollouts": by_rollouts[:, -1],
+        "chosen_after_step": by_step[:, :-1],
+        "chosen_of_rollouts": by_rollouts[:, :-1],
+    }

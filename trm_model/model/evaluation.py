@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from trm_model.choices import check_fields
+from trm_model.errors import require
 from trm_model.model.selections.halting_logit import HaltingLogit
 from trm_model.model.selections.selection import Selection
 
@@ -17,12 +18,18 @@ class Evaluation:
     :param depth: supervision steps at test, which may exceed those of training; None: as many as
         in training (16 in the papers; 1 for a variant without deep supervision).
     :param rollouts: tries per example, K, each with random numbers of its own.
-    :param noise: standard deviation of normal noise added to the latents before each step (PTRM,
-        arXiv 2605.19943: 0.3).
+    :param noise: standard deviation of normal noise added to the latents (PTRM, arXiv 2605.19943:
+        0.3).
+    :param noise_at: when it is added: before each ``step`` (PTRM), or after each ``call`` that
+        updates a latent (EqR, arXiv 2605.21488).
+    :param random_start: latents start from standard normal numbers (SiC, arXiv 2601.19085; EqR),
+        though the model may have been trained with fixed starts.
+    :param damping: share of each latent update that is taken, ``z + damping (f - z)`` (EqR); None:
+        as in training.
     :param selection: how one of the rollouts' answers is chosen.
     :param votes: ARC: let at most so many versions of each task vote on its answer; None: all.
-    :param stop_at_halting: an example keeps the answer of the first step at which the variant's
-        halting rule holds; False: the answer of the last step.
+    :param stop_at_halting: a rollout stops, and keeps its answer, after the first step at which the
+        variant's halting rule holds, which saves time; False: it takes all steps.
     :param seed: of the random numbers at test.
     """
 
@@ -30,6 +37,9 @@ class Evaluation:
     depth: int | None = None
     rollouts: int = 1
     noise: float = 0.0
+    noise_at: Literal["step", "call"] = "step"
+    random_start: bool = False
+    damping: float | None = None
     selection: Selection = HaltingLogit()
     votes: int | None = None
     stop_at_halting: bool = False
@@ -37,3 +47,17 @@ class Evaluation:
 
     def __post_init__(self) -> None:
         check_fields(self, depth=(1, 1_000_000), rollouts=(1, 1_000_000), noise=0.0, votes=1)
+        require(
+            self.damping is None or 0.0 < self.damping <= 1.0,
+            f"damping={self.damping}: expected a share above 0 and up to 1; change damping",
+        )
+
+    @property
+    def disturbances(self) -> str:
+        """The settings that change what happens to the latents, as text; empty where none does."""
+        settings = {
+            "noise": self.noise or None,
+            "random_start": self.random_start or None,
+            "damping": self.damping,
+        }
+        return ", ".join(f"{name}={value}" for name, value in settings.items() if value is not None)

@@ -11,7 +11,7 @@ from torch import Tensor
 from trm_model.choices import Choice
 from trm_model.model.recursion import Recursion
 from trm_model.model.size import Size
-from trm_model.model.state import KeysAndValues, Output, State
+from trm_model.model.state import KeysAndValues, Output, State, Update
 from trm_model.noise import Noise
 
 
@@ -101,6 +101,14 @@ class ModelView(Protocol):
         """The answer and the halting head's judgement."""
         ...
 
-    def __call__(self, inputs: Tensor, puzzle_rows: Tensor, state: State, noise: Noise) -> Output:
+    def __call__(
+        self,
+        inputs: Tensor,
+        puzzle_rows: Tensor,
+        state: State,
+        noise: Noise,
+        *,
+        update: Update | None = None,
+    ) -> Output:
         """One supervision step."""
         ...

@@ -16,7 +16,7 @@ from trm_model.model.layout import Layout
 from trm_model.model.positions.position import joined_lookups
 from trm_model.model.recursion import Recursion
 from trm_model.model.size import Precision, Size
-from trm_model.model.state import KeysAndValues, Output, State
+from trm_model.model.state import KeysAndValues, Output, State, Update
 from trm_model.model.variant import Variant
 from trm_model.noise import Noise, torch_generator
 
@@ -180,13 +180,15 @@ class Reasoner(nn.Module):
         recursion: Recursion,
         noise: Noise,
         cache: KeysAndValues | None = None,
+        update: Update | None = None,
     ) -> State:
         """The state after T cycles of n latent calls and one answer call; gradient through the
         last calls only (TRM, Figure 3).
 
         :param cache: of earlier positions, where question and state are of a part of the sequence.
+        :param update: of latents, where a test changes it; None: the start's own.
         """
-        for following in self.called(question, state, recursion, noise, cache):
+        for following in self.called(question, state, recursion, noise, cache, update):
             state = following
         return state
 
@@ -197,13 +199,14 @@ class Reasoner(nn.Module):
         recursion: Recursion,
         noise: Noise,
         cache: KeysAndValues | None = None,
+        update: Update | None = None,
     ) -> Iterator[State]:
         """The state after each network call of :meth:`recurse`."""
         update_latent, update_answer = self.networks[0], self.networks[-1]
         if cache is not None:
             update_latent = partial(update_latent, cache=cache)
             update_answer = partial(update_answer, cache=cache)
-        start, solver = self.variant.start, self.variant.solver
+        update, solver = update or self.variant.start.update, self.variant.solver
         answer, latents = state.answer, list(state.latents)
         graded, updates = torch.is_grad_enabled(), recursion.latent_updates
         solving = solver.begin()
@@ -218,7 +221,7 @@ class Reasoner(nn.Module):
                         solving = solver.begin()
                     if not has_gradient:
                         updated = solving.next(latents[which], updated)
-                    latents[which] = start.update(latents[which], updated, noise, call)
+                    latents[which] = update(latents[which], updated, noise, call)
                 elif position < updates or not updates:
                     answer = update_latent(answer + question)
                 else:
@@ -245,14 +248,18 @@ class Reasoner(nn.Module):
         noise: Noise,
         recursion: Recursion | None = None,
         answers: Tensor | None = None,
+        *,
+        update: Update | None = None,
     ) -> Output:
         """One supervision step, on from ``state``.
 
         :param recursion: the calls to make, where a curriculum changes them; None: the variant's.
         :param answers: see :meth:`embed`.
+        :param update: see :meth:`recurse`.
         """
         question = self.embed(inputs, puzzle_rows, answers)
-        return self.read(self.recurse(question, state, recursion or self.recursion, noise))
+        recursion = recursion or self.recursion
+        return self.read(self.recurse(question, state, recursion, noise, update=update))
 
 
 def build(

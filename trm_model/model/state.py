@@ -31,6 +31,10 @@ class State(NamedTuple):
             ),
         )
 
+    def at(self, rows: Tensor) -> "State":
+        """Of the starts ``rows`` int64 [R]."""
+        return State(self.answer[rows], tuple(z[rows] for z in self.latents))
+
     def part(self, start: int, stop: int) -> "State":
         """Of the positions ``start`` to ``stop``."""
         return State(self.answer[:, start:stop], tuple(z[:, start:stop] for z in self.latents))
@@ -65,6 +69,19 @@ class Output(NamedTuple):
     halt_logits: Tensor
     continue_logits: Tensor
     state: State
+
+    def at(self, rows: Tensor) -> "Output":
+        """Of the starts ``rows`` int64 [R]."""
+        logits, halting, going_on, state = self
+        return Output(logits[rows], halting[rows], going_on[rows], state.at(rows))
+
+
+class Update(Protocol):
+    """What becomes of a latent [B, S, D] after a network call of a supervision step, from the
+    latent before it and what the network gave (:meth:`trm_model.model.starts.start.Start.update`).
+    """
+
+    def __call__(self, old: Tensor, new: Tensor, noise: Noise, call: int, /) -> Tensor: ...
 
 
 class KeysAndValues(Protocol):

@@ -124,9 +124,21 @@ class Variant:
         _ = self.recursion
         for part in self.parts():
             part.check(self)
-        self.generation.require_evaluation(self.evaluation)
+        self.require_evaluation(self.evaluation)
         for _, cycles, updates in self.curriculum.stages():
             replace(self, curriculum=Constant(), cycles=cycles, latent_updates=updates)
+
+    def require_evaluation(self, evaluation: Evaluation) -> None:
+        """Whether a model of the variant can be tested so.
+
+        :raises ConfigurationError: it cannot.
+        """
+        self.generation.require_evaluation(evaluation)
+        require(
+            self.latents > 0 or not evaluation.disturbances,
+            f"{evaluation.disturbances} with latents=0: there is no latent that they are of; leave "
+            "them out, or test a variant with latents",
+        )
 
     def parts(self) -> list[Part]:
         """All choices that the variant is made of."""

@@ -82,6 +82,8 @@ class Family(ABC):
     """What makes the family's examples from base puzzles."""
     checks: ClassVar[Mapping[str, str]]
     """What :meth:`check` checks of every example: name -> the rule as a sentence."""
+    verifies: ClassVar[bool] = False
+    """Whether :meth:`valid` tells right answers without knowing them."""
     votes: ClassVar[bool] = False
     """Whether answers are voted on over the augmentations of a puzzle, as ARC's are."""
     command: ClassVar[str | None] = None
@@ -125,6 +127,12 @@ class Family(ABC):
     @abstractmethod
     def check(self, inputs: Tokens, labels: Tokens) -> dict[str, Bools]:
         """Which examples [N, L] pass each of :attr:`checks`: name -> [N]."""
+
+    def valid(self, questions: Tokens, answers: Tokens) -> Bools:
+        """Which answers [N, L] solve their questions [N, L] by the rules of the puzzle, [N]; asked
+        where :attr:`verifies`.
+        """
+        raise NotImplementedError(f"answers to {self.name} cannot be verified without a label")
 
     @abstractmethod
     def picture(self, question: Tokens, shown: Tokens, label: Tokens | None = None) -> Picture:

@@ -2,7 +2,7 @@
 
 import os.path
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +10,9 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from trm_model.choices import from_plain, to_plain
 from trm_model.errors import ConfigurationError, require
-from trm_model.evaluation.evaluate import finite_answers, most_examples
+from trm_model.evaluation.evaluate import finite_answers, most_examples, require_evaluation
 from trm_model.model.batch import Batch
 from trm_model.model.evaluation import Evaluation
 from trm_model.model.reasoner import Reasoner
@@ -117,22 +118,24 @@ class TrainedModel:
     description: str
 
     def evaluation(
-        self, depth: int | None = None, rollouts: int | None = None, seed: int = 0
+        self,
+        depth: int | None = None,
+        rollouts: int | None = None,
+        seed: int = 0,
+        **changes: Any,
     ) -> Evaluation:
         """The variant's own evaluation with changes.
 
         :param depth: supervision steps; None: as the variant is evaluated.
         :param rollouts: tries per example; None: as the variant is evaluated.
         :param seed: of the random numbers at test, where the variant has some.
-        :raises ConfigurationError: numbers below 1.
+        :param changes: other fields of :class:`trm_model.model.evaluation.Evaluation`, in Python
+            or as in YAML: ``noise=0.3``, ``selection="first_to_halt"``.
+        :raises ConfigurationError: an evaluation that cannot be.
         """
-        own = self.reasoner.variant.evaluation
-        return replace(
-            own,
-            depth=own.depth if depth is None else depth,
-            rollouts=own.rollouts if rollouts is None else rollouts,
-            seed=seed,
-        )
+        given = {"depth": depth, "rollouts": rollouts, **changes}
+        kept = {name: to_plain(value) for name, value in given.items() if value is not None}
+        return from_plain(Evaluation, {**kept, "seed": seed}, self.reasoner.variant.evaluation)
 
     def steps(
         self,
@@ -155,6 +158,7 @@ class TrainedModel:
         """
         reasoner, device = self.reasoner, self.reasoner.puzzle_rows.device
         evaluation = evaluation or reasoner.variant.evaluation
+        require_evaluation(evaluation, reasoner.variant, self.family)
         depth = reasoner.variant.test_steps(self.max_steps, evaluation)
         asked = self.batch(inputs, puzzle_ids)
         predictions: list[Tokens] = [np.zeros((0, depth, reasoner.length), np.uint8)]
@@ -163,7 +167,7 @@ class TrainedModel:
         for start in range(0, len(inputs), size):
             items = torch.arange(start, min(start + size, len(inputs)), device=device)
             batch, noise = asked.part(items), Noise(evaluation.seed, items)
-            found = finite_answers(reasoner, batch, depth, evaluation, noise)
+            found = finite_answers(reasoner, batch, depth, evaluation, noise, self.family)
             cells = torch.stack([answer.prediction for answer in found], 1).to(torch.uint8)
             predictions.append(cells.cpu().numpy())
             logits.append(torch.stack([answer.halt_logits for answer in found], 1).cpu().numpy())
@@ -205,11 +209,13 @@ class TrainedModel:
         depth: int | None = None,
         rollouts: int | None = None,
         seed: int = 0,
+        **changes: Any,
     ) -> Tokens:
         """The answers to N questions after the last supervision step, tokens uint8 [N, L].
 
         :param inputs: tokens [N, L], or one question [L], or texts of one question each.
-        :param puzzle_ids, depth, rollouts, seed: see :meth:`steps` and :meth:`evaluation`.
+        :param puzzle_ids, depth, rollouts, seed, changes: see :meth:`steps` and
+            :meth:`evaluation`.
         :raises ConfigurationError: questions, rows or an evaluation that the model cannot have.
         """
         texts = [inputs] if isinstance(inputs, str) else inputs
@@ -217,7 +223,8 @@ class TrainedModel:
             cells = np.stack([self._only_question(str(text)).cells for text in texts])
         else:
             cells = np.atleast_2d(np.asarray(inputs, np.uint8))
-        found, _ = self.steps(cells, puzzle_ids, self.evaluation(depth, rollouts, seed))
+        evaluation = self.evaluation(depth, rollouts, seed, **changes)
+        found, _ = self.steps(cells, puzzle_ids, evaluation)
         return found[:, -1]
 
     def solve_questions(

@@ -97,13 +97,17 @@ def test_score_rows() -> None:
             "solved": [True, False],
             "cell_accuracy": [1.0, 0.5],
             "steps": [1, 3],
+            "solved_at_halting": [False, True],
+            "computed_steps": [1.0, 1.5],
             "solved_after": [[False, True], [False, False]],
         }
     )
-    found = score_rows(predictions)
+    found = score_rows(predictions, (1, 2))
     rows = {(row.metric, row.k): row.value for row in found}
     assert rows == {
         ("exact_accuracy", None): 0.5,
+        ("exact_accuracy_at_halting", None): 0.5,
+        ("mean_computed_steps", None): 1.25,
         ("cell_accuracy", None): 0.75,
         ("mean_steps", None): 2.0,
         ("exact_accuracy_after_step", 1): 0.0,
@@ -131,6 +135,8 @@ def tasks(sizes: list[int], seed: int) -> pl.DataFrame:
             "solved": solved,
             "cell_accuracy": np.where(solved, 1.0, 0.5),
             "steps": np.where(solved, 2, 16).astype(np.int32),
+            "solved_at_halting": solved,
+            "computed_steps": np.full(len(solved), 2.0),
             "solved_after": [[False, bool(right)] for right in solved],
         }
     )
@@ -140,7 +146,7 @@ def tasks(sizes: list[int], seed: int) -> pl.DataFrame:
 def test_augmentations_of_a_task_are_one_draw(sizes: list[int]) -> None:
     """The intervals are those of a bootstrap that resamples tasks with all their answers."""
     rows = tasks(sizes, seed=len(set(sizes)))
-    found = {(row.metric, row.k): row for row in score_rows(rows)}
+    found = {(row.metric, row.k): row for row in score_rows(rows, (1, 2))}
     by_task = rows.group_by("puzzle").agg(
         pl.col("solved", "cell_accuracy", "steps").sum(), pl.len()
     )
@@ -161,10 +167,10 @@ def test_augmentations_of_a_task_are_one_draw(sizes: list[int]) -> None:
 
 def test_few_tasks_get_the_interval_of_as_many_shares() -> None:
     """8 tasks with 1,000 augmentations each tell as much as 8 numbers."""
-    [exact, *_] = score_rows(tasks([1_000] * 8, seed=3))
+    [exact, *_] = score_rows(tasks([1_000] * 8, seed=3), (1, 2))
     assert (exact.low, exact.high) == pytest.approx(wilson(8 * exact.value, 8))
     none = tasks([100] * 40, seed=1).with_columns(solved=False)
-    assert score_rows(none)[0][2:] == (0.0, *wilson(0, 40), 40, None)
+    assert score_rows(none, (1, 2))[0][2:] == (0.0, *wilson(0, 40), 40, None)
 
 
 def test_equal_numbers_are_equal_whatever_their_last_bits() -> None:

@@ -10,16 +10,22 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from torch.nn import functional as F
 
 from trm_model.authors import conformance
+from trm_model.evaluation.evaluate import answers
 from trm_model.model import layers, reasoner
+from trm_model.model.batch import Batch
+from trm_model.model.evaluation import Evaluation
 from trm_model.model.haltings.q_learning import QLearning
 from trm_model.model.positions import rope
 from trm_model.model.recursion import Recursion
+from trm_model.model.selections.last_step import LastStep
 from trm_model.model.starts import noisy
 from trm_model.model.starts.noisy import NoisyStart
 from trm_model.model.variant import Variant
+from trm_model.noise import Noise
 from trm_model.training import losses
 
 REFERENCE = Path(__file__).resolve().parents[2] / "reference"
@@ -61,6 +67,27 @@ def test_first_step_agrees_closely(name: str) -> None:
         np.testing.assert_allclose(
             values[key].numpy(), data[key], rtol=1e-4, atol=2e-4, err_msg=key
         )
+
+
+@pytest.mark.parametrize("name", ["trm_mlp", "hrm"])
+def test_an_evaluation_of_depth_3_answers_what_was_recorded(name: str) -> None:
+    """Its outputs are to the bit those that are compared with the recording, whatever chooses
+    among one rollout without noise."""
+    values = conformance.ours(recording(name), CONFIGS[name])
+    model = conformance.model(recording(name), CONFIGS[name])
+    batch = Batch(
+        *(
+            torch.from_numpy(recording(name)[f"batch/{key}"]).long()
+            for key in ("inputs", "labels", "puzzle_identifiers")
+        )
+    )
+    noise = Noise(0, torch.arange(len(batch.inputs)))
+    for evaluation in (Evaluation(), Evaluation(selection=LastStep(), noise_at="call")):
+        found = list(answers(model, batch, 3, evaluation, noise))
+        assert len(found) == 3
+        for step, answer in enumerate(found):
+            assert torch.equal(answer.prediction, values[f"eval/{step}/preds"])
+            assert torch.equal(answer.halt_logits, values[f"eval/{step}/q_halt_logits"])
 
 
 def _wrong_scale(monkeypatch: pytest.MonkeyPatch) -> None:

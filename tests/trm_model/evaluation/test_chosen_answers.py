@@ -1,6 +1,5 @@
 """How answers are chosen among rollouts and steps, on outputs that are written out."""
 
-from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -15,6 +14,7 @@ from trm_model.finite import NotFiniteError
 from trm_model.model.batch import IGNORE, Batch
 from trm_model.model.evaluation import Evaluation
 from trm_model.model.generations.autoregressive import Autoregressive
+from trm_model.model.generations.generation import Outputs, played
 from trm_model.model.generations.parallel import Parallel
 from trm_model.model.haltings.bce import BinaryCrossEntropy
 from trm_model.model.haltings.compared import Compared
@@ -49,7 +49,7 @@ def chosen(
     evaluation: Evaluation,
     model: Any = None,
 ) -> list[tuple[list[list[int]], list[float], list[bool]]]:
-    monkeypatch.setattr(module, "rollout", lambda *_: iter(outputs))
+    monkeypatch.setattr(module, "rollout", lambda *_: played(outputs))
     model = model or reasoner()
     return [
         (found.prediction.tolist(), found.halt_logits.tolist(), found.halts.tolist())
@@ -152,6 +152,7 @@ class Parrot:
             start=None,
             evaluation=Evaluation(seed=3),
             test_steps=lambda max_steps, _evaluation: max_steps,
+            require_evaluation=self.require_evaluation,
         )
         self.sizes: list[int] = []
         self.drawn: list[torch.Tensor] = []
@@ -172,14 +173,16 @@ class Parrot:
         depth: int,
         evaluation: Evaluation,
         noise: Noise,
-    ) -> Iterator[Output]:
+    ) -> Outputs:
         self.sizes.append(len(batch.inputs))
         self.drawn.append(noise.uniform("x"))
         batch = batch.repeat(evaluation.rollouts)
+        found: list[Output] = []
         for step in range(depth):
             tokens = batch.inputs % 5 if step else torch.full_like(batch.inputs, 2)
             halt = batch.inputs[:, 0].float() - 7.0 + step
-            yield Output(F.one_hot(tokens, 5).float(), halt, halt, State(halt, ()))
+            found.append(Output(F.one_hot(tokens, 5).float(), halt, halt, State(halt[:, None], ())))
+        return played(found)
 
 
 def run(parrot: Parrot, **options: Any) -> Evaluated:
@@ -200,7 +203,7 @@ def test_answers_from_numbers_that_are_not_finite_are_refused(
         fine._replace(logits=cells),
         fine._replace(halt_logits=torch.tensor([1.0, 2.0, number, 4.0])),
     ):
-        monkeypatch.setattr(module, "rollout", lambda *_, bad=bad: iter([fine, bad]))
+        monkeypatch.setattr(module, "rollout", lambda *_, bad=bad: played([fine, bad]))
         with pytest.raises(NotFiniteError, match="logits of answers: 1 of 4 numbers are NaN"):
             finite_answers(reasoner(), BATCH, 2, evaluation, NOISE)
 
@@ -217,7 +220,7 @@ def test_all_examples_in_order_in_batches(most: int) -> None:
     parrot, told = Parrot(most), list[tuple[int, int]]()
     found = run(parrot, batch_size=4, progress=lambda *seen: told.append(seen))
     assert parrot.sizes == ([3, 3, 3, 1] if most == 3 else [4, 4, 2])
-    assert told[0] == (parrot.sizes[0], 10)
+    assert told[:2] == [(0, 10), (parrot.sizes[0], 10)]
     assert told[-1] == (10, 10)
     assert found.predictions.shape == (10, 2, 1)
     assert found.predictions[:, 0, 0].tolist() == [2] * 10

@@ -78,7 +78,7 @@ def test_what_a_cache_holds(*, final: bool, entries: int) -> None:
 
 def test_an_example_takes_one_rollout_without_noise() -> None:
     for changes in ({"rollouts": 2}, {"noise": 0.1}):
-        with pytest.raises(ValueError, match="rollouts and noise belong to whole answers"):
+        with pytest.raises(ValueError, match="belong to whole answers"):
             replace(VARIANT, evaluation=Evaluation(**cast(Any, changes)))
     assert replace(VARIANT, evaluation=Evaluation(depth=3)).test_steps(16) == 3
 

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from storage.examples import Examples, Header
+from tests.trm_model.evaluation.tries import tries_of
 from trm_model.errors import ConfigurationError
 from trm_model.model.batch import IGNORE, Batch, DeviceExamples
 from trm_model.model.generations.autoregressive import Autoregressive
@@ -19,7 +20,6 @@ from trm_model.model.positions.rope import Rotary
 from trm_model.model.reasoner import Reasoner, build
 from trm_model.model.selections.halting_logit import HaltingLogit
 from trm_model.model.selections.plurality import Plurality
-from trm_model.model.selections.selection import Judged
 from trm_model.model.size import Size
 from trm_model.model.starts.noisy import NoisyStart
 from trm_model.model.state import State
@@ -229,7 +229,7 @@ def test_batches_are_mixed_and_repeated() -> None:
 def test_selections() -> None:
     predictions = torch.tensor([[[1, 2]], [[3, 2]], [[3, 1]]])
     logits = torch.tensor([[0.5], [-1.0], [0.25]])
-    tries = Judged(predictions, logits, torch.tensor([[7.0], [8.0], [9.0]]))
+    tries = tries_of(predictions, logits, torch.tensor([[7.0], [8.0], [9.0]]))
     chosen = HaltingLogit().select(tries)
     assert [each.tolist() for each in chosen] == [[[1, 2]], [0.5], [7.0]]
     chosen = Plurality().select(tries)

@@ -14,7 +14,7 @@ from storage.examples import Examples, Header, read_examples
 from storage.manifest import CorruptDataError
 from tests.trm_model.training.recipes import TINY, tiny_spec
 from trm_model.errors import ConfigurationError
-from trm_model.evaluation.evaluate import Evaluated, evaluate
+from trm_model.evaluation.evaluate import evaluate
 from trm_model.model.batch import DeviceExamples
 from trm_model.model.curricula.depth import DepthCurriculum
 from trm_model.model.reasoner import build
@@ -436,17 +436,3 @@ def test_evaluation_equals_supervision_steps(tiny: tuple[object, Path, str]) -> 
             np.testing.assert_allclose(
                 found.halt_logits[:, step], result.output.halt_logits.numpy(), rtol=1e-4
             )
-
-
-def test_first_steps() -> None:
-    right = np.array([[1, 2, 2], [2, 1, 1], [0, 1, 1]])
-    logits = np.array([[-1, 1, 1], [-1, -1, 2], [-1, -1, -1]], np.float32)
-    outcome = Evaluated(
-        np.zeros((3, 3, 2), np.uint8), right, np.array([2, 2, 2]), logits, logits > 0
-    )
-    assert outcome.solved.tolist() == [
-        [False, True, True],
-        [True, False, False],
-        [False, False, False],
-    ]
-    assert outcome.halted_at.tolist() == [2, 3, 3]

@@ -2,7 +2,6 @@
 (docs/autoregressive.md).
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -12,7 +11,7 @@ from torch import Tensor
 from trm_model.errors import require
 from trm_model.model.batch import IGNORE, Batch
 from trm_model.model.evaluation import Evaluation
-from trm_model.model.generations.generation import Generation
+from trm_model.model.generations.generation import Generation, Outputs, played
 from trm_model.model.part import Facts, ModelView
 from trm_model.model.starts.start import Start
 from trm_model.model.state import Output, State
@@ -186,11 +185,12 @@ class Autoregressive(Generation):
 
     def require_evaluation(self, evaluation: Evaluation) -> None:
         """See :class:`Generation`."""
+        given = [f"rollouts={evaluation.rollouts}"] if evaluation.rollouts > 1 else []
+        given += filter(None, [evaluation.disturbances])
         require(
-            evaluation.rollouts == 1 and evaluation.noise == 0.0,
-            f"rollouts={evaluation.rollouts}, noise={evaluation.noise} with cells answered one "
-            "after the other: rollouts and noise belong to whole answers; use rollouts=1 and "
-            "noise=0",
+            not given,
+            f"{', '.join(given)} with cells answered one after the other: rollouts, noise, random "
+            "starts and damping belong to whole answers; use rollouts=1 and none of the others",
         )
 
     def rollout(
@@ -201,7 +201,7 @@ class Autoregressive(Generation):
         depth: int,
         evaluation: Evaluation,
         noise: Noise,
-    ) -> Iterator[Output]:
-        """See :func:`generate`."""
+    ) -> Outputs:
+        """See :func:`generate`; nothing is saved by rows that do not go on."""
         del start, evaluation
-        yield from generate(model, batch, depth, noise)
+        return played(generate(model, batch, depth, noise))

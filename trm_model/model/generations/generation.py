@@ -1,16 +1,20 @@
 """The axis of the order in which the cells of an answer are decided."""
 
-from collections.abc import Iterator
+from collections.abc import Generator, Sequence
 from typing import ClassVar
 
+import torch
 from torch import Tensor
 
 from trm_model.model.batch import Batch
 from trm_model.model.evaluation import Evaluation
 from trm_model.model.part import ModelView, Part
 from trm_model.model.starts.start import Start
-from trm_model.model.state import Output, State
+from trm_model.model.state import Output, State, Update
 from trm_model.noise import Noise
+
+Outputs = Generator[Output, Tensor | None, None]
+"""The outputs of a rollout; what is sent are the rows that go on, None: all of them."""
 
 
 class Generation(Part, axis=True):
@@ -69,17 +73,49 @@ class Generation(Part, axis=True):
         depth: int,
         evaluation: Evaluation,
         noise: Noise,
-    ) -> Iterator[Output]:
+    ) -> Outputs:
         """The outputs of ``depth`` test steps, of [K B] with K rollouts per example, the first
         rollout of all examples first.
+
+        Whoever sends rows int64 [R] of the last output lets these alone go on: the outputs that
+        follow are of them.
         """
         raise NotImplementedError
+
+
+def played(outputs: Sequence[Output]) -> Outputs:
+    """A rollout of outputs that have all been computed."""
+    going = torch.arange(len(outputs[0].logits), device=outputs[0].logits.device)
+    for output in outputs:
+        rows = yield output.at(going)
+        going = going if rows is None else going[rows]
+
+
+def _disturbed(latent: Tensor, std: float, noise: Noise, purpose: str) -> Tensor:
+    return latent + (std * noise.normal(purpose, *latent.shape[1:])).to(latent.dtype)
 
 
 def disturbed(state: State, std: float, noise: Noise) -> State:
     """With normal noise added to the latents (PTRM, arXiv 2605.19943)."""
     latents = (
-        latent + (std * noise.normal(f"disturbance {number}", *latent.shape[1:])).to(latent.dtype)
+        _disturbed(latent, std, noise, f"disturbance {number}")
         for number, latent in enumerate(state.latents)
     )
     return State(state.answer, tuple(latents))
+
+
+def update_at_test(start: Start, evaluation: Evaluation) -> Update:
+    """What becomes of a latent at test: the start's own update, with the evaluation's damping and
+    its noise after each call.
+    """
+
+    def update(old: Tensor, new: Tensor, noise: Noise, call: int, /) -> Tensor:
+        if evaluation.damping is None:
+            new = start.update(old, new, noise, call)
+        else:
+            new = start.damped(old, new, noise, call, evaluation.damping)
+        if evaluation.noise and evaluation.noise_at == "call":
+            new = _disturbed(new, evaluation.noise, noise.at("call", call), "disturbance")
+        return new
+
+    return update

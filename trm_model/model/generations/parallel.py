@@ -1,6 +1,5 @@
 """All cells together."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -8,10 +7,15 @@ from torch import Tensor
 
 from trm_model.model.batch import Batch
 from trm_model.model.evaluation import Evaluation
-from trm_model.model.generations.generation import Generation, disturbed
+from trm_model.model.generations.generation import (
+    Generation,
+    Outputs,
+    disturbed,
+    update_at_test,
+)
 from trm_model.model.part import ModelView
-from trm_model.model.starts.start import Start
-from trm_model.model.state import Output
+from trm_model.model.starts.start import Start, random_latents
+from trm_model.model.state import State
 from trm_model.noise import Noise
 
 
@@ -56,17 +60,23 @@ class Parallel(Generation):
         depth: int,
         evaluation: Evaluation,
         noise: Noise,
-    ) -> Iterator[Output]:
+    ) -> Outputs:
         """See :class:`Generation`."""
         wide, draws = batch.repeat(evaluation.rollouts), noise.repeat(evaluation.rollouts)
-        rows = model.puzzle_rows[wide.puzzle_ids]
-        first = model.start(draws)
-        state, logits = first, None
+        inputs, rows = wide.inputs, model.puzzle_rows[wide.puzzle_ids]
+        first = start.initial(model, draws)
+        if evaluation.random_start:
+            first = State(first.answer, random_latents(model, draws))
+        state, logits, update = first, None, update_at_test(start, evaluation)
         for step in range(depth):
             now = draws.at("step", step)
             state = start.before_test_step(model, state, logits, step, depth, rows, now, first)
-            if evaluation.noise:
+            if evaluation.noise and evaluation.noise_at == "step":
                 state = disturbed(state, evaluation.noise, now)
-            output = model(wide.inputs, rows, state, now)
+            output = model(inputs, rows, state, now, update=update)
+            going = yield output
+            if going is not None:
+                # What an example draws and answers does not depend on the others.
+                output, first, draws = output.at(going), first.at(going), draws.of(going)
+                inputs, rows = inputs[going], rows[going]
             state, logits = output.state, output.logits
-            yield output

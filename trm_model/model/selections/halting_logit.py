@@ -3,9 +3,7 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-import torch
-
-from trm_model.model.selections.selection import Judged, Selection
+from trm_model.model.selections.selection import Judged, Selection, Tries, best
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,8 +14,6 @@ class HaltingLogit(Selection):
 
     name: ClassVar[str] = "halting_logit"
 
-    def select(self, tries: Judged) -> Judged:
+    def select(self, tries: Tries) -> Judged:
         """See :class:`Selection`."""
-        best = tries.halt_logits.argmax(0)
-        examples = torch.arange(len(best), device=best.device)
-        return Judged(*(each[best, examples] for each in tries))
+        return best(tries.now, tries.now.halt_logits)

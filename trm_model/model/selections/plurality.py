@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-from trm_model.model.selections.selection import Judged, Selection
+from trm_model.model.selections.selection import Judged, Selection, Tries
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,7 +14,7 @@ class Plurality(Selection):
 
     name: ClassVar[str] = "plurality"
 
-    def select(self, tries: Judged) -> Judged:
+    def select(self, tries: Tries) -> Judged:
         """See :class:`Selection`."""
-        cells = tries.prediction.mode(0).values
-        return Judged(cells, tries.halt_logits.mean(0), tries.continue_logits.mean(0))
+        answers, halting, going_on = tries.now
+        return Judged(answers.mode(0).values, halting.mean(0), going_on.mean(0))

@@ -1,6 +1,6 @@
 """Random latents."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from torch import Tensor
@@ -8,7 +8,7 @@ from torch import Tensor
 from trm_model.choices import check_fields
 from trm_model.errors import require
 from trm_model.model.part import Facts, ModelView
-from trm_model.model.starts.start import Start, everywhere
+from trm_model.model.starts.start import Start, everywhere, random_latents
 from trm_model.model.state import State
 from trm_model.noise import Noise
 
@@ -56,13 +56,7 @@ class RandomStart(Start):
 
     def initial(self, model: ModelView, noise: Noise) -> State:
         """See :class:`Start`."""
-        answer = everywhere(model, model.answer_start, noise)
-        shape = answer.shape[1:]
-        latents = (
-            noise.normal(f"latent {number}", *shape).to(model.dtype)
-            for number in range(len(model.latent_starts))
-        )
-        return State(answer, tuple(latents))
+        return State(everywhere(model, model.answer_start, noise), random_latents(model, noise))
 
     def update(self, old: Tensor, new: Tensor, noise: Noise, call: int) -> Tensor:
         """See :class:`Start`; damped and noisy (EqR)."""
@@ -72,3 +66,7 @@ class RandomStart(Start):
             drawn = noise.at("update", call).normal("update", *new.shape[1:])
             new = new + (self.update_noise * drawn).to(new.dtype)
         return new
+
+    def damped(self, old: Tensor, new: Tensor, noise: Noise, call: int, share: float) -> Tensor:
+        """See :class:`Start`; in place of its own damping."""
+        return replace(self, damping=share).update(old, new, noise, call)

@@ -21,6 +21,15 @@ def fixed_state(model: ModelView, noise: Noise) -> State:
     return State(everywhere(model, model.answer_start, noise), tuple(latents))
 
 
+def random_latents(model: ModelView, noise: Noise) -> tuple[Tensor, ...]:
+    """Standard normal latents of the examples that ``noise`` numbers, each [B, P + L, D]."""
+    shape = (model.size.prefix + model.length, model.size.width)
+    return tuple(
+        noise.normal(f"latent {number}", *shape).to(model.dtype)
+        for number in range(len(model.latent_starts))
+    )
+
+
 class Start(Part, axis=True):
     """The state before the first supervision step, and what happens to it between steps and within
     them.
@@ -102,3 +111,7 @@ class Start(Part, axis=True):
         """
         del old, noise, call
         return new
+
+    def damped(self, old: Tensor, new: Tensor, noise: Noise, call: int, share: float) -> Tensor:
+        """As :meth:`update`, where a test takes another share of the update than training did."""
+        return old.lerp(self.update(old, new, noise, call), share)

@@ -39,6 +39,7 @@ class Maze(Family):
         "input_kept": "Every answer is its maze with a path marked on spaces.",
         "shortest_path": "Every marked path leads from start to goal, and none is shorter.",
     }
+    verifies: ClassVar[bool] = True
     command: ClassVar[str | None] = "trm_model.puzzles.maze.command:maze"
 
     side: int
@@ -121,3 +122,6 @@ class Maze(Family):
 
     def picture(self, question: Tokens, shown: Tokens, label: Tokens | None = None) -> Picture:
         return to_picture(self.side, question, self.known(shown), label)
+
+    def valid(self, questions: Tokens, answers: Tokens) -> Bools:
+        return check_examples(questions, answers, self.side).shortest

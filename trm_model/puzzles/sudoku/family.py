@@ -41,6 +41,7 @@ class Sudoku(Family):
         "label_solves_input": ("Every answer holds each digit once in every row, column and box."),
         "clues_kept": "Every answer has its puzzle's digit wherever the puzzle has one.",
     }
+    verifies: ClassVar[bool] = True
     command: ClassVar[str | None] = "trm_model.puzzles.sudoku.command:sudoku"
 
     side: int
@@ -110,3 +111,7 @@ class Sudoku(Family):
         puzzle, grid = (from_tokens(self.known(tokens)) for tokens in (question, shown))
         answer = None if label is None else from_tokens(label)
         return to_picture(self.shape, puzzle, grid, answer)
+
+    def valid(self, questions: Tokens, answers: Tokens) -> Bools:
+        solved, kept = check_examples(questions, answers, self.shape)
+        return solved & kept
