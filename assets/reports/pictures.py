@@ -96,7 +96,7 @@ def _name_lines(axes: Any) -> None:
         loc="upper left",
         bbox_to_anchor=(1.02, 1.0),
         borderaxespad=0.0,
-        ncols=-(-len(axes.lines) // LEGEND_ROWS),
+        ncols=-(-len(axes.get_legend_handles_labels()[1]) // LEGEND_ROWS),
     )
 
 
@@ -121,7 +121,7 @@ def learning_curves(training: pl.DataFrame) -> Figure:
                 marker=".",
                 markersize=3,
                 linewidth=1,
-                label=f"{variant}, seed {seed}, validation",
+                label=f"_{variant}, seed {seed}, validation",  # no line of the legend
             )
     axes[0].set_ylabel("loss")
     axes[0].set_yscale("log")

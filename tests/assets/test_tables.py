@@ -44,7 +44,8 @@ ROWS: dict[type[Table], dict[str, object]] = {
     Training: {
         **RUN, "step": 1, "examples": 1, "loss": -1.0, "answer_loss": -1.0, "halt_loss": -1.0,
         "cell_accuracy": 0.0, "exact_accuracy": 0.0, "mean_steps": 1.0, "learning_rate": 0.0,
-        "examples_per_second": 1e-9, "wall_seconds": 1e-9,
+        "examples_per_second": 1e-9, "wall_seconds": 1e-9, "validation_exact_accuracy": None,
+        "validation_cell_accuracy": None,
     },
     Predictions: {
         **EVALUATION, "n": 1, "example": 0, "puzzle": "a", "name": "a", "solved": False,
@@ -107,6 +108,8 @@ BELOW: list[tuple[type[Table], str, object]] = [
 SHARES = [
     (Training, "cell_accuracy"),
     (Training, "exact_accuracy"),
+    (Training, "validation_exact_accuracy"),
+    (Training, "validation_cell_accuracy"),
     (Predictions, "cell_accuracy"),
     (Selections, "value"),
     (Selections, "pass_value"),

@@ -204,6 +204,19 @@ def test_files_of_another_form_are_refused_with_the_remedy(tmp_path: Path) -> No
         scan(store, MadeUp)
 
 
+def test_columns_that_may_be_empty_are_in_files_from_before_them(tmp_path: Path) -> None:
+    store = LocalStore(tmp_path)
+    publish_partition(store, MadeUp, ONE)
+    older = store.open("tables/made_up/place=here/year=7/older-0.parquet")
+    ONE.drop("share").write_parquet(older)
+    empty = ONE.with_columns(share=pl.lit(None, pl.Float64))
+    assert scan(store, MadeUp).collect().equals(pl.concat([ONE, empty]))
+    assert read_file(older, MadeUp).equals(empty)
+    ONE.drop("number").write_parquet(older)
+    with pytest.raises(TableError, match="expected the columns number"):
+        scan(store, MadeUp)
+
+
 def test_files_keep_metadata_and_are_validated_when_read(tmp_path: Path) -> None:
     path = tmp_path / "x.parquet"
     write_file(path, MadeUp, GOOD, metadata={"key": "value"})

@@ -142,6 +142,7 @@ def test_learning_curves_go_through_the_given_points() -> None:
             "step": [10, 20, 10, 10],
             "loss": [2.0, 1.0, 3.0, 4.0],
             "exact_accuracy": [0.0, 0.5, 0.25, 0.125],
+            "validation_exact_accuracy": [None, 0.4, None, None],
         }
     )
     loss, solved = pictures.learning_curves(training).axes
@@ -153,6 +154,7 @@ def test_learning_curves_go_through_the_given_points() -> None:
     }
     assert lines(solved) == {
         "trm, seed 0": [[10, 0.0], [20, 0.5]],
+        "_trm, seed 0, validation": [[20, 0.4]],
         "hrm, seed 0": [[10, 0.25]],
         "trm, seed 1": [[10, 0.125]],
     }
@@ -201,6 +203,7 @@ def test_labels_of_curves_do_not_overlap(lines_of: int, lowest: float, steps: in
                 "step": step,
                 "loss": 2.0 if step == 1 else lowest,
                 "exact_accuracy": number / 60,
+                "validation_exact_accuracy": None if step == 1 else number / 70,
             }
             for number in range(lines_of)
             for step in (1, steps)

@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import shutil
 import signal
 from collections.abc import Callable, Generator
 from dataclasses import replace
@@ -11,11 +12,12 @@ from typing import Any
 import pytest
 
 from storage import lock as locking
+from storage.examples import VALIDATION
 from tests.trm_model.training.recipes import tiny_spec
 from trm_model.lifeline import CRASHED, ERROR, REFUSED
 from trm_model.training import checkpoint, process
 from trm_model.training.checkpoint import Checkpoint, Progress, save, step_reached
-from trm_model.training.run import CodeSpan, RunSpec
+from trm_model.training.run import CodeSpan, RunSpec, run_store
 
 
 @pytest.fixture(autouse=True)
@@ -48,6 +50,34 @@ def test_trains_to_the_last_step_and_has_nothing_to_do_afterwards(
     assert process.main([str(tmp_path)]) == 0
     assert RunSpec.read(tmp_path) == other
     assert capsys.readouterr().out.splitlines()[1:] == ["finished already, at step 3: kept"]
+
+
+def test_validates_with_the_puzzles_named_and_without_where_they_are_gone(
+    tmp_path: Path, tiny: tuple[object, Path, str], spec: RunSpec,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    (tmp_path / "validation").mkdir()
+    shutil.copytree(tiny[1] / "test.zarr", tmp_path / "validation" / VALIDATION)
+    key = run_store(tmp_path).key(tmp_path / "validation")
+    replace(spec, validation=key).write(tmp_path)
+    assert process.main([str(tmp_path)]) == 0
+    assert "of the validation puzzles (step 3)" in capsys.readouterr().out
+    shutil.rmtree(tmp_path / "validation")
+    again = tmp_path / "again"
+    again.mkdir()
+    replace(spec, validation=key).write(again)
+    assert process.main([str(again)]) == 0
+    assert "no validation, the training goes on without: " in capsys.readouterr().out
+
+
+def test_initial_weights_that_are_missing_are_refused(
+    tmp_path: Path, spec: RunSpec, capsys: pytest.CaptureFixture[str]
+) -> None:
+    replace(spec, initial="0123456789abcdef").write(tmp_path)
+    assert process.main([str(tmp_path)]) == REFUSED
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "initial.safetensors" in line
+    assert "materialize the checkpoint again" in line
 
 
 def test_other_code_is_refused_unless_asked_for_and_recorded(
