@@ -38,7 +38,7 @@ def solution(*answers: Tokens, logit: float = 0.0) -> Solution:
 
 
 def test_a_notebook_shows_question_answer_and_verdict() -> None:
-    found = texts(solution(LABEL)._repr_svg_())
+    found = texts(solution(LABEL)._repr_svg_())  # pyright: ignore[reportPrivateUsage]
     clues, answered = [(digit, "black") for digit in "12344321"], "1234341221434321"
     shown = [text for text in found if len(text[0]) == 1]
     assert shown[:8] == clues
