@@ -1,5 +1,7 @@
 """A published model: what it holds, and what is refused."""
 
+import re
+import shlex
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,8 +12,10 @@ import torch
 
 from assets import keys
 from assets.benchmarks import BENCHMARKS
+from assets.configs import TrainingConfig
 from assets.declared import evaluation_key
 from assets.tables import Scores
+from pipelines.execute import parse_settings
 from pipelines.publishing import publish_model
 from storage.examples import Header
 from storage.store import LocalStore
@@ -23,6 +27,7 @@ from trm_model.pretrained import CARD
 from trm_model.puzzles.sudoku.family import Sudoku
 from trm_model.solving.loading import load
 from trm_model.training import checkpoint as checkpoints
+from trm_model.training.recipe import Recipe
 from trm_model.training.run import RunSpec
 
 STEP = 7
@@ -68,6 +73,17 @@ def scored(run: Path, **changes: Any) -> None:
     write_scores(LocalStore.containing(run), benchmark=spec.benchmark, **values)
 
 
+def settings_of(card: str) -> Recipe:
+    """The recipe that the command of a card trains by."""
+    (command,) = re.findall("^trm train .*$", card, re.MULTILINE)
+    words = shlex.split(command)
+    assert words[:5] == ["trm", "train", "sudoku_4x4", "--partition", "trm_mlp|0"]
+    assert set(words[5::2]) == {"--set"}
+    settings = parse_settings("sudoku_4x4", words[6::2])
+    values = settings["sudoku_4x4__checkpoint"]["config"]
+    return TrainingConfig(**values).recipe_of(BENCHMARKS["sudoku_4x4"].recipe)
+
+
 def test_the_averages_the_scores_and_a_card(run: Path, tmp_path: Path) -> None:
     scored(run)
     made = tmp_path / "published" / "mine"
@@ -82,8 +98,7 @@ def test_the_averages_the_scores_and_a_card(run: Path, tmp_path: Path) -> None:
     card = (made / CARD).read_text("utf-8")
     assert f"| `exact_accuracy` | {VALUE:.4f} | " in card
     assert "7 of 12 steps, seed 0, 60 s on `cpu`" in card
-    assert "trm train sudoku_4x4 --partition 'trm_mlp|0' --set " in card
-    assert "--set checkpoint.recipe.steps=12 --set checkpoint.recipe.batch_size=8 " in card
+    assert settings_of(card) == RunSpec.read(run).recipe
     # A published model is published again from its own files.
     publish_model(made, made)
     assert (made / CARD).read_text("utf-8") == card
