@@ -9,7 +9,7 @@ from assets import keys
 from assets.benchmarks import BENCHMARKS, Benchmark
 from assets.declared import data_entry
 from assets.evaluation.metrics import Metric
-from assets.reports import markdown
+from assets.pages import markdown
 from storage.manifest import read_content_hash
 from storage.reading import json_object, reading
 from trm_model.choices import to_plain

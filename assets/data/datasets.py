@@ -19,8 +19,8 @@ from assets.data.checks import example_checks, same_examples
 from assets.failures import user_error
 from assets.families.origin import Augmented, Origin
 from assets.outcomes import CheckOutcome
+from assets.pages import markdown, pictures
 from assets.progress import MADE, spaced
-from assets.reports import markdown, pictures
 from assets.stages import making
 from assets.store import current_examples, folder_bytes
 from assets.tables import AugmentedPuzzles

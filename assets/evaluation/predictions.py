@@ -25,9 +25,9 @@ from assets.evaluation.prediction_checks import (
 from assets.evaluation.selections import compared, selection_rows
 from assets.failures import user_error
 from assets.outcomes import CheckOutcome
+from assets.pages import markdown, pictures
 from assets.partitions import variant_and_seed
 from assets.progress import MADE, Pace, spaced
-from assets.reports import markdown, pictures
 from assets.stages import making
 from assets.store import current_predictions, current_run, data_of, hold_device
 from assets.tables import Predictions, Selections, of_evaluation, of_run, stamped

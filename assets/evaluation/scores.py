@@ -16,10 +16,10 @@ from assets.evaluation.predictions import read_predictions
 from assets.evaluation.selections import NOTE, figures, findings, last_of, readable
 from assets.evaluation.votes import evaluated_tasks, pass_rows, read_votes, task_rows, vote_rows
 from assets.outcomes import CheckOutcome
+from assets.pages import markdown
+from assets.pages.page import html_page, publish_page
 from assets.partitions import variant_and_seed
 from assets.progress import MADE
-from assets.reports import markdown
-from assets.reports.page import html_page, publish_page
 from assets.store import data_of
 from assets.tables import OfEvaluation, Scores, Selections, of_evaluation, stamped
 from storage.store import Store

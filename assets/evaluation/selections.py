@@ -9,7 +9,7 @@ import polars as pl
 from matplotlib.figure import Figure
 
 from assets.evaluation.metrics import share_of
-from assets.reports import pictures
+from assets.pages import pictures
 from trm_model.choices import changed, choices
 from trm_model.evaluation.evaluate import Evaluated, doubling
 from trm_model.model.selections.last_step import LastStep

@@ -16,9 +16,9 @@ from assets.evaluation.vote_checks import every_prediction_votes, judged_right, 
 from assets.failures import user_error
 from assets.families.arc import ArcPuzzles, tasks_of, to_text
 from assets.outcomes import CheckOutcome
+from assets.pages import markdown
 from assets.partitions import variant_and_seed
 from assets.progress import MADE
-from assets.reports import markdown
 from assets.stages import making
 from assets.store import data_of
 from assets.tables import Votes, of_evaluation, stamped

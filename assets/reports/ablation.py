@@ -13,8 +13,9 @@ from assets.evaluation.votes import by_votes
 from assets.failures import user_error
 from assets.latest import latest
 from assets.outcomes import CheckOutcome
+from assets.pages import charts, markdown, pictures
+from assets.pages.page import charts_page, html_page, publish_page
 from assets.progress import MADE
-from assets.reports import charts, markdown, pictures
 from assets.reports.checks import numbers_of_scores
 from assets.reports.comparison import (
     OURS,
@@ -30,7 +31,6 @@ from assets.reports.comparison import (
     readable,
     trivial_rows,
 )
-from assets.reports.page import charts_page, html_page, publish_page
 from assets.stages import making
 from assets.tables import Ablation, Scores, Training
 from storage.examples import Header, open_header

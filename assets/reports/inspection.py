@@ -11,9 +11,9 @@ from assets.benchmarks import Benchmark
 from assets.configs import InspectionConfig
 from assets.latest import latest
 from assets.outcomes import CheckOutcome
+from assets.pages import markdown, pictures
 from assets.partitions import variant_and_seed
 from assets.progress import MADE
-from assets.reports import markdown, pictures
 from assets.store import current_run, data_of, hold_device
 from assets.tables import Predictions, Residuals, of_run, stamped
 from storage.examples import DATA_AGAIN, ExampleSet

@@ -6,11 +6,11 @@ import polars as pl
 from assets import keys
 from assets.failures import user_error
 from assets.outcomes import CheckOutcome
+from assets.pages import markdown
+from assets.pages.page import html_page, publish_page
 from assets.progress import MADE
-from assets.reports import markdown
 from assets.reports.checks import page_shows
 from assets.reports.comparison import OURS, PUBLISHED_NOTE, TRIVIAL, readable, trivial_rows
-from assets.reports.page import html_page, publish_page
 from assets.stages import making
 from assets.tables import Ablation, Scores
 from storage.store import Store

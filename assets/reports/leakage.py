@@ -8,8 +8,8 @@ from assets import keys
 from assets.benchmarks import BENCHMARKS
 from assets.failures import user_error
 from assets.outcomes import CheckOutcome
+from assets.pages import markdown
 from assets.progress import MADE
-from assets.reports import markdown
 from assets.reports.checks import every_pair, no_leaks
 from assets.stages import making
 from assets.tables import Leakage

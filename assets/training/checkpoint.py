@@ -15,9 +15,9 @@ from assets.configs import TrainingConfig
 from assets.declared import differences
 from assets.failures import user_error
 from assets.outcomes import CheckOutcome
+from assets.pages import markdown, pictures
 from assets.partitions import variant_and_seed
 from assets.progress import MADE
-from assets.reports import markdown, pictures
 from assets.store import current_examples, current_run, folder_bytes
 from assets.tables import Training, of_run, stamped
 from storage.examples import DATA_AGAIN, VALIDATION, Header, open_header

@@ -4,6 +4,7 @@ import polars as pl
 import pytest
 from matplotlib.figure import Figure
 
+from assets.pages.page import html_page
 from assets.reports.comparison import (
     Effort,
     ablation_table,
@@ -14,7 +15,6 @@ from assets.reports.comparison import (
     interval_over_seeds,
     readable,
 )
-from assets.reports.page import html_page
 from storage.examples import Header
 from tests.trm_model.training.recipes import TINY
 from trm_model.model.cost import cost

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from assets.data.checks import example_checks
 from assets.data.datasets import write_dataset
 from assets.families.sequence import GeneratedAddition, SequencePuzzles
-from assets.reports.pictures import png, question_sheet
+from assets.pages.pictures import png, question_sheet
 from storage.examples import read_examples
 from storage.store import LocalStore
 from trm_model.errors import ConfigurationError

@@ -3,7 +3,7 @@
 import polars as pl
 from matplotlib.figure import Figure
 
-from assets.reports import markdown
+from assets.pages import markdown
 
 
 def test_a_table_has_a_head_and_a_line_per_row() -> None:

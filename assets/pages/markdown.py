@@ -6,7 +6,7 @@ import dagster as dg
 import polars as pl
 from matplotlib.figure import Figure
 
-from assets.reports.pictures import data_uri, png
+from assets.pages.pictures import data_uri, png
 
 
 def table(rows: Sequence[Mapping[str, object]]) -> str:

@@ -14,7 +14,7 @@ from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from assets.reports import pictures
+from assets.pages import pictures
 from trm_model.puzzles.maze.family import Maze
 from trm_model.puzzles.sudoku.family import Sudoku
 

@@ -5,7 +5,7 @@ from html.parser import HTMLParser
 
 from matplotlib.figure import Figure
 
-from assets.reports.page import html_page
+from assets.pages.page import html_page
 
 
 class Outline(HTMLParser):

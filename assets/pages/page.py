@@ -7,8 +7,8 @@ import jinja2
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
-from assets.reports.charts import Chart
-from assets.reports.pictures import data_uri, png
+from assets.pages.charts import Chart
+from assets.pages.pictures import data_uri, png
 from storage.store import Store
 
 _TEMPLATES = jinja2.Environment(

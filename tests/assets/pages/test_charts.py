@@ -6,7 +6,7 @@ from xml.etree import ElementTree as ET
 import polars as pl
 import pytest
 
-from assets.reports.charts import (
+from assets.pages.charts import (
     MOST_POINTS,
     Chart,
     Line,
@@ -16,7 +16,7 @@ from assets.reports.charts import (
     run_points,
     thinned,
 )
-from assets.reports.page import charts_page
+from assets.pages.page import charts_page
 
 SCORES = pl.DataFrame(
     {
