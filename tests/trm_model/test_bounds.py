@@ -23,7 +23,10 @@ def owners() -> list[Any]:
     """One of each configuration, and of each choice of each axis."""
     variant = Variant()
     hints = get_type_hints(Variant)
-    axes = {hint for hint in hints.values() if isinstance(hint, type) and issubclass(hint, Choice)}
+    # In a fixed order, since several processes share the tests.
+    axes = dict.fromkeys(
+        hint for hint in hints.values() if isinstance(hint, type) and issubclass(hint, Choice)
+    )
     made = [cls() for axis in axes for cls in choices(axis).values() if ":" not in cls.name]
     # One network has one depth.
     two = replace(variant, networks="separate")
