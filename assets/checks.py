@@ -60,6 +60,12 @@ _OF_RESULTS: dict[str, dict[str, Check]] = {
             "Each variant's figures are those of its latest scores.", blocking=False
         )
     },
+    "points": {"scored": Check("The point has been trained and scored.")},
+    "report": {
+        "every_point": Check(
+            "Every point of the study has a score by the same data and code.", blocking=False
+        )
+    },
     "leaderboard": {
         "numbers_of_ablations": Check(
             "The page shows the figures of the ablation tables.", blocking=False

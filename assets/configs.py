@@ -241,6 +241,10 @@ class EvaluationConfig(StageConfig):
         resolve_device(self.device)
         self.evaluation(Evaluation())
 
+    def limit_of(self, evaluated: int | None) -> int | None:
+        """How many test puzzles are asked, given how many the benchmark's entry says; None: all."""
+        return None if self.all else self.limit or evaluated
+
     def require_of(self, variant: Variant, family: Family) -> None:
         require_evaluation(self.evaluation(variant.evaluation), variant, family)
 

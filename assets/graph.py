@@ -34,6 +34,7 @@ from assets.previews import previews
 from assets.progress import MADE
 from assets.stages import ACCELERATOR_POOL, STAGE_MODULES, making
 from assets.store import StoreResource
+from assets.studies.study import Study
 from trm_model.launching import Launcher
 from trm_model.model.variant import Variant
 from trm_model.names import require_name
@@ -71,17 +72,18 @@ def _of_partitions(
     context: dg.AssetExecutionContext,
     key: Sequence[str],
     check: Callable[..., Mapping[str, CheckOutcome]],
+    told: Callable[[str], tuple[Any, ...]],
 ) -> Mapping[str, CheckOutcome]:
     """The checks of the partition at hand; where there is none, since the page cannot ask for
     checks of one, those of all that have been made, together."""
     if context.has_partition_key:
-        return check(*variant_and_seed(context.partition_key))
+        return check(*told(context.partition_key))
     made = sorted(context.instance.get_materialized_partitions(dg.AssetKey(key)))
     if not made:
         raise user_error(
-            f"{'/'.join(key)}: no partition has been made yet; first: {making(key[-1], key[0])}"
+            f"{'/'.join(key)}: no partition has been made yet; first: {making(*key[:-3:-1])}"
         )
-    return together({partition: check(*variant_and_seed(partition)) for partition in made})
+    return together({partition: check(*told(partition)) for partition in made})
 
 
 def _asset(
@@ -96,6 +98,7 @@ def _asset(
     description: str,
     automation: dg.AutomationCondition | None = None,
     partitions: dg.PartitionsDefinition | None = None,
+    told: Callable[[str], tuple[Any, ...]] = variant_and_seed,
     **options: Any,
 ) -> Callable[[Body], dg.AssetsDefinition]:
     """The asset of a stage, with checks that can also be run alone, on what is stored.
@@ -104,7 +107,8 @@ def _asset(
     asset.
 
     :param declared: the stage's checks, by name.
-    :param check: makes them on what is stored; told the store, the variant and the seed.
+    :param check: makes them on what is stored; told the store and, of a partition, what ``told``
+        makes of its key: the variant and the seed.
     """
 
     def decorate(body: Body) -> dg.AssetsDefinition:
@@ -125,7 +129,9 @@ def _asset(
                 with told_in_one_line():
                     stored = functools.partial(check, resources["store"].connect())
                     outcomes = (
-                        stored() if partitions is None else _of_partitions(context, key, stored)
+                        stored()
+                        if partitions is None
+                        else _of_partitions(context, key, stored, told)
                     )
                 results = check_results(key, declared, outcomes)
             for result in results:
@@ -363,6 +369,54 @@ def build_benchmark(
         inspection,
         ablation,
     ]
+
+
+def build_study(
+    name: str, study: Study, benchmark: Benchmark, variants: Mapping[str, Variant]
+) -> list[dg.AssetsDefinition]:
+    """The assets of one study; keys are ``[studies, name, stage]``."""
+
+    def asset(stage: str, **options: Any) -> Callable[[Body], dg.AssetsDefinition]:
+        return _asset(stage, ["studies", name, stage], checks_of(stage), group="studies", **options)
+
+    @asset(
+        "points",
+        config_schema=UNCONFIGURED,
+        check=lambda store, point: _module("points").check_point(
+            store, name, study, benchmark, variants, point
+        ),
+        told=lambda key: (key,),
+        kind="torch",
+        deps=[dg.AssetKey([study.benchmark, "examples"])],
+        partitions=dg.StaticPartitionsDefinition([point.key for point in study.trainings()]),
+        pool=ACCELERATOR_POOL,
+        description=f"{study.title}. Each point is trained, evaluated and scored.",
+    )
+    def points(
+        context: dg.AssetExecutionContext,
+        store: StoreResource,
+        launcher: dg.ResourceParam[Launcher],
+    ) -> dg.MaterializeResult:
+        from assets.studies.asset import materialize_point
+
+        return materialize_point(
+            context, store.connect(), launcher, study, benchmark, variants, context.partition_key
+        )
+
+    @asset(
+        "report",
+        config_schema=UNCONFIGURED,
+        check=lambda store: _module("report").check_report(store, name, study, benchmark, variants),
+        kind="polars",
+        deps=[points],
+        description=f"{study.title}. A table, and the metric against each axis.",
+    )
+    def report(store: StoreResource) -> dg.MaterializeResult:
+        from assets.studies.asset import materialize_report
+
+        return materialize_report(store.connect(), name, study, benchmark, variants)
+
+    return [points, report]
 
 
 def build_leakage(benchmarks: Sequence[str]) -> dg.AssetsDefinition:

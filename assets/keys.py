@@ -93,6 +93,11 @@ def runs_page(benchmark: str) -> str:
     return f"reports/{benchmark}/runs.html"
 
 
+def study_page(study: str) -> str:
+    """The report on a study, one HTML file."""
+    return f"reports/studies/{study}.html"
+
+
 def leaderboard_page() -> str:
     """The report over all benchmarks, one HTML file."""
     return "reports/leaderboard.html"

@@ -25,6 +25,9 @@ ON_REQUEST = ("shards", *INSPECT_STAGES)
 OVERALL_STAGES = ("leakage", "leaderboard")
 """The reports over all benchmarks."""
 
+STUDY_STAGES = ("points", "report")
+"""The stages of a study: its points, a partition each, and its report."""
+
 STAGES = (*DATA_STAGES, *PARTITIONED_STAGES, *REPORT_STAGES)
 
 SEEDS = 10
@@ -44,6 +47,8 @@ STAGE_MODULES = {
     "scores": "assets.evaluation.scores",
     "inspection": "assets.reports.inspection",
     "ablation": "assets.reports.ablation",
+    "points": "assets.studies.asset",
+    "report": "assets.studies.asset",
     "leakage": "assets.reports.leakage",
     "leaderboard": "assets.reports.leaderboard",
 }
@@ -55,9 +60,12 @@ def making(stage: str, benchmark: str, partition: str = "VARIANT|SEED") -> str:
     """How a user makes a stage or a report over all benchmarks, on the command line and in the
     page.
 
+    :param benchmark: or the study, of a study's stages.
     :param partition: of a stage that has partitions.
     """
     where = stage if stage in OVERALL_STAGES else f"{benchmark}/{stage}"
+    if stage in STUDY_STAGES:
+        return f"trm study {benchmark} (in the page: materialize studies/{where})"
     if stage in PARTITIONED_STAGES:
         verb = "train" if stage == "checkpoint" else "evaluate"
         chosen = ["--stage", stage] if stage in INSPECT_STAGES else []

@@ -296,3 +296,34 @@ class Ablation(OfBenchmark):
     forward_passes: Series[pl.Int64] = pa.Field(nullable=True)
     train_seconds: Series[float] = pa.Field(nullable=True)
     examples_seen: Series[float] = pa.Field(nullable=True)
+
+
+class StudyResults(Table):
+    """The scores of a study's points, a row for each that has been scored.
+
+    ``axes``: the point's settings as canonical JSON; ``parameters``: with the puzzle table;
+    ``training_flops``: of the whole training; ``train_seconds``: of the training.
+    """
+
+    study: Series[str]
+    point: Series[str]
+    benchmark: Series[str]
+    variant: Series[str]
+    seed: Series[pl.Int64]
+    run: Series[str]
+    evaluation: Series[str]
+    axes: Series[str]
+    metric: Series[str]
+    value: Series[float]
+    low: Series[float]
+    high: Series[float]
+    n: Series[pl.Int64] = pa.Field(ge=1)
+    steps: Series[pl.Int64] = pa.Field(ge=1)
+    parameters: Series[pl.Int64]
+    training_flops: Series[float]
+    train_seconds: Series[float] = pa.Field(nullable=True)
+
+    @classmethod
+    def levels(cls) -> tuple[str, ...]:
+        """See :meth:`storage.tables.Table.levels`."""
+        return ("study",)

@@ -5,18 +5,24 @@ import sys
 import dagster as dg
 
 from assets.benchmarks import BENCHMARKS
-from assets.graph import build_benchmark, build_leaderboard, build_leakage
+from assets.graph import build_benchmark, build_leaderboard, build_leakage, build_study
 from assets.partitions import variant_seed_partitions
+from assets.studies.study import SHIPPED, load_studies
 from pipelines.jobs import build_jobs
 from pipelines.resources import resources
 from pipelines.schedules import build_weekly_retraining
 from pipelines.sensors import REPORTS_FOLLOW
-from trm_model.names import own_variants_folder
+from trm_model.names import own_studies_folder, own_variants_folder
 from trm_model.variants import all_variants
 
 VARIANTS = all_variants(own_variants_folder())
 PARTITIONS = variant_seed_partitions(VARIANTS.known)
-for _message in VARIANTS.broken.values():
+STUDIES = load_studies(
+    [SHIPPED, own_studies_folder()],
+    {name: benchmark.recipe for name, benchmark in BENCHMARKS.items()},
+    VARIANTS.known,
+)
+for _message in (*VARIANTS.broken.values(), *STUDIES.broken.values()):
     # The graph goes on without them.
     print(f"note: left out: {_message}", file=sys.stderr)
 
@@ -26,6 +32,11 @@ defs = dg.Definitions(
             asset
             for name, benchmark in BENCHMARKS.items()
             for asset in build_benchmark(name, benchmark, VARIANTS.known, PARTITIONS)
+        ),
+        *(
+            asset
+            for name, study in STUDIES.known.items()
+            for asset in build_study(name, study, BENCHMARKS[study.benchmark], VARIANTS.known)
         ),
         build_leakage(list(BENCHMARKS)),
         build_leaderboard(list(BENCHMARKS)),

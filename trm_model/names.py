@@ -22,11 +22,19 @@ _SHOWN = 3
 OWN_VARIANTS_VARIABLE = "TRM_VARIANTS"
 """Environment variable: the folder of the user's own variants."""
 OWN_VARIANTS_DEFAULT = Path("variants")
+OWN_STUDIES_VARIABLE = "TRM_STUDIES"
+"""Environment variable: the folder of the user's own studies."""
+OWN_STUDIES_DEFAULT = Path("studies")
 
 
 def own_variants_folder() -> Path:
     """Where the user's own variants are (:func:`trm_model.variants.load_variants`)."""
     return Path(os.environ.get(OWN_VARIANTS_VARIABLE) or OWN_VARIANTS_DEFAULT)
+
+
+def own_studies_folder() -> Path:
+    """Where the user's own studies are (:func:`assets.studies.study.load_studies`)."""
+    return Path(os.environ.get(OWN_STUDIES_VARIABLE) or OWN_STUDIES_DEFAULT)
 
 
 def require_name(what: str, name: str) -> None:

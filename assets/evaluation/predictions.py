@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import dagster as dg
 import numpy as np
@@ -82,10 +82,10 @@ def read_predictions(store: Store, name: str, variant: str, seed: int) -> pl.Dat
     :raises Failure: there are none; the message says what to do.
     :raises TableError: they are damaged.
     """
-    return _whole(store.open(current_predictions(store, name, variant, seed)))
+    return whole(store.open(current_predictions(store, name, variant, seed)))
 
 
-def _whole(path: Path) -> pl.DataFrame:
+def whole(path: Path) -> pl.DataFrame:
     """The predictions in a file.
 
     :raises TableError: it is damaged, or has lost rows, of which those left need not tell.
@@ -106,7 +106,7 @@ def already_evaluated(store: Store, key: str, of: Mapping[str, str]) -> pl.DataF
     path = store.open(key)
     if path.exists():
         with suppress(TableError):  # Damaged, or of another version: made again.
-            table = _whole(path)
+            table = whole(path)
             if of.items() <= of_evaluation(table).items():
                 return table
     return None
@@ -120,21 +120,48 @@ def materialize_predictions(
     benchmark: Benchmark,
     variants: Mapping[str, Variant],
 ) -> dg.MaterializeResult:
-    """Evaluate the run trained last as its variant says, or as it is told
-    (:class:`trm_model.model.evaluation.Evaluation`)."""
+    """Evaluate the run trained last."""
     variant, seed = variant_and_seed(context.partition_key)
-    run_key = current_run(store, name, variant, seed)
+    run = current_run(store, name, variant, seed)
+    predictions, told = predict(context, config, store, benchmark, variants[variant], run)
+    store.point(keys.current_predictions(name, variant, seed), predictions)
+    return told
+
+
+class Predicted(NamedTuple):
+    """Stored predictions: their key, and what is told of them."""
+
+    key: str
+    told: dg.MaterializeResult
+
+
+def predict(
+    context: dg.AssetExecutionContext,
+    config: EvaluationConfig,
+    store: Store,
+    benchmark: Benchmark,
+    declared: Variant,
+    run_key: str,
+) -> Predicted:
+    """Evaluate a run as its variant says, or as it is told
+    (:class:`trm_model.model.evaluation.Evaluation`).
+
+    :param declared: the variant of the run's name.
+    :raises Failure: it could not be evaluated; the message says why.
+    """
     run = store.open(run_key)
+    spec = RunSpec.read(run)
+    name, variant, seed = spec.benchmark, spec.variant_name, spec.seed
     saved = checkpoints.saved(run)
     if not saved:
         raise user_error(
             f"{run / checkpoints.FOLDER}: no checkpoint, expected one; train again: "
-            f"{making('checkpoint', name, context.partition_key)}"
+            f"{making('checkpoint', name, f'{variant}|{seed}')}"
         )
     newest = saved[-1]
-    evaluation = config.evaluation(variants[variant].evaluation)
+    evaluation = config.evaluation(declared.evaluation)
     split = evaluation.split
-    limit = None if config.all else config.limit or benchmark.evaluated
+    limit = config.limit_of(benchmark.evaluated)
     tested = evaluation_key(evaluation, limit)
     predictions = partition_key(Predictions, name, variant, seed, run.name, tested)
     picture = keys.answers_picture(name, variant, seed, run.name, tested)
@@ -144,10 +171,9 @@ def materialize_predictions(
     }
     if not config.again and (kept := already_evaluated(store, predictions, of)) is not None:
         context.log.info(f"{newest}: evaluated already: kept")
-        store.point(keys.current_predictions(name, variant, seed), predictions)
-        return dg.MaterializeResult(metadata=_told(store, predictions, kept, picture))
+        told = dg.MaterializeResult(metadata=_told(store, predictions, kept, picture))
+        return Predicted(predictions, told)
     store.require_writable(predictions)
-    spec = RunSpec.read(run)
     family = benchmark.origin.family
     require_evaluation(evaluation, spec.variant, family)
     folder = data_of(store, spec)
@@ -162,11 +188,11 @@ def materialize_predictions(
     computing = code_version(__name__, *(type(each).__module__ for each in selections))
     told_by = tested, verify_manifest(newest, checkpoints.REMEDY)[:16], computing
     finished = Finished(store.open(keys.finished_examples(run_key, *told_by)))
-    changed = [differences(spec, benchmark, variants[variant])]
+    changed = [differences(spec, benchmark, declared)]
     if limit != benchmark.evaluated:
         asked, entry = (_part(benchmark, some) for some in (limit, benchmark.evaluated))
         changed.append(f"tested on {asked} in place of {entry}")
-    if evaluation != variants[variant].evaluation:
+    if evaluation != declared.evaluation:
         changed.append("another evaluation than the variant's")
     if any(changed):
         context.log.info(
@@ -179,7 +205,7 @@ def materialize_predictions(
     with hold_device(
         store,
         str(device),
-        label=f"evaluating {name} {context.partition_key}",
+        label=f"evaluating {name} {variant}|{seed}",
         wait_seconds=DEVICE_SECONDS,
         say=context.log.info,
     ):
@@ -227,7 +253,6 @@ def materialize_predictions(
         stamped(prediction_table(result, described), **in_common, n=len(described)),
     )
     finished.remove()
-    store.point(keys.current_predictions(name, variant, seed), predictions)
     drawn = [*(step for step in SHOWN_STEPS if step < depth), depth]
     figure = pictures.answer_sheet(
         family,
@@ -237,13 +262,14 @@ def materialize_predictions(
     )
     with store.publish_file(picture) as temporary:
         temporary.write_bytes(pictures.png(figure))
-    return dg.MaterializeResult(
+    told = dg.MaterializeResult(
         metadata={
             **_told(store, predictions, table, picture),
             "examples_per_second": len(table) / seconds,
             "answers": markdown.picture(figure, "hard puzzles and the answer after each step"),
         }
     )
+    return Predicted(predictions, told)
 
 
 def _part(benchmark: Benchmark, limit: int | None) -> str:

@@ -53,7 +53,18 @@ def materialize_scores(
 ) -> dg.MaterializeResult:
     variant, seed = variant_and_seed(context.partition_key)
     predictions = read_predictions(store, name, variant, seed)
+    return score(store, benchmark, predictions, context.run.run_id)
+
+
+def score(
+    store: Store, benchmark: Benchmark, predictions: pl.DataFrame, run_id: str
+) -> dg.MaterializeResult:
+    """Score the predictions of one evaluation, rows of :class:`assets.tables.Predictions`.
+
+    :param run_id: of Dagster's run.
+    """
     tested = of_evaluation(predictions)
+    name, variant, seed = (tested[column] for column in ("benchmark", "variant", "seed"))
     checkpoint = store.open(tested["checkpoint"])
     run = store.open(keys.run(name, variant, seed, tested["run"]))
     # Of the run that made the predictions, which need not be the one trained last.
@@ -83,7 +94,7 @@ def materialize_scores(
             data_version=spec.data_version,
             data_entry=data_entry(spec),
             code_version=spec.code_version,
-            run_id=context.run.run_id,
+            run_id=run_id,
         ),
     )
     selections = read_file(store.open(_key(tested, Selections)), Selections)

@@ -156,8 +156,16 @@ def materialize_votes(
     context: dg.AssetExecutionContext, store: Store, name: str
 ) -> dg.MaterializeResult:
     variant, seed = variant_and_seed(context.partition_key)
-    predictions = read_predictions(store, name, variant, seed)
+    return count_votes(store, read_predictions(store, name, variant, seed))
+
+
+def count_votes(store: Store, predictions: pl.DataFrame) -> dg.MaterializeResult:
+    """Let the predictions of one evaluation vote, rows of :class:`assets.tables.Predictions`.
+
+    :raises Failure: they are not of test inputs.
+    """
     tested = of_evaluation(predictions)
+    name, variant, seed = (tested[column] for column in ("benchmark", "variant", "seed"))
     if tested["split"] != "test":
         raise user_error(
             f"predictions of the {tested['split']} split: votes need test inputs; evaluate the "

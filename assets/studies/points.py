@@ -6,6 +6,7 @@ from dataclasses import replace
 import polars as pl
 
 from assets.benchmarks import Benchmark
+from assets.configs import EvaluationConfig, configured
 from assets.declared import evaluation_key
 from assets.studies.report import canonical
 from assets.studies.study import Point, Study, changed
@@ -32,20 +33,24 @@ def resolved(
     return recipe, variant
 
 
+def tested(study: Study) -> EvaluationConfig:
+    """How the points of a study are evaluated.
+
+    :raises ConfigurationError: settings that cannot be.
+    """
+    return configured(EvaluationConfig, study.evaluation or {})
+
+
 def asked(
-    name: str,
-    study: Study,
-    benchmark: Benchmark,
-    variants: Mapping[str, Variant],
-    header: Header,
-    limit: int | None,
+    name: str, study: Study, benchmark: Benchmark, variants: Mapping[str, Variant], header: Header
 ) -> pl.DataFrame:
     """What a study asks for, a row for each point: the columns that
     :func:`assets.studies.report.scored` takes.
 
     :param header: of the benchmark's current data set.
-    :param limit: how many test puzzles are answered; None: all.
     """
+    config = tested(study)
+    limit = config.limit_of(benchmark.evaluated)
     rows: list[dict[str, object]] = []
     for point in study.trainings():
         recipe, variant = resolved(study, point, benchmark.recipe, variants, header)
@@ -63,7 +68,7 @@ def asked(
                 "variant": point.variant,
                 "seed": point.seed,
                 "config_hash": config_hash(variant, recipe),
-                "evaluation": evaluation_key(variant.evaluation, limit),
+                "evaluation": evaluation_key(config.evaluation(variant.evaluation), limit),
                 "data_entry": benchmark.data_hash,
             }
         )

@@ -5,45 +5,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import pandera.polars as pa
 import polars as pl
 from matplotlib.figure import Figure
-from pandera.typing.polars import Series
 
 from assets.latest import latest
 from assets.reports.comparison import VERSIONS, interval_over_seeds
-from storage.tables import Table
-
-
-class StudyResults(Table):
-    """The scores of a study's points, a row for each that has been scored.
-
-    ``axes``: the point's settings as canonical JSON; ``parameters``: with the puzzle table;
-    ``training_flops``: of the whole training; ``train_seconds``: of the training.
-    """
-
-    study: Series[str]
-    point: Series[str]
-    benchmark: Series[str]
-    variant: Series[str]
-    seed: Series[pl.Int64]
-    run: Series[str]
-    evaluation: Series[str]
-    axes: Series[str]
-    metric: Series[str]
-    value: Series[float]
-    low: Series[float]
-    high: Series[float]
-    n: Series[pl.Int64] = pa.Field(ge=1)
-    steps: Series[pl.Int64] = pa.Field(ge=1)
-    parameters: Series[pl.Int64]
-    training_flops: Series[float]
-    train_seconds: Series[float] = pa.Field(nullable=True)
-
-    @classmethod
-    def levels(cls) -> tuple[str, ...]:
-        """See :meth:`storage.tables.Table.levels`."""
-        return ("study",)
+from assets.tables import StudyResults
 
 
 def canonical(settings: Mapping[str, Any]) -> str:
@@ -52,8 +19,8 @@ def canonical(settings: Mapping[str, Any]) -> str:
 
 
 def scored(points: pl.DataFrame, headlines: pl.DataFrame, efforts: pl.DataFrame) -> pl.DataFrame:
-    """Rows of :class:`StudyResults`: the latest score of each point, of those with the data, code
-    and test of the latest one of all.
+    """Rows of :class:`assets.tables.StudyResults`: the latest score of each point, of those with
+    the data, code and test of the latest one of all.
 
     :param points: what the study asks for: the columns ``study``, ``point``, ``axes``, ``metric``,
         ``steps``, ``parameters``, ``training_flops``, and those that tell scores apart,
@@ -71,7 +38,10 @@ def scored(points: pl.DataFrame, headlines: pl.DataFrame, efforts: pl.DataFrame)
 
 def over_seeds(results: pl.DataFrame) -> pl.DataFrame:
     """Variant, axes, mean ``value``, its interval ``low`` to ``high`` and the number of ``seeds``,
-    for each variant and setting of the axes; ``results``: rows of :class:`StudyResults`."""
+    for each variant and setting of the axes.
+
+    :param results: rows of :class:`assets.tables.StudyResults`.
+    """
     rows: list[dict[str, Any]] = []
     for (variant, axes), part in results.partition_by(
         "variant", "axes", as_dict=True, maintain_order=True

@@ -22,8 +22,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-from scipy.stats import qmc
-
 from assets.configs import TrainingConfig, configured
 from storage.reading import MALFORMED, one_line
 from trm_model.choices import check_fields, from_plain
@@ -111,6 +109,8 @@ class Draws:
 
     def points(self) -> list[Settings]:
         """The settings of each point."""
+        from scipy.stats import qmc  # It takes its time to load, and every page loads this module.
+
         ranges = {path: from_plain(Range, given) for path, given in self.ranges.items()}
         generator = numpy_generator(self.seed, "draws")
         shares = qmc.LatinHypercube(len(ranges), rng=generator).random(self.count)
@@ -229,6 +229,15 @@ class Study:
             for chosen in self._choices()
             for seed in self.seeds
         ]
+
+    def point(self, key: str) -> Point:
+        """The point with a key.
+
+        :raises ConfigurationError: there is none.
+        """
+        known = {point.key: point for point in self.trainings()}
+        require(key in known, unknown_name("point", key, known, f"expected one of {list(known)}"))
+        return known[key]
 
     @property
     def axes(self) -> tuple[str, ...]:

@@ -4,6 +4,7 @@ import posixpath
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 import dagster as dg
 import polars as pl
@@ -55,6 +56,13 @@ def finite_loss(training: pl.DataFrame) -> CheckOutcome:
     )
 
 
+class Trained(NamedTuple):
+    """A finished training: the run's key, and what is told of it."""
+
+    run: str
+    told: dg.MaterializeResult
+
+
 def materialize_checkpoint(
     context: dg.AssetExecutionContext,
     config: TrainingConfig,
@@ -64,7 +72,30 @@ def materialize_checkpoint(
     benchmark: Benchmark,
     variants: Mapping[str, Variant],
 ) -> dg.MaterializeResult:
-    variant_name, seed = variant_and_seed(context.partition_key)
+    variant, seed = variant_and_seed(context.partition_key)
+    run, told = train_run(
+        context, config, store, launcher, name, benchmark, variants, variant, seed
+    )
+    store.point(keys.current_run(name, variant, seed), run)
+    return told
+
+
+def train_run(
+    context: dg.AssetExecutionContext,
+    config: TrainingConfig,
+    store: Store,
+    launcher: Launcher,
+    name: str,
+    benchmark: Benchmark,
+    variants: Mapping[str, Variant],
+    variant_name: str,
+    seed: int,
+) -> Trained:
+    """Train a variant on a benchmark, or find that it has been trained.
+
+    :raises Failure: it could not be; the message says why.
+    :raises RetryRequested: it was interrupted, and goes on when it is tried again.
+    """
     data = current_examples(store, name)
     folder = store.open(data)
     header = open_header(folder / "train.zarr")
@@ -113,7 +144,6 @@ def materialize_checkpoint(
         # would also start the step again that somebody has interrupted.
         raise dg.RetryRequested(max_retries=1) from dg.Failure(f"{run}: {outcome.message}")
     spec = RunSpec.read(run)
-    store.point(keys.current_run(name, variant_name, seed), run_key)
     training = publish_partition(
         store,
         Training,
@@ -124,7 +154,7 @@ def materialize_checkpoint(
     )
     checkpoint, last = saved(run)[-1], training.row(-1, named=True)
     curves = pictures.learning_curves(training)
-    return dg.MaterializeResult(
+    told = dg.MaterializeResult(
         metadata={
             MADE: f"{counted(last['step'], 'step')}, loss {last['loss']:.4f}, "
             f"{last['exact_accuracy']:.1%} of the last training examples solved, in {checkpoint}",
@@ -145,6 +175,7 @@ def materialize_checkpoint(
         },
         data_version=dg.DataVersion(read_content_hash(checkpoint)[:16]),
     )
+    return Trained(run_key, told)
 
 
 def check_checkpoint(store: Store, name: str, variant: str, seed: int) -> dict[str, CheckOutcome]:

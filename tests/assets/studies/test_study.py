@@ -73,7 +73,7 @@ def test_draws_are_within_their_ranges_and_depend_on_the_seed_alone(tmp_path: Pa
 def test_equal_operations_decide_the_steps(tmp_path: Path) -> None:
     text = "title: t\nbenchmark: sudoku_4x4\nvariants: [trm_grid, drm_grid]\ntraining_flops: 1e13\n"
     study = load(tmp_path, text).named("mine")
-    table = asked("mine", study, BENCHMARKS["sudoku_4x4"], VARIANTS, HEADER, None)
+    table = asked("mine", study, BENCHMARKS["sudoku_4x4"], VARIANTS, HEADER)
     assert table["steps"][0] != table["steps"][1]
     assert table["training_flops"].to_list() == pytest.approx([1e13, 1e13], rel=0.01)
     for point, row in zip(study.trainings(), table.iter_rows(named=True), strict=True):
