@@ -42,7 +42,7 @@ def test_whole_and_small(name: str) -> None:
     assert not state.average
     assert not state.optimizer
     model = trm_model.load(name, device="cpu")
-    with pytest.raises(ConfigurationError, match="carry: 6 missing"):
+    with pytest.raises(ConfigurationError, match=r"carry: \d+ missing"):
         state.require_carry(model.reasoner)
 
 
