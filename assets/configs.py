@@ -101,7 +101,8 @@ class TrainingConfig(StageConfig):
         the code; both versions are recorded in its ``run.json``.
     :param start_from: fine-tune: begin with the averaged weights of this checkpoint, a run's
         folder, a checkpoint's folder or a file of the authors', relative to where Dagster was
-        started; puzzle rows are taken over by the puzzles' names; None: weights from the seed.
+        started, or a pretrained model by its name; puzzle rows are taken over by the puzzles'
+        names; None: weights from the seed.
     :param device: ``cpu``, ``cuda:0``, …; ``auto``: the first GPU, else the CPU.
     :param checkpoint_seconds: time between checkpoints.
     :param log_steps: optimizer steps between rows of the training table; the log tells the newest

@@ -4,11 +4,14 @@ import json
 from pathlib import Path
 
 import pytest
+import torch
 
 import trm_model
 from trm_model import command, pretrained
 from trm_model.errors import ConfigurationError
+from trm_model.solving.fine_tuning import begin_from
 from trm_model.training import checkpoint as checkpoints
+from trm_model.training.run import RunSpec
 
 LARGEST = 3_000_000
 NAMES = pretrained.names()
@@ -42,8 +45,17 @@ def test_whole_and_small(name: str) -> None:
     assert not state.average
     assert not state.optimizer
     model = trm_model.load(name, device="cpu")
-    with pytest.raises(ConfigurationError, match="carry: 6 missing"):
+    with pytest.raises(ConfigurationError, match=r"carry: \d+ missing"):
         state.require_carry(model.reasoner)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_training_may_begin_with_it(name: str, tmp_path: Path) -> None:
+    spec = RunSpec.read(pretrained.find(name))
+    begun = begin_from(name, spec, tmp_path)
+    assert str(begun) == f"{name}, step {begun.parent.step}; 1 of 1 puzzle rows are taken over"
+    for key, tensor in trm_model.load(name, device="cpu").reasoner.state_dict().items():
+        assert torch.equal(begun.weights[key], tensor)
 
 
 def test_the_command_solves_by_a_name(capsys: pytest.CaptureFixture[str]) -> None:

@@ -20,3 +20,11 @@ def find(checkpoint: str | Path) -> Path:
     pretrained model of that name."""
     path = Path(checkpoint)
     return HERE / path if not path.exists() and str(path) in names() else path
+
+
+def expected() -> str:
+    """What may be given as a checkpoint, in words."""
+    return (
+        "a run's folder, a checkpoint's folder, a file of the authors' or a pretrained model's "
+        f"name ({', '.join(names())})"
+    )

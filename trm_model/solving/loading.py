@@ -81,9 +81,7 @@ def load(
         pointing = "" if found == Path(path) else f", to which {path} points"
         require(
             found.is_dir(),
-            f"{found}: no such checkpoint{pointing}; expected a run's folder, a checkpoint's "
-            "folder, a file of the authors' or a pretrained model's name "
-            f"({', '.join(pretrained.names())})",
+            f"{found}: no such checkpoint{pointing}; expected {pretrained.expected()}",
         )
         require(
             theirs is None,

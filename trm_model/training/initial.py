@@ -13,6 +13,7 @@ from storage.atomic import new_file
 from storage.manifest import CorruptDataError
 from storage.reading import reading
 from storage.store import follow_pointers
+from trm_model import pretrained
 from trm_model.errors import require
 
 INITIAL = "initial.safetensors"
@@ -21,15 +22,15 @@ _REMEDY = "materialize the checkpoint again with the same start_from"
 
 
 def find_source(path: str | Path) -> Path:
-    """A checkpoint to begin with: a run's folder, a checkpoint's folder or a file of the authors'.
+    """A checkpoint to begin with: a run's folder, a checkpoint's folder, a file of the authors', or
+    a pretrained model by its name.
 
     :raises ConfigurationError: there is none.
     """
-    found = follow_pointers(Path(path))
+    found = follow_pointers(pretrained.find(path))
     require(
         found.exists(),
-        f"start_from={path}: no such checkpoint; expected a run's folder, a checkpoint's folder or "
-        "a file of the authors'; give one",
+        f"start_from={path}: no such checkpoint; expected {pretrained.expected()}; give one",
     )
     return found
 
