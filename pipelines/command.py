@@ -164,6 +164,24 @@ def plan(benchmark: str, partitions: Sequence[str], settings: Sequence[str]) -> 
     return tell_plans(benchmark, partitions, settings)
 
 
+@trm.command("study")
+@click.argument("name", required=False, help="A study's name; none: which there are.")
+@click.option(
+    "--point", "points", multiple=True, metavar="KEY", help="Only these points, and no report."
+)
+@click.option("--plan", is_flag=True, help="Say what the points take, and start nothing.")
+def study(name: str | None, points: Sequence[str], plan: bool) -> int:
+    """Train, evaluate and compare the points of a study.
+
+    What has been done is kept, what was interrupted goes on, and the report shows what there is.
+    """
+    from pipelines.study import make_study, tell_studies, tell_study
+
+    if name is None:
+        return tell_studies()
+    return tell_study(name) if plan else make_study(name, points)
+
+
 @trm.command("evaluate", cls=OfBenchmark)
 @_benchmark
 @_partition

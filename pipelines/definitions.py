@@ -1,4 +1,4 @@
-"""What Dagster loads: ``defs``, the code location, its partitions and their variants.
+"""What Dagster loads: ``defs``, the code location, its partitions, their variants and the studies.
 
 Python's garbage collector pauses meanwhile, and leaves out its last round when the process ends: it
 would look for circles among a million objects that live as long as the process, which takes more
@@ -10,9 +10,9 @@ import gc
 
 gc.disable()
 try:
-    from pipelines.code_location import PARTITIONS, VARIANTS, defs
+    from pipelines.code_location import PARTITIONS, STUDIES, VARIANTS, defs
 finally:
     gc.enable()
 atexit.register(gc.freeze)
 
-__all__ = ["PARTITIONS", "VARIANTS", "defs"]
+__all__ = ["PARTITIONS", "STUDIES", "VARIANTS", "defs"]

@@ -122,13 +122,13 @@ def materialize(
         SIGTERM or "Terminate" in the page.
     :raises ConfigurationError: arguments that do not go together; nothing has been made.
     """
-    return _until_interrupted(
+    return until_interrupted(
         benchmark,
         lambda signals: _materialize(benchmark, partitions, stages, settings, signals),
     )
 
 
-def _until_interrupted(benchmark: str, work: Callable[[Signals], int]) -> int:
+def until_interrupted(benchmark: str, work: Callable[[Signals], int]) -> int:
     """The exit code of ``work``, or that of the signal which ended it, with a line that says so.
 
     :param work: raises KeyboardInterrupt where one of the signals has come.
@@ -175,13 +175,13 @@ def _materialize(
     entry = _entry(benchmark)
     ops = parse_settings(benchmark, settings)
     keys = parse_partitions(partitions, PARTITIONS.get_partition_keys(), VARIANTS.broken)
-    store = _store()
+    store = open_store()
     if stages is not None:
         chosen = list(stages)
     elif any(f"{benchmark}__{stage}" in ops for stage in ("puzzles", "examples")):
         chosen = _all_stages(entry)
     else:
-        chosen = _needed_stages(benchmark, entry, store)
+        chosen = needed_stages(benchmark, entry, store)
     _check(benchmark, chosen, keys, ops, explicit=stages is not None)
     for key in keys or [None]:
         require_read(store, benchmark, chosen, entry.stages, key)
@@ -206,7 +206,7 @@ def _materialize(
                 f"== {benchmark} {partition or ''}: {', '.join(key.path[-1] for key in selection)}",
                 flush=True,
             )
-            done = _run(
+            done = run_job(
                 "_".join([benchmark, *(key.path[-1] for key in selection)]),
                 dg.AssetSelection.assets(*selection),
                 partition,
@@ -241,7 +241,7 @@ def check(
         something went wrong; 130 and 143 as of :func:`materialize`.
     :raises ConfigurationError: arguments that do not go together.
     """
-    return _until_interrupted(
+    return until_interrupted(
         benchmark, lambda signals: _check_stored(benchmark, partitions, stages, signals)
     )
 
@@ -257,7 +257,7 @@ def _check_stored(
     keys = parse_partitions(partitions, PARTITIONS.get_partition_keys(), VARIANTS.broken)
     chosen = list(stages or (TRAIN_STAGES if keys else ("puzzles", "examples")))
     _check(benchmark, chosen, keys, {}, explicit=True)
-    store = _store()
+    store = open_store()
     for stage in (one for one in chosen if one in (*entry.stages, *OVERALL_STAGES)):
         for key in keys or [None]:
             require_made(store, benchmark, stage, key)
@@ -270,7 +270,7 @@ def _check_stored(
     prepare_home()
     with dg.DagsterInstance.get() as instance:
         outcomes = [
-            _run(
+            run_job(
                 "_".join(["check", benchmark, *(key.path[-1] for key in selection)]),
                 dg.AssetSelection.checks_for_assets(*selection),
                 partition,
@@ -291,7 +291,7 @@ def _entry(benchmark: str) -> Benchmark:
     return BENCHMARKS[benchmark]
 
 
-def _store() -> Store:
+def open_store() -> Store:
     return (defs.resources or {})["store"].connect()
 
 
@@ -299,7 +299,7 @@ def _all_stages(entry: Benchmark) -> list[str]:
     return [stage for stage in entry.stages if stage not in ON_REQUEST]
 
 
-def _needed_stages(benchmark: str, entry: Benchmark, store: Store) -> list[str]:
+def needed_stages(benchmark: str, entry: Benchmark, store: Store) -> list[str]:
     """All stages but those on request; without those of the data where these are there already.
 
     :raises ConfigurationError: data from a user's file that no longer fit their benchmark.
@@ -352,7 +352,7 @@ def _check(
 
 
 @dataclass(frozen=True, slots=True)
-class _Done:
+class Done:
     """How a Dagster run came out: what was made, the checks, and whether nothing went wrong."""
 
     made: Sequence[str] = ()
@@ -360,17 +360,20 @@ class _Done:
     succeeded: bool = False
 
 
-def _run(
+def run_job(
     job: str,
     selection: dg.AssetSelection,
     partition: str | None,
     ops: Ops,
     instance: dg.DagsterInstance,
     signals: Signals,
-) -> _Done:
+    *,
+    partitions: dg.PartitionsDefinition = PARTITIONS,
+) -> Done:
     """Materialize assets or make their checks in one Dagster run, which has the name ``job`` in the
     page; what goes wrong is said on standard error, a line each.
 
+    :param partitions: that ``partition`` is one of.
     :raises KeyboardInterrupt: one of ``signals`` has come.
     """
     graph = dg.Definitions(
@@ -384,7 +387,7 @@ def _run(
     try:
         result = resolved.execute_in_process(
             # Dagster takes a partition's key for a job of assets alone, and its tags for all.
-            tags=dict(PARTITIONS.get_tags_for_partition_key(partition)) if partition else None,
+            tags=dict(partitions.get_tags_for_partition_key(partition)) if partition else None,
             instance=instance,
             run_config={
                 "ops": {name: config for name, config in ops.items() if name in names},
@@ -398,7 +401,7 @@ def _run(
             f"configuration: {problems}; these are the fields of the stage's configuration: give "
             "them with --set STAGE.FIELD=VALUE"
         )
-        return _Done()
+        return Done()
     if signals.received:
         raise KeyboardInterrupt
 
@@ -415,7 +418,7 @@ def _run(
     for event in result.all_events:
         if event.is_step_failure and event.step_key not in told:
             _say(f"{(event.step_key or '').replace('__', '/')}: {_message(event)}")
-    return _Done(
+    return Done(
         [
             f"{called(key)}: {event.materialization.metadata[MADE].value}"
             for event in result.get_asset_materialization_events()

@@ -1,0 +1,111 @@
+"""Studies from the command line: which there are, what they take, and all their points in turn."""
+
+import sys
+from collections.abc import Sequence
+
+import dagster as dg
+
+from assets.benchmarks import BENCHMARKS
+from assets.interrupts import Signals
+from assets.made import require_made
+from assets.stages import DATA_STAGES
+from assets.store import current_examples
+from assets.studies.asset import results
+from assets.studies.points import resolved
+from assets.studies.study import Study
+from pipelines.definitions import STUDIES, VARIANTS
+from pipelines.execute import needed_stages, open_store, run_job, until_interrupted
+from pipelines.home import prepare_home
+from pipelines.jobs import asset_keys
+from pipelines.pools import know_pools
+from storage.examples import open_header
+from storage.store import Store
+from trm_model.texts import counted
+from trm_model.training.plan import plan
+
+
+def tell_studies() -> int:
+    """Print the studies that there are, a line each; returns the exit code."""
+    width = max(map(len, STUDIES.known), default=0)
+    for name, study in STUDIES.known.items():
+        points = counted(len(study.trainings()), "point")
+        print(f"{name:{width}}  {points} on {study.benchmark}: {study.title}")
+    return 0
+
+
+def tell_study(name: str) -> int:
+    """Print what the points of a study take, and which are done; returns the exit code.
+
+    :raises ConfigurationError: no such study, or no data set yet, which decides on the size.
+    """
+    study, store = STUDIES.named(name), open_store()
+    benchmark = BENCHMARKS[study.benchmark]
+    require_made(store, study.benchmark, "examples")
+    header = open_header(store.open(current_examples(store, study.benchmark)) / "train.zarr")
+    done = _done(store, name, study)
+    for point in study.trainings():
+        recipe, variant = resolved(study, point, benchmark.recipe, VARIANTS.known, header)
+        state = "done" if point.key in done else "to do"
+        print(f"{point.key}: {state}: {plan(variant, recipe, header)}")
+    return 0
+
+
+def _done(store: Store, name: str, study: Study) -> set[str]:
+    """The points that have been scored by the data and code of the latest one."""
+    found = results(store, name, study, BENCHMARKS[study.benchmark], VARIANTS.known)
+    return set(found["point"])
+
+
+def make_study(name: str, points: Sequence[str]) -> int:
+    """Make the data where they are missing, each point, and the report; returns the exit code as
+    :func:`pipelines.execute.materialize` does.
+
+    :param points: keys of these points alone, without the report; none: all.
+    :raises ConfigurationError: no such study or point.
+    """
+    study = STUDIES.named(name)
+    for key in points:
+        study.point(key)
+    return until_interrupted(name, lambda signals: _make(name, study, points, signals))
+
+
+def _make(name: str, study: Study, chosen: Sequence[str], signals: Signals) -> int:
+    """See :func:`make_study`.
+
+    :raises KeyboardInterrupt: one of ``signals`` has come.
+    """
+    benchmark, store = BENCHMARKS[study.benchmark], open_store()
+    needed = needed_stages(study.benchmark, benchmark, store)
+    data = asset_keys(
+        study.benchmark, benchmark, [stage for stage in DATA_STAGES if stage in needed]
+    )
+    keys = [point.key for point in study.trainings()]
+    partitions = dg.StaticPartitionsDefinition(keys)
+    prepare_home()
+    failed = 0
+    with dg.DagsterInstance.get() as instance:
+        know_pools(instance)
+
+        def succeeds(selection: Sequence[dg.AssetKey], key: str | None = None) -> bool:
+            done = run_job(
+                "_".join([name, selection[0].path[-1]]),
+                dg.AssetSelection.assets(*selection),
+                key,
+                {},
+                instance,
+                signals,
+                partitions=partitions,
+            )
+            print("\n".join(done.made), flush=True)
+            return done.succeeded
+
+        if data and not succeeds(data):
+            return 2
+        for number, key in enumerate(chosen or keys, 1):
+            print(f"== {name}, point {number} of {len(chosen or keys)}: {key}", flush=True)
+            failed += not succeeds([dg.AssetKey(["studies", name, "points"])], key)
+        if not chosen and failed < len(keys):
+            failed += not succeeds([dg.AssetKey(["studies", name, "report"])])
+    if failed:
+        print(f"error: {name}: {counted(failed, 'run')} failed, see above", file=sys.stderr)
+    return 2 if failed else 0
