@@ -145,6 +145,52 @@ class Leakage(OfBenchmark):
     shared: Series[pl.Int64] = pa.Field(ge=0)
 
 
+RUN_STATUS = ("started", "finished", "interrupted", "failed", "refused")
+"""How a run ended. ``started``: it is training, or was killed with what had started it; ``failed``:
+its process crashed; ``refused``: for a mistake of the user's or of the machine's, which its message
+named."""
+
+
+class Runs(OfRun):
+    """Trainings, a row each, written when one starts and replaced when it ends.
+
+    ``steps`` are those of the recipe and ``step`` the newest checkpoint's, 0 where there is none.
+    ``latent_updates`` is the papers' n, ``cycles`` their T; ``parameters`` are all trained numbers,
+    ``puzzle_parameters`` those that are puzzle rows. ``data_entry``: as of :class:`Scores`.
+    ``processes``: that trained together. ``started`` and ``finished``: first start and last end, in
+    UTC as ISO 8601, empty where they are not known; ``seconds``: of training, over all its parts.
+    ``status``: one of :data:`RUN_STATUS`. ``parent``: the run's key, or the file, that it began
+    with, and the step. ``changes``: what it changes of its benchmark's data and recipe and of its
+    variant, in words; empty where it changes nothing. ``config``: whole recipe and variant as JSON,
+    keys in alphabetical order.
+    """
+
+    steps: Series[pl.Int64] = pa.Field(ge=1)
+    batch_size: Series[pl.Int64] = pa.Field(ge=1)
+    learning_rate: Series[float] = pa.Field(gt=0)
+    weight_decay: Series[float] = pa.Field(ge=0)
+    puzzle_learning_rate: Series[float] = pa.Field(ge=0)
+    width: Series[pl.Int64] = pa.Field(ge=1)
+    layers: Series[pl.Int64] = pa.Field(ge=1)
+    latent_updates: Series[pl.Int64] = pa.Field(ge=0)
+    cycles: Series[pl.Int64] = pa.Field(ge=1)
+    parameters: Series[pl.Int64] = pa.Field(ge=1)
+    puzzle_parameters: Series[pl.Int64] = pa.Field(ge=0)
+    data_version: Series[str]
+    data_entry: Series[str]
+    code_version: Series[str]
+    device: Series[str]
+    processes: Series[pl.Int64] = pa.Field(ge=1)
+    started: Series[str] = pa.Field(nullable=True)
+    finished: Series[str] = pa.Field(nullable=True)
+    seconds: Series[float] = pa.Field(gt=0, nullable=True)
+    step: Series[pl.Int64] = pa.Field(ge=0)
+    status: Series[str] = pa.Field(isin=RUN_STATUS)
+    parent: Series[str] = pa.Field(nullable=True)
+    changes: Series[str]
+    config: Series[str]
+
+
 class Training(OfRun):
     """Progress of a training, one row per logging interval; losses and accuracies are means over
     the interval. ``examples`` and ``wall_seconds`` count from the start of the training.

@@ -230,6 +230,32 @@ def check(benchmark: str, partitions: Sequence[str], stages: Sequence[str]) -> i
     return check_stored(benchmark, partitions=partitions, stages=stages or None)
 
 
+def _form(function: Function) -> Function:
+    return click.option(
+        "--format",
+        "form",
+        type=click.Choice(("table", "csv", "json")),
+        default="table",
+        show_default=True,
+    )(function)
+
+
+@trm.command("runs", cls=OfBenchmark)
+@partial(_benchmark, required=False)
+@click.option("--all", "every", is_flag=True, help="All runs, not the latest alone.")
+@_form
+def runs(benchmark: str | None, every: bool, form: str) -> None:
+    """List the trainings, the latest of each configuration.
+
+    The latest is first. step is that of the newest checkpoint, of steps; score is what reports
+    compare, by the run's latest test on n puzzles; changes says what the run changes of its
+    benchmark's recipe and of its variant. trm compare takes the first letters of a run's name.
+    """
+    from pipelines.listing import list_runs
+
+    click.echo(list_runs(benchmark, every=every, form=form))
+
+
 @trm.command("scores", cls=OfBenchmark)
 @partial(_benchmark, required=False)
 @click.option(
@@ -239,13 +265,7 @@ def check(benchmark: str, partitions: Sequence[str], stages: Sequence[str]) -> i
     help="This one, e.g. exact_accuracy_of_group; repeat. Default: all of the whole test.",
 )
 @click.option("--all", "every", is_flag=True, help="All scores, not the latest alone.")
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(("table", "csv", "json")),
-    default="table",
-    show_default=True,
-)
+@_form
 def scores(benchmark: str | None, metrics: Sequence[str], every: bool, form: str) -> None:
     """List the scores, the latest of each configuration.
 

@@ -20,6 +20,15 @@ SCORES = (
     *("benchmark", "variant", "seed", "metric", "k", "group", "value", "low", "high", "n"),
     *("step", "run", "evaluation", "created_at"),
 )
+RUNS = (
+    *("benchmark", "variant", "seed", "run", "status", "step", "steps", "seconds"),
+    *("score", "n", "changes", "created_at"),
+)
+ONE_RUN = ("benchmark", "variant", "seed", "run")
+"""Columns that tell runs apart: two variants of equal configuration have runs of equal names."""
+HEADLINES = (("pass_at_k", 2), ("exact_accuracy", None))
+"""Metrics and their k that the benchmarks' reports compare
+(:attr:`assets.benchmarks.Benchmark.metric`); the first that a run has is its score."""
 _MINUTE = len("2026-01-01T00:00")
 
 
@@ -34,7 +43,8 @@ def list_scores(benchmark: str | None, *, metrics: Sequence[str], every: bool, f
     :raises ConfigurationError: there are none, or no such metric.
     :raises CorruptDataError: a file is damaged, or of another version of this project.
     """
-    rows = _read("scores", benchmark, SCORES)
+    rows = _read("scores", benchmark, (*SCORES, "config_hash"))
+    require(len(rows) > 0, _nothing("scores", benchmark))
     known = rows["metric"].unique(maintain_order=True).to_list()
     for metric in metrics:
         require(metric in known, f"no metric {metric!r} here: expected {', '.join(known)}")
@@ -44,6 +54,37 @@ def list_scores(benchmark: str | None, *, metrics: Sequence[str], every: bool, f
     found = (rows if every else latest(rows)).filter(chosen).select(SCORES)
     order = ("benchmark", "metric", "group", "k", "variant", "seed", "created_at")
     return to_text(found.sort(order), form)
+
+
+def list_runs(benchmark: str | None, *, every: bool, form: str) -> str:
+    """The runs as text, latest first, each with the score of its latest test, if any, and the
+    number of puzzles that this is of.
+
+    :param benchmark, form: as of :func:`list_scores`.
+    :param every: all runs, not the latest of each configuration alone.
+    :raises ConfigurationError, CorruptDataError: as of :func:`list_scores`.
+    """
+    found = [name for name in RUNS if name not in ("score", "n")]
+    rows = _read("runs", benchmark, (*found, "config_hash"))
+    require(len(rows) > 0, _nothing("runs", benchmark))
+    rows = (rows if every else latest(rows)).with_columns(score=None, n=None)
+    tests = _read("scores", benchmark, (*SCORES, "config_hash", "split"))
+    if len(tests):
+        rows = rows.drop("score", "n").join(_run_scores(tests), on=ONE_RUN, how="left")
+    whole_seconds = pl.col("seconds").round().cast(pl.Int64)
+    shown = rows.with_columns(whole_seconds).sort("created_at", *ONE_RUN, descending=True)
+    return to_text(shown.select(RUNS), form)
+
+
+def _run_scores(scores: pl.DataFrame) -> pl.DataFrame:
+    """``score`` of each run by its latest test, and ``n``."""
+    last = latest(scores.filter(split="test"), *ONE_RUN)
+    headlines = pl.concat(
+        last.filter(pl.col("metric") == metric, pl.col("k").eq_missing(k))
+        for metric, k in HEADLINES
+    )
+    first = headlines.unique(ONE_RUN, keep="first", maintain_order=True)
+    return first.select(*ONE_RUN, "n", score="value")
 
 
 def to_text(rows: pl.DataFrame, form: str) -> str:
@@ -73,17 +114,27 @@ def to_text(rows: pl.DataFrame, form: str) -> str:
         return str(shown.with_columns(cs.integer().cast(pl.String).fill_null("")))
 
 
-def _read(table: str, benchmark: str | None, columns: Sequence[str]) -> pl.DataFrame:
-    """The rows of a table of which there is one partition for each benchmark.
+def _place(table: str, benchmark: str | None) -> Path:
+    folder = Path(data_folder(), "tables", table)
+    return folder / f"benchmark={benchmark}" if benchmark else folder
 
-    :raises ConfigurationError: there are none.
+
+def _nothing(table: str, benchmark: str | None) -> str:
+    make = making("checkpoint", benchmark or "BENCHMARK")
+    return f"{_place(table, benchmark).resolve()}: no {table} yet; first: {make}"
+
+
+def _read(table: str, benchmark: str | None, columns: Sequence[str]) -> pl.DataFrame:
+    """These columns of a table of which there is one partition for each benchmark; no rows where
+    nothing has been written yet.
+
     :raises CorruptDataError: a file is damaged, or lacks a column.
     """
-    folder = Path(data_folder(), "tables", table)
-    below = folder / f"benchmark={benchmark}" if benchmark else folder
-    files = sorted(below.rglob("*.parquet"))
-    make = making("checkpoint", benchmark or "BENCHMARK")
-    require(bool(files), f"{below.resolve()}: no {table} yet; first: {make}")
+    folder = _place(table, benchmark)
+    files = sorted(folder.rglob("*.parquet"))
+    if not files:
+        return pl.DataFrame(schema=dict.fromkeys(columns, pl.Null))
     expected = f"parquet files with the columns {', '.join(columns)}; remove what is damaged or old"
     with reading(CorruptDataError, folder, expected, pl.exceptions.PolarsError):
-        return pl.scan_parquet(files, glob=False, hive_partitioning=False).collect()
+        rows = pl.scan_parquet(files, glob=False, hive_partitioning=False)
+        return rows.select(columns).collect()

@@ -21,6 +21,7 @@ from assets.partitions import variant_and_seed
 from assets.progress import MADE
 from assets.store import current_examples, current_run, folder_bytes
 from assets.tables import Training, of_run, stamped
+from assets.training.runs import recorded
 from storage.examples import DATA_AGAIN, VALIDATION, Header, open_header
 from storage.manifest import CorruptDataError, read_content_hash
 from storage.store import Store
@@ -131,12 +132,15 @@ def train_run(
             f"{run}: {changed}: this run stands apart from those of the benchmark's recipe, which "
             "the ablation and the leaderboard compare"
         )
-    context.log.info(f"{run}: {plan(spec.variant, spec.recipe, header)}")
+    takes = plan(spec.variant, spec.recipe, header)
+    context.log.info(f"{run}: {takes}")
     run_key = keys.run(name, variant_name, seed, run.name)
     run.mkdir(parents=True, exist_ok=True)
     _describe(store, run_key, spec, weights, shorter, context.log.info)
     job = training_job(run, spec, other_code=config.continue_other_code)
-    outcome = launcher.start(job).wait(context.log.info)
+    outcome = recorded(
+        store, run, takes, changed, lambda: launcher.start(job).wait(context.log.info)
+    )
     if outcome.ending is Ending.REFUSED:
         raise user_error(outcome.message)
     if outcome.ending is not Ending.FINISHED:

@@ -1,6 +1,8 @@
 """Training as an asset: what it starts, and what it makes of how that ended; and the evaluation of
 what it trained."""
 
+import json
+import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -21,11 +23,13 @@ from assets.graph import build_benchmark
 from assets.partitions import variant_seed_partitions
 from assets.stages import STAGE_MODULES
 from assets.store import StoreResource
-from assets.tables import Residuals
+from assets.tables import Residuals, Runs
+from assets.training.runs import recorded
 from storage.lock import LockedError, lock
 from storage.store import MARKER, LocalStore
 from storage.tables import scan
 from tests.trm_model.training.recipes import TINY
+from trm_model.choices import from_plain
 from trm_model.finite import NotFiniteError
 from trm_model.launching import Ending, Job, Outcome
 from trm_model.model.batch import DeviceExamples
@@ -33,6 +37,7 @@ from trm_model.puzzles.plans import open_examples
 from trm_model.training.checkpoint import load, saved
 from trm_model.training.initial import load_initial
 from trm_model.training.loop import train
+from trm_model.training.plan import plan
 from trm_model.training.run import RunSpec, training_version
 from trm_model.variants import VARIANTS
 from trm_model.version import code_version
@@ -203,6 +208,91 @@ def test_what_is_refused_is_not_tried_again(place: Workplace, outcome: Outcome, 
     assert described.description is not None
     assert outcome.message in described.description
     assert "\n" not in described.description
+
+
+@pytest.mark.filterwarnings("ignore::dagster.BetaWarning")
+def test_a_run_has_a_row_however_it_ends(place: Workplace, monkeypatch: pytest.MonkeyPatch) -> None:
+    def row() -> dict[str, Any]:
+        return scan(place.store, Runs).collect().row(0, named=True)  # There is one run.
+
+    seen: list[str] = []
+    statuses = {
+        "refused": Here(Outcome(Ending.REFUSED, "no such device; give another")),
+        "failed": Here(Outcome(Ending.CRASHED, "killed by SIGKILL")),
+        "interrupted": Here(INTERRUPTED, steps=3),
+        "finished": Here(),
+    }
+    for status, launcher in statuses.items():
+        with monkeypatch.context() as patched:
+            waiting = Running.wait
+
+            def wait(*arguments: Any, waiting: Any = waiting) -> Outcome:
+                seen.append(row()["status"])
+                return waiting(*arguments)
+
+            patched.setattr(Running, "wait", wait)
+            place.materialize(launcher)
+        assert row()["status"] == status
+    assert set(seen) == {"started"}
+    found = row()
+    run = Path(statuses["finished"].jobs[0].arguments[0])
+    recipe, variant = BENCHMARK.recipe, VARIANTS["trm_mlp"]
+    assert (found["run"], found["step"], found["steps"]) == (run.name, 8, 8)
+    assert (found["learning_rate"], found["width"]) == (recipe.learning_rate, recipe.size.width)
+    assert (found["latent_updates"], found["cycles"]) == (6, 3)
+    assert found["parameters"] > found["puzzle_parameters"] > 0
+    assert found["parent"] is None
+    assert found["seconds"] > 0
+    assert found["started"] <= found["finished"]
+    config = json.loads(found["config"])
+    assert from_plain(type(recipe), config["recipe"]) == recipe
+    assert from_plain(type(variant), config["variant"]) == variant
+
+    # It stays finished whatever comes later, and when it started and ended does not change.
+    place.materialize(Here(Outcome(Ending.REFUSED, "the data are damaged")))
+    changes = found.keys() - {"created_at"}
+    assert {name: row()[name] for name in changes} == {name: found[name] for name in changes}
+
+    # Those that change something say what, and which run they go on from.
+    assert place.materialize(Here(), steps=9).success
+    more = scan(place.store, Runs).filter(steps=9).collect().row(0, named=True)
+    assert more["changes"].startswith("steps=9 in place of 8")
+    assert more["parent"] == f"{run.name}, step 8"
+
+
+@pytest.mark.filterwarnings("ignore::dagster.BetaWarning")
+@pytest.mark.parametrize(
+    ("error", "status"), [(OSError(8, "no memory"), "failed"), (KeyboardInterrupt(), "interrupted")]
+)
+def test_what_is_raised_meanwhile_is_recorded_and_goes_on(
+    place: Workplace, error: BaseException, status: str
+) -> None:
+    place.materialize(Here(INTERRUPTED))
+    [run] = place.store.root.glob("runs/tiny/trm_mlp/0/*/")
+    spec = RunSpec.read(run)
+    assert spec.header is not None
+    takes = plan(spec.variant, spec.recipe, spec.header)
+
+    def training() -> Outcome:
+        raise error
+
+    with pytest.raises(type(error)):
+        recorded(place.store, run, takes, "", training)
+    [row] = scan(place.store, Runs).collect().rows(named=True)
+    assert row["status"] == status
+    assert row["finished"] is not None
+
+
+@pytest.mark.filterwarnings("ignore::dagster.BetaWarning")
+def test_a_run_that_was_done_before_there_was_a_table_has_a_row_without_times(
+    place: Workplace,
+) -> None:
+    assert place.materialize(Here()).success
+    shutil.rmtree(place.store.open("tables/runs"))
+    assert place.materialize(Here()).success
+    [row] = scan(place.store, Runs).collect().rows(named=True)
+    assert (row["status"], row["started"], row["finished"]) == ("finished", None, None)
+    assert row["seconds"] > 0
 
 
 @pytest.mark.filterwarnings("ignore::dagster.BetaWarning")

@@ -12,6 +12,7 @@ from assets.tables import (
     Leakage,
     Predictions,
     Puzzles,
+    Runs,
     Scores,
     Selections,
     Training,
@@ -40,6 +41,14 @@ ROWS: dict[type[Table], dict[str, object]] = {
     Leakage: {
         "benchmark": "b", "trained_on": "a", "test_puzzles": 0, "leaks": 0, "first": None,
         "shared": 0,
+    },
+    Runs: {
+        **RUN, "steps": 1, "batch_size": 1, "learning_rate": 1e-9, "weight_decay": 0.0,
+        "puzzle_learning_rate": 0.0, "width": 1, "layers": 1, "latent_updates": 0, "cycles": 1,
+        "parameters": 1, "puzzle_parameters": 0, "data_version": "", "data_entry": "",
+        "code_version": "", "device": "cpu", "processes": 1, "started": None, "finished": None,
+        "seconds": None, "step": 0, "status": "started", "parent": None, "changes": "",
+        "config": "{}",
     },
     Training: {
         **RUN, "step": 1, "examples": 1, "loss": -1.0, "answer_loss": -1.0, "halt_loss": -1.0,
@@ -80,13 +89,17 @@ COUNTS = {
     Puzzles: ("puzzle", "difficulty"),
     AugmentedPuzzles: ("example", "examples", "group", "puzzle_id", "augmentation", "difficulty"),
     Leakage: ("test_puzzles", "leaks", "shared"),
+    Runs: (
+        "steps", "batch_size", "width", "layers", "latent_updates", "cycles", "parameters",
+        "puzzle_parameters", "processes", "step",
+    ),
     Training: ("step", "examples"),
     Predictions: ("n", "example", "steps", "difficulty", "step", "of"),
     Votes: ("test_inputs", "test_input", "rank", "votes", "step"),
     Scores: ("n", "step"),
     Selections: ("depth", "rollouts", "n", "step", "of"),
     Ablation: ("seeds",),
-}
+}  # fmt: skip
 BELOW: list[tuple[type[Table], str, object]] = [
     *(
         (table, column, ROWS[table][column] - 1)  # type: ignore[operator]
@@ -94,6 +107,11 @@ BELOW: list[tuple[type[Table], str, object]] = [
         for column in columns
     ),
     *((Training, column, -0.01) for column in ("cell_accuracy", "exact_accuracy", "learning_rate")),
+    (Training, "validation_exact_accuracy", -0.01),
+    (Training, "validation_cell_accuracy", -0.01),
+    *((Runs, column, -0.01) for column in ("weight_decay", "puzzle_learning_rate")),
+    (Runs, "learning_rate", 0.0),
+    (Runs, "seconds", 0.0),
     (Training, "mean_steps", 0.99),
     (Training, "examples_per_second", 0.0),
     (Training, "wall_seconds", 0.0),
@@ -170,6 +188,7 @@ def test_a_column_more_is_refused(table: type[Table]) -> None:
         (AugmentedPuzzles, "split", ""),
         (Predictions, "split", "all"),
         (Scores, "split", "all"),
+        (Runs, "status", "crashed"),
     ],
 )
 def test_words_are_among_those_known(table: type[Table], column: str, value: str) -> None:

@@ -25,6 +25,7 @@ COMMANDS = {
     "evaluate",
     "inspect",
     "puzzles",
+    "runs",
     "scores",
     "solve",
     "train",

@@ -1,4 +1,4 @@
-"""Scores, listed by a command that only reads."""
+"""Runs and scores, listed by a command that only reads."""
 
 import io
 import json
@@ -7,8 +7,10 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from assets.tables import Scores
+from assets.benchmarks import BENCHMARKS
+from assets.tables import Runs, Scores
 from pipelines import command
+from pipelines.listing import HEADLINES
 from pipelines.place import DATA_VARIABLE
 from storage.store import LocalStore
 from storage.tables import partition_key, publish_partition
@@ -45,12 +47,86 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> LocalStore:
             Scores,
             pl.DataFrame(rows, schema_overrides={"k": pl.Int32, "group": pl.String}, strict=False),
         )
+        same = {name: row[name] for name in (*Runs.levels(), "run", "config_hash", "created_at")}
+        publish_partition(store, Runs, pl.DataFrame([{**ROWS[Runs], **same}]))
     return store
 
 
-def listed(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
-    assert run(command.trm, ["scores", *arguments], program="trm") == 0
+def listed(capsys: pytest.CaptureFixture[str], *arguments: str, what: str = "scores") -> str:
+    assert run(command.trm, [what, *arguments], program="trm") == 0
     return capsys.readouterr().out
+
+
+def add_run(store: LocalStore, **values: object) -> None:
+    row = {**ROWS[Runs], "benchmark": "sudoku_4x4", "variant": "trm", "seed": 7, **values}
+    publish_partition(store, Runs, pl.DataFrame([row]))
+
+
+def test_runs_are_listed_latest_first(
+    store: LocalStore, capsys: pytest.CaptureFixture[str]
+) -> None:
+    add_run(
+        store, run="rate", config_hash="rate", created_at="2026-02-01T10:00", steps=300, step=120,
+        seconds=61.4, status="interrupted", changes="learning_rate=0.1 in place of 0.001",
+    )  # fmt: skip
+    form = ("--format", "json")
+    rows = json.loads(listed(capsys, "sudoku_4x4", *form, what="runs"))
+    assert [row["run"] for row in rows] == ["rate", "new"]
+    assert [row["score"] for row in rows] == [None, 0.25]
+    assert rows[0] | {"changes": ""} == {
+        "benchmark": "sudoku_4x4", "variant": "trm", "seed": 7, "run": "rate",
+        "status": "interrupted", "step": 120, "steps": 300, "seconds": 61, "score": None,
+        "n": None, "changes": "", "created_at": "2026-02-01T10:00",
+    }  # fmt: skip
+    everything = json.loads(listed(capsys, "--all", *form, what="runs"))
+    assert [row["run"] for row in everything] == ["rate", "other", "new", "old"]
+    shown = listed(capsys, "sudoku_4x4", what="runs")
+    for word in (
+        "interrupted",
+        "learning_rate=0.1 in place of 0.001",
+        "0.2500",
+        "2026-01-02 09:30",
+    ):
+        assert f" {word} " in shown, word
+    assert listed(capsys, "sudoku_4x4", "--format", "csv", what="runs").count("\n") == 3
+
+
+def test_a_run_has_the_score_that_reports_compare_of_its_latest_test(
+    store: LocalStore, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert set(HEADLINES) == {entry.metric for entry in BENCHMARKS.values()}
+    add_run(store, run="voted", config_hash="v", created_at="2026-02")
+    for evaluation, day, scores in (
+        ("first", "1", [("exact_accuracy", None, 0.9)]),
+        (
+            "then",
+            "2",
+            [("exact_accuracy", None, 0.1), ("pass_at_k", 1, 0.2), ("pass_at_k", 2, 0.3)],
+        ),
+    ):
+        rows = [
+            {
+                **ROWS[Scores], "benchmark": "sudoku_4x4", "variant": "trm", "seed": 7,
+                "run": "voted", "config_hash": "v", "evaluation": evaluation, "created_at": day,
+                "metric": metric, "k": k, "value": value,
+            }
+            for metric, k, value in scores
+        ]  # fmt: skip
+        kinds = {"k": pl.Int32, "group": pl.String}
+        publish_partition(store, Scores, pl.DataFrame(rows, schema_overrides=kinds))
+    rows = json.loads(listed(capsys, "sudoku_4x4", "--format", "json", what="runs"))
+    assert rows[0]["run"] == "voted"
+    assert rows[0]["score"] == 0.3
+
+
+def test_runs_without_scores_are_listed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv(DATA_VARIABLE, str(tmp_path))
+    assert run(command.trm, ["runs"], program="trm") == MISTAKE
+    assert "no runs yet; first: trm train BENCHMARK" in capsys.readouterr().err
+    add_run(LocalStore.create(tmp_path), run="only")
+    assert " only " in listed(capsys, what="runs")
 
 
 @pytest.mark.usefixtures("store")
