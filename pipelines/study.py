@@ -20,6 +20,8 @@ from pipelines.jobs import asset_keys
 from pipelines.pools import know_pools
 from storage.examples import open_header
 from storage.store import Store
+from storage.tables import TableError
+from trm_model.errors import ConfigurationError
 from trm_model.texts import counted
 from trm_model.training.plan import plan
 
@@ -51,8 +53,14 @@ def tell_study(name: str) -> int:
 
 
 def _done(store: Store, name: str, study: Study) -> set[str]:
-    """The points that have been scored by the data and code of the latest one."""
-    found = results(store, name, study, BENCHMARKS[study.benchmark], VARIANTS.known)
+    """The points that have been scored by the data and code of the latest one.
+
+    :raises ConfigurationError: a table that is damaged or of another version of this project.
+    """
+    try:
+        found = results(store, name, study, BENCHMARKS[study.benchmark], VARIANTS.known)
+    except TableError as error:
+        raise ConfigurationError(str(error)) from error
     return set(found["point"])
 
 
