@@ -1,6 +1,7 @@
 """The report on one benchmark: every variant trained so far beside the published figures."""
 
-from collections.abc import Mapping
+import posixpath
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import dagster as dg
@@ -14,7 +15,7 @@ from assets.failures import user_error
 from assets.latest import latest
 from assets.outcomes import CheckOutcome
 from assets.pages import charts, markdown, pictures
-from assets.pages.page import charts_page, html_page, publish_page
+from assets.pages.page import Links, Rows, charts_page, html_page, publish_page
 from assets.progress import MADE
 from assets.reports.checks import numbers_of_scores
 from assets.reports.comparison import (
@@ -32,7 +33,7 @@ from assets.reports.comparison import (
     trivial_rows,
 )
 from assets.stages import making
-from assets.tables import Ablation, Scores, Training
+from assets.tables import Ablation, Runs, Scores, Training
 from storage.examples import Header, open_header
 from storage.manifest import CorruptDataError
 from storage.store import Store
@@ -42,10 +43,40 @@ from trm_model.model.variant import Variant
 from trm_model.texts import counted
 from trm_model.training.run import RunSpec
 
+ELSEWHERE = "Published, not trained here"
 EVERY = "Every variant at this benchmark's size"
 MEASURED = "Everything measured"
 TRIVIAL_ANSWERS = "Trivial answers"
 APART = "Trained or tested in another way"
+
+
+ONE_RUN = ["variant", "seed", "run"]
+"""Columns that tell a benchmark's runs apart: variants of equal configuration have runs of equal
+names."""
+RUN_COLUMNS = (
+    *("status", "step", "steps", "batch_size", "learning_rate", "weight_decay", "width", "layers"),
+    *("latent_updates", "cycles", "parameters", "device", "started", "seconds", "parent"),
+    "changes",
+)
+"""What the page of runs says of each."""
+_SHORT = 8
+"""Letters of a run's name that stand for it."""
+
+
+def _anchor(row: Mapping[str, Any]) -> str:
+    """The name of a run's row on the page of runs; ``row``: of any table of runs."""
+    return f"{row['variant']}/{row['run']}"
+
+
+def _links(runs: Iterable[Mapping[str, Any]]) -> Links:
+    """What leads to the rows of runs on their page, which lies beside the report."""
+    page = posixpath.basename(keys.runs_page(""))
+    return Links({row["run"][:_SHORT]: f"{page}#{_anchor(row)}" for row in runs})
+
+
+def _label(title: str) -> str:
+    """The name of metadata under a title of the report."""
+    return title.lower().replace(",", "").replace(" ", "_")
 
 
 def _spec(store: Store, row: Mapping[str, Any]) -> RunSpec | None:
@@ -91,14 +122,20 @@ def materialize_ablation(
     expected = declared(benchmark, variants)
     headlines = headline(scores, benchmark.metric)
     compared = comparable(headlines, expected)
+    known = {
+        _anchor(row): row
+        for row in scan(store, Runs).filter(benchmark=name).collect().rows(named=True)
+    }
 
     def changed(row: Mapping[str, Any]) -> str:
+        if (run := known.get(_anchor(row))) is not None:
+            return run["changes"]
         spec = _spec(store, row)
         declared = variants[row["variant"]]
         return differences(spec, benchmark, declared) if spec else "another recipe or variant"
 
-    others = apart(headlines, compared, expected, changed)
-    curves = training.join(compared, on="run", how="semi").sort("variant", "seed", "step")
+    others = apart(headlines, compared, expected, changed, lambda row: _links([row]))
+    curves = training.join(compared, on=ONE_RUN, how="semi").sort("variant", "seed", "step")
     efforts = {
         # The data are the same for all seeds of a variant.
         variant: effort(variants[variant], benchmark.recipe, _header(store, row), rows)
@@ -112,11 +149,22 @@ def materialize_ablation(
             compared, efforts, benchmark.published_as, name, scores["variant"].to_list()
         ),
     )
-    rows = readable(table)
-    measured = scores.join(compared, on=["run", "evaluation"], how="semi")
-    tables = {"Results": rows}
+    of_variant = {
+        variant: _links(rows.sort("seed").iter_rows(named=True))
+        for (variant,), rows in compared.group_by("variant")
+    }
+
+    def linked(rows: list[dict[str, str]]) -> list[dict[str, object]]:
+        return [{**row, "runs": of_variant.get(row["variant"], "")} for row in rows]
+
+    foreign = pl.col("ours").is_null() & pl.col("published").is_not_null()
+    rows, published = linked(readable(table.filter(~foreign))), readable(table.filter(foreign))
+    measured = scores.join(compared, on=[*ONE_RUN, "evaluation"], how="semi")
+    tables: dict[str, Rows] = {"Results": rows}
+    if published:
+        tables[ELSEWHERE] = published
     if len(measured):
-        tables[MEASURED] = measured_rows(measured)
+        tables[MEASURED] = linked(measured_rows(measured))
     tables[TRIVIAL_ANSWERS] = trivial_rows(measured if len(measured) else scores)
     if others:
         tables[APART] = others
@@ -135,10 +183,10 @@ def materialize_ablation(
     page = publish_page(
         store,
         keys.ablation_page(name),
-        html_page(f"Ablation: {name}", notes, tables, figures),
+        html_page(f"Ablation: {name}", notes, tables, figures, collapsed=(ELSEWHERE, EVERY)),
     )
     runs = publish_page(
-        store, keys.runs_page(name), _runs_page(name, headlines, compared, scores, training)
+        store, keys.runs_page(name), _runs_page(name, headlines, compared, scores, training, known)
     )
     return dg.MaterializeResult(
         metadata={
@@ -148,16 +196,13 @@ def materialize_ablation(
             "trained_variants": len(efforts),
             "table": dg.MetadataValue.md("\n\n".join([*notes, markdown.table(rows)])),
             **{
-                title.lower().replace(" ", "_"): dg.MetadataValue.md(markdown.table(tables[title]))
-                for title in (MEASURED, TRIVIAL_ANSWERS)
+                _label(title): dg.MetadataValue.md(markdown.table(tables[title]))
+                for title in (ELSEWHERE, MEASURED, TRIVIAL_ANSWERS)
                 if title in tables
             },
             "apart": dg.MetadataValue.md(markdown.table(others)),
             "variants": dg.MetadataValue.md(markdown.table(tables.get(EVERY, []))),
-            **{
-                title.lower().replace(" ", "_"): markdown.picture(figure, title)
-                for title, figure in figures.items()
-            },
+            **{_label(title): markdown.picture(figure, title) for title, figure in figures.items()},
             "html": dg.MetadataValue.path(str(page)),
             "runs": dg.MetadataValue.path(str(runs)),
         }
@@ -170,8 +215,22 @@ def _runs_page(
     compared: pl.DataFrame,
     scores: pl.DataFrame,
     training: pl.DataFrame,
+    known: Mapping[str, Mapping[str, Any]],
 ) -> str:
-    """The page on which every run of a benchmark is a point or a line that says which it is."""
+    """The page on which every run of a benchmark is a point or a line that says which it is, and a
+    row that other pages lead to.
+
+    :param known: what the table of runs says, by the row's name.
+    """
+    every = {
+        **{
+            _anchor(row): row
+            for row in scores.select("benchmark", *ONE_RUN)
+            .unique(maintain_order=True)
+            .rows(named=True)
+        },
+        **known,
+    }
     return charts_page(
         f"Runs of {name}",
         [
@@ -187,7 +246,20 @@ def _runs_page(
                 training, "exact_accuracy", "share of training examples solved"
             ),
         },
+        {anchor: _run_row(row) for anchor, row in sorted(every.items())},
     )
+
+
+def _run_row(row: Mapping[str, Any]) -> dict[str, object]:
+    """A run, as text for people; of one that the table of runs does not have, its name alone."""
+    folder = keys.run(row["benchmark"], row["variant"], row["seed"], row["run"])
+    here = posixpath.dirname(keys.runs_page(row["benchmark"]))
+    return {
+        "variant": row["variant"],
+        "seed": row["seed"],
+        "run": Links({row["run"]: posixpath.relpath(folder, here)}),
+        **{name.replace("_", " "): row.get(name) or "" for name in RUN_COLUMNS},
+    }
 
 
 def check_ablation(

@@ -3,6 +3,7 @@ as text for people."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
@@ -129,12 +130,14 @@ def apart(
     compared: pl.DataFrame,
     declared: pl.DataFrame,
     changed: Callable[[Mapping[str, Any]], str],
-) -> list[dict[str, str]]:
+    run: Callable[[Mapping[str, Any]], object] = itemgetter("run"),
+) -> list[dict[str, object]]:
     """The latest score of each configuration and evaluation that is not among the ``compared``,
     with the reason, as text for people.
 
     :param scores, declared: those that :func:`comparable` made ``compared`` of.
     :param changed: what the run of a row changes of the benchmark's recipe and of its variant.
+    :param run: how the run of a row is shown.
     """
     expected, counted = (
         {row["variant"]: row for row in frame.iter_rows(named=True)}
@@ -168,7 +171,7 @@ def apart(
             "95 % interval": _interval(row["low"], row["high"]),
             "test puzzles": str(row["n"]),
             "not compared because": reason(row),
-            "run": row["run"],
+            "run": run(row),
         }
         for row in left.sort("variant", "seed", "created_at", *one).iter_rows(named=True)
     ]

@@ -1,5 +1,6 @@
 """No run's numbers replace another's, and reports take them from the runs that they name."""
 
+import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -20,7 +21,7 @@ from assets.partitions import variant_seed_partitions
 from assets.reports.ablation import materialize_ablation
 from assets.reports.leaderboard import materialize_leaderboard
 from assets.store import StoreResource, current_predictions
-from assets.tables import Ablation, Predictions, Scores, Training
+from assets.tables import Ablation, Predictions, Runs, Scores, Training
 from storage.examples import Header
 from storage.store import LocalStore
 from storage.tables import TableError, read_file, scan
@@ -149,12 +150,23 @@ def test_smoke_tests_and_other_evaluations_stand_apart(
     ):  # fmt: skip
         assert reason in page
     assert page.count("trm_mlp, changed") == 2
+    links = set(re.findall(r'href="runs\.html#([^"]+)"', page))
+    rows = set(re.findall(r'<tr id="([^"]+)"', store.open(keys.runs_page(NAME)).read_text()))
+    runs = scan(store, Runs).collect()
+    assert links == rows == {f"trm_mlp/{run}" for run in runs["run"]}
+    assert set(runs["changes"]) >= {"", "variant.cycles=2 in place of 3"}
 
     # The scores hold what the report needs of the past.
     shutil.rmtree(store.open("examples"))
     assert reported(store) == whole
     shutil.rmtree(store.open("runs"))
     assert reported(store) == {**whole, "parameters": None}
+    assert "variant.cycles=2 in place of 3" in store.open(keys.ablation_page(NAME)).read_text()
+    shutil.rmtree(store.open("tables/runs"))
+    assert reported(store) == {**whole, "parameters": None}
+    page = store.open(keys.ablation_page(NAME)).read_text()
+    assert "variant.cycles=2 in place of 3" not in page
+    assert "another recipe or variant" in page
     shutil.rmtree(store.open("tables/training"))
     gone = dict.fromkeys(("parameters", "train_seconds", "examples_seen"))
     assert reported(store) == {**whole, **gone}

@@ -257,6 +257,23 @@ def test_rows_are_stamped_with_the_time_to_the_microsecond() -> None:
     assert len({len(rows["created_at"][0]) for rows in (before, after)}) == 1
 
 
+def test_scores_are_joined_with_what_their_runs_were_trained_with() -> None:
+    """As README does it, and also of two variants whose runs have one name."""
+    rates = {("a", "x"): 1e-3, ("a", "y"): 1e-2, ("b", "x"): 1e-1}
+    runs, scores = (
+        pl.concat(
+            frame(table, variant=variant, run=run, **changes)
+            for (variant, run), rate in rates.items()
+            for changes in [{"learning_rate": rate} if table is Runs else {"value": 10 * rate}]
+        )
+        for table in (Runs, Scores)
+    )
+    found = scores.join(runs, on=["benchmark", "variant", "seed", "run"])
+    assert found.select("variant", "run", "learning_rate", "value").rows() == [
+        (variant, run, rate, 10 * rate) for (variant, run), rate in rates.items()
+    ]
+
+
 def test_what_rows_of_one_evaluation_have_in_common() -> None:
     rows = pl.concat([frame(Predictions), frame(Predictions, example=1, created_at="later")])
     assert of_evaluation(rows) == {

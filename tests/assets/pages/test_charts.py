@@ -16,7 +16,7 @@ from assets.pages.charts import (
     run_points,
     thinned,
 )
-from assets.pages.page import charts_page
+from assets.pages.page import Links, charts_page
 
 SCORES = pl.DataFrame(
     {
@@ -101,9 +101,19 @@ def test_long_lines_are_thinned_and_keep_their_end(count: int) -> None:
 
 
 def test_the_page_needs_nothing_else() -> None:
-    page = charts_page("A & B", ["<one>"], {"Runs": run_points(SCORES, SCORES)})
+    page = charts_page("A & B", ["<one>"], {"Runs": run_points(SCORES, SCORES)}, {})
+    assert "<table>" not in page
     assert "<title>A &amp; B</title>" in page
     assert "<p>&lt;one&gt;</p>" in page
     assert "&lt;hrm&gt;, seed 0, run c" in page
     assert "<hrm>" not in page
     assert not re.search(r"(?:src|href)=|@import|url\(", page)
+
+
+def test_every_row_of_runs_has_the_name_that_others_lead_to() -> None:
+    rows = {"trm/a": {"run": Links({"a": "../a"}), "steps": 3}, "<b>": {"run": "b", "steps": 4}}
+    page = charts_page("Runs", [], {}, rows)
+    assert page.count("<table>") == page.count("</table>") == 1
+    assert "<tr><th>run</th><th>steps</th></tr>" in page
+    assert '<tr id="trm/a"><td><a href="../a">a</a></td><td>3</td></tr>' in page
+    assert '<tr id="&lt;b&gt;"><td>b</td><td>4</td></tr>' in page

@@ -5,7 +5,8 @@ from html.parser import HTMLParser
 
 from matplotlib.figure import Figure
 
-from assets.pages.page import html_page
+from assets.pages.markdown import table
+from assets.pages.page import Links, html_page
 
 
 class Outline(HTMLParser):
@@ -47,3 +48,16 @@ def test_a_page_may_have_no_rows_and_no_pictures() -> None:
     page = html_page("Nothing", [], {"Results": []}, {})
     assert "<td>" not in page
     assert "<img" not in page
+
+
+def test_cells_lead_to_what_they_name_and_tables_open_by_a_click() -> None:
+    rows = [{"variant": "trm", "runs": Links({"<a>": 'x.html#"1"', "b": "y"})}]
+    page = html_page("Page", [], {"Results": rows, "More": rows}, {}, collapsed=("More", "Others"))
+    links = '<a href="x.html#&#34;1&#34;">&lt;a&gt;</a>, <a href="y">b</a>'
+    assert page.count(f"<td>{links}</td>") == 2
+    shown, _, folded = page.partition("<details>")
+    assert "<h2>Results</h2>" in shown
+    assert "More" not in shown
+    assert folded.count("</details>") == folded.count("<summary>More</summary>") == 1
+    assert folded.index("</table>") < folded.index("</details>")
+    assert table(rows).splitlines()[-1] == "| trm | <a>, b |"
