@@ -18,6 +18,8 @@ WIDTH, HEIGHT, LEFT, BOTTOM, TOP = 900, 340, 70, 60, 12
 """Of a chart, in pixels, and the room for its labels."""
 MOST_POINTS = 150
 """Of a line; of a longer one evenly spaced points are shown, the last among them."""
+CHART_POINTS = 6_000
+"""About so many points all lines of a chart have together, so that browsers stay quick."""
 COLOURS = (
     "#1f77b4", "#ff7f0e", "#2ca02c", "#d62728", "#9467bd",
     "#8c564b", "#e377c2", "#7f7f7f", "#bcbd22", "#17becf",
@@ -171,10 +173,10 @@ class _Scale:
         return self.start + (value - self.low) / self.span * (self.stop - self.start)
 
 
-def thinned(rows: pl.DataFrame) -> pl.DataFrame:
-    """At most :data:`MOST_POINTS` rows, evenly spaced, the last among them."""
-    every = -(-len(rows) // MOST_POINTS)
-    return rows.reverse().gather_every(every).reverse() if len(rows) else rows
+def thinned(rows: pl.DataFrame, most: int = MOST_POINTS) -> pl.DataFrame:
+    """At most so many rows, evenly spaced, the last among them."""
+    every = -(-len(rows) // most)
+    return rows.reverse().gather_every(every).reverse() if every > 1 else rows
 
 
 def _who(row: Mapping[str, object]) -> str:
@@ -226,14 +228,16 @@ def learning_lines(training: pl.DataFrame, column: str, up: str, *, log: bool = 
 
 
 def _lines(rows: pl.DataFrame, by: tuple[str, ...], x: str, y: str, what: str) -> list[Line]:
+    parts = rows.sort(*by, x).partition_by(*by, maintain_order=True)
+    most = min(MOST_POINTS, max(2, CHART_POINTS // max(1, len(parts))))
     return [
         Line(
             row_of["variant"],
             [
                 Point(row[x], row[y], f"{_who(row)}: {row[y]:.4g} after {what} {row[x]:,}")
-                for row in thinned(part.sort(x)).iter_rows(named=True)
+                for row in thinned(part, most).iter_rows(named=True)
             ],
         )
-        for part in rows.sort(*by).partition_by(*by, maintain_order=True)
+        for part in parts
         for row_of in [part.row(0, named=True)]
     ]

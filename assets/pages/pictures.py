@@ -17,6 +17,9 @@ from trm_model.puzzles.picture import paint
 
 LEGEND_ROWS = 15
 """Lines that a column of a legend names."""
+LEGEND_LINES = 6 * LEGEND_ROWS
+"""Lines that a legend names: more would be read by nobody, and drawing them takes most of the time
+of a picture."""
 MOST_BARS = 60
 """Whole numbers that a histogram gives a bar each; with more, bars stand for ranges."""
 
@@ -90,13 +93,18 @@ def histogram(values: Mapping[str, npt.NDArray[np.int64]], label: str) -> Figure
 
 
 def _name_lines(axes: Any) -> None:
-    """A legend to the right of the axes, where it hides nothing."""
+    """A legend to the right of the axes, where it hides nothing; of very many lines of some."""
+    lines, names = axes.get_legend_handles_labels()
     axes.legend(
+        lines[:LEGEND_LINES],
+        names[:LEGEND_LINES],
+        title=f"the first {LEGEND_LINES} of {len(names)}" if len(names) > LEGEND_LINES else None,
+        title_fontsize=7,
         fontsize=7,
         loc="upper left",
         bbox_to_anchor=(1.02, 1.0),
         borderaxespad=0.0,
-        ncols=-(-len(axes.get_legend_handles_labels()[1]) // LEGEND_ROWS),
+        ncols=-(-min(len(names), LEGEND_LINES) // LEGEND_ROWS),
     )
 
 

@@ -9,6 +9,7 @@ import csv
 import gc
 import gzip
 import json
+import os
 import statistics
 import subprocess
 import sys
@@ -22,9 +23,14 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from assets import keys
 from assets.benchmarks import BENCHMARKS
+from assets.reports.ablation import materialize_ablation
+from assets.tables import Runs, Scores, Training
 from storage.examples import Ints, map_shards, read_examples
-from tests.benchmarks import plain_builders
+from storage.store import LocalStore
+from storage.tables import scan
+from tests.benchmarks import many_runs, plain_builders
 from tests.benchmarks.plain_trm import PlainTrm, plain_step
 from tests.benchmarks.writing import SHARED, WRITERS, Written, arc_tasks, sudoku_examples
 from trm_model.model.batch import Batch, DeviceExamples
@@ -476,6 +482,39 @@ def bench_autoregressive() -> None:
             show(f"ar_token_ms_prefix_{prefix}_{name}", 1e3 / per_second(1, work, rounds=5), "ms")
 
 
+def bench_store() -> None:
+    """A store of 1,000 runs: ``trm runs`` in a fresh process, reading its tables, and writing the
+    report on their benchmark; seconds on the clock."""
+
+    def seconds(work: Callable[[], object]) -> float:
+        started = time.perf_counter()
+        work()
+        return time.perf_counter() - started
+
+    with tempfile.TemporaryDirectory() as folder:
+        store = LocalStore.create(Path(folder))
+        many_runs.write_runs(store, 1_000)
+        name = many_runs.BENCHMARK
+        command = [sys.executable, "-m", "pipelines", "runs", name]
+        environment = {**os.environ, "TRM_DATA": folder}
+        show(
+            "trm_runs_1000",
+            seconds(
+                lambda: subprocess.run(
+                    command, check=True, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL
+                )
+            ),
+            "s",
+        )
+        for table in (Runs, Training, Scores):
+            found = min(seconds(lambda t=table: scan(store, t).collect()) for _ in range(3))
+            show(f"scan_{table.__name__.lower()}_1000", found, "s")
+        report = partial(materialize_ablation, store, name, BENCHMARKS[name], VARIANTS)
+        show("ablation_1000", seconds(report), "s")
+        page = store.open(keys.runs_page(name))
+        show("runs_page_1000", page.stat().st_size / 2**20, "MiB")
+
+
 PARTS = {
     "load": bench_load,
     "step": bench_step,
@@ -484,6 +523,7 @@ PARTS = {
     "arc": bench_arc,
     "loader": bench_loader,
     "autoregressive": bench_autoregressive,
+    "store": bench_store,
 }
 
 

@@ -7,6 +7,7 @@ import polars as pl
 import pytest
 
 from assets.pages.charts import (
+    CHART_POINTS,
     MOST_POINTS,
     Chart,
     Line,
@@ -98,6 +99,19 @@ def test_long_lines_are_thinned_and_keep_their_end(count: int) -> None:
     assert len(found) >= min(count, MOST_POINTS // 2)
     assert found.is_sorted()
     assert found.tail(1).to_list() == ([count - 1] if count else [])
+
+
+def test_many_lines_have_few_points_each() -> None:
+    runs, steps = CHART_POINTS // 4, 20
+    training = pl.DataFrame(
+        {"variant": "trm", "seed": run, "run": str(run), "step": step, "loss": 1.0}
+        for run in range(runs)
+        for step in range(steps)
+    )
+    lines = learning_lines(training, "loss", "loss").lines
+    assert len(lines) == runs
+    assert {len(line.points) for line in lines} == {4}
+    assert {line.points[-1].x for line in lines} == {steps - 1}
 
 
 def test_the_page_needs_nothing_else() -> None:

@@ -242,3 +242,23 @@ def test_a_picture_is_png_and_its_uri_holds_the_same_bytes() -> None:
     head, _, data = pictures.data_uri(encoded).partition(",")
     assert head == "data:image/png;base64"
     assert base64.b64decode(data) == encoded
+
+
+def test_a_legend_of_very_many_lines_names_some() -> None:
+    count = pictures.LEGEND_LINES + 1
+    scores = pl.DataFrame(
+        {
+            "variant": ["trm"] * count,
+            "seed": range(count),
+            "metric": ["exact_accuracy_after_step"] * count,
+            "k": [1] * count,
+            "value": [0.5] * count,
+        }
+    )
+    for rows, title in ((scores, f"the first {count - 1} of {count}"), (scores[1:], "")):
+        [axes] = pictures.depth_curves(rows).axes
+        assert len(axes.lines) == len(rows)
+        assert len(legend(axes)) == count - 1
+        box = axes.get_legend()
+        assert box is not None
+        assert box.get_title().get_text() == title
