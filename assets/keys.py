@@ -8,6 +8,9 @@ names the KEY trained last, the pointer ``evaluated`` the predictions made last)
 (:mod:`storage.tables`) · ``reports/`` · ``locks/``.
 """
 
+REPORTS = "reports"
+"""The folder of pages and pictures."""
+
 
 def puzzles(benchmark: str) -> str:
     """The table of base puzzles."""

@@ -316,14 +316,17 @@ def publish(run: Path, folder: Path) -> None:
 
 @trm.command("ui")
 @click.option("--port", type=int, default=3000, show_default=True, help="On 127.0.0.1.")
-def ui(port: int) -> None:
-    """Show the graph, its data and its runs in the browser.
+@click.option(
+    "--reports-port", type=int, help="Of the reports, on 127.0.0.1. Default: the next after --port."
+)
+def ui(port: int, reports_port: int | None) -> None:
+    """Show the graph, its data and its runs in the browser, and the reports.
 
     Ctrl-C ends the server.
     """
     from pipelines.ui import serve
 
-    serve(port)
+    serve(port, reports_port)
 
 
 @trm.command("demo")

@@ -59,15 +59,17 @@ def members(session: int) -> list[int]:
 
 
 class Server:
-    """``trm ui`` on a free port.
+    """``trm ui`` on free ports.
 
     :param home: the folder of its ``dagster`` and ``data`` and of its log.
     """
 
     def __init__(self, home: Path) -> None:
-        with socket.socket() as probe:
-            probe.bind((HOST, 0))
+        with socket.socket() as probe, socket.socket() as other:
+            for each in (probe, other):
+                each.bind((HOST, 0))
             self.port: int = probe.getsockname()[1]
+            self.reports_port: int = other.getsockname()[1]
         self.data, self.log = home / "data", home / "server.log"
         self.environment = {
             **os.environ,
@@ -76,7 +78,10 @@ class Server:
         }
         with self.log.open("ab") as output:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "pipelines", "ui", "--port", str(self.port)],
+                [
+                    *(sys.executable, "-m", "pipelines", "ui", "--port", str(self.port)),
+                    *("--reports-port", str(self.reports_port)),
+                ],
                 cwd=ROOT,
                 env=self.environment,
                 stdout=output,

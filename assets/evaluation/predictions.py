@@ -26,6 +26,7 @@ from assets.evaluation.selections import compared, selection_rows
 from assets.failures import user_error
 from assets.outcomes import CheckOutcome
 from assets.pages import markdown, pictures
+from assets.pages.links import links
 from assets.partitions import variant_and_seed
 from assets.progress import MADE, Pace, spaced
 from assets.stages import making
@@ -287,7 +288,7 @@ def _told(store: Store, predictions: str, table: pl.DataFrame, picture: str) -> 
         "dagster/row_count": len(table),
         "solved": solved,
         "step": table["step"][0],
-        "picture": dg.MetadataValue.path(str(store.open(picture))),
+        **links(store, picture=picture),
     }
 
 

@@ -17,6 +17,7 @@ from assets.evaluation.selections import NOTE, figures, findings, last_of, reada
 from assets.evaluation.votes import evaluated_tasks, pass_rows, read_votes, task_rows, vote_rows
 from assets.outcomes import CheckOutcome
 from assets.pages import markdown
+from assets.pages.links import links
 from assets.pages.page import html_page, publish_page
 from assets.partitions import variant_and_seed
 from assets.progress import MADE
@@ -99,9 +100,10 @@ def score(
     )
     selections = read_file(store.open(_key(tested, Selections)), Selections)
     sentences, curves = findings(selections), figures(selections)
+    place = keys.selections_page(name, variant, seed, tested["run"], tested["evaluation"])
     report = publish_page(
         store,
-        keys.selections_page(name, variant, seed, tested["run"], tested["evaluation"]),
+        place,
         html_page(
             f"Selections: {name}, {variant}, seed {seed}",
             [*sentences, NOTE, f"Settings of the evaluation: {tested['settings']}"],
@@ -134,7 +136,7 @@ def score(
             "selections": dg.MetadataValue.md(
                 "\n\n".join([*sentences, markdown.table(readable(last_of(selections)))])
             ),
-            "selections_page": dg.MetadataValue.path(str(report)),
+            **links(store, selections_page=place),
             **{
                 title.split(",")[0].lower().replace(" ", "_"): markdown.picture(figure, title)
                 for title, figure in curves.items()

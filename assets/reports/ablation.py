@@ -15,6 +15,7 @@ from assets.failures import user_error
 from assets.latest import latest
 from assets.outcomes import CheckOutcome
 from assets.pages import charts, markdown, pictures
+from assets.pages.links import links
 from assets.pages.page import Links, Rows, charts_page, html_page, publish_page
 from assets.progress import MADE
 from assets.reports.checks import numbers_of_scores
@@ -185,7 +186,7 @@ def materialize_ablation(
         keys.ablation_page(name),
         html_page(f"Ablation: {name}", notes, tables, figures, collapsed=(ELSEWHERE, EVERY)),
     )
-    runs = publish_page(
+    publish_page(
         store, keys.runs_page(name), _runs_page(name, headlines, compared, scores, training, known)
     )
     return dg.MaterializeResult(
@@ -203,8 +204,7 @@ def materialize_ablation(
             "apart": dg.MetadataValue.md(markdown.table(others)),
             "variants": dg.MetadataValue.md(markdown.table(tables.get(EVERY, []))),
             **{_label(title): markdown.picture(figure, title) for title, figure in figures.items()},
-            "html": dg.MetadataValue.path(str(page)),
-            "runs": dg.MetadataValue.path(str(runs)),
+            **links(store, html=keys.ablation_page(name), runs=keys.runs_page(name)),
         }
     )
 

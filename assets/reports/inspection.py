@@ -12,6 +12,7 @@ from assets.configs import InspectionConfig
 from assets.latest import latest
 from assets.outcomes import CheckOutcome
 from assets.pages import markdown, pictures
+from assets.pages.links import links
 from assets.partitions import variant_and_seed
 from assets.progress import MADE
 from assets.store import current_run, data_of, hold_device
@@ -104,7 +105,7 @@ def materialize_inspection(
                 for number, picture in drawn.items()
             },
             **shown,
-            "picture": dg.MetadataValue.path(str(first)),
+            **links(store, picture=files[config.examples[0]]),
         }
     )
 

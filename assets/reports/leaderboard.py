@@ -7,6 +7,7 @@ from assets import keys
 from assets.failures import user_error
 from assets.outcomes import CheckOutcome
 from assets.pages import markdown
+from assets.pages.links import links
 from assets.pages.page import html_page, publish_page
 from assets.progress import MADE
 from assets.reports.checks import page_shows
@@ -54,7 +55,7 @@ def materialize_leaderboard(store: Store) -> dg.MaterializeResult:
             MADE: f"{counted(len(tables['Results']), 'result')} in {page}",
             "dagster/row_count": len(tables["Results"]),
             "table": dg.MetadataValue.md("\n\n".join([*NOTES, *shown])),
-            "html": dg.MetadataValue.path(str(page)),
+            **links(store, html=keys.leaderboard_page()),
         }
     )
 
