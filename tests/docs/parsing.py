@@ -52,7 +52,7 @@ def parse(command: click.Command, arguments: Sequence[str]) -> click.Context:
 def check_trm(arguments: Sequence[str]) -> None:
     """The arguments of ``trm``, down to benchmarks, partitions and settings."""
     given = parse(trm, arguments).params
-    if "benchmark" in given:
+    if given.get("benchmark") is not None:  # It may be left out.
         check_benchmark(given["benchmark"], given.get("partitions", ()), given.get("settings", ()))
 
 
