@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from assets.families.arc import ArcFiles, ArcTasks
 from assets.families.maze import GeneratedMaze, MazeFile
 from assets.families.origin import Origin
-from assets.families.sequence import GeneratedAddition
+from assets.families.sequence import GeneratedAddition, GeneratedLengths
 from assets.families.sudoku import GeneratedSudoku, SudokuFile
 from assets.stages import STAGES
 from trm_model.model.size import Size
@@ -203,6 +203,20 @@ BENCHMARKS: dict[str, Benchmark] = {
             "autoregressive variants"
         ),
         origin=GeneratedAddition(digits=2, train=2_000, test=500),
+        recipe=replace(
+            _SMALL,
+            size=Size(width=64, heads=4, prefix=1, puzzle_width=64),
+            steps=2_000,
+            max_steps=4,
+        ),
+        augmentations=1,
+    ),
+    "addition_lengths": Benchmark(
+        title=(
+            "Sums of numbers of one to three digits, tested up to five; the answers end where the "
+            "model says so"
+        ),
+        origin=GeneratedLengths(digits=5, trained_digits=3, train=4_000, test=500),
         recipe=replace(
             _SMALL,
             size=Size(width=64, heads=4, prefix=1, puzzle_width=64),

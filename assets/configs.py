@@ -225,6 +225,8 @@ class EvaluationConfig(StageConfig):
     selection: Any = _own("selection")
     votes: int | None = _own("votes")
     stop_at_halting: bool | None = _own("stop_at_halting")
+    halting_per_cell: bool | None = _own("halting_per_cell")
+    keys_and_values: str | None = _own("keys_and_values")
     seed: int | None = _own("seed")
 
     def evaluation(self, own: Evaluation) -> Evaluation:

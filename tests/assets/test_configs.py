@@ -268,6 +268,7 @@ def test_the_page_tells_of_every_field_what_it_is() -> None:
     [
         ("sudoku_4x4", "autoregressive|0", ["rollouts=2"], "rollouts=2 with cells answered one"),
         ("sudoku_4x4", "autoregressive|0", ["damping=0.5"], "belong to whole answers"),
+        ("sudoku_4x4", "trm|0", ["halting_per_cell=true"], "settings of variants that answer one"),
         ("arc_demo", "trm|0", ["selection=first_valid"], "answers to arc cannot be verified"),
     ],
 )

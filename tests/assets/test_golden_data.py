@@ -25,6 +25,7 @@ GOLDEN = {
     "maze_small": (None, "cf6aacc6d6f35084"),
     "maze_small augmented": (7, "ece6a08f0e14823f"),
     "addition": (None, "cad4b1eb19d263c9"),
+    "addition_lengths": (None, "b2331bc6e12449da"),
     "arc_demo": (None, "43f988ab6d6d9f14"),
 }
 """The augmentations where they are not those of the benchmark's entry, and the hash."""

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from trm_model.errors import require
+from trm_model.evaluation.asked import own_cells, questions
 from trm_model.evaluation.finished import Columns, Finished
 from trm_model.finite import require_finite
 from trm_model.model.batch import IGNORE, Batch, DeviceExamples
@@ -64,7 +65,7 @@ class Evaluated:
         does.
     :param solved_at_halting: bool [N], whether the answer after that step is right.
     :param computed_steps: float32 [N], steps taken, the mean over rollouts: all, unless they stop
-        at halting.
+        at halting; where cells halt one by one, the mean over the answer's cells.
     :param any_after_step: bool [N, S], whether any rollout's answer is right.
     :param any_of_rollouts: bool [N, J], whether any answer of the first rollouts is, after the last
         step.
@@ -124,7 +125,12 @@ def require_evaluation(
 
 @torch.no_grad()
 def rollout(
-    reasoner: Reasoner, batch: Batch, depth: int, evaluation: Evaluation, noise: Noise
+    reasoner: Reasoner,
+    batch: Batch,
+    depth: int,
+    evaluation: Evaluation,
+    noise: Noise,
+    end: int | None = None,
 ) -> Outputs:
     """The outputs of ``depth`` test steps, of [K B] with K rollouts per example; see
     :meth:`trm_model.model.generations.generation.Generation.rollout`.
@@ -132,7 +138,7 @@ def rollout(
     variant = reasoner.variant
     return (
         yield from variant.generation.rollout(
-            reasoner, variant.start, batch, depth, evaluation, noise
+            reasoner, variant.start, batch, depth, evaluation, noise, end
         )
     )
 
@@ -158,23 +164,28 @@ def tries(
 
     Rollouts that have stopped are computed no more.
 
-    :param family: verifies answers, if it can.
+    :param family: says which cells are asked for and what ends an answer, and verifies answers, if
+        it can.
     :raises ConfigurationError: an evaluation that the variant cannot have.
     """
+    batch, end = questions(batch, family), None if family is None else family.end
     generation, halting = reasoner.variant.generation, reasoner.variant.halting
     generation.require_evaluation(evaluation)
     count, size = evaluation.rollouts, len(batch.inputs)
     verifier = family if family is not None and family.verifies else None
-    questions, labelled = (x.repeat(count, 1) for x in (batch.inputs, batch.labels != IGNORE))
+    inputs, asked = (x.repeat(count, 1) for x in (batch.inputs, batch.labels != IGNORE))
 
-    def judged(output: Output, of: Tensor) -> Judged:
+    def judged(output: Output, of: Tensor) -> tuple[Judged, Tensor]:
         sound = output.logits.isfinite().all(-1).all(-1)
-        halt_logits = generation.example_logits(output.halt_logits, of)
-        return Judged(
-            output.logits.argmax(-1),
+        prediction = output.logits.argmax(-1)
+        cells = own_cells(prediction, of, end)
+        halt_logits = generation.example_logits(output.halt_logits, cells)
+        answer = Judged(
+            prediction.masked_fill(of & ~cells, 0),
             torch.where(sound, halt_logits, torch.nan),
-            generation.example_logits(output.continue_logits, of),
+            generation.example_logits(output.continue_logits, cells),
         )
+        return answer, generation.going_on(output.halt_logits, cells, evaluation)
 
     def put(whole: Tensor | None, part: Tensor) -> Tensor:
         """The values of those going on in place of their old ones."""
@@ -182,13 +193,14 @@ def tries(
             return part
         return whole.index_copy(0, going, part)
 
-    outputs = rollout(reasoner, batch, depth, evaluation, noise)
-    going = torch.arange(count * size, device=labelled.device)
-    computed = torch.zeros_like(going)
+    outputs = rollout(reasoner, batch, depth, evaluation, noise, end)
+    going = torch.arange(count * size, device=asked.device)
+    computed = torch.zeros(count * size, device=asked.device)
+    work = torch.ones_like(computed)
     # At test nobody knows whether an answer is right.
     unsolved = torch.zeros_like(going, dtype=torch.bool)
     # A rollout that stops after the first step has none.
-    residual = torch.full((count * size,), torch.inf, device=labelled.device)
+    residual = torch.full((count * size,), torch.inf, device=asked.device)
     residuals: deque[Tensor] = deque(maxlen=LONGEST_WINDOW)
     rows: Tensor | None = None
     state: State | None = None
@@ -200,16 +212,16 @@ def tries(
         right = unsolved
         if now is None or confidence is None or len(going):
             output = outputs.send(rows)
-            found = judged(output, labelled[going])
+            found, left = judged(output, asked[going])
             now = Judged(*map(put, now or (None,) * len(found), found))
             confidence = put(confidence, output.logits.softmax(-1).amax(-1))
-            computed = put(computed, computed[going] + 1)
+            computed, work = put(computed, computed[going] + work[going]), put(work, left)
             if state is not None:
                 before = state if rows is None else state.at(rows)
                 residual = put(residual, _change(before, output.state))
                 residuals.append(residual)
             if verifier is not None:
-                right = put(right, _verified(verifier, questions[going], found.prediction))
+                right = put(right, _verified(verifier, inputs[going], found.prediction))
             state, rows = output.state, None
         wants = halting.wants(now.halt_logits, now.continue_logits, unsolved)
         halted = (halted or First.none(now)).after(step, wants, now)
@@ -276,7 +288,7 @@ def most_examples(reasoner: Reasoner, depth: int, evaluation: Evaluation, batch_
     one, with all its rollouts.
     """
     wanted = max(1, batch_size // evaluation.rollouts)
-    return reasoner.variant.generation.most_examples(reasoner, depth, wanted)
+    return reasoner.variant.generation.most_examples(reasoner, depth, wanted, evaluation)
 
 
 def evaluate(
@@ -302,7 +314,8 @@ def evaluate(
     :param every_step: keep the predictions after each counted step, not only after the last
         (memory: S times as much).
     :param compared: selections whose answers are counted too.
-    :param family: of the puzzles, for selections that ask its verifier.
+    :param family: of the puzzles; see :func:`tries`. None: the labels' places say what is asked
+        for.
     :param finished: where finished examples are kept, so that an interrupted evaluation goes on
         from them; None: nowhere.
     :param progress: told how many of how many examples are done, first before any is computed.
@@ -380,7 +393,7 @@ def _counted(
             found.append((prediction, right_cells, answer.halt_logits, answer.halts))
             after_step.append(solved(given))
         if step == depth:
-            computed = given.computed.float()
+            computed = given.computed
             of_rollouts = [solved(given.first(k)) for k in doubling(evaluation.rollouts)]
     require_finite({"logits of answers": logits})
     predictions, right_cells, halt_logits, halts = (

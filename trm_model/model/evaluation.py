@@ -1,5 +1,6 @@
 """How a trained model is tested, as data; :mod:`trm_model.evaluation` carries it out."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -30,6 +31,12 @@ class Evaluation:
     :param votes: ARC: let at most so many versions of each task vote on its answer; None: all.
     :param stop_at_halting: a rollout stops, and keeps its answer, after the first step at which the
         variant's halting rule holds, which saves time; False: it takes all steps.
+    :param halting_per_cell: where cells are answered one after the other, a cell is refined no more
+        after its first step with a positive halting logit, which saves time; False: each takes all
+        steps.
+    :param keys_and_values: where cells are answered one after the other, which of a cell's keys and
+        values later ones attend to: those of ``every_call``, as in training, or those of the
+        ``last_cycle`` of its last step, which takes less memory.
     :param seed: of the random numbers at test.
     """
 
@@ -43,6 +50,8 @@ class Evaluation:
     selection: Selection = HaltingLogit()
     votes: int | None = None
     stop_at_halting: bool = False
+    halting_per_cell: bool = False
+    keys_and_values: Literal["every_call", "last_cycle"] = "every_call"
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -60,4 +69,19 @@ class Evaluation:
             "random_start": self.random_start or None,
             "damping": self.damping,
         }
-        return ", ".join(f"{name}={value}" for name, value in settings.items() if value is not None)
+        return _given(settings)
+
+    @property
+    def of_cells(self) -> str:
+        """The settings of single cells that differ from the defaults, as text; empty where none
+        does."""
+        kept = self.keys_and_values
+        settings = {
+            "halting_per_cell": self.halting_per_cell or None,
+            "keys_and_values": kept if kept != "every_call" else None,
+        }
+        return _given(settings)
+
+
+def _given(settings: Mapping[str, object]) -> str:
+    return ", ".join(f"{name}={value}" for name, value in settings.items() if value is not None)

@@ -105,6 +105,17 @@ class Family(ABC):
     def vocabulary(self) -> tuple[str, ...]:
         """Names of the tokens 0..V - 1."""
 
+    @property
+    def end(self) -> int | None:
+        """The token that ends an answer: the cells after its first one are no part of it. None:
+        answers have all their cells."""
+        return None
+
+    def answered(self, inputs: Tokens) -> Bools:
+        """Which cells of questions [N, L] are to be answered, as far as the questions tell, bool
+        [N, L]: all of them, unless the family knows better."""
+        return np.ones(inputs.shape, np.bool_)
+
     @abstractmethod
     def read(self, text: str) -> list[Question]:
         """The questions in a text, at least one.

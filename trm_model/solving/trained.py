@@ -198,7 +198,7 @@ class TrainedModel:
             "of the puzzle table",
         )
         cells = torch.from_numpy(inputs).to(device).long()
-        # Nobody knows the labels: that none is IGNORE says that every cell is to be answered.
+        # Nobody knows the labels; which cells are asked for, the family says.
         return Batch(cells, torch.zeros_like(cells), torch.from_numpy(ids).to(device))
 
     def predict(

@@ -157,8 +157,15 @@ class Parrot:
         self.sizes: list[int] = []
         self.drawn: list[torch.Tensor] = []
 
-    def most_examples(self, _model: object, _depth: int, wanted: int) -> int:
+    def most_examples(
+        self, _model: object, _depth: int, wanted: int, _evaluation: Evaluation
+    ) -> int:
         return min(wanted, self.most)
+
+    def going_on(
+        self, logits: torch.Tensor, _cells: torch.Tensor, _evaluation: Evaluation
+    ) -> torch.Tensor:
+        return torch.ones(len(logits))
 
     def require_evaluation(self, _evaluation: Evaluation) -> None: ...
 
@@ -173,6 +180,7 @@ class Parrot:
         depth: int,
         evaluation: Evaluation,
         noise: Noise,
+        _end: int | None,
     ) -> Outputs:
         self.sizes.append(len(batch.inputs))
         self.drawn.append(noise.uniform("x"))

@@ -16,6 +16,7 @@ from trm_model.errors import ConfigurationError
 from trm_model.evaluation.evaluate import evaluate
 from trm_model.model.backprop.last_calls import LastCalls
 from trm_model.model.batch import IGNORE, Batch, DeviceExamples
+from trm_model.model.evaluation import Evaluation
 from trm_model.model.feed_forwards.short_convolution import ShortConvolution
 from trm_model.model.generations import autoregressive
 from trm_model.model.generations.autoregressive import Autoregressive, generate
@@ -294,16 +295,17 @@ def test_evaluation_bounds_the_cache_and_does_not_depend_on_it(
     whole = evaluate(reasoner, data, max_steps=2, batch_size=64)
     # 2 (keys, values) x 2 steps x 12 layers x 8 positions x 16 channels x 4 bytes
     monkeypatch.setattr(autoregressive, "CACHE_BYTES", 3 * 2 * 2 * 12 * 8 * 16 * 4 + 1)
-    assert Autoregressive().most_examples(reasoner, 2, 64) == 3
-    assert Autoregressive().most_examples(reasoner, 2, 1) == 1
+    assert Autoregressive().most_examples(reasoner, 2, 64, Evaluation()) == 3
+    assert Autoregressive().most_examples(reasoner, 2, 1, Evaluation()) == 1
     sizes: list[int] = []
     inner = autoregressive.generate
     monkeypatch.setattr(
         autoregressive,
         "generate",
-        lambda model, batch, *rest: (sizes.append(len(batch.inputs)), inner(model, batch, *rest))[
-            1
-        ],
+        lambda model, batch, *rest, **named: (
+            sizes.append(len(batch.inputs)),
+            inner(model, batch, *rest, **named),
+        )[1],
     )
     parts = evaluate(reasoner, data, max_steps=2, batch_size=64)
     assert sizes == [3] * 6 + [2]

@@ -31,6 +31,8 @@ PAPER_EVALUATION = {
     "selection": {"halting_logit": {}},
     "votes": None,
     "stop_at_halting": False,
+    "halting_per_cell": False,
+    "keys_and_values": "every_call",
     "seed": 0,
 }
 

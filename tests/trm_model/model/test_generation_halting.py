@@ -64,9 +64,9 @@ def test_as_many_examples_as_have_a_cache_below_the_bound() -> None:
     assert model.layer_calls == 6
     one = 2 * 6 * 5 * 16 * 4
     at_once = 2**30 // (3 * one)
-    assert Autoregressive().most_examples(model, 3, 10**9) == at_once
-    assert Autoregressive().most_examples(model, 3, 7) == 7
-    assert Autoregressive().most_examples(model, 10**9, 7) == 1
+    assert Autoregressive().most_examples(model, 3, 10**9, Evaluation()) == at_once
+    assert Autoregressive().most_examples(model, 3, 7, Evaluation()) == 7
+    assert Autoregressive().most_examples(model, 10**9, 7, Evaluation()) == 1
 
 
 @pytest.mark.parametrize(("final", "entries"), [(False, 18), (True, 3)])

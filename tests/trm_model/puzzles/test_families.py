@@ -25,7 +25,9 @@ FAMILIES: dict[str, tuple[Family, str]] = {
     "maze": (Maze(4), "S # #    #  #  G"),
     "arc": (Arc(12), json.dumps(from_task(random_task("x", 0)))),
     "sequence": (Addition(2), "07+95="),
+    "sequence ended": (Addition(2, ended=True), "7+95="),
 }
+"""By name, and by what else there is of a family."""
 
 
 def header(family: Family) -> Header:
@@ -35,7 +37,7 @@ def header(family: Family) -> Header:
 def test_the_built_in_families() -> None:
     assert names() == ("sudoku", "maze", "arc", "sequence")
     for name, (family, _) in FAMILIES.items():
-        assert type(family) is family_named(name)
+        assert type(family) is family_named(name.split()[0])
     with pytest.raises(ConfigurationError, match="'chess': expected one of sudoku, maze, arc"):
         family_named("chess")
 
@@ -43,6 +45,7 @@ def test_the_built_in_families() -> None:
 @pytest.mark.parametrize("name", list(FAMILIES))
 def test_found_from_a_header(name: str) -> None:
     family, _ = FAMILIES[name]
+    name = family.name
     assert family_of(header(family)) == family
     assert family_of(header(family), name) == family
     assert type(family).at((2, 7)) is None
@@ -56,7 +59,8 @@ def test_sizes() -> None:
     assert [family.name for family in families_at((4, 4))] == ["sudoku", "maze", "arc"]
     assert families_at((30, 30)) == [Maze(30), Arc(30)]
     assert families_at((1, 9)) == [Addition(2)]
-    assert families_at((1, 10)) == []
+    assert families_at((1, 10)) == [Addition(2, ended=True)]
+    assert families_at((1, 11)) == []
     assert families_at((1, 24)) == []
 
 

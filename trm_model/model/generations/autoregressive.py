@@ -38,14 +38,20 @@ class Cache:
         self, model: ModelView, batch_size: int, steps: int, *, final: bool = False
     ) -> None:
         size = model.size
-        cycles = model.recursion.cycles if final else 1
-        self.per_step, self.final = model.layer_calls // cycles, final
         positions, head_width = size.prefix + model.length, size.width // size.heads
-        entries = self.per_step if final else self.per_step * steps
+        entries = self.entries_of(model, steps, final=final)
+        self.per_step, self.final = entries if final else model.layer_calls, final
         shape = (entries, 2, batch_size, size.heads, positions, head_width)
         self.entries = torch.empty(shape, dtype=model.dtype, device=model.answer_start.device)
         self.start = self.stop = self._next = self._step = 0
         self._halted: Tensor | None = None
+
+    @staticmethod
+    def entries_of(model: ModelView, steps: int, *, final: bool) -> int:
+        """How many keys, and as many values, are kept of each position."""
+        if final:
+            return model.layer_calls // model.recursion.cycles
+        return model.layer_calls * steps
 
     def move(self, start: int, stop: int) -> None:
         """Go on with the positions ``start`` to ``stop``, at their first step."""
@@ -88,9 +94,10 @@ def generate(
     *,
     halting: bool = False,
     final: bool = False,
+    end: int | None = None,
 ) -> list[Output]:
-    """Answer the labelled cells from the first to the last, greedily. Of the labels only *where*
-    they are is used.
+    """Answer the labelled cells from the first to the last, greedily, or until the end. Of the
+    labels only *where* they are is used.
 
     Everything before the first labelled cell is one part: its positions are refined together. Then
     each position takes its supervision steps (n x T calls each) against the kept keys and values
@@ -99,6 +106,8 @@ def generate(
     :param steps: supervision steps of each position.
     :param halting: a cell stops at its first step with a positive halting logit.
     :param final: see :class:`Cache`.
+    :param end: token that ends an answer: later cells of an example stay as they start, and nothing
+        is computed once all its answers have ended.
     :returns: the outputs after each step: of every cell what it answered after that many steps of
         its own, halted cells after their last, reading what earlier cells answered in the end.
     """
@@ -107,29 +116,36 @@ def generate(
     cache = Cache(model, len(labelled), steps, final=final)
     answers, prefix = torch.zeros_like(batch.inputs), model.size.prefix
     first = prefix + int(labelled.any(0).int().argmax())
-    ends = range(max(first, 1), prefix + model.length + 1)
+    stops = range(max(first, 1), prefix + model.length + 1)
     parts: list[list[State]] = [[] for _ in range(steps)]
-    for begin, end in zip((0, *ends), ends, strict=False):
-        question = model.embed(batch.inputs, rows, answers)[:, begin:end]
-        state = start.part(begin, end)
-        halted = torch.zeros(len(labelled), dtype=torch.bool, device=labelled.device)
-        cache.move(begin, end)
+    ended = torch.zeros(len(labelled), dtype=torch.bool, device=labelled.device)
+    for begin, stop in zip((0, *stops), stops, strict=False):
+        if ended.all():
+            rest = start.part(begin, prefix + model.length)
+            parts = [[*part, rest] for part in parts]
+            break
+        question = model.embed(batch.inputs, rows, answers)[:, begin:stop]
+        state = start.part(begin, stop)
+        halted = torch.zeros_like(ended)
+        cache.move(begin, stop)
         for step in range(steps):
-            if halted.all():
+            if (halted | ended).all():
                 parts[step].append(state)
                 continue
             cache.step(halted)
             following = model.recurse(question, state, model.recursion, noise, cache)
-            state = state.where(halted, following)
+            state = state.where(halted | ended, following)
             parts[step].append(state)
             if halting and begin >= first:
-                stops = model.read(state, 0).halt_logits[:, 0] > 0
-                halted |= labelled[:, begin - prefix] & stops
-        if halted.all():
+                wants = model.read(state, 0).halt_logits[:, 0] > 0
+                halted |= labelled[:, begin - prefix] & wants
+        if (halted | ended).all():
             cache.finish()
         if begin >= first:
             answer = model.read(state, 0).logits[:, 0].argmax(-1)
             answers[:, begin - prefix] = answer.masked_fill(~labelled[:, begin - prefix], 0)
+            if end is not None:
+                ended |= labelled[:, begin - prefix] & (answer == end)
     return [model.read(State.joined(states)) for states in parts]
 
 
@@ -175,13 +191,23 @@ class Autoregressive(Generation):
         """The least of the labelled cells', since an example is finished when its last cell is."""
         return halt_logits.masked_fill(~labelled, torch.inf).amin(-1)
 
-    def most_examples(self, model: ModelView, depth: int, wanted: int) -> int:
+    def most_examples(
+        self, model: ModelView, depth: int, wanted: int, evaluation: Evaluation
+    ) -> int:
         """As many as have a cache of ``depth`` supervision steps in :data:`CACHE_BYTES`, at least
         one.
         """
         positions = model.size.prefix + model.length
-        numbers = 2 * depth * model.layer_calls * positions * model.size.width
+        calls = Cache.entries_of(model, depth, final=_final(evaluation))
+        numbers = 2 * calls * positions * model.size.width
         return min(wanted, max(1, CACHE_BYTES // (numbers * model.dtype.itemsize)))
+
+    def going_on(self, halt_logits: Tensor, cells: Tensor, evaluation: Evaluation) -> Tensor:
+        """The share of the cells that have not halted, where they halt one by one."""
+        if not evaluation.halting_per_cell:
+            return Generation.going_on(self, halt_logits, cells, evaluation)
+        share = ((halt_logits <= 0) & cells).sum(-1) / cells.sum(-1).clamp(min=1)
+        return share.float()
 
     def require_evaluation(self, evaluation: Evaluation) -> None:
         """See :class:`Generation`."""
@@ -201,7 +227,21 @@ class Autoregressive(Generation):
         depth: int,
         evaluation: Evaluation,
         noise: Noise,
+        end: int | None = None,
     ) -> Outputs:
         """See :func:`generate`; nothing is saved by rows that do not go on."""
-        del start, evaluation
-        return played(generate(model, batch, depth, noise))
+        del start
+        outputs = generate(
+            model,
+            batch,
+            depth,
+            noise,
+            halting=evaluation.halting_per_cell,
+            final=_final(evaluation),
+            end=end,
+        )
+        return played(outputs)
+
+
+def _final(evaluation: Evaluation) -> bool:
+    return evaluation.keys_and_values == "last_cycle"

@@ -54,10 +54,21 @@ class Generation(Part, axis=True):
         """An example's halting logit [B], from those of what the head judges."""
         raise NotImplementedError
 
-    def most_examples(self, model: ModelView, depth: int, wanted: int) -> int:
+    def most_examples(
+        self, model: ModelView, depth: int, wanted: int, evaluation: Evaluation
+    ) -> int:
         """How many of the ``wanted`` examples to answer together at test."""
-        del model, depth
+        del model, depth, evaluation
         return wanted
+
+    def going_on(self, halt_logits: Tensor, cells: Tensor, evaluation: Evaluation) -> Tensor:
+        """Which share of the next step's work is done, float32 [B].
+
+        :param halt_logits: what the halting head says after this step.
+        :param cells: bool [B, L], those of the answers.
+        """
+        del halt_logits, evaluation
+        return torch.ones(len(cells), device=cells.device)
 
     def require_evaluation(self, evaluation: Evaluation) -> None:
         """Whether answers can be generated as the evaluation wants it.
@@ -73,9 +84,13 @@ class Generation(Part, axis=True):
         depth: int,
         evaluation: Evaluation,
         noise: Noise,
+        end: int | None = None,
     ) -> Outputs:
         """The outputs of ``depth`` test steps, of [K B] with K rollouts per example, the first
         rollout of all examples first.
+
+        :param batch: of its labels is used which cells are to be answered, and nothing else.
+        :param end: token that ends an answer; what stands in the cells after it means nothing.
 
         Whoever sends rows int64 [R] of the last output lets these alone go on: the outputs that
         follow are of them.

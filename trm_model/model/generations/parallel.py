@@ -5,6 +5,7 @@ from typing import ClassVar
 
 from torch import Tensor
 
+from trm_model.errors import require
 from trm_model.model.batch import Batch
 from trm_model.model.evaluation import Evaluation
 from trm_model.model.generations.generation import (
@@ -52,6 +53,15 @@ class Parallel(Generation):
         del labelled
         return halt_logits
 
+    def require_evaluation(self, evaluation: Evaluation) -> None:
+        """See :class:`Generation`."""
+        require(
+            not evaluation.of_cells,
+            f"{evaluation.of_cells} with cells answered together: settings of variants that answer "
+            "one cell after the other; leave them out, or test a variant with "
+            "generation=autoregressive",
+        )
+
     def rollout(
         self,
         model: ModelView,
@@ -60,8 +70,10 @@ class Parallel(Generation):
         depth: int,
         evaluation: Evaluation,
         noise: Noise,
+        end: int | None = None,
     ) -> Outputs:
-        """See :class:`Generation`."""
+        """See :class:`Generation`; nothing is saved by an end."""
+        del end
         wide, draws = batch.repeat(evaluation.rollouts), noise.repeat(evaluation.rollouts)
         inputs, rows = wide.inputs, model.puzzle_rows[wide.puzzle_ids]
         first = start.initial(model, draws)

@@ -68,7 +68,8 @@ class Tries(NamedTuple):
     :param residuals: float32 [K, B] each, how much each of the last up to :data:`LONGEST_WINDOW`
         steps has changed the latents (of a variant without: the answer), as the root of the mean
         square; the first step, before which nothing is known, has none.
-    :param computed: int64 [K, B], steps that each has taken; one that has stopped takes no more.
+    :param computed: float32 [K, B], steps that each has taken (of cells that halt one by one, the
+        mean); one that has stopped takes no more.
     :param halted: the answers at which the variant's halting rule first held.
     :param valid: the first answers that the family's verifier accepts; None: there is none.
     """

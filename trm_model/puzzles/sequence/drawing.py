@@ -3,8 +3,7 @@
 import numpy as np
 
 from trm_model.puzzles.picture import Picture, inks, letters
-from trm_model.puzzles.sequence.text import to_text
-from trm_model.puzzles.sequence.tokens import BLANK, PAD, Tokens
+from trm_model.puzzles.sequence.tokens import BLANK, CHARACTERS, PAD, Tokens
 
 
 def to_picture(question: Tokens, shown: Tokens, label: Tokens | None) -> Picture:
@@ -14,4 +13,9 @@ def to_picture(question: Tokens, shown: Tokens, label: Tokens | None) -> Picture
     cells = np.where(given, question, shown)
     plain = given | (cells == BLANK)
     expected = None if label is None else np.where(plain, cells, label)
-    return letters(to_text(cells), inks(plain, cells, expected))
+    # A pad of the question is an empty cell; one that a model writes is shown as such.
+    text = "".join(
+        " " if known and token == PAD else CHARACTERS[token]
+        for known, token in zip(given, cells, strict=True)
+    )
+    return letters(text, inks(plain, cells, expected))

@@ -7,7 +7,15 @@ import numpy.typing as npt
 
 from storage.examples import Header
 from trm_model.errors import require
-from trm_model.puzzles.sequence.tokens import PAD, VOCABULARY, Ints, Tokens, to_tokens
+from trm_model.puzzles.sequence.tokens import (
+    PAD,
+    Ints,
+    Tokens,
+    kind_of,
+    length,
+    to_tokens,
+    vocabulary,
+)
 
 
 class AdditionExamples:
@@ -15,10 +23,11 @@ class AdditionExamples:
     exchanged.
 
     :param pairs: int64 [N, 2].
-    :param digits: of each number.
+    :param digits: of each number; at most where the answers end.
     :param copies: 0 or 1.
     :param seed: recorded in the header; nothing here is drawn.
     :param sources: name -> hash of what the questions were made from.
+    :param ended: numbers without leading zeros, and answers that end.
     :raises ConfigurationError: numbers or copies that cannot be.
     """
 
@@ -29,6 +38,8 @@ class AdditionExamples:
         copies: int,
         seed: int,
         sources: dict[str, str] | None = None,
+        *,
+        ended: bool = False,
     ) -> None:
         require(
             copies in (0, 1),
@@ -39,24 +50,24 @@ class AdditionExamples:
             f"pairs {pairs.shape}: expected [N, 2] numbers of {digits} digits",
         )
         self.header = Header(
-            vocabulary=VOCABULARY,
-            grid=(1, 3 * digits + 3),
+            vocabulary=vocabulary(ended=ended),
+            grid=(1, length(digits, ended=ended)),
             seed=seed,
             augmentations=copies,
             sources=dict(sources or {}),
             ignore_id=PAD,
         )
-        self.pairs, self.digits = pairs, digits
+        self.pairs, self.digits, self.ended = pairs, digits, ended
         self.puzzle_ids = np.zeros(len(pairs) * (copies + 1), np.int32)
         self.example_offsets = np.arange(len(self.puzzle_ids) + 1, dtype=np.int64)
         self.group_offsets = np.arange(len(pairs) + 1, dtype=np.int64) * (copies + 1)
 
     def rows(self, index: Ints) -> tuple[Tokens, Tokens]:
-        """Inputs and labels, tokens [K, 3 * digits + 3] each, of the examples ``index`` [K], in
-        that order."""
+        """Inputs and labels, tokens [K, L] each, of the examples ``index`` [K], in that order."""
         which, exchanged = np.divmod(np.asarray(index, np.int64), self.header.augmentations + 1)
         pairs = self.pairs[which]
-        return to_tokens(np.where(exchanged[:, None] == 1, pairs[:, ::-1], pairs), self.digits)
+        pairs = np.where(exchanged[:, None] == 1, pairs[:, ::-1], pairs)
+        return to_tokens(pairs, self.digits, ended=self.ended)
 
     def plan(self) -> tuple[dict[str, Any], dict[str, npt.NDArray[Any]]]:
         """What :meth:`from_plan` needs beside the header: parameters (none) and arrays."""
@@ -68,10 +79,12 @@ class AdditionExamples:
     ) -> Self:
         """The examples that had this header and :meth:`plan`."""
         require(not parameters, f"parameters {sorted(parameters)}: expected none for sums")
+        digits, ended = kind_of(header.length)
         return cls(
             arrays["pairs"],
-            header.length // 3 - 1,
+            digits,
             header.augmentations,
             header.seed,
             header.sources,
+            ended=ended,
         )

@@ -22,12 +22,23 @@ from trm_model.puzzles.sequence.checks import check_examples
 from trm_model.puzzles.sequence.drawing import to_picture
 from trm_model.puzzles.sequence.examples import AdditionExamples
 from trm_model.puzzles.sequence.text import from_text, to_text
-from trm_model.puzzles.sequence.tokens import MAX_DIGITS, VOCABULARY, ZERO, to_tokens
+from trm_model.puzzles.sequence.tokens import (
+    BLANK,
+    END,
+    MAX_DIGITS,
+    PAD,
+    ZERO,
+    kind_of,
+    length,
+    to_tokens,
+    vocabulary,
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Addition(Family):
-    """Sums of two numbers of ``digits`` digits, on one row of 3 ``digits`` + 3 cells.
+    """Sums of two numbers on one row: of ``digits`` digits each, or, with ``ended``, of any number
+    of digits up to that, answered by digits and an end.
 
     Text: ``12+34=``; leading zeros may be missing. An answer has its least significant digit
     first; cells of the question count for nothing in it.
@@ -42,21 +53,26 @@ class Addition(Family):
     command: ClassVar[str | None] = "trm_model.puzzles.sequence.command:sequence"
 
     digits: int
+    ended: bool = False
 
     @classmethod
     def at(cls, grid: Grid) -> Self | None:
         rows, columns = grid
-        digits = columns // 3 - 1
-        fits = rows == 1 and columns % 3 == 0 and 1 <= digits <= MAX_DIGITS
-        return cls(digits) if fits else None
+        digits, ended = kind_of(columns)
+        fits = rows == 1 and 1 <= digits <= MAX_DIGITS and columns == length(digits, ended=ended)
+        return cls(digits, ended) if fits else None
 
     @property
     def grid(self) -> Grid:
-        return 1, 3 * self.digits + 3
+        return 1, length(self.digits, ended=self.ended)
 
     @property
     def vocabulary(self) -> tuple[str, ...]:
-        return VOCABULARY
+        return vocabulary(ended=self.ended)
+
+    @property
+    def end(self) -> int | None:
+        return END if self.ended else None
 
     @property
     def asked(self) -> int:
@@ -70,40 +86,50 @@ class Addition(Family):
                 f"{text.strip()!r}: expected numbers of at most {self.digits} digits, as the "
                 "model's sums have"
             )
-        return [Question(to_tokens(np.array([numbers], np.int64), self.digits)[0][0])]
+        return [Question(self.sums(np.array([numbers], np.int64))[0][0])]
+
+    def sums(self, pairs: Ints) -> tuple[Tokens, Tokens]:
+        """Questions and labels, tokens [N, L] each, of pairs of numbers [N, 2]."""
+        return to_tokens(pairs, self.digits, ended=self.ended)
 
     def draw(self, tokens: Tokens) -> str:
-        return to_text(self.known(tokens))
+        return self.plain(tokens)
 
     def plain(self, tokens: Tokens) -> str:
-        return to_text(self.known(tokens))
+        known = self.known(tokens)
+        # Where lengths vary, a pad is where nothing is written.
+        return to_text(known[known != PAD] if self.ended else known)
 
     def judge(self, question: Question, answer: Tokens) -> Verdict:
-        first, second = from_text(to_text(question.cells[: self.asked]))
-        label = to_tokens(np.array([(first, second)], np.int64), self.digits)[1][0]
-        found, expected = answer[self.asked :], label[self.asked :]
+        first, second = from_text(self.plain(question.cells[: self.asked]))
+        label = self.sums(np.array([(first, second)], np.int64))[1][0]
+        counted = label != PAD
+        found, expected = answer[counted], label[counted]
         wrong = int((found != expected).sum())
         if not wrong:
             return Verdict(True, f"{first} + {second} = {first + second}")
         return Verdict(
             False,
-            f"{wrong} of {len(expected)} digits differ from those of {first + second}, the least "
-            "significant first",
+            f"{wrong} of {len(expected)} digits{' and end' if self.ended else ''} differ from "
+            f"those of {first + second}, the least significant first",
         )
 
     def check(self, inputs: Tokens, labels: Tokens) -> dict[str, Bools]:
         return {"label_solves_input": check_examples(inputs, labels)}
 
     def trivial(self, inputs: Tokens) -> dict[str, Tokens]:
-        answers = np.full_like(inputs, ZERO)
-        answers[:, self.asked : -1] = inputs[:, self.digits - 1 :: -1]
-        return {"copy the first number": answers}
+        digits = np.clip(inputs[:, : self.digits].astype(np.int64) - ZERO, 0, 9)
+        number = digits @ 10 ** np.arange(self.digits)[::-1]
+        return {"copy the first number": self.sums(np.stack((number, 0 * number), 1))[1]}
+
+    def answered(self, inputs: Tokens) -> Bools:
+        return inputs == BLANK
 
     def groups(self, inputs: Tokens, labels: Tokens) -> dict[str, Ints]:
         """``length``: digits of the longer number, without its leading zeros; 0 has one."""
         del labels
         numbers = inputs[:, : self.digits], inputs[:, self.digits + 1 : self.asked - 1]
-        written = (numbers[0] != ZERO) | (numbers[1] != ZERO)
+        written = np.logical_or(*((number != ZERO) & (number != PAD) for number in numbers))
         written[:, -1] = True
         return {"length": self.digits - written.argmax(axis=1)}
 
