@@ -87,7 +87,10 @@ def compared(*rows: dict[str, object]) -> tuple[list[str], dict[str, str]]:
         chosen = comparable(scores, DECLARED)
         left = apart(scores, chosen, DECLARED, lambda row: "steps=50" * (row["run"] == "smoke"))
         found.append(
-            (sorted(chosen["run"]), {row["run"]: row["not compared because"] for row in left})
+            (
+                sorted(chosen["run"]),
+                {str(row["run"]): str(row["not compared because"]) for row in left},
+            )
         )
     assert found[0] == found[1]
     return found[0]
