@@ -13,6 +13,18 @@ from assets.stages import STAGES
 from trm_model.model.size import Size
 from trm_model.training.recipe import Recipe
 
+# The papers' (docs/published.md, settings): an epoch visits each group once; steps = epochs x
+# groups x examples per puzzle / batch.
+_PAPER = Recipe(steps=60_000 * 1_000 // 768, precision="bfloat16")
+_PAPER_ARC = replace(
+    _PAPER,
+    steps=100_000 * 3_988 // 768,
+    weight_decay=0.1,
+    puzzle_weight_decay=0.1,
+    puzzle_learning_rate=1e-2,
+)
+_PAPER_ARC_2 = replace(_PAPER_ARC, steps=100_000 * 5_574 // 768)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Benchmark:
@@ -28,6 +40,10 @@ class Benchmark:
         origin has others; no part of the data.
     :param published_as: benchmark in :mod:`trm_model.authors.published` whose figures stand beside
         ours (marked where it is other data).
+    :param paper_variant: the variant that reproduces the paper's figure on these puzzles; None:
+        there is no such figure.
+    :param paper_name: the name under which that figure is published, where it is another.
+    :param paper_recipe: the paper's for such puzzles, with which reports compare ``recipe``.
     :param retrain: (variant, seed) that the weekly schedule trains.
     """
 
@@ -39,6 +55,9 @@ class Benchmark:
     evaluated: int | None = None
     validation: int = 100
     published_as: str | None = None
+    paper_variant: str | None = None
+    paper_name: str | None = None
+    paper_recipe: Recipe = _PAPER
     retrain: tuple[tuple[str, int], ...] = ()
 
     @property
@@ -98,17 +117,6 @@ _ARC_DEMO = replace(
     puzzle_learning_rate=1e-2,
 )
 
-# The papers' (docs/published.md, settings): an epoch visits each group once; steps = epochs x
-# groups x examples per puzzle / batch.
-_PAPER = Recipe(steps=60_000 * 1_000 // 768, precision="bfloat16")
-_PAPER_ARC = replace(
-    _PAPER,
-    steps=100_000 * 3_988 // 768,
-    weight_decay=0.1,
-    puzzle_weight_decay=0.1,
-    puzzle_learning_rate=1e-2,
-)
-
 BENCHMARKS: dict[str, Benchmark] = {
     "sudoku_4x4": Benchmark(
         title="4 x 4 Sudoku, generated: minutes on a laptop",
@@ -155,6 +163,7 @@ BENCHMARKS: dict[str, Benchmark] = {
         # 423 k puzzles for 16 steps cost half a training.
         evaluated=10_000,
         published_as="sudoku_extreme",
+        paper_variant="trm_mlp",
     ),
     "sudoku_csv": Benchmark(
         title="Your own 9 x 9 Sudoku, from a file in the format of sapientinc/sudoku-extreme",
@@ -177,6 +186,8 @@ BENCHMARKS: dict[str, Benchmark] = {
         origin=GeneratedMaze(side=30, longer_than=110, train=1_000, test=1_000),
         recipe=_PAPER,
         published_as="maze_hard",
+        paper_variant="trm_attention_n4_t3",
+        paper_name="trm",
     ),
     # At 30 x 30 with paths longer than 110 every maze has millions of shortest paths: one path
     # alone is a matter of small mazes. Where there is one, its images are right too.
@@ -195,7 +206,9 @@ BENCHMARKS: dict[str, Benchmark] = {
             revision="549754de3d67eebe57b6b22c7d226b9412d55b07",
         ),
         recipe=_PAPER,
-        published_as=("maze_hard"),
+        published_as="maze_hard",
+        paper_variant="trm_attention_n4_t3",
+        paper_name="trm",
     ),
     "addition": Benchmark(
         title=(
@@ -230,6 +243,7 @@ BENCHMARKS: dict[str, Benchmark] = {
         origin=ArcTasks(train=(), test="arc_agi_1/training", side=10, tasks=8),
         recipe=_ARC_DEMO,
         augmentations=20,
+        paper_recipe=_PAPER_ARC,
     ),
     "arc_agi_1": Benchmark(
         title=(
@@ -238,7 +252,10 @@ BENCHMARKS: dict[str, Benchmark] = {
         origin=ArcTasks(train=("arc_agi_1/training",), test="arc_agi_1/evaluation", files=True),
         recipe=_PAPER_ARC,
         augmentations=1_000,
-        published_as=("arc_agi_1"),
+        published_as="arc_agi_1",
+        paper_variant="trm_attention_n4_t3",
+        paper_name="trm",
+        paper_recipe=_PAPER_ARC,
     ),
     "arc_agi_2": Benchmark(
         title=(
@@ -246,23 +263,30 @@ BENCHMARKS: dict[str, Benchmark] = {
             "evaluation (167 inputs)"
         ),
         origin=ArcTasks(train=("arc_agi_2/training",), test="arc_agi_2/evaluation", files=True),
-        recipe=replace(_PAPER_ARC, steps=100_000 * 5_574 // 768),
+        recipe=_PAPER_ARC_2,
         augmentations=1_000,
         published_as="arc_agi_2",
+        paper_variant="trm_attention_n4_t3",
+        paper_name="trm",
+        paper_recipe=_PAPER_ARC_2,
     ),
     "arc_agi_2_april": Benchmark(
         title="ARC-AGI-2 as of April 2025, which the TRM authors evaluated on (172 inputs)",
         origin=ArcTasks(
             train=("arc_agi_2/training",), test="arc_agi_2_april/evaluation", files=True
         ),
-        recipe=replace(_PAPER_ARC, steps=100_000 * 5_574 // 768),
+        recipe=_PAPER_ARC_2,
         augmentations=1_000,
         published_as="arc_agi_2",
+        paper_variant="trm_attention_n4_t3",
+        paper_name="trm",
+        paper_recipe=_PAPER_ARC_2,
     ),
     "arc_files": Benchmark(
         title="Your own ARC tasks, from Kaggle's or other JSON files",
         origin=ArcFiles(),
         recipe=_PAPER_ARC,
         augmentations=1_000,
+        paper_recipe=_PAPER_ARC,
     ),
 }

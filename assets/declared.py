@@ -3,8 +3,9 @@ evaluation of the variant on the test puzzles of its entry. Reports compare noth
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from itertools import chain
+from typing import Any
 
 import polars as pl
 
@@ -69,13 +70,37 @@ def differences(spec: RunSpec, benchmark: Benchmark, variant: Variant) -> str:
     pairs = chain(
         differing(benchmark.recipe, spec.recipe), differing(variant, spec.variant, "variant.")
     )
-    changes = [
-        f"{name}={given} in place of {expected}"
-        for name, expected, given in pairs
-        if not name.startswith("variant.evaluation.")
-    ]
+    changes = _in_words(pair for pair in pairs if not pair[0].startswith("variant.evaluation."))
     if spec.initial:
         changes.append(FINE_TUNED)
     if data_entry(spec) != benchmark.data_hash:
         changes.append(OTHER_DATA)
     return ", ".join(changes)
+
+
+def from_paper(benchmark: Benchmark) -> str:
+    """What a benchmark's recipe changes of the paper's, in words; empty where it changes
+    nothing."""
+    return ", ".join(_in_words(differing(benchmark.paper_recipe, benchmark.recipe)))
+
+
+def evaluation_differences(
+    settings: str, evaluation: Evaluation, depth: int, limit: int | None
+) -> str:
+    """What the settings of an evaluation (:func:`evaluation_settings`) change of another, such as
+    ``depth=64, rollouts=8``; empty where they change nothing.
+
+    :param evaluation, depth, limit: the other: how, the steps that it comes to, and of how many
+        puzzles.
+    """
+    expected = json.loads(evaluation_settings(evaluation, depth, limit))
+    found = json.loads(settings)
+    return ", ".join(
+        f"{name}={json.dumps(value) if isinstance(value, dict) else value}"
+        for name, value in found.items()
+        if value != expected.get(name)
+    )
+
+
+def _in_words(pairs: Iterable[tuple[str, Any, Any]]) -> list[str]:
+    return [f"{name}={given} in place of {expected}" for name, expected, given in pairs]

@@ -283,7 +283,9 @@ class Selections(OfEvaluation):
     ``rollouts``: their number, K; ``value``, ``low``, ``high``: exact accuracy and its 95 %
     interval; ``pass_value``, ``pass_low``, ``pass_high``: pass@K, the share of puzzles that any
     rollout solves; ``missed``: the share of the wrong answers that are the selection's fault, since
-    another rollout's was right (empty where none is wrong).
+    another rollout's was right (empty where none is wrong); ``gain``, ``gain_low``, ``gain_high``:
+    how much more accurate it is than a single rollout after as many steps, on the same puzzles,
+    with its 95 % interval.
     """
 
     selection: Series[str]
@@ -297,6 +299,9 @@ class Selections(OfEvaluation):
     pass_low: Series[float]
     pass_high: Series[float]
     missed: Series[float] = pa.Field(ge=0, le=1, nullable=True)
+    gain: Series[float] = pa.Field(ge=-1, le=1, nullable=True)
+    gain_low: Series[float] = pa.Field(ge=-1, le=1, nullable=True)
+    gain_high: Series[float] = pa.Field(ge=-1, le=1, nullable=True)
     n: Series[pl.Int64] = pa.Field(ge=1)
 
 
@@ -327,7 +332,13 @@ class Scores(OfEvaluation):
 
 
 class Ablation(OfBenchmark):
-    """One row per variant of a benchmark: ours over seeds beside the published figure."""
+    """One row per variant of a benchmark: ours over seeds beside the published figure.
+
+    ``puzzle_parameters``: those of the ``parameters`` that are puzzle rows; ``test_steps``,
+    ``rollouts``, ``test_flops``: what the answer to one example costs; ``trained_on``: puzzles, in
+    words; ``n`` of the ``of`` puzzles (of ARC: tasks) of the split were tested; ``runs``: their
+    keys.
+    """
 
     variant: Series[str] = pa.Field(unique=True)
     published: Series[float] = pa.Field(nullable=True)
@@ -342,6 +353,15 @@ class Ablation(OfBenchmark):
     forward_passes: Series[pl.Int64] = pa.Field(nullable=True)
     train_seconds: Series[float] = pa.Field(nullable=True)
     examples_seen: Series[float] = pa.Field(nullable=True)
+    puzzle_parameters: Series[pl.Int64] = pa.Field(nullable=True)
+    mixer: Series[str] = pa.Field(nullable=True)
+    test_steps: Series[pl.Int64] = pa.Field(nullable=True)
+    rollouts: Series[pl.Int64] = pa.Field(nullable=True)
+    test_flops: Series[float] = pa.Field(nullable=True)
+    trained_on: Series[str] = pa.Field(nullable=True)
+    n: Series[pl.Int64] = pa.Field(nullable=True)
+    of: Series[pl.Int64] = pa.Field(nullable=True)
+    runs: Series[str] = pa.Field(nullable=True)
 
 
 class StudyResults(Table):

@@ -1,20 +1,21 @@
 """What each selection among the same rollouts would have scored, as rows and as a report."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, fields
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import polars as pl
 from matplotlib.figure import Figure
 
-from assets.evaluation.metrics import share_of
+from assets.evaluation.metrics import by_puzzle, share_of
+from assets.evaluation.paired import Paired, compare
 from assets.pages import pictures
 from trm_model.choices import changed, choices
 from trm_model.evaluation.evaluate import Evaluated, doubling
 from trm_model.model.selections.last_step import LastStep
 from trm_model.model.selections.selection import Selection
-from trm_model.puzzles.family import Family
+from trm_model.puzzles.family import Bools, Family
 
 NOTE = (
     "All selections choose among the same rollouts. pass@K is the share of puzzles that any of the "
@@ -55,7 +56,7 @@ def selection_rows(
     :param steps: the supervision steps that are counted.
     :param puzzles: of the examples, by name.
     """
-    columns: list[tuple[int, int, npt.NDArray[np.bool_], npt.NDArray[np.bool_]]] = [
+    columns: list[tuple[int, int, Bools, Bools]] = [
         (step, rollouts, found.chosen_after_step[..., place], found.any_after_step[:, place])
         for place, step in enumerate(steps)
     ]
@@ -63,12 +64,14 @@ def selection_rows(
         (steps[-1], few, found.chosen_of_rollouts[..., place], found.any_of_rollouts[:, place])
         for place, few in enumerate(doubling(rollouts)[:-1])
     ]
+    single = selections.index(LastStep())
     rows: list[dict[str, object]] = []
     for step, tried, chosen, passed in columns:
         most = share_of("pass", tried, passed, puzzles)
         for selection, right in zip(selections, chosen.T, strict=True):
             share = share_of("exact_accuracy", tried, right, puzzles)
             wrong = int((~right).sum())
+            gain = _gain(right, chosen[:, single], puzzles)
             rows.append(
                 {
                     "selection": label(selection),
@@ -82,10 +85,19 @@ def selection_rows(
                     "pass_low": most.low,
                     "pass_high": most.high,
                     "missed": int((passed & ~right).sum()) / wrong if wrong else None,
+                    "gain": gain.difference,
+                    "gain_low": gain.low,
+                    "gain_high": gain.high,
                     "n": share.n,
                 }
             )
     return pl.DataFrame(rows, infer_schema_length=None)
+
+
+def _gain(right: Bools, single: Bools, puzzles: pl.Series) -> Paired:
+    """How much more accurate answers [N] are than those of a single rollout to the same puzzles."""
+    shares = [by_puzzle(each.astype(np.float64), puzzles)[None] for each in (right, single)]
+    return compare(*shares)
 
 
 def last_of(table: pl.DataFrame) -> pl.DataFrame:
@@ -105,16 +117,31 @@ def findings(table: pl.DataFrame) -> list[str]:
             "steps."
         ]
     single = last.row(by_predicate=pl.col("selection") == LastStep.name, named=True)
-    said: list[str] = []
-    for row in last.filter(pl.col("selection") != LastStep.name).iter_rows(named=True):
-        gain = 100 * (row["value"] - single["value"])
-        verdict = f"beats it by {gain:.1f} points" if gain > 0 else "does not beat it"
-        verifier = " (by the verifier)" if row["uses_verifier"] else ""
-        said.append(f"{row['selection']}{verifier} {100 * row['value']:.1f} % {verdict}")
+    said = [
+        f"{row['selection']}{' (by the verifier)' if row['uses_verifier'] else ''} "
+        f"{100 * row['value']:.1f} % {_verdict(row)}"
+        for row in last.filter(pl.col("selection") != LastStep.name).iter_rows(named=True)
+    ]
     return [
         f"After {depth} steps a single rollout solves {100 * single['value']:.1f} %; of {rollouts} "
-        f"rollouts {'; '.join(said)}. Any of them is right for {100 * single['pass_value']:.1f} %."
+        f"rollouts {'; '.join(said)}. Any of them is right for {100 * single['pass_value']:.1f} %. "
+        "Intervals are of 95 %, on the same puzzles."
     ]
+
+
+def _verdict(row: Mapping[str, Any]) -> str:
+    """Whether a selection beats a single rollout."""
+    if row["gain"] is None:
+        return "was not compared with it: evaluate again"
+    points = f"{100 * row['gain']:+.1f} points ({_interval(row, 'gain_')})"
+    if row["gain_low"] > 0:
+        return f"beats it by {points}"
+    verdict = "is worse" if row["gain_high"] < 0 else "does not beat it for certain"
+    return f"{verdict}: by {points}"
+
+
+def _interval(row: Mapping[str, Any], of: str = "") -> str:
+    return f"{100 * row[f'{of}low']:.1f} – {100 * row[f'{of}high']:.1f}"
 
 
 def readable(table: pl.DataFrame) -> list[dict[str, str]]:
@@ -126,9 +153,11 @@ def readable(table: pl.DataFrame) -> list[dict[str, str]]:
             "steps": str(row["depth"]),
             "rollouts": str(row["rollouts"]),
             "solved %": f"{100 * row['value']:.1f}",
-            "95 % interval": f"{100 * row['low']:.1f} – {100 * row['high']:.1f}",
+            "95 % interval": _interval(row),
             "pass@K %": f"{100 * row['pass_value']:.1f}",
             "missed %": "" if row["missed"] is None else f"{100 * row['missed']:.1f}",
+            "above a single rollout": "" if row["gain"] is None else f"{100 * row['gain']:+.1f}",
+            "its interval": "" if row["gain"] is None else _interval(row, "gain_"),
             "n of": f"{row['n']:,} of {row['of']:,}",
         }
         for row in table.iter_rows(named=True)

@@ -1,5 +1,6 @@
 """The report on one benchmark: every variant trained so far beside the published figures."""
 
+import contextlib
 import posixpath
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -9,7 +10,8 @@ import polars as pl
 
 from assets import keys
 from assets.benchmarks import Benchmark
-from assets.declared import declared, differences
+from assets.declared import declared, differences, evaluation_differences
+from assets.evaluation.selections import NOTE as SELECTIONS_NOTE
 from assets.evaluation.votes import by_votes
 from assets.failures import user_error
 from assets.latest import latest
@@ -30,12 +32,15 @@ from assets.reports.comparison import (
     effort,
     headline,
     measured_rows,
+    paper_notes,
     readable,
+    trained_on,
     trivial_rows,
 )
+from assets.reports.rollouts import of_rollouts
 from assets.stages import making
 from assets.tables import Ablation, Runs, Scores, Training
-from storage.examples import Header, open_header
+from storage.examples import Header, open_header, read_index
 from storage.manifest import CorruptDataError
 from storage.store import Store
 from storage.tables import partition_key, publish_partition, read_file, scan
@@ -48,6 +53,7 @@ ELSEWHERE = "Published, not trained here"
 EVERY = "Every variant at this benchmark's size"
 MEASURED = "Everything measured"
 TRIVIAL_ANSWERS = "Trivial answers"
+SELECTIONS = "Selections among rollouts"
 APART = "Trained or tested in another way"
 
 
@@ -103,6 +109,20 @@ def _header(store: Store, row: Mapping[str, Any]) -> Header | None:
         return None
 
 
+def _trained_on(store: Store, name: str, row: Mapping[str, Any]) -> str | None:
+    """The data that the run of a row of scores was trained on, in words, as far as they are
+    known."""
+    spec, header = _spec(store, row), _header(store, row)
+    if spec is None or header is None:
+        return None
+    puzzles = spec.recipe.puzzles
+    if puzzles is None:
+        with contextlib.suppress(CorruptDataError):
+            *_, groups = read_index(store.open(spec.data) / "train.zarr")
+            puzzles = len(groups) - 1
+    return trained_on(name, puzzles, header.augmentations + 1)
+
+
 def _rows(store: Store, name: str) -> tuple[pl.DataFrame, pl.DataFrame]:
     """The benchmark's rows of scores and of trainings."""
     of_benchmark = pl.col("benchmark") == name
@@ -135,11 +155,25 @@ def materialize_ablation(
         declared = variants[row["variant"]]
         return differences(spec, benchmark, declared) if spec else "another recipe or variant"
 
-    others = apart(headlines, compared, expected, changed, lambda row: _links([row]))
+    def tested(row: Mapping[str, Any]) -> str:
+        spec, variant = _spec(store, row), variants.get(row["variant"], Variant())
+        own, variant = variant.evaluation, spec.variant if spec else variant
+        most = (spec.recipe if spec else benchmark.recipe).max_steps
+        return evaluation_differences(
+            row["settings"], own, variant.test_steps(most, own), benchmark.evaluated
+        )
+
+    others = apart(headlines, compared, expected, changed, tested, lambda row: _links([row]))
     curves = training.join(compared, on=ONE_RUN, how="semi").sort("variant", "seed", "step")
     efforts = {
         # The data are the same for all seeds of a variant.
-        variant: effort(variants[variant], benchmark.recipe, _header(store, row), rows)
+        variant: effort(
+            variants[variant],
+            benchmark.recipe,
+            _header(store, row),
+            rows,
+            _trained_on(store, name, row),
+        )
         for row in compared.unique("variant").iter_rows(named=True)
         for variant, rows in [(row["variant"], curves.filter(variant=row["variant"]))]
     }
@@ -180,11 +214,20 @@ def materialize_ablation(
     votes = by_votes(measured)
     if len(votes):
         figures["Accuracy against the number of votes"] = pictures.vote_curves(votes)
-    notes = [f"{benchmark.title}.", OURS, PUBLISHED_NOTE, TRIVIAL]
+    rollouts = of_rollouts(store, name, tested)
+    if rollouts.rows:
+        tables[SELECTIONS] = rollouts.rows
+    notes = [f"{benchmark.title}.", *paper_notes(benchmark), OURS, PUBLISHED_NOTE, TRIVIAL]
     page = publish_page(
         store,
         keys.ablation_page(name),
-        html_page(f"Ablation: {name}", notes, tables, figures, collapsed=(ELSEWHERE, EVERY)),
+        html_page(
+            f"Ablation: {name}",
+            [*notes, *rollouts.sentences, *([SELECTIONS_NOTE] if rollouts.rows else [])],
+            tables,
+            figures | rollouts.figures,
+            collapsed=(ELSEWHERE, EVERY),
+        ),
     )
     publish_page(
         store, keys.runs_page(name), _runs_page(name, headlines, compared, scores, training, known)
@@ -201,6 +244,9 @@ def materialize_ablation(
                 for title in (ELSEWHERE, MEASURED, TRIVIAL_ANSWERS)
                 if title in tables
             },
+            "selections": dg.MetadataValue.md(
+                "\n\n".join([*rollouts.sentences, markdown.table(rollouts.rows)])
+            ),
             "apart": dg.MetadataValue.md(markdown.table(others)),
             "variants": dg.MetadataValue.md(markdown.table(tables.get(EVERY, []))),
             **{_label(title): markdown.picture(figure, title) for title, figure in figures.items()},

@@ -10,16 +10,19 @@ import numpy as np
 import polars as pl
 from scipy.special import stdtrit
 
-from assets.declared import OTHER_DATA
+from assets.benchmarks import Benchmark
+from assets.declared import OTHER_DATA, from_paper
 from assets.latest import CONFIGURATION, latest
 from assets.tables import Ablation
 from storage.examples import Header
 from storage.reading import one_line
-from trm_model.authors.published import PUBLISHED
+from trm_model.authors.published import OTHERS, PUBLISHED, Published
 from trm_model.errors import ConfigurationError
 from trm_model.model.variant import Variant
+from trm_model.texts import counted
 from trm_model.training.plan import cost_of
 from trm_model.training.recipe import Recipe
+from trm_model.variants import VARIANTS
 
 OURS = (
     "Ours: share of test puzzles solved exactly (ARC: of test inputs whose answer is among two "
@@ -38,6 +41,23 @@ TRIVIAL = (
     "better has learned nothing. It is measured on the same test puzzles."
 )
 
+
+def paper_notes(benchmark: Benchmark) -> list[str]:
+    """Which variant reproduces the paper's figure, and how the recipe differs from the paper's."""
+    notes: list[str] = []
+    if benchmark.published_as is not None and benchmark.paper_variant is not None:
+        name = benchmark.paper_name or benchmark.paper_variant
+        figure = PUBLISHED[benchmark.published_as, name]
+        notes.append(
+            f"The paper's figure, {100 * figure.value:.1f} % ({figure.source}, {name}), is of a "
+            f"model such as the variant {benchmark.paper_variant}: train that one to reproduce it."
+        )
+    changes = from_paper(benchmark)
+    notes.append(f"The recipe differs from the paper's: {changes}." if changes else
+                 "The recipe is the paper's.")  # fmt: skip
+    return notes
+
+
 COST_COLUMNS = (
     "parameters",
     "depth",
@@ -49,13 +69,16 @@ COST_COLUMNS = (
 
 @dataclass(frozen=True, slots=True)
 class Effort:
-    """What it took to train a variant, as columns of :class:`assets.tables.Ablation`.
+    """What it took to train a variant and takes to test it, as columns of
+    :class:`assets.tables.Ablation`.
 
-    :param parameters: None where the data that decide on their number are not known any more.
+    :param parameters, puzzle_parameters, test_flops: None where the data that decide on them are
+        not known any more.
     :param depth: layers per supervision step.
     :param forward_passes: per optimizer step.
     :param train_seconds: mean over seeds; None where no table says it.
     :param examples_seen: mean over seeds; None where no table says it.
+    :param trained_on: puzzles, in words; None where it is not known any more.
     """
 
     parameters: int | None
@@ -63,20 +86,53 @@ class Effort:
     forward_passes: int
     train_seconds: float | None
     examples_seen: float | None
+    puzzle_parameters: int | None
+    mixer: str
+    test_steps: int
+    rollouts: int
+    test_flops: float | None
+    trained_on: str | None
 
 
 def effort(
-    variant: Variant, recipe: Recipe, header: Header | None, training: pl.DataFrame
+    variant: Variant,
+    recipe: Recipe,
+    header: Header | None,
+    training: pl.DataFrame,
+    trained_on: str | None,
 ) -> Effort:
     """What it took to train a variant in the runs whose rows of :class:`assets.tables.Training`
     are given.
 
     :param header: of the data that it was trained on, if known.
+    :param trained_on: these data in words, if known.
     """
     ends = training.group_by("run").agg(pl.col("wall_seconds", "examples").sort_by("step").last())
     seconds, examples = ends.select(pl.col("wall_seconds", "examples").mean()).row(0)
-    parameters = None if header is None else cost_of(variant, recipe, header).parameters
-    return Effort(parameters, variant.depth, variant.forward_passes, seconds, examples)
+    found = None if header is None else cost_of(variant, recipe, header)
+    return Effort(
+        parameters=found and found.parameters,
+        depth=variant.depth,
+        forward_passes=variant.forward_passes,
+        train_seconds=seconds,
+        examples_seen=examples,
+        puzzle_parameters=found and found.puzzle_parameters,
+        mixer=variant.mixer.name,
+        test_steps=variant.test_steps(recipe.max_steps),
+        rollouts=variant.evaluation.rollouts,
+        test_flops=found and float(found.test_flops),
+        trained_on=trained_on,
+    )
+
+
+def trained_on(benchmark: str, puzzles: int | None, versions: int) -> str:
+    """The training data in words, such as ``1,000 puzzles x 101 versions of sudoku_4x4``.
+
+    :param puzzles: None: not known any more.
+    :param versions: of each puzzle, itself included.
+    """
+    count = "puzzles" if puzzles is None else counted(puzzles, "puzzle")
+    return f"{count}{f' x {versions:,} versions' if versions > 1 else ''} of {benchmark}"
 
 
 def interval_over_seeds(values: Sequence[float], low: float, high: float) -> tuple[float, float]:
@@ -130,6 +186,7 @@ def apart(
     compared: pl.DataFrame,
     declared: pl.DataFrame,
     changed: Callable[[Mapping[str, Any]], str],
+    tested: Callable[[Mapping[str, Any]], str],
     run: Callable[[Mapping[str, Any]], object] = itemgetter("run"),
 ) -> list[dict[str, object]]:
     """The latest score of each configuration and evaluation that is not among the ``compared``,
@@ -137,9 +194,10 @@ def apart(
 
     :param scores, declared: those that :func:`comparable` made ``compared`` of.
     :param changed: what the run of a row changes of the benchmark's recipe and of its variant.
+    :param tested: what the evaluation of a row changes of its variant's.
     :param run: how the run of a row is shown.
     """
-    expected, counted = (
+    expected, averaged = (
         {row["variant"]: row for row in frame.iter_rows(named=True)}
         for frame in (declared, compared)
     )
@@ -152,13 +210,18 @@ def apart(
         variant = row["variant"]
         if variant not in expected:
             return "there is no such variant any more"
+        otherwise = row["evaluation"] != expected[variant]["evaluation"]
+        evaluation = f"tested with {tested(row) or 'other settings'}" if otherwise else ""
         if differs(row):
-            return changed(row) or "the variant has changed since"
-        if row["evaluation"] != expected[variant]["evaluation"]:
-            return "another evaluation"
+            training = changed(row) or "the variant has changed since"
+            return "; ".join(filter(None, [training, evaluation]))
+        if otherwise:
+            return evaluation
         if row["data_entry"] != expected[variant]["data_entry"]:
             return OTHER_DATA
-        differing = (said for name, said in VERSIONS.items() if row[name] != counted[variant][name])
+        differing = (
+            said for name, said in VERSIONS.items() if row[name] != averaged[variant][name]
+        )
         return ", ".join(differing)
 
     one = ["run", "evaluation"]
@@ -206,6 +269,7 @@ def ablation_table(
             values: list[float] = seeds["value"].to_list()
             low, high = interval_over_seeds(values, seeds["low"][0], seeds["high"][0])
             row |= {"ours": float(np.mean(values)), "low": low, "high": high}
+            row |= {"n": seeds["n"][0], "of": seeds["of"][0], "runs": ", ".join(seeds["run"])}
         if figure is not None:
             source = f"{figure.source}, on {published_as}"
             row |= {"published": figure.value, "published_source": source}
@@ -219,12 +283,10 @@ def ablation_table(
     )
 
 
-def readable(table: pl.DataFrame, leading: Sequence[str] = ()) -> list[dict[str, str]]:
-    """The rows of an ablation table as text for people; ``leading``: columns to put first as they
-    are."""
+def readable(table: pl.DataFrame) -> list[dict[str, str]]:
+    """The rows of an ablation table as text for people."""
     return [
         {
-            **{name: str(row[name]) for name in leading},
             "variant": row["variant"],
             "ours %": _text(_percent(row["ours"]), ".1f"),
             "95 % interval": _interval(row["low"], row["high"]),
@@ -240,6 +302,68 @@ def readable(table: pl.DataFrame, leading: Sequence[str] = ()) -> list[dict[str,
         }
         for row in table.iter_rows(named=True)
     ]
+
+
+READ = "[r]"
+"""Marks a published figure as its readers give it."""
+
+
+def leaderboard_rows(table: pl.DataFrame) -> list[dict[str, str]]:
+    """Every variant trained here and every published method as text for people, best first for
+    each benchmark.
+
+    :param table: rows of :class:`assets.tables.Ablation` with a figure of ours.
+    """
+    found = [
+        (row["benchmark"], row["ours"], row["variant"], _of_ours(row))
+        for row in table.iter_rows(named=True)
+    ]
+    found += [
+        (benchmark, figure.value, name, _of_others(name, figure))
+        for (benchmark, name), figure in (*PUBLISHED.items(), *OTHERS.items())
+    ]
+    # What is equal stands by name, ours before the published one.
+    order = sorted(found, key=lambda each: (each[0], -each[1], each[2], each[3]["from"]))
+    return [
+        {"benchmark": benchmark, "method": name, **shown} for benchmark, _, name, shown in order
+    ]
+
+
+def _of_ours(row: Mapping[str, Any]) -> dict[str, str]:
+    parameters, puzzles = row["parameters"], row["puzzle_parameters"]
+    rollouts = "" if row["rollouts"] is None else f" x {counted(row['rollouts'], 'rollout')}"
+    flops = "" if row["test_flops"] is None else f", {row['test_flops'] / 1e9:,.3g} GFLOP"
+    steps = "" if row["test_steps"] is None else counted(row["test_steps"], "step")
+    return {
+        "from": "ours",
+        "solved %": f"{100 * row['ours']:.1f}",
+        "95 % interval": _interval(row["low"], row["high"]),
+        "trained on": row["trained_on"] or "",
+        "test compute": f"{steps}{rollouts}{flops}",
+        "parameters": _text(parameters, ",d"),
+        "without puzzle rows": "" if puzzles is None else f"{parameters - puzzles:,}",
+        "seeds": str(row["seeds"]),
+        "tested": "" if row["n"] is None else f"{row['n']:,} of {row['of']:,}",
+        "mixer": row["mixer"] or "",
+        "run or source": row["runs"] or "",
+    }
+
+
+def _of_others(name: str, figure: Published) -> dict[str, str]:
+    unusual = f" ({figure.metric})" if figure.metric == "pass@1" else ""
+    return {
+        "from": "published",
+        "solved %": f"{100 * figure.value:.4g}{f' {READ}' if figure.read else ''}{unusual}",
+        "95 % interval": "",
+        "trained on": figure.trained_on,
+        "test compute": figure.test_compute,
+        "parameters": "" if figure.parameters is None else f"{figure.parameters:,.10g} million",
+        "without puzzle rows": "",
+        "seeds": "",
+        "tested": "",
+        "mixer": VARIANTS[name].mixer.name if name in VARIANTS else "",
+        "run or source": figure.source,
+    }
 
 
 _EXACT, _CELLS = "exact_accuracy", "cell_accuracy"

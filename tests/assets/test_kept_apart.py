@@ -19,7 +19,7 @@ from assets.graph import build_benchmark
 from assets.latest import latest
 from assets.partitions import variant_seed_partitions
 from assets.reports.ablation import materialize_ablation
-from assets.reports.leaderboard import materialize_leaderboard
+from assets.reports.leaderboard import check_leaderboard, materialize_leaderboard
 from assets.store import StoreResource, current_predictions
 from assets.tables import Ablation, Predictions, Runs, Scores, Training
 from storage.examples import Header
@@ -97,7 +97,7 @@ def test_smoke_tests_and_other_evaluations_stand_apart(
     few = "tested on the first {} test puzzles in place of all test puzzles: its scores stand apart"
     assert f"batch_size=4 in place of 8, {few.format(3)}" in first
     assert (reported(store)["variant"], reported(store)["ours"]) == ("trm_mlp", None)
-    assert "trm_mlp" not in store.open(keys.leaderboard_page()).read_text()
+    assert "<td>ours</td>" not in store.open(keys.leaderboard_page()).read_text()
 
     train_and_test(store)
     assert said not in " ".join(capfd.readouterr().err.split())
@@ -105,6 +105,15 @@ def test_smoke_tests_and_other_evaluations_stand_apart(
     [full] = scan(store, Scores).filter(metric="exact_accuracy", n=10).collect().rows(named=True)
     assert (whole["ours"], whole["seeds"], whole["low"]) == (full["value"], 1, full["low"])
     assert whole["examples_seen"] == 4 * 8
+    assert (whole["trained_on"], whole["n"], whole["runs"]) == (
+        "30 puzzles x 2 versions of tiny",
+        10,
+        full["run"],
+    )
+    board = store.open(keys.leaderboard_page()).read_text()
+    for cell in ("ours", "published", whole["trained_on"], "10 of 10", full["run"], "token_mlp"):
+        assert f"<td>{cell}</td>" in board
+    assert check_leaderboard(store)["numbers_of_ablations"].passed
 
     # Both again, in the other order: nothing that was there is gone, and the report is the same.
     before = {path: path.stat().st_mtime_ns for path in store.root.glob("tables/**/*.parquet")}
@@ -145,7 +154,7 @@ def test_smoke_tests_and_other_evaluations_stand_apart(
         assert "copy the question" in text
     for reason in (
         "steps=2 in place of 4, batch_size=4", "variant.cycles=2 in place of 3",
-        "another evaluation",
+        "tested with limit=3", "tested with limit=2",
         "data of another entry than the benchmark",
     ):  # fmt: skip
         assert reason in page
@@ -158,18 +167,18 @@ def test_smoke_tests_and_other_evaluations_stand_apart(
 
     # The scores hold what the report needs of the past.
     shutil.rmtree(store.open("examples"))
-    assert reported(store) == whole
+    assert reported(store) == {**whole, "trained_on": "puzzles x 2 versions of tiny"}
     shutil.rmtree(store.open("runs"))
-    assert reported(store) == {**whole, "parameters": None}
+    gone = dict.fromkeys(("parameters", "puzzle_parameters", "test_flops", "trained_on"))
+    assert reported(store) == {**whole, **gone}
     assert "variant.cycles=2 in place of 3" in store.open(keys.ablation_page(NAME)).read_text()
     shutil.rmtree(store.open("tables/runs"))
-    assert reported(store) == {**whole, "parameters": None}
+    assert reported(store) == {**whole, **gone}
     page = store.open(keys.ablation_page(NAME)).read_text()
     assert "variant.cycles=2 in place of 3" not in page
     assert "another recipe or variant" in page
     shutil.rmtree(store.open("tables/training"))
-    gone = dict.fromkeys(("parameters", "train_seconds", "examples_seen"))
-    assert reported(store) == {**whole, **gone}
+    assert reported(store) == {**whole, **gone, "train_seconds": None, "examples_seen": None}
 
 
 @pytest.mark.filterwarnings("ignore::dagster.BetaWarning")

@@ -69,7 +69,8 @@ ROWS: dict[type[Table], dict[str, object]] = {
     Selections: {
         **EVALUATION, "selection": "a", "uses_verifier": False, "depth": 1, "rollouts": 1,
         "value": 0.0, "low": -1.0, "high": 0.0, "pass_value": 0.0, "pass_low": 0.0,
-        "pass_high": 0.0, "missed": None, "n": 1,
+        "pass_high": 0.0, "missed": None, "gain": None, "gain_low": None, "gain_high": None,
+        "n": 1,
     },
     Scores: {
         **EVALUATION, "metric": "pass_at_k", "k": None, "group": None, "value": 0.0,
@@ -80,7 +81,9 @@ ROWS: dict[type[Table], dict[str, object]] = {
         "benchmark": "b", "variant": "a", "published": None, "published_source": None,
         "ours": 0.0, "low": None, "high": None, "seeds": 0, "difference": None,
         "parameters": None, "depth": None, "forward_passes": None,
-        "train_seconds": None, "examples_seen": None,
+        "train_seconds": None, "examples_seen": None, "puzzle_parameters": None, "mixer": None,
+        "test_steps": None, "rollouts": None, "test_flops": None, "trained_on": None, "n": None,
+        "of": None, "runs": None,
     },
 }  # fmt: skip
 """A row of each table with every number at its lower bound."""
@@ -120,6 +123,7 @@ BELOW: list[tuple[type[Table], str, object]] = [
     (Selections, "value", -0.01),
     (Selections, "pass_value", -0.01),
     (Selections, "missed", -0.01),
+    *((Selections, column, -1.01) for column in ("gain", "gain_low", "gain_high")),
     (Votes, "mean_halt", -0.01),
     (Ablation, "ours", -0.01),
 ]

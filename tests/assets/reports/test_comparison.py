@@ -4,6 +4,7 @@ import polars as pl
 import pytest
 from matplotlib.figure import Figure
 
+from assets.benchmarks import BENCHMARKS
 from assets.pages.page import html_page
 from assets.reports.comparison import (
     Effort,
@@ -13,10 +14,15 @@ from assets.reports.comparison import (
     cost_rows,
     effort,
     interval_over_seeds,
+    leaderboard_rows,
+    paper_notes,
     readable,
+    trained_on,
 )
+from assets.tables import Ablation
 from storage.examples import Header
 from tests.trm_model.training.recipes import TINY
+from trm_model.authors.published import OTHERS, PUBLISHED
 from trm_model.model.cost import cost
 from trm_model.variants import VARIANTS
 
@@ -28,11 +34,15 @@ def test_ablation_table_puts_ours_beside_the_published() -> None:
             "value": [0.8, 0.9, 0.2],
             "low": [0.7, 0.8, 0.1],
             "high": [0.9, 1.0, 0.3],
+            "n": 500,
+            "of": 1_000,
+            "run": ["r", "s", "t"],
         }
     )
-    table = ablation_table(
-        scores, {"trm_mlp": Effort(130_000, 42, 1, 60.0, 1e5)}, "sudoku_extreme", "sudoku_extreme"
+    found = Effort(
+        130_000, 42, 1, 60.0, 1e5, 64, "token_mlp", 16, 1, 2.5e9, "1,000 puzzles of sudoku_extreme"
     )
+    table = ablation_table(scores, {"trm_mlp": found}, "sudoku_extreme", "sudoku_extreme")
     first = table.row(0, named=True)
     assert (first["variant"], first["seeds"], first["published"], first["parameters"]) == (
         "trm_mlp",
@@ -48,6 +58,16 @@ def test_ablation_table_puts_ours_beside_the_published() -> None:
         None,
         0.55,
     )
+    board = leaderboard_rows(table.filter(pl.col("ours").is_not_null()))
+    of_sudoku = [row for row in board if row["benchmark"] == "sudoku_extreme"]
+    [ours] = [row for row in of_sudoku if (row["method"], row["from"]) == ("trm_mlp", "ours")]
+    assert ours == {
+        "benchmark": "sudoku_extreme", "method": "trm_mlp", "from": "ours", "solved %": "85.0",
+        "95 % interval": "21.5 – 100.0", "trained on": "1,000 puzzles of sudoku_extreme",
+        "test compute": "16 steps x 1 rollout, 2.5 GFLOP", "parameters": "130,000",
+        "without puzzle rows": "129,936", "seeds": "2", "tested": "500 of 1,000",
+        "mixer": "token_mlp", "run or source": "r, s",
+    }  # fmt: skip
     page = html_page("<title>", ["a & b"], {"Results": readable(table)}, {"picture": Figure()})
     assert "&lt;title&gt;" in page
     assert "130,000" in page
@@ -85,7 +105,13 @@ def compared(*rows: dict[str, object]) -> tuple[list[str], dict[str, str]]:
     found: list[tuple[list[str], dict[str, str]]] = []
     for scores in (frame, frame.reverse()):
         chosen = comparable(scores, DECLARED)
-        left = apart(scores, chosen, DECLARED, lambda row: "steps=50" * (row["run"] == "smoke"))
+        left = apart(
+            scores,
+            chosen,
+            DECLARED,
+            lambda row: "steps=50" * (row["run"] == "smoke"),
+            lambda row: f"limit={row['n']}",
+        )
         found.append(
             (
                 sorted(chosen["run"]),
@@ -101,7 +127,11 @@ def compared(*rows: dict[str, object]) -> tuple[list[str], dict[str, str]]:
     [
         ({"config_hash": "other", "run": "smoke"}, "steps=50"),
         ({"config_hash": "other", "run": "variant"}, "the variant has changed since"),
-        ({"evaluation": "other"}, "another evaluation"),
+        ({"evaluation": "other"}, "tested with limit=500"),
+        (
+            {"config_hash": "other", "run": "smoke", "evaluation": "other", "n": 3},
+            "steps=50; tested with limit=3",
+        ),
         ({"data_entry": "other"}, "data of another entry than the benchmark's"),
         ({"variant": "gone"}, "there is no such variant any more"),
         ({"data_version": "other"}, "other data"),
@@ -123,7 +153,7 @@ def test_a_changed_run_that_is_the_latest_replaces_nothing() -> None:
     smoke = score(0, "smoke", "2030", config_hash="other", n=3)
     limited = score(0, "run", "2031", evaluation="other", n=3)
     chosen, left = compared(score(0, "run", "2026"), smoke, limited)
-    assert (chosen, left) == (["run"], {"smoke": "steps=50", "run": "another evaluation"})
+    assert (chosen, left) == (["run"], {"smoke": "steps=50", "run": "tested with limit=3"})
 
 
 def test_of_each_seed_the_latest_run_counts() -> None:
@@ -148,12 +178,18 @@ def test_effort_is_that_of_the_runs_that_are_given() -> None:
         }
     )
     header = Header(vocabulary=("pad", "blank", "1", "2", "3", "4"), grid=(4, 4))
-    found = effort(VARIANTS["trm_mlp"], TINY, header, training)
+    found = effort(VARIANTS["trm_mlp"], TINY, header, training, "puzzles")
     [row] = cost_rows({"trm_mlp": VARIANTS["trm_mlp"]}, TINY, header)
     assert (found.train_seconds, found.examples_seen, found.depth) == (6.0, 120.0, 42)
     assert f"{found.parameters:,}" == row["parameters"]
-    unknown = effort(VARIANTS["trm_mlp"], TINY, None, training.clear())
-    assert unknown == Effort(None, 42, 1, None, None)
+    of_table = TINY.size.puzzle_width * header.num_puzzle_ids
+    assert (found.puzzle_parameters, found.trained_on) == (of_table, "puzzles")
+    flops = f"{(found.test_flops or 0) / 1e9:,.3f}"
+    assert flops == row["GFLOP per test example"]
+    unknown = effort(VARIANTS["trm_mlp"], TINY, None, training.clear(), None)
+    assert unknown == Effort(
+        None, 42, 1, None, None, None, "token_mlp", TINY.max_steps, 1, None, None
+    )
 
 
 def test_rows_are_readable() -> None:
@@ -164,14 +200,14 @@ def test_rows_are_readable() -> None:
         "examples_seen": 1e6,
     }  # fmt: skip
     empty = dict.fromkeys(full) | {"benchmark": "b", "variant": "hrm", "seeds": 0}
-    rows = readable(pl.DataFrame([full, empty]), leading=["benchmark"])
+    rows = readable(pl.DataFrame([full, empty]))
     assert rows[0] == {
-        "benchmark": "b", "variant": "trm", "ours %": "85.1", "95 % interval": "80.0 – 90.0",
+        "variant": "trm", "ours %": "85.1", "95 % interval": "80.0 – 90.0",
         "seeds": "2", "published %": "87.4", "difference": "-2.3", "parameters": "1,234,567",
         "depth": "42", "forward passes per step": "1", "training s": "60",
         "examples seen": "1,000,000", "published in": "a paper",
     }  # fmt: skip
-    filled = {"benchmark": "b", "variant": "hrm", "seeds": "0"}
+    filled = {"variant": "hrm", "seeds": "0"}
     assert rows[1] == dict.fromkeys(rows[0], "") | filled
 
 
@@ -203,3 +239,62 @@ def test_the_report_lists_every_variant_with_its_cost() -> None:
         rows["hrm"]["forward passes per step"],
     ) == ("42", "24", "2")
     assert all(float(row["GFLOP per optimizer step"]) > 0 for row in rows.values())
+
+
+def test_every_published_method_is_on_the_leaderboard_best_first() -> None:
+    board = leaderboard_rows(Ablation.empty())
+    published = {**PUBLISHED, **OTHERS}
+    assert {(row["benchmark"], row["method"]) for row in board} == set(published)
+    assert {row["from"] for row in board} == {"published"}
+    order = [(row["benchmark"], -published[row["benchmark"], row["method"]].value) for row in board]
+    assert order == sorted(order)
+    rows = {(row["benchmark"], row["method"]): row for row in board}
+    assert rows["maze_hard", "drm"]["solved %"] == "81 [r]"
+    assert rows["arc_agi_1", "short_convolution"]["solved %"] == "53.8 (pass@1)"
+    guided = rows["sudoku_extreme", "guided exploration"]
+    assert guided["test compute"] == "16 particles x 48 steps"
+    best = rows["sudoku_extreme", "LDT"]
+    assert (best["solved %"], best["trained on"]) == ("99.96", "1,000 puzzles")
+    assert (best["parameters"], best["run or source"]) == ("0.8 million", "arXiv 2605.08605")
+    assert rows["sudoku_extreme", "trm"]["mixer"] == "attention"
+
+
+@pytest.mark.parametrize(
+    ("puzzles", "versions", "said"),
+    [
+        (1_000, 101, "1,000 puzzles x 101 versions of b"),
+        (1_000, 1, "1,000 puzzles of b"),
+        (None, 8, "puzzles x 8 versions of b"),
+    ],
+)
+def test_the_training_data_are_named(puzzles: int | None, versions: int, said: str) -> None:
+    assert trained_on("b", puzzles, versions) == said
+
+
+@pytest.mark.parametrize(
+    ("name", "variant", "figure"),
+    [
+        ("sudoku_extreme", "trm_mlp", "87.4 %"),
+        ("maze_hard", "trm_attention_n4_t3", "85.3 %"),
+        ("maze_csv", "trm_attention_n4_t3", "85.3 %"),
+        ("arc_agi_1", "trm_attention_n4_t3", "44.6 %"),
+        ("arc_agi_2", "trm_attention_n4_t3", "7.8 %"),
+    ],
+)
+def test_the_report_says_which_variant_the_papers_figure_is_of(
+    name: str, variant: str, figure: str
+) -> None:
+    reproduced, recipe = paper_notes(BENCHMARKS[name])
+    assert variant in reproduced
+    assert variant in VARIANTS
+    assert figure in reproduced
+    assert recipe == "The recipe is the paper's."
+
+
+def test_a_recipe_that_is_not_the_papers_says_how_it_differs() -> None:
+    [note] = paper_notes(BENCHMARKS["sudoku_4x4"])
+    assert note.startswith("The recipe differs from the paper's: size.width=64 in place of 512, ")
+    for change in ("steps=1000 in place of 78125", "learning_rate=0.001 in place of 0.0001"):
+        assert change in note
+    for name, benchmark in BENCHMARKS.items():
+        assert len(paper_notes(benchmark)) == 1 + (benchmark.paper_variant is not None), name

@@ -9,7 +9,8 @@ import pytest
 
 from assets.benchmarks import BENCHMARKS
 from assets.declared import declared
-from assets.reports.paired import bootstrap, compare, compare_stored, mcnemar
+from assets.evaluation.paired import bootstrap, compare, mcnemar
+from assets.reports.paired import compare_stored
 from assets.tables import Predictions, Scores, Votes
 from storage.store import LocalStore
 from storage.tables import TableError, publish_partition
