@@ -25,6 +25,7 @@ def test_a_recipe_is_that_of_trm_on_sudoku_extreme() -> None:
         "warmup_steps": 2_000,
         "ema_decay": 0.999,
         "precision": "float32",
+        "puzzles": None,
     }
 
 
@@ -33,6 +34,7 @@ def test_a_training_runs_on_the_cpu_and_saves_every_minute() -> None:
         "device": "cpu",
         "log_steps": 50,
         "checkpoint_seconds": 60.0,
+        "validate_steps": 250,
         "threads": None,
         "compile": False,
     }

@@ -129,6 +129,7 @@ RECIPE_CHANGES: dict[str, Any] = {
     "warmup_steps": 1,
     "ema_decay": 0.5,
     "precision": "bfloat16",
+    "puzzles": 1,
 }
 
 
