@@ -2,6 +2,7 @@
 
 import json
 import shlex
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from trm_model.training.recipe import Recipe
 from trm_model.training.run import RUN_FILE, RunSpec
 from trm_model.variants import VARIANTS
 
+_MOST_VERSIONS = 2_000
 SCORES = "scores.json"
 """The file of a published model that has its scores: the columns of
 :class:`assets.tables.OfEvaluation` once, and a list of :class:`assets.evaluation.metrics.Metric`
@@ -67,7 +69,7 @@ def card(folder: Path, name: str) -> str:
             "n": f"{score.n:,}",
         }
         for score in scores
-        if score.metric != "exact_accuracy_after_step"
+        if score.metric != "exact_accuracy_after_step" and score.group is None
     ]
     # As it was written: a field that is new since then is not part of it.
     recipe = json.dumps(json.loads((folder / RUN_FILE).read_bytes())["recipe"], indent=1)
@@ -110,7 +112,10 @@ differently and make a model of about the same accuracy.
 
 def _training(spec: RunSpec, benchmark: Benchmark) -> list[str]:
     """The words of the command that trains ``spec``."""
+    versions = _augmentations(spec, benchmark)
+    own = versions is not None and versions != benchmark.augmentations
     changes = [
+        *([f"examples.augmentations={versions}"] if own else []),
         *_changes("checkpoint.recipe", benchmark.recipe, spec.recipe),
         *_changes("checkpoint.variant", VARIANTS[spec.variant_name], spec.variant),
     ]
@@ -128,7 +133,17 @@ def _changes(path: str, declared: Recipe | Variant, own: Recipe | Variant) -> li
     ]
 
 
+def _augmentations(spec: RunSpec, benchmark: Benchmark) -> int | None:
+    """How many versions of each puzzle explain the entry that the data were made of, which is known
+    by its hash alone; None: the entry differs in something else."""
+    versions = (benchmark.augmentations, *range(_MOST_VERSIONS + 1))
+    entry = data_entry(spec)
+    return next(
+        (one for one in versions if replace(benchmark, augmentations=one).data_hash == entry), None
+    )
+
+
 def _differing_data(spec: RunSpec, benchmark: Benchmark) -> str:
-    if data_entry(spec) == benchmark.data_hash:
+    if _augmentations(spec, benchmark) is not None:
         return ""
     return f"The data of `{spec.benchmark}` were made by another entry than today's.\n\n"
