@@ -12,7 +12,7 @@ from assets.benchmarks import BENCHMARKS
 from pipelines.command import trm
 from tests.docs.pages import ROOT, Command, files
 
-SHELL = {"source", "export", "pip", "pre-commit"}
+SHELL = {"eval", "source", "export", "pip", "pre-commit"}
 """Programs whose arguments are not checked."""
 
 
@@ -52,7 +52,7 @@ def parse(command: click.Command, arguments: Sequence[str]) -> click.Context:
 def check_trm(arguments: Sequence[str]) -> None:
     """The arguments of ``trm``, down to benchmarks, partitions and settings."""
     given = parse(trm, arguments).params
-    if "benchmark" in given:
+    if given.get("benchmark") is not None:
         check_benchmark(given["benchmark"], given.get("partitions", ()), given.get("settings", ()))
 
 
