@@ -362,9 +362,8 @@ def test_a_run_finds_a_task_by_its_name_in_the_data(
     run, data = tmp_path / "run", tmp_path / "data"
     run.mkdir()
     replace(tiny_spec(run, data, "", "trm"), header=header).write(run)
-    weights, average = loaded.reasoner.state_dict(), dict(loaded.reasoner.named_parameters())
-    state = checkpoints.Checkpoint(weights, average, {}, {}, checkpoints.Progress(step=1))
-    checkpoints.save(run, state)
+    weights = loaded.reasoner.state_dict()
+    checkpoints.save(run, checkpoints.Checkpoint(weights, {}, {}, {}, checkpoints.Progress(step=1)))
     (data / "puzzles").mkdir(parents=True)
     rows = [(row, version.name, "known") for row, version in reversed(versions)] + [
         (1, "other", "other")
