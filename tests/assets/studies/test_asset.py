@@ -1,0 +1,120 @@
+"""The points of a study are trained and scored, what is done is kept, and the report shows them."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import dagster as dg
+import polars as pl
+import pytest
+
+from assets import keys
+from assets.benchmarks import Benchmark
+from assets.data.datasets import write_dataset
+from assets.failures import user_error
+from assets.graph import build_study
+from assets.store import StoreResource
+from assets.studies.asset import check_point, check_report, materialize_report
+from assets.studies.report import over_seeds
+from assets.studies.study import Study
+from assets.tables import Scores, StudyResults
+from storage.store import LocalStore
+from storage.tables import scan
+from tests.assets.test_checkpoint_asset import SOURCE, Here
+from tests.trm_model.training.recipes import TINY
+from trm_model.variants import VARIANTS
+
+BENCHMARK = Benchmark(title="tiny", origin=SOURCE, recipe=replace(TINY, steps=4))
+STUDY = Study(
+    title="Two rates",
+    benchmark="tiny",
+    variants=("trm_mlp",),
+    settings={"recipe.steps": 2},
+    grid={"recipe.learning_rate": [1e-3, 1e-2]},
+    evaluation={"limit": 4},
+)
+FIRST, SECOND = (point.key for point in STUDY.trainings())
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> LocalStore:
+    store = LocalStore.create(tmp_path / "store")
+    key, _ = write_dataset(
+        store, "tiny", SOURCE.puzzles().frame, SOURCE, augmentations=1, seed=0,
+        sources={"entry": BENCHMARK.data_hash},
+    )  # fmt: skip
+    store.point(keys.current_examples("tiny"), key)
+    return store
+
+
+def make(store: LocalStore, stage: str, partition: str | None = None) -> None:
+    graph = build_study("rates", STUDY, BENCHMARK, VARIANTS)
+    with dg.DagsterInstance.ephemeral() as instance:
+        done = dg.materialize(
+            graph,
+            selection=[dg.AssetKey(["studies", "rates", stage])],
+            partition_key=partition,
+            resources={"store": StoreResource(root=str(store.root)), "launcher": Here()},
+            instance=instance,
+        )
+    assert done.success
+    assert all(event.passed for event in done.get_asset_check_evaluations())
+
+
+@pytest.mark.filterwarnings("ignore::dagster.BetaWarning")
+def test_points_are_scored_and_reported_and_not_repeated(store: LocalStore) -> None:
+    asked = store, "rates", STUDY, BENCHMARK, VARIANTS
+    with pytest.raises(type(user_error("")), match="no point has been scored yet; first: trm stud"):
+        materialize_report(*asked)
+    make(store, "points", FIRST)
+    assert check_point(*asked, FIRST)["scored"].passed
+    assert not check_point(*asked, SECOND)["scored"].passed
+    # A report of what there is says what is missing.
+    materialize_report(*asked)
+    assert not check_report(*asked)["every_point"].passed
+    assert f"Not there yet: {SECOND}." in store.open(keys.study_page("rates")).read_text("utf-8")
+
+    make(store, "points", SECOND)
+    checkpoints = set(store.root.glob("runs/tiny/trm_mlp/0/*/checkpoints/*"))
+    made = {path: path.stat().st_mtime_ns for path in checkpoints}
+    make(store, "points", SECOND)
+    assert {path: path.stat().st_mtime_ns for path in checkpoints} == made
+    make(store, "report")
+    assert check_report(*asked)["every_point"].passed
+
+    table = scan(store, StudyResults).collect().sort("point")
+    assert table["point"].to_list() == sorted([FIRST, SECOND])
+    assert table["steps"].to_list() == [2, 2]
+    assert table["n"].to_list() == [4, 4]
+    rates = [json.loads(axes)["recipe.learning_rate"] for axes in table["axes"]]
+    assert sorted(rates) == [1e-3, 1e-2]
+    scores = scan(store, Scores).filter(metric="exact_accuracy").collect()
+    assert set(table["run"]) == set(scores["run"])
+    page = store.open(keys.study_page("rates")).read_text("utf-8")
+    assert "Against recipe.learning_rate" in page
+    assert "Not there yet" not in page
+    # A study's runs are not what the partition's other stages go on with.
+    assert store.follow(keys.current_run("tiny", "trm_mlp", 0)) is None
+    assert store.follow(keys.current_predictions("tiny", "trm_mlp", 0)) is None
+
+
+def test_seeds_of_one_setting_are_averaged() -> None:
+    rows = pl.DataFrame(
+        {
+            "variant": ["a", "a", "b"],
+            "axes": ['{"x": 1}', '{"x": 1}', '{"x": 1}'],
+            "value": [0.4, 0.6, 0.1],
+            "low": [0.3, 0.5, 0.0],
+            "high": [0.5, 0.7, 0.2],
+            "n": [10, 10, 10],
+            "steps": [5, 5, 5],
+            "parameters": [7, 7, 9],
+            "training_flops": [1.0, 1.0, 2.0],
+            "train_seconds": [1.0, 3.0, None],
+        }
+    )
+    first, second = over_seeds(rows).rows(named=True)
+    assert (first["value"], first["seeds"], first["train_seconds"]) == (0.5, 2, 2.0)
+    assert first["low"] == pytest.approx(max(0.0, 0.5 - 12.706205 * 0.1))
+    assert (second["value"], second["low"], second["high"]) == (0.1, 0.0, 0.2)
+    assert second["train_seconds"] is None
