@@ -223,6 +223,7 @@ class EvaluationConfig(StageConfig):
     damping: float | None = _own("damping")
     selection: Any = _own("selection")
     votes: int | None = _own("votes")
+    blank_ids: bool | None = _own("blank_ids")
     stop_at_halting: bool | None = _own("stop_at_halting")
     seed: int | None = _own("seed")
 

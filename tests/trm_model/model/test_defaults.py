@@ -30,6 +30,7 @@ PAPER_EVALUATION = {
     "damping": None,
     "selection": {"halting_logit": {}},
     "votes": None,
+    "blank_ids": False,
     "stop_at_halting": False,
     "seed": 0,
 }
