@@ -224,6 +224,7 @@ class EvaluationConfig(StageConfig):
     damping: float | None = _own("damping")
     selection: Any = _own("selection")
     votes: int | None = _own("votes")
+    blank_ids: bool | None = _own("blank_ids")
     stop_at_halting: bool | None = _own("stop_at_halting")
     halting_per_cell: bool | None = _own("halting_per_cell")
     keys_and_values: str | None = _own("keys_and_values")

@@ -135,10 +135,10 @@ def rollout(
     """The outputs of ``depth`` test steps, of [K B] with K rollouts per example; see
     :meth:`trm_model.model.generations.generation.Generation.rollout`.
     """
-    variant = reasoner.variant
+    variant, asked = reasoner.variant, batch.blank() if evaluation.blank_ids else batch
     return (
         yield from variant.generation.rollout(
-            reasoner, variant.start, batch, depth, evaluation, noise, end
+            reasoner, variant.start, asked, depth, evaluation, noise, end
         )
     )
 

@@ -98,11 +98,11 @@ def record(
     read: dict[tuple[str, int], Tensor] = {}
     with _asked(reasoner) as asked, _read(reasoner, chosen) as seen:
         for output in rollout(reasoner, batch, steps, alone, noise):
-            inputs, rows, state, draws = asked[-1]
+            (inputs, rows, state, draws), options = asked[-1]
             question, moves = reasoner.embed(inputs, rows), list[Tensor]()
             calls.clear()
             # The step once more, call by call; the same numbers come out.
-            for following in reasoner.called(question, state, reasoner.recursion, draws):
+            for following in reasoner.called(question, state, reasoner.recursion, draws, **options):
                 pairs = zip(
                     (state.answer, *state.latents),
                     (following.answer, *following.latents),
@@ -153,14 +153,16 @@ def _tokens(reasoner: Reasoner, part: Tensor) -> Tensor:
 
 
 @contextmanager
-def _asked(reasoner: Reasoner) -> Generator[list[tuple[Any, ...]]]:
-    """What each supervision step inside is asked, as the arguments of the model's ``forward``."""
-    asked: list[tuple[Any, ...]] = []
+def _asked(reasoner: Reasoner) -> Generator[list[tuple[tuple[Any, ...], dict[str, Any]]]]:
+    """What each supervision step inside is asked, as the arguments of the model's ``forward``,
+    those by place and those by name.
+    """
+    asked: list[tuple[tuple[Any, ...], dict[str, Any]]] = []
 
-    def note(_module: torch.nn.Module, arguments: tuple[Any, ...]) -> None:
-        asked[:] = [arguments]
+    def note(_module: torch.nn.Module, arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
+        asked[:] = [(arguments, named)]
 
-    handle = reasoner.register_forward_pre_hook(note)
+    handle = reasoner.register_forward_pre_hook(note, with_kwargs=True)
     try:
         yield asked
     finally:

@@ -35,6 +35,10 @@ class Batch:
         """The examples at ``index``, int64 [K]."""
         return Batch(self.inputs[index], self.labels[index], self.puzzle_ids[index])
 
+    def blank(self) -> "Batch":
+        """The same examples, of no puzzle that is known: with puzzle id 0."""
+        return Batch(self.inputs, self.labels, torch.zeros_like(self.puzzle_ids))
+
     def repeat(self, count: int) -> "Batch":
         """All examples ``count`` times, one time after the other: [count * B]."""
         return Batch(

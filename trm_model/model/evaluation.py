@@ -29,6 +29,9 @@ class Evaluation:
         as in training.
     :param selection: how one of the rollouts' answers is chosen.
     :param votes: ARC: let at most so many versions of each task vote on its answer; None: all.
+    :param blank_ids: every example is answered with row 0 of the puzzle table, which belongs to no
+        puzzle: what the model does without its memory of a task (ARC; elsewhere row 0 is all there
+        is).
     :param stop_at_halting: a rollout stops, and keeps its answer, after the first step at which the
         variant's halting rule holds, which saves time; False: it takes all steps.
     :param halting_per_cell: where cells are answered one after the other, a cell is refined no more
@@ -49,6 +52,7 @@ class Evaluation:
     damping: float | None = None
     selection: Selection = HaltingLogit()
     votes: int | None = None
+    blank_ids: bool = False
     stop_at_halting: bool = False
     halting_per_cell: bool = False
     keys_and_values: Literal["every_call", "last_cycle"] = "every_call"

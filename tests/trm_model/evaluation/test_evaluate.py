@@ -403,6 +403,23 @@ def test_results_do_not_depend_on_the_batch(examples: Examples, variant: Variant
         np.testing.assert_allclose(other.halt_logits, whole.halt_logits, rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.parametrize("variant", ["trm", "drm", "autoregressive"])
+def test_blank_ids_answer_with_row_0(examples: Examples, variant: str) -> None:
+    """What an example is answered with is row 0 of the puzzle table, and nothing else changes."""
+    model = untrained(shortened(VARIANTS[variant]), examples)
+    rows = torch.randn(4, TINY.size.puzzle_width, generator=torch.Generator().manual_seed(1))
+    model.puzzle_rows = rows
+    ids = np.arange(len(examples.puzzle_ids), dtype=np.int32) % 4
+    several, depth = replace(examples, puzzle_ids=ids), Evaluation(depth=2)
+    blank = replace(depth, blank_ids=True)
+    plain = outcome_of(model, examples, depth)
+    assert_same(outcome_of(model, several, blank), plain)
+    assert_same(outcome_of(model, examples, blank), plain)
+    told = outcome_of(model, several, depth)
+    changed = (told.halt_logits != plain.halt_logits).any(1)
+    np.testing.assert_array_equal(changed, ids[:COUNT] != 0)
+
+
 def test_progress_is_told(examples: Examples) -> None:
     told: list[tuple[int, int]] = []
     model = untrained(SHORT, examples)

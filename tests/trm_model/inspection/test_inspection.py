@@ -19,6 +19,7 @@ from trm_model.inspection.failures import failure_sheet, failures
 from trm_model.inspection.inspection import Inspection, inspect_examples, inspect_questions
 from trm_model.inspection.recording import blocks_of
 from trm_model.model.batch import DeviceExamples
+from trm_model.model.evaluation import Evaluation
 from trm_model.model.mixers.attention import SelfAttention
 from trm_model.model.mixers.mixer import influence
 from trm_model.noise import Noise
@@ -76,10 +77,15 @@ def test_every_variant_answers_as_evaluated_and_each_call_is_seen(
     assert hooks == []
 
 
-def test_residuals_and_readings_are_those_of_the_equations(examples: Examples) -> None:
+@pytest.mark.parametrize("damping", [None, 0.25])
+def test_residuals_and_readings_are_those_of_the_equations(
+    examples: Examples, damping: float | None
+) -> None:
     model = random_model("trm_mlp", examples.header)
     reasoner, [network] = model.reasoner, model.reasoner.networks
-    seen = inspect_examples(model, examples, [5], layers=[]).recording
+    evaluation = Evaluation(damping=damping)
+    seen = inspect_examples(model, examples, [5], evaluation=evaluation, layers=[]).recording
+    share = damping or 1.0
     batch = DeviceExamples(examples, CPU).gather(np.array([5]))
     with torch.no_grad():
         x = reasoner.embed(batch.inputs, reasoner.puzzle_rows[batch.puzzle_ids])
@@ -89,7 +95,7 @@ def test_residuals_and_readings_are_those_of_the_equations(examples: Examples) -
             residuals: list[float] = []
             for call in range(reasoner.variant.calls):
                 old = y if call % 7 == 6 else z
-                new = network(y + z) if call % 7 == 6 else network(x + y + z)
+                new = network(y + z) if call % 7 == 6 else z.lerp(network(x + y + z), share)
                 residuals.append(float((new - old).norm() / new.norm()))
                 y, z = (new, z) if call % 7 == 6 else (y, new)
             np.testing.assert_allclose(seen.residuals[0, step], residuals, rtol=1e-3, atol=1e-5)

@@ -30,6 +30,7 @@ PAPER_EVALUATION = {
     "damping": None,
     "selection": {"halting_logit": {}},
     "votes": None,
+    "blank_ids": False,
     "stop_at_halting": False,
     "halting_per_cell": False,
     "keys_and_values": "every_call",
