@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from trm_model.launching import Job
-from trm_model.training.process import IMPORT, OTHER_CODE
-from trm_model.training.run import TRAINING, RunSpec, choice_modules
+from trm_model.training import process
+from trm_model.training.run import RunSpec, choice_modules
 from trm_model.version import PACKAGES
 
 
@@ -18,6 +18,6 @@ def training_job(run: Path, spec: RunSpec, *, other_code: bool = False) -> Job:
     """
     modules = choice_modules(spec.variant, spec.recipe)
     own = (name for name in modules if name.partition(".")[0] not in PACKAGES)
-    imports = [word for name in own for word in (IMPORT, name)]
-    flags = [OTHER_CODE] if other_code else []
-    return Job(module=TRAINING, arguments=(str(run), *imports, *flags))
+    imports = [word for name in own for word in (process.IMPORT, name)]
+    flags = [process.OTHER_CODE] if other_code else []
+    return Job(module=process.__name__, arguments=(str(run), *imports, *flags))

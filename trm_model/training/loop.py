@@ -35,11 +35,11 @@ from trm_model.training.sampler import Sampler
 from trm_model.training.supervision import Carry, Supervision, supervise
 from trm_model.training.validation import (
     Validated,
+    Validation,
     best_of,
     columns,
     is_due,
     read_validated,
-    validate,
 )
 
 METRICS = "metrics.jsonl"
@@ -246,7 +246,7 @@ def train(
     execution: Execution,
     *,
     initial: Mapping[str, Tensor] | None = None,
-    validation: ExampleSet | None = None,
+    validation: Validation | None = None,
     report: Callable[[str], None] = print,
     stop: Callable[[], bool] = lambda: False,
 ) -> Progress:
@@ -254,9 +254,8 @@ def train(
     ``metrics.jsonl`` there.
 
     :param initial: weights to begin with; None: those drawn from the seed.
-    :param validation: what the evaluated weights are tested with on the way
-        (``execution.validate_steps``); nothing of the training depends on it, but that the best
-        checkpoint is kept beside the last.
+    :param validation: tests the evaluated weights on the way (``execution.validate_steps``);
+        nothing of the training depends on it, but that the best checkpoint is kept beside the last.
     :param report: told about progress, a few times a minute.
     :param stop: asked after each step; True writes a checkpoint and returns.
     :returns: the progress at the last checkpoint; finished if its step is ``recipe.steps``.
@@ -283,13 +282,7 @@ def train(
             return None
         started = time.monotonic()
         try:
-            return validate(
-                trainer.evaluated(),
-                validation,
-                step=step,
-                max_steps=recipe.max_steps,
-                batch_size=recipe.batch_size,
-            )
+            return validation(trainer.evaluated(), step)
         except Exception as error:  # noqa: BLE001 (whatever it is, the training is sound)
             report(f"step {step}: validation failed, the training goes on: {one_line(error)}")
             return None

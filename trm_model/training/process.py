@@ -25,8 +25,8 @@ from storage.reading import one_line, out_of_memory
 from trm_model.lifeline import CRASHED, ERROR, INTERRUPTED, REFUSED, die_with_parent
 
 if TYPE_CHECKING:  # They bring torch, which takes seconds.
-    from storage.examples import ExampleSet
     from trm_model.training.run import RunSpec
+    from trm_model.training.validation import Validation
 
 LOCK = "lock"
 """File in a run's folder that whoever writes the run holds."""
@@ -157,7 +157,7 @@ def _train(run: Path, stop: _Stop, modules: Sequence[str], *, other_code: bool) 
                 open_examples(data / "train.zarr"),
                 spec.seed,
                 spec.execution,
-                validation=_open_validation(run, spec),
+                validation=_validation(run, spec),
                 initial=load_initial(run, spec.initial) if spec.initial and not step else None,
                 report=_report,
                 stop=stop,
@@ -186,20 +186,22 @@ def _train(run: Path, stop: _Stop, modules: Sequence[str], *, other_code: bool) 
     return 0
 
 
-def _open_validation(run: Path, spec: "RunSpec") -> "ExampleSet | None":
+def _validation(run: Path, spec: "RunSpec") -> "Validation | None":
     from storage.examples import VALIDATION
     from storage.manifest import CorruptDataError
     from trm_model.errors import ConfigurationError
     from trm_model.puzzles.plans import open_examples
     from trm_model.training.run import run_store
+    from trm_model.training.validator import validator
 
     if spec.validation is None:
         return None
     try:
-        return open_examples(run_store(run).open(spec.validation) / VALIDATION)
+        examples = open_examples(run_store(run).open(spec.validation) / VALIDATION)
     except (ConfigurationError, CorruptDataError) as error:
         _report(f"no validation, the training goes on without: {error}")
         return None
+    return validator(examples, spec.recipe)
 
 
 def _refuse(message: str) -> int:

@@ -23,8 +23,14 @@ from trm_model.training.recipe import Recipe
 from trm_model.version import code_version
 
 RUN_FILE = "run.json"
-TRAINING = "trm_model.training.process"
-"""The module that trains: what it imports is the code of a training."""
+WEIGHTS = (
+    "trm_model.training.loop",
+    "trm_model.training.initial",
+    "trm_model.puzzles.plans",
+)
+"""The modules that make a training's weights out of its description: the loop, and what reads the
+initial weights and the examples that it is given. They and what they import are the code of a
+training. Who starts it, records it or tests it on the way changes no weight."""
 
 
 # The code that trains
@@ -62,15 +68,15 @@ def choice_modules(variant: Variant, recipe: Recipe) -> list[str]:
 
 
 def training_version(variant: Variant, recipe: Recipe, examples: Sequence[str] = ()) -> str:
-    """The version of the code that trains ``variant`` by ``recipe`` on a data set: of all that the
-    training process imports, of the modules that define their choices, and of those that compute
-    the examples where they are not stored (:func:`trm_model.version.code_version`).
+    """The version of the code that trains ``variant`` by ``recipe`` on a data set: of
+    :data:`WEIGHTS` and all that they import, of the modules that define their choices, and of those
+    that compute the examples where they are not stored (:func:`trm_model.version.code_version`).
 
     :param examples: the modules that compute examples
         (:func:`trm_model.puzzles.plans.examples_modules`).
     :raises ConfigurationError: a choice of the user's own that is not in a file.
     """
-    return code_version(TRAINING, *choice_modules(variant, recipe), *examples)
+    return code_version(*WEIGHTS, *choice_modules(variant, recipe), *examples)
 
 
 # Runs

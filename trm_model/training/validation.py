@@ -1,14 +1,16 @@
 """How a training fares on puzzles that it does not see, told on the way. Nothing of the training
-depends on it."""
+depends on it.
+
+How a model is tested is given to the training loop from outside
+(:mod:`trm_model.training.validator`): the evaluation's code makes no weights, and belongs to no
+training's code version.
+"""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from storage.examples import ExampleSet
-from trm_model.evaluation.evaluate import evaluate
-from trm_model.model.batch import DeviceExamples
 from trm_model.model.reasoner import Reasoner
 from trm_model.training.execution import Execution
 
@@ -24,36 +26,14 @@ class Validated(NamedTuple):
     step: int
 
 
+Validation = Callable[[Reasoner, int], Validated]
+"""Tests a model, whose weights are those after the given optimizer step."""
+
+
 def columns(found: Validated | None) -> dict[str, float | None]:
     """As columns of a row of figures; None: nothing was validated there."""
     exact, cells = (None, None) if found is None else (found.exact, found.cells)
     return {EXACT: exact, CELLS: cells}
-
-
-def validate(
-    reasoner: Reasoner,
-    examples: ExampleSet,
-    *,
-    step: int,
-    max_steps: int,
-    batch_size: int,
-) -> Validated:
-    """Test a model, on the device that it is on, as it will be tested after the training.
-
-    :param step: after which its weights are.
-    :param max_steps, batch_size: see :func:`trm_model.evaluation.evaluate.evaluate`.
-    :raises NotFiniteError: logits that are not finite.
-    """
-    data = DeviceExamples(examples, reasoner.answer_start.device)
-    found = evaluate(
-        reasoner,
-        data,
-        max_steps=max_steps,
-        batch_size=batch_size,
-        every_step=False,
-    )
-    right, labelled = found.right_cells[:, -1].sum(), found.labelled_cells.sum()
-    return Validated(float(found.solved[:, -1].mean()), float(right / max(labelled, 1)), step)
 
 
 def is_due(step: int, steps: int, execution: Execution) -> bool:

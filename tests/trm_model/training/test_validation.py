@@ -1,15 +1,15 @@
 """Validation on the way."""
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import pytest
 import torch
 
 import trm_model.training.loop as loop
-from storage.examples import read_examples
+from storage.examples import ExampleSet, read_examples
 from storage.store import LocalStore
 from tests.trm_model.training.recipes import TINY
 from trm_model.finite import NotFiniteError
@@ -19,15 +19,24 @@ from trm_model.training.checkpoint import Checkpoint, Progress, best, keep_best,
 from trm_model.training.execution import Execution
 from trm_model.training.lineage import adopt
 from trm_model.training.loop import METRICS, train
+from trm_model.training.recipe import Recipe
 from trm_model.training.run import CodeSpan, RunSpec
-from trm_model.training.validation import CELLS, EXACT, Validated, best_of, is_due
+from trm_model.training.validation import CELLS, EXACT, Validated, Validation, best_of, is_due
+from trm_model.training.validator import validator
 from trm_model.variants import VARIANTS
 
 Tiny = tuple[LocalStore, Path, str]
 EXECUTION = Execution(log_steps=2, validate_steps=5)
 
 
-def trained(run: Path, tiny: Tiny, *, validated: bool = True, **options: Any) -> list[str]:
+def trained(
+    run: Path,
+    tiny: Tiny,
+    *,
+    validated: bool = True,
+    make: Callable[[ExampleSet, Recipe], Validation] = validator,
+    **options: Any,
+) -> list[str]:
     """Train; returns what was reported."""
     run.mkdir(exist_ok=True)
     said: list[str] = []
@@ -38,7 +47,7 @@ def trained(run: Path, tiny: Tiny, *, validated: bool = True, **options: Any) ->
         read_examples(tiny[1] / "train.zarr"),
         3,
         EXECUTION,
-        validation=read_examples(tiny[1] / "test.zarr") if validated else None,
+        validation=make(read_examples(tiny[1] / "test.zarr"), TINY) if validated else None,
         report=said.append,
         **options,
     )
@@ -107,14 +116,11 @@ def test_the_best_is_kept_beside_the_newest_and_with_a_longer_training(tmp_path:
     assert steps(tmp_path) == [4, 5, 6]
 
 
-def test_a_validation_that_fails_does_not_end_the_training(
-    tmp_path: Path, tiny: Tiny, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def fails(*_: Any, **__: Any) -> None:
+def test_a_validation_that_fails_does_not_end_the_training(tmp_path: Path, tiny: Tiny) -> None:
+    def fails(*_: object) -> Validated:
         raise NotFiniteError("3 numbers\nare NaN")
 
-    monkeypatch.setattr(loop, "validate", fails)
-    said = trained(tmp_path, tiny)
+    said = trained(tmp_path, tiny, make=lambda *_: fails)
     assert "step 6: validation failed, the training goes on: 3 numbers are NaN" in said
     assert step_of(saved(tmp_path)[-1]) == 12
     assert all(row[EXACT] is None for row in rows(tmp_path))
