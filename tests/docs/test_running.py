@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 from tests.docs.pages import ROOT, Command, all_blocks, commands, files
@@ -28,7 +29,16 @@ DEMO: list[list[object]] = [
 def shortened(command: Command) -> list[str]:
     """The words after ``trm``, so that the command takes seconds."""
     words = [SUBSTITUTIONS.get(word, word) for word in command.words[1:]]
-    return [*words, *SMALL.get(words[0], ())]
+    small = SMALL.get(words[0], ())
+    ours = {_setting(pair) for pair in pairwise(small)} - {None}
+    # A setting may be given once only: ours in place of the page's.
+    again = [at for at, pair in enumerate(pairwise(words)) if _setting(pair) in ours]
+    return [word for at, word in enumerate(words) if not {at, at - 1} & {*again}] + [*small]
+
+
+def _setting(pair: tuple[str, str]) -> str | None:
+    """What ``--set NAME=VALUE`` sets."""
+    return pair[1].partition("=")[0] if pair[0] == "--set" else None
 
 
 def to_run() -> list[list[object]]:

@@ -146,7 +146,7 @@ def test_an_evaluation_ends_when_terminated(place: Place) -> None:
         checkpoint={**TRAINING, "steps": 1},
         predictions={"batch_size": 1, "device": "cpu"},
     )
-    place.until_said(run, "1 of 500 test examples evaluated")
+    place.until_said(run, r"evaluated \d+ of 500 test puzzles")
     assert place.server.terminate(run) == [{"__typename": "TerminateRunSuccess"}]
     place.until_status(run, "CANCELED")
     assert not (place.server.data / "tables" / "predictions").exists()
