@@ -222,7 +222,8 @@ class Predictions(OfEvaluation):
     variant's halting rule would first have stopped; ``solved_at_halting``: whether the example was
     solved then; ``computed_steps``: those that were taken, the mean over rollouts;
     ``solved_after``: whether the example is solved after each counted step
-    (:func:`trm_model.evaluation.evaluate.kept_steps`); ``prediction``: tokens after the last step.
+    (:func:`trm_model.evaluation.evaluate.kept_steps`); ``prediction``: tokens after the last step;
+    ``question``, ``answer`` (what was predicted) and ``label`` as people write them.
     """
 
     n: Series[pl.Int64] = pa.Field(ge=1)
@@ -238,6 +239,9 @@ class Predictions(OfEvaluation):
     solved_after: Series[pl.List] = pa.Field(dtype_kwargs={"inner": pl.Boolean})
     prediction: Series[pl.Binary]
     difficulty: Series[pl.Int64] = pa.Field(ge=0)
+    question: Series[str] = pa.Field(nullable=True)
+    answer: Series[str] = pa.Field(nullable=True)
+    label: Series[str] = pa.Field(nullable=True)
 
 
 class Residuals(OfRun):

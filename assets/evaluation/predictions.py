@@ -43,6 +43,7 @@ from trm_model.finite import NotFiniteError
 from trm_model.model.batch import DeviceExamples
 from trm_model.model.reasoner import build
 from trm_model.model.variant import Variant
+from trm_model.puzzles.family import Family, Tokens
 from trm_model.puzzles.plans import open_examples
 from trm_model.texts import counted
 from trm_model.training import checkpoint as checkpoints
@@ -55,12 +56,20 @@ SHOWN_STEPS = (1, 2, 4)
 """Supervision steps whose answers the picture shows, beside the last."""
 
 
-def prediction_table(evaluation: Evaluated, described: pl.DataFrame) -> pl.DataFrame:
+def prediction_table(
+    evaluation: Evaluated, described: pl.DataFrame, family: Family, inputs: Tokens, labels: Tokens
+) -> pl.DataFrame:
     """Rows of :class:`assets.tables.Predictions`, without what all of them have in common.
 
     :param described: the evaluated examples, as
         :func:`assets.data.datasets.describe_examples` describes them.
+    :param inputs, labels: their tokens, uint8 [N, L] each.
     """
+    answers = evaluation.predictions[:, -1]
+
+    def written(grids: Tokens) -> pl.Series:
+        return pl.Series([str(family.plain(grid)) for grid in grids], dtype=pl.String)
+
     return described.select("split", "example", "puzzle", "name", "difficulty").with_columns(
         solved=pl.Series(evaluation.solved[:, -1]),
         cell_accuracy=pl.Series(
@@ -71,9 +80,10 @@ def prediction_table(evaluation: Evaluated, described: pl.DataFrame) -> pl.DataF
         solved_at_halting=pl.Series(evaluation.solved_at_halting),
         computed_steps=pl.Series(evaluation.computed_steps.astype(np.float64)),
         solved_after=pl.Series(evaluation.solved.tolist(), dtype=pl.List(pl.Boolean)),
-        prediction=pl.Series(
-            [row.tobytes() for row in evaluation.predictions[:, -1]], dtype=pl.Binary
-        ),
+        prediction=pl.Series([row.tobytes() for row in answers], dtype=pl.Binary),
+        question=written(inputs),
+        answer=written(answers),
+        label=written(labels),
     )
 
 
@@ -251,7 +261,11 @@ def predict(
     table = publish_partition(
         store,
         Predictions,
-        stamped(prediction_table(result, described), **in_common, n=len(described)),
+        stamped(
+            prediction_table(result, described, family, *examples.rows(index)),
+            **in_common,
+            n=len(described),
+        ),
     )
     finished.remove()
     drawn = [*(step for step in SHOWN_STEPS if step < depth), depth]

@@ -60,7 +60,7 @@ ROWS: dict[type[Table], dict[str, object]] = {
         **EVALUATION, "n": 1, "example": 0, "puzzle": "a", "name": "a", "solved": False,
         "cell_accuracy": 0.0, "halt_logit": -9.0, "steps": 1, "solved_at_halting": False,
         "computed_steps": 1.0, "solved_after": [False],
-        "prediction": b"", "difficulty": 0,
+        "prediction": b"", "difficulty": 0, "question": None, "answer": None, "label": None,
     },
     Votes: {
         **EVALUATION, "task": "a", "test_inputs": 1, "test_input": 0, "rank": 1, "votes": 1,

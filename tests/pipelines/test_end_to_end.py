@@ -171,6 +171,9 @@ def test_tables_are_readable_as_readme_shows(workplace: Workplace) -> None:
     predictions = scan(workplace.store, Predictions).collect()
     assert len(predictions) == 3 * 50
     assert all(len(prediction) == 16 for prediction in predictions["prediction"])
+    # Question, answer and label as people write them; an answer is the label where it is right.
+    assert predictions["question"].str.contains(r"^[.1-4]{16}$").all()
+    assert ((predictions["answer"] == predictions["label"]) == predictions["solved"]).all()
     training = scan(workplace.store, Training).collect()
     assert training.filter(pl.col("variant") == "trm")["step"].to_list() == [4, 8, 12]
 
