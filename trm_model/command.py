@@ -24,6 +24,7 @@ from trm_model.names import (
 from trm_model.terminal import import_option, run
 
 if TYPE_CHECKING:  # It takes its time to load.
+    from trm_model.model.evaluation import Evaluation
     from trm_model.solving.trained import TrainedModel
 
 _C = TypeVar("_C", bound=Callable[..., Any])
@@ -84,7 +85,7 @@ def complete_variant(_: click.Context, __: click.Parameter, begun: str) -> list[
     return [name for name in all_variants(own_variants_folder()).known if name.startswith(begun)]
 
 
-def _complete_checkpoint(
+def complete_checkpoint(
     context: click.Context, parameter: click.Parameter, begun: str
 ) -> list[CompletionItem]:
     """The pretrained models whose names begin so, and paths."""
@@ -97,10 +98,40 @@ def _say_broken(files: Mapping[str, str]) -> None:
         click.echo(f"note: left out: {message}", err=True)
 
 
+_NAMED = ("depth", "rollouts", "seed")
+"""The settings of an evaluation that have options of their own."""
+
+
+def _changes(_c: click.Context, _p: click.Parameter, settings: Sequence[str]) -> dict[str, Any]:
+    """Settings ``FIELD=VALUE``, whose values are YAML, by field."""
+    from trm_model.texts import from_yaml
+
+    found: dict[str, Any] = {}
+    for setting in settings:
+        field, equals, text = setting.partition("=")
+        require(
+            bool(equals) and field not in (*_NAMED, *found),
+            f"--set {setting}: expected FIELD=VALUE, once for each field"
+            + (f"; give --{field} {text}" if field in _NAMED else ""),
+        )
+        found[field] = from_yaml(text)
+    return found
+
+
 _OF_MODEL = (
     click.option("--kind", help="The kind of puzzle, where the checkpoint leaves it open."),
-    click.option("--steps", type=int, help="Supervision steps (default: as evaluated)."),
+    click.option("--depth", type=int, help="Supervision steps (default: as evaluated)."),
+    click.option("--rollouts", type=int, help="Tries per puzzle, K (default: as evaluated)."),
     click.option("--seed", type=int, default=0, show_default=True, help="Of the noise at test."),
+    click.option(
+        "--set",
+        "changes",
+        multiple=True,
+        metavar="FIELD=VALUE",
+        callback=_changes,
+        help="Another setting of the evaluation, e.g. noise=0.3 or selection=first_to_halt; "
+        "repeat.",
+    ),
     click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1 …"),
     _own_variants,
     import_option,
@@ -133,14 +164,17 @@ _OF_MODEL = (
 """The options of commands that load a model and ask it puzzles."""
 
 
-def _of_model(command: _C) -> _C:
+def of_model(command: _C) -> _C:
+    """The options of a command that loads a model and asks it puzzles; see :func:`load_model` and
+    :func:`evaluation_of`.
+    """
     for option in reversed(_OF_MODEL):
         command = option(command)
     return command
 
 
-def _load(checkpoint: Path, options: Mapping[str, Any]) -> "TrainedModel":
-    """The model that a command is asked for, by the values of :data:`_OF_MODEL`."""
+def load_model(checkpoint: Path, options: Mapping[str, Any]) -> "TrainedModel":
+    """The model that a command is asked for, by the values of :func:`of_model`."""
     known = ("heads", "length", "prefix", "latent_updates", "cycles", "identifiers")
     given = {name: options[name] for name in known if options[name] is not None}
     require(
@@ -157,11 +191,16 @@ def _load(checkpoint: Path, options: Mapping[str, Any]) -> "TrainedModel":
     return load(checkpoint, device=options["device"], kind=options["kind"], theirs=theirs)
 
 
+def evaluation_of(model: "TrainedModel", options: Mapping[str, Any]) -> "Evaluation":
+    """How the model is to answer, by the values of :func:`of_model`."""
+    return model.evaluation(**{name: options[name] for name in _NAMED}, **options["changes"])
+
+
 @trm.command("solve")
 @click.argument(
     "checkpoint",
     type=click.Path(path_type=Path),
-    shell_complete=_complete_checkpoint,
+    shell_complete=complete_checkpoint,
     help="A run's folder, a checkpoint's folder in it, a state dict of the authors', or a "
     f"pretrained model's name ({', '.join(pretrained.names())}).",
 )
@@ -170,7 +209,7 @@ def _load(checkpoint: Path, options: Mapping[str, Any]) -> "TrainedModel":
     help="A file, - for standard input, or the puzzle itself: a Sudoku string, a maze of '# SG', "
     "an ARC task in JSON.",
 )
-@_of_model
+@of_model
 @click.option("--show-steps", is_flag=True, help="Show the answer after each supervision step.")
 @click.option(
     "--gif",
@@ -197,14 +236,14 @@ def solve(
     task: str | None,
     puzzle_id: int | None,
     votes: int,
-    **of_model: Any,
+    **options: Any,
 ) -> None:
     """Solve a puzzle with a trained model.
 
     The exit code is 0 whether the answer is right or wrong. Options that begin with "Authors'
     file" say what the shapes in a checkpoint of the authors do not tell.
     """
-    model = _load(checkpoint, of_model)
+    model = load_model(checkpoint, options)
 
     from trm_model.solving.printing import describe, to_text
     from trm_model.solving.trained import find_text
@@ -216,8 +255,7 @@ def solve(
         where=where,
         task_name=task or (Path(puzzle).stem if where == puzzle else ""),
         puzzle_id=puzzle_id,
-        steps=of_model["steps"],
-        seed=of_model["seed"],
+        evaluation=evaluation_of(model, options),
         votes=votes,
         gif=gif,
     )
@@ -235,7 +273,7 @@ def _numbers(_c: click.Context, _p: click.Parameter, text: str | None) -> list[i
 @click.argument(
     "checkpoint",
     type=click.Path(path_type=Path),
-    shell_complete=_complete_checkpoint,
+    shell_complete=complete_checkpoint,
     help="As of trm solve.",
 )
 @click.argument("puzzles", nargs=-1, metavar="[PUZZLE]...", help="As of trm solve.")
@@ -271,7 +309,7 @@ def _numbers(_c: click.Context, _p: click.Parameter, text: str | None) -> list[i
     show_default=True,
     help="Folder for the pictures and tables.",
 )
-@_of_model
+@of_model
 def inspect(
     checkpoint: Path,
     puzzles: Sequence[str],
@@ -281,7 +319,7 @@ def inspect(
     failures: int,
     layers: Sequence[int] | None,
     out: Path,
-    **of_model: Any,
+    **options: Any,
 ) -> None:
     """Look into a model while it answers puzzles.
 
@@ -294,8 +332,8 @@ def inspect(
         f"{len(puzzles)} puzzles and {'a' if data else 'no'} data set: expected one of them; give "
         "a PUZZLE, or --data FOLDER and --examples",
     )
-    model = _load(checkpoint, of_model)
-    evaluation = model.evaluation(depth=of_model["steps"], seed=of_model["seed"])
+    model = load_model(checkpoint, options)
+    evaluation = evaluation_of(model, options)
 
     from trm_model.inspection.inspection import inspect_examples, inspect_questions, publish
 

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from trm_model.errors import require
+from trm_model.model.evaluation import Evaluation
 from trm_model.puzzles.arc.drawing import to_drawing
 from trm_model.solving.moving import write_gif
 from trm_model.solving.trained import Solution, TrainedModel
@@ -23,8 +24,7 @@ def describe(
     where: str,
     task_name: str = "",
     puzzle_id: int | None = None,
-    steps: int | None = None,
-    seed: int = 0,
+    evaluation: Evaluation | None = None,
     votes: int = 0,
     gif: Path | None = None,
 ) -> dict[str, Any]:
@@ -33,13 +33,13 @@ def describe(
     :param where: where the text is from, for messages.
     :param task_name: ARC: the task's name; empty: unknown.
     :param puzzle_id: row of the puzzle table; None: the row of the task, 0 where it is unknown.
-    :param steps: supervision steps; None: as the variant is evaluated.
+    :param evaluation: how the model answers; None: as the variant is evaluated.
     :param votes: ARC: how many versions of the task vote; 0: no vote is taken.
     :param gif: a file for the moving picture of the answers; None: none is made.
     :returns: JSON values; drawings are under ``drawing``.
-    :raises ConfigurationError: a text, a row, steps or votes that the model cannot have.
+    :raises ConfigurationError: a text, a row, an evaluation or votes that the model cannot have.
     """
-    family, notes, evaluation = model.family, [], model.evaluation(depth=steps, seed=seed)
+    family, notes, evaluation = model.family, [], evaluation or model.evaluation()
     questions = model.questions(text, where)
     row = model.row_of(task_name) if puzzle_id is None else puzzle_id
     if family.votes and not row:

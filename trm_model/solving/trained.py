@@ -244,20 +244,22 @@ class TrainedModel:
         depth: int | None = None,
         rollouts: int | None = None,
         seed: int = 0,
+        **changes: Any,
     ) -> Solution:
         """The answer to one puzzle, given as text or as the path of a file.
 
         :param puzzle: such as ``".1..42132....3.2"``; an ARC task has one test input.
         :param puzzle_id: row of the puzzle table; None: that of the task that the file is named
             after where the model knows it, else row 0.
-        :param depth, rollouts, seed: see :meth:`evaluation`.
+        :param depth, rollouts, seed, changes: see :meth:`evaluation`.
         :raises ConfigurationError: no such puzzle, or one that the model cannot answer.
         """
         where, text = find_text(puzzle)
         name = Path(where).stem if where == str(puzzle) else ""
         row = self.row_of(name) if puzzle_id is None else puzzle_id
         question = self._only_question(text, where)
-        return self.solve_questions([question], row, self.evaluation(depth, rollouts, seed))[0]
+        evaluation = self.evaluation(depth, rollouts, seed, **changes)
+        return self.solve_questions([question], row, evaluation)[0]
 
     def row_of(self, name: str) -> int:
         """The row of the puzzle table of the ARC task of this name; 0 where it is unknown."""

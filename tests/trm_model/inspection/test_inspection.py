@@ -172,7 +172,7 @@ def test_the_command_writes_tables_and_pictures_also_of_an_authors_file(
     capsys: pytest.CaptureFixture[str],
 ) -> None:  # fmt: skip
     authors.save(random_model("hrm", examples.header).reasoner, tmp_path / "step_9")
-    theirs = [str(tmp_path / "step_9"), "--heads", "2", "--length", "16", "--steps", "2"]
+    theirs = [str(tmp_path / "step_9"), "--heads", "2", "--length", "16", "--depth", "2"]
     theirs += ["--kind", "sudoku"]
     out = tmp_path / "out"
     assert command.main(["inspect", *theirs, PUZZLE, "--layers", "1", "--out", str(out)]) == 0

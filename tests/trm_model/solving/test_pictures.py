@@ -112,7 +112,7 @@ def test_the_command_writes_a_moving_picture(
     model = random_model("trm_mlp", open_header(tiny[1] / "test.zarr"))
     authors.save(model.reasoner, tmp_path / "step_9")
     gif = tmp_path / "solving.gif"
-    of_theirs = ["--heads", "2", "--length", "16", "--kind", "sudoku", "--steps", "3"]
+    of_theirs = ["--heads", "2", "--length", "16", "--kind", "sudoku", "--depth", "3"]
     theirs = [str(tmp_path / "step_9"), *of_theirs]
     arguments = ["solve", *theirs, ".1..42132....3.2", "--gif", str(gif), "--json"]
     assert command.main(arguments) == 0

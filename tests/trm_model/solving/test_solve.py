@@ -24,7 +24,9 @@ from trm_model.authors import checkpoints as authors
 from trm_model.errors import ConfigurationError
 from trm_model.evaluation.evaluate import evaluate
 from trm_model.model.batch import DeviceExamples
+from trm_model.model.evaluation import Evaluation
 from trm_model.model.reasoner import build
+from trm_model.model.selections.first_to_halt import FirstToHalt
 from trm_model.puzzles import maze, sudoku
 from trm_model.puzzles.arc.augmentation import Augmentation, crop
 from trm_model.puzzles.arc.examples import make_examples
@@ -40,7 +42,7 @@ from trm_model.puzzles.sequence.family import Addition
 from trm_model.puzzles.sudoku.family import Sudoku
 from trm_model.seeding import numpy_generator
 from trm_model.solving.loading import AuthorsFile, load
-from trm_model.solving.trained import Solution, TrainedModel
+from trm_model.solving.trained import BATCH, Solution, TrainedModel
 from trm_model.solving.votes import count_votes
 from trm_model.training import checkpoint as checkpoints
 from trm_model.training.loop import train
@@ -380,7 +382,7 @@ def test_a_run_finds_a_task_by_its_name_in_the_data(
                     str(run),
                     str(tmp_path / "known.json"),
                     "--json",
-                    "--steps",
+                    "--depth",
                     "2",
                     "--device",
                     "cpu",
@@ -416,7 +418,7 @@ def test_known_and_unknown_tasks_of_a_file_of_the_authors(
         "--device",
         "cpu",
         "--json",
-        "--steps",
+        "--depth",
         "2",
     ]
     with_names = [*sizes, "--identifiers", str(tmp_path / "identifiers.json")]
@@ -479,7 +481,7 @@ def test_the_command_reads_a_file_a_string_and_standard_input(
         Sudoku(4).plain(cells) for cells in expected.answers
     ]
     assert answer["right"] == bool((expected.final == examples.labels[0]).all())
-    assert main([str(run), text, "--show-steps", "--steps", "2"]) == 0
+    assert main([str(run), text, "--show-steps", "--depth", "2"]) == 0
     shown = capsys.readouterr().out
     assert shown.startswith("model: trm_mlp trained on tiny, seed 0, step 3 of 3\n")
     assert (
@@ -487,6 +489,50 @@ def test_the_command_reads_a_file_a_string_and_standard_input(
         f"{expected.changed[0].sum()} cells changed" in shown
     )
     assert Sudoku(4).draw(expected.answers[1]) in shown
+
+
+def test_how_to_answer_is_said_alike_in_python_and_on_the_command_line(
+    run: Path, examples: Examples, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = load(run, device="cpu")
+    with torch.no_grad():  # A trained head that never halts would select nothing.
+        model.reasoner.halt_bias.zero_()
+    asked = Evaluation(depth=5, rollouts=4, noise=0.9, selection=FirstToHalt(), seed=2)
+    expected = evaluate(
+        model.reasoner,
+        DeviceExamples(examples, torch.device("cpu")),
+        asked,
+        max_steps=model.max_steps,
+        batch_size=BATCH,
+        index=np.arange(5),
+    ).predictions[:, -1]
+    named: dict[str, Any] = {"depth": 5, "rollouts": 4, "noise": 0.9}
+    chosen: dict[str, Any] = {**named, "selection": "first_to_halt", "seed": 2}
+    np.testing.assert_array_equal(model.predict(examples.inputs[:5], **chosen), expected)
+    # Each of them counts; of the depth see test_text_paths_and_tokens_as_a_user_would_pass_them.
+    answers = model.predict(examples.inputs, **chosen)
+    for left_out in ("rollouts", "noise", "selection", "seed"):
+        others = {name: value for name, value in chosen.items() if name != left_out}
+        assert (model.predict(examples.inputs, **others) != answers).any(), left_out
+    text = str(Sudoku(4).plain(examples.inputs[0]))
+    solution = load(run, device="cpu").solve(text, **chosen)
+    given = ["--depth", "5", "--rollouts", "4", "--seed", "2"]
+    given += ["--set", "noise=0.9", "--set", "selection=first_to_halt"]
+    assert main([str(run), text, "--json", "--device", "cpu", *given]) == 0
+    (answer,) = json.loads(capsys.readouterr().out)["answers"]
+    assert [step["answer"] for step in answer["steps"]] == [
+        Sudoku(4).plain(cells) for cells in solution.answers
+    ]
+    for wrong, message in (
+        (["--set", "nois=1"], "nois"),
+        (["--set", "noise"], "--set noise: expected FIELD=VALUE"),
+        (["--set", "depth=3"], "give --depth 3"),
+        (["--set", "noise=1", "--set", "noise=2"], "once for each field"),
+    ):
+        assert main([str(run), text, *wrong]) == 2
+        error = capsys.readouterr().err
+        assert message in error
+        assert error.count("\n") == 1
 
 
 class Malicious:
@@ -531,7 +577,7 @@ def test_mistakes_are_one_line(
         ([str(run), str(tmp_path / "binary")], "not a text file"),
         ([str(run), puzzle, "--kind", "maze"], "which is sudoku: expected maze"),
         (
-            [str(run), puzzle, "--steps", "0"],
+            [str(run), puzzle, "--depth", "0"],
             "depth=0: expected a whole number of at least 1",
         ),
         ([str(run), puzzle, "--votes", "4"], "this model answers sudoku"),
