@@ -320,7 +320,7 @@ def publish(run: Path, folder: Path) -> None:
     "--reports-port", type=int, help="Of the reports, on 127.0.0.1. Default: the next after --port."
 )
 def ui(port: int, reports_port: int | None) -> None:
-    """Show the graph, its data and its runs in the browser, and the reports.
+    """Show the graph, its runs and the reports in the browser.
 
     Ctrl-C ends the server.
     """

@@ -9,6 +9,8 @@ from types import ModuleType
 import pytest
 import yaml
 
+from assets.benchmarks import BENCHMARKS
+from assets.studies.study import load_studies
 from tests.docs.pages import DATED, PAGES, ROOT, Block, all_blocks, commands, files
 from tests.docs.parsing import check
 from trm_model.variants import VARIANTS, load_variants
@@ -68,9 +70,13 @@ def test_names_in_python_exist(block: Block) -> None:
 
 
 @pytest.mark.parametrize("block", [b for b in all_blocks("yaml") if not b.mark], ids=identifier)
-def test_variants_in_yaml_can_be_loaded(block: Block, tmp_path: Path) -> None:
-    assert "base" in yaml.safe_load(block.text)
+def test_variants_and_studies_in_yaml_can_be_loaded(block: Block, tmp_path: Path) -> None:
     (tmp_path / "mine.yaml").write_text(block.text)
+    if block.text.startswith("# studies/"):
+        recipes = {name: entry.recipe for name, entry in BENCHMARKS.items()}
+        assert load_studies([tmp_path], recipes, VARIANTS).named("mine").trainings()
+        return
+    assert "base" in yaml.safe_load(block.text)
     loaded = load_variants(tmp_path).named("mine")
     assert loaded not in VARIANTS.values()
 

@@ -12,9 +12,15 @@ import pytest
 
 from assets.benchmarks import BENCHMARKS
 from assets.checks import checks_of
-from assets.stages import OVERALL_STAGES, PARTITIONED_STAGES, STAGE_MODULES, TRAIN_STAGES
+from assets.stages import (
+    OVERALL_STAGES,
+    PARTITIONED_STAGES,
+    STAGE_MODULES,
+    STUDY_STAGES,
+    TRAIN_STAGES,
+)
 from pipelines import execute, materialize
-from pipelines.definitions import PARTITIONS, defs
+from pipelines.definitions import PARTITIONS, STUDIES, defs
 from trm_model.variants import VARIANTS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -26,7 +32,9 @@ def test_every_benchmark_has_every_stage_and_its_checks() -> None:
     keys = {key.to_user_string() for key in graph.get_all_asset_keys()}
     assert keys == {
         f"{name}/{stage}" for name, entry in BENCHMARKS.items() for stage in entry.stages
-    } | {"leaderboard", "leakage"}
+    } | {"leaderboard", "leakage"} | {
+        f"studies/{name}/{stage}" for name in STUDIES.known for stage in STUDY_STAGES
+    }
     for name, entry in BENCHMARKS.items():
         for stage in entry.stages:
             for check, declared in checks_of(stage, entry).items():

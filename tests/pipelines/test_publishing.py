@@ -39,7 +39,14 @@ def write_scores(store: LocalStore, **values: Any) -> None:
     """One row: its exact accuracy is ``VALUE``; what is not given is anything that may be."""
     schema = Scores.empty().schema
     row = {name: DEFAULTS[type(dtype)] for name, dtype in schema.items()}
-    row |= {"split": "test", "metric": "exact_accuracy", "k": None, "value": VALUE, **values}
+    row |= {
+        "split": "test",
+        "metric": "exact_accuracy",
+        "k": None,
+        "group": None,
+        "value": VALUE,
+        **values,
+    }
     publish_partition(store, Scores, pl.DataFrame([row], schema=schema))
 
 
