@@ -74,8 +74,8 @@ class Generation(Part, axis=True):
         evaluation: Evaluation,
         noise: Noise,
     ) -> Outputs:
-        """The outputs of ``depth`` test steps, of [K B] with K rollouts per example, the first
-        rollout of all examples first.
+        """The outputs of ``depth`` test steps, one rollout for each of the batch's examples, which
+        may stand there several times, with random numbers of their own.
 
         Whoever sends rows int64 [R] of the last output lets these alone go on: the outputs that
         follow are of them.
