@@ -21,10 +21,15 @@ OTHER_DATA = "data of another entry than the benchmark's"
 FINE_TUNED = "fine-tuned from other weights"
 
 
-def evaluation_key(evaluation: Evaluation, limit: int | None) -> str:
+def evaluation_key(evaluation: Evaluation, limit: int | None, data_version: str = "") -> str:
     """A hash that tells evaluations apart: how, and of how many test puzzles (of ARC: of tasks;
-    None: of all)."""
-    config = {"evaluation": changed(evaluation), "limit": limit}
+    None: of all).
+
+    :param data_version: of the data set that is asked; empty: the one trained on.
+    """
+    config: dict[str, object] = {"evaluation": changed(evaluation), "limit": limit}
+    if data_version:
+        config["data"] = data_version
     return hashlib.sha256(json.dumps(config, sort_keys=True).encode()).hexdigest()[:16]
 
 

@@ -78,12 +78,17 @@ def selections_page(benchmark: str, variant: str, seed: int, run: str, evaluatio
 
 
 def finished_examples(run: str, *told_by: str) -> str:
-    """The folder of what an evaluation of the run with the key ``run`` has finished, kept until its
-    predictions are published.
+    """The folder of what an evaluation of the run with the key ``run`` (or of a checkpoint,
+    :func:`tests`) has finished, kept until its rows are published.
 
     :param told_by: what tells it from others: the evaluation, the checkpoint, the code.
     """
     return f"{run}/evaluating/{'-'.join(told_by)}"
+
+
+def tests(benchmark: str) -> str:
+    """The folder of what tests of any checkpoints on a benchmark have under way."""
+    return f"tests/{benchmark}"
 
 
 def ablation_page(benchmark: str) -> str:

@@ -91,7 +91,7 @@ def of_evaluation(rows: pl.DataFrame) -> dict[str, Any]:
     return rows.select(*columns).drop("created_at").row(0, named=True)
 
 
-def stamped(rows: pl.DataFrame, **values: str | int) -> pl.DataFrame:
+def stamped(rows: pl.DataFrame, **values: str | int | None) -> pl.DataFrame:
     """The rows with these values in columns of their own, and the time."""
     time = datetime.now(UTC).isoformat(timespec="microseconds")
     given = {**values, "created_at": time}
@@ -333,6 +333,49 @@ class Scores(OfEvaluation):
     data_entry: Series[str]
     code_version: Series[str]
     run_id: Series[str]
+
+
+class ScoresElsewhere(OfBenchmark):
+    """Metrics of any checkpoint on the data of any benchmark of its family (``trm test``).
+
+    Tested: on ``benchmark``, whose data set is ``data_version``. ``evaluation`` is a key that
+    covers the data set too; ``split``, ``settings``, ``of`` and ``evaluation_code`` are as of
+    :class:`OfEvaluation`, and ``metric`` to ``n`` as of :class:`Scores`, with two metrics more, of
+    ``k`` rollouts: ``exact_accuracy_by_selection``, whose ``group`` is a selection, and
+    ``any_rollout_solves``.
+
+    Trained: ``model`` is a hash of the weights and of what is computed with them; ``source`` says
+    for people what it is. ``run``, ``variant``, ``seed``, ``step``, ``trained_on`` (a benchmark)
+    and ``trained_data_version`` are of its training, and empty of a file of the authors'.
+    """
+
+    model: Series[str]
+    source: Series[str]
+    run: Series[str] = pa.Field(nullable=True)
+    variant: Series[str] = pa.Field(nullable=True)
+    seed: Series[pl.Int64] = pa.Field(nullable=True)
+    step: Series[pl.Int64] = pa.Field(nullable=True)
+    trained_on: Series[str] = pa.Field(nullable=True)
+    trained_data_version: Series[str] = pa.Field(nullable=True)
+    evaluation: Series[str]
+    data_version: Series[str]
+    split: Series[str] = pa.Field(isin=["train", "test"])
+    settings: Series[str]
+    of: Series[pl.Int64] = pa.Field(ge=1)
+    evaluation_code: Series[str]
+    metric: Series[str] = pa.Field(str_matches=r"^[a-z][a-z0-9_]*$")
+    k: Series[pl.Int32] = pa.Field(nullable=True)
+    group: Series[str] = pa.Field(nullable=True)
+    value: Series[float]
+    low: Series[float]
+    high: Series[float]
+    n: Series[pl.Int64] = pa.Field(ge=1)
+    created_at: Series[str]
+
+    @classmethod
+    def files(cls) -> tuple[str, ...]:
+        """See :meth:`storage.tables.Table.files`."""
+        return ("model", "evaluation")
 
 
 class Ablation(OfBenchmark):

@@ -22,7 +22,13 @@ from assets.stages import (
     TRAIN_STAGES,
 )
 from assets.titles import require_benchmark, titles
-from trm_model.command import complete_variant
+from trm_model.command import (
+    complete_checkpoint,
+    complete_variant,
+    evaluation_of,
+    load_model,
+    of_model,
+)
 from trm_model.command import trm as library
 from trm_model.terminal import run
 
@@ -211,6 +217,51 @@ def _require_partition(partitions: Sequence[str]) -> None:
         raise click.UsageError(
             "no partition: give --partition VARIANT|SEED, e.g. --partition 'trm_mlp|0'"
         )
+
+
+@trm.command("test", cls=OfBenchmark)
+@click.argument(
+    "checkpoint",
+    type=click.Path(path_type=Path),
+    shell_complete=complete_checkpoint,
+    help="As of trm solve: a run, one of its checkpoints, a file of the authors' or a name.",
+)
+@_benchmark
+@click.option(
+    "--limit",
+    type=click.IntRange(min=1),
+    help="Only the first so many puzzles, of ARC tasks (default: as the benchmark is evaluated).",
+)
+@click.option("--all", "every", is_flag=True, help="All puzzles, whatever the limit.")
+@click.option(
+    "--batch-size",
+    type=click.IntRange(min=1),
+    default=256,
+    show_default=True,
+    help="Rollouts computed together; the scores do not depend on it.",
+)
+@of_model
+def test(
+    checkpoint: Path,
+    benchmark: str,
+    limit: int | None,
+    every: bool,
+    batch_size: int,
+    **options: Any,
+) -> int:
+    """Test any checkpoint on the data of any benchmark of its family.
+
+    The checkpoint may be of another benchmark or of the authors. Its scores are printed and stored
+    in the table scores_elsewhere, apart from those that the reports compare.
+    """
+    model = load_model(checkpoint, options)
+
+    from pipelines.testing import tell_scores
+
+    evaluation = evaluation_of(model, options)
+    return tell_scores(
+        benchmark, model, evaluation, limit=limit, every=every, batch_size=batch_size
+    )
 
 
 @trm.command("check", cls=OfBenchmark)

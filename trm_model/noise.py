@@ -4,6 +4,7 @@ what was drawn before.
 """
 
 import math
+from collections.abc import Iterable
 
 import torch
 from torch import Tensor
@@ -47,10 +48,14 @@ class Noise:
         """The numbers of some of the examples, ``rows`` int64 [R]."""
         return Noise(self.seed, self.items[rows])
 
-    def repeat(self, count: int) -> "Noise":
+    def repeat(self, count: int, numbers: Iterable[int] | None = None) -> "Noise":
         """``count`` rollouts of each example with numbers of their own, [count * B], the first
-        rollout of all examples first."""
-        return Noise(self.seed, torch.cat([self.items * count + number for number in range(count)]))
+        rollout of all examples first.
+
+        :param numbers: of these rollouts alone; None: of all.
+        """
+        chosen = range(count) if numbers is None else numbers
+        return Noise(self.seed, torch.cat([self.items * count + number for number in chosen]))
 
     def _bits(self, purpose: str, shape: tuple[int, ...]) -> Tensor:
         keys = _mix(_mix(self.items * _GOLDEN) ^ derive(self.seed, purpose))

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -26,6 +27,7 @@ from assets.tables import OfEvaluation, Scores, Selections, of_evaluation, stamp
 from storage.store import Store
 from storage.tables import partition_key, publish_partition, read_file
 from trm_model.evaluation.evaluate import kept_steps
+from trm_model.puzzles.family import Family
 from trm_model.puzzles.plans import open_examples
 from trm_model.puzzles.trivial import training_labels, trivial_answers
 from trm_model.training.run import RUN_FILE, RunSpec
@@ -49,6 +51,37 @@ def _key(tested: Mapping[str, Any], table: type[OfEvaluation] = Scores) -> str:
     return partition_key(table, *(tested[column] for column in (*table.levels(), *table.files())))
 
 
+def measured(
+    data: Path, family: Family, predictions: pl.DataFrame, depth: int, votes: pl.DataFrame | None
+) -> list[Metric]:
+    """Every metric of answers to one split, with the trivial answers' on the same puzzles.
+
+    :param data: folder of the data set that was asked.
+    :param predictions: rows of :class:`assets.tables.Predictions`.
+    :param depth: supervision steps that were taken.
+    :param votes: on them, rows of :class:`assets.tables.Votes`; None: of a family without.
+    """
+    examples = open_examples(data / f"{predictions['split'][0]}.zarr")
+    inputs, labels = examples.rows(predictions["example"].to_numpy())
+    ignore = examples.header.ignore_id
+    answers = trivial_answers(family, inputs, training_labels(open_split(data, "train")), ignore)
+    rows = [
+        *score_rows(predictions, kept_steps(depth)),
+        *family_rows(predictions, family, inputs, labels),
+        *trivial_rows(answers, labels, ignore, predictions["puzzle"]),
+    ]
+    if votes is not None:
+        tasks = evaluated_tasks(data, predictions["puzzle"])
+        rows += pass_rows(votes)
+        rows += [*task_rows(votes), *vote_rows(predictions, inputs, tasks, votes)]
+    return rows
+
+
+def metric_frame(rows: list[Metric]) -> pl.DataFrame:
+    """A row for each metric, with its fields as columns."""
+    return pl.DataFrame(rows, schema=Metric._fields, orient="row", infer_schema_length=None)
+
+
 def materialize_scores(
     context: dg.AssetExecutionContext, store: Store, name: str, benchmark: Benchmark
 ) -> dg.MaterializeResult:
@@ -70,27 +103,14 @@ def score(
     run = store.open(keys.run(name, variant, seed, tested["run"]))
     # Of the run that made the predictions, which need not be the one trained last.
     spec = RunSpec.read(run)
-    folder, family = data_of(store, spec), benchmark.origin.family
-    examples = open_examples(folder / f"{tested['split']}.zarr")
-    inputs, labels = examples.rows(predictions["example"].to_numpy())
-    ignore = examples.header.ignore_id
-    answers = trivial_answers(family, inputs, training_labels(open_split(folder, "train")), ignore)
-    rows = [
-        *score_rows(predictions, kept_steps(json.loads(tested["settings"])["depth"])),
-        *family_rows(predictions, family, inputs, labels),
-        *trivial_rows(answers, labels, ignore, predictions["puzzle"]),
-    ]
-    if benchmark.votes:
-        votes = read_votes(store, tested)
-        tasks = evaluated_tasks(folder, predictions["puzzle"])
-        rows += pass_rows(votes)
-        rows += [*task_rows(votes), *vote_rows(predictions, inputs, tasks, votes)]
-    frame = pl.DataFrame(rows, schema=Metric._fields, orient="row", infer_schema_length=None)
+    votes = read_votes(store, tested) if benchmark.votes else None
+    depth: int = json.loads(tested["settings"])["depth"]
+    rows = measured(data_of(store, spec), benchmark.origin.family, predictions, depth, votes)
     table = publish_partition(
         store,
         Scores,
         stamped(
-            frame,
+            metric_frame(rows),
             **tested,
             data_version=spec.data_version,
             data_entry=data_entry(spec),

@@ -152,6 +152,20 @@ def read_votes(store: Store, tested: Mapping[str, Any]) -> pl.DataFrame:
     return votes
 
 
+def voted(data: Path, predictions: pl.DataFrame) -> tuple[pl.DataFrame, list[Task]]:
+    """Rows of :class:`assets.tables.Votes`, without what all of them have in common, and the tasks
+    voted on.
+
+    :param data: folder of the data set that was asked.
+    :param predictions: answers to its test split, rows of :class:`assets.tables.Predictions`.
+    """
+    tasks = evaluated_tasks(data, predictions["puzzle"])
+    inputs, _ = open_examples(data / "test.zarr").rows(predictions["example"].to_numpy())
+    answers = np.frombuffer(b"".join(predictions["prediction"]), np.uint8).reshape(inputs.shape)
+    names, halts = predictions["name"].to_list(), predictions["halt_logit"].to_numpy()
+    return vote_table(vote(names, inputs, answers, halts, tasks), tasks), tasks
+
+
 def materialize_votes(
     context: dg.AssetExecutionContext, store: Store, name: str
 ) -> dg.MaterializeResult:
@@ -172,18 +186,8 @@ def count_votes(store: Store, predictions: pl.DataFrame) -> dg.MaterializeResult
             "test split"
         )
     run = store.open(keys.run(name, variant, seed, tested["run"]))
-    data = data_of(store, RunSpec.read(run))
-    tasks = evaluated_tasks(data, predictions["puzzle"])
-    inputs, _ = open_examples(data / "test.zarr").rows(predictions["example"].to_numpy())
-    answers = np.frombuffer(b"".join(predictions["prediction"]), np.uint8).reshape(inputs.shape)
-    votes = vote(
-        predictions["name"].to_list(), inputs, answers, predictions["halt_logit"].to_numpy(), tasks
-    )
-    table = publish_partition(
-        store,
-        Votes,
-        stamped(vote_table(votes, tasks), **tested),
-    )
+    votes, tasks = voted(data_of(store, RunSpec.read(run)), predictions)
+    table = publish_partition(store, Votes, stamped(votes, **tested))
     best = (
         table.filter(pl.col("rank") <= ATTEMPTS)
         .head(20)

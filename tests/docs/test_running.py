@@ -15,6 +15,7 @@ _TESTED = ("--stage", "predictions", "--stage", "scores", "--set", "predictions.
 SMALL = {
     "train": ("--stage", "checkpoint", "--set", "checkpoint.steps=2", *_TESTED),
     "evaluate": _TESTED,
+    "test": ("--limit", "4", "--depth", "2"),
 }
 """Commands -> words that are added, that make them short: few steps, few puzzles, no report."""
 

@@ -11,7 +11,7 @@ import json
 import math
 import sys
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -94,8 +94,9 @@ class RecordedNoise(Noise):
             return RecordedNoise(self.steps[int(purpose[1]) - 1], self.drawn["level"], self.steps)
         return self
 
-    def repeat(self, count: int) -> Noise:
+    def repeat(self, count: int, numbers: Iterable[int] | None = None) -> Noise:
         """The recordings have one rollout."""
+        del numbers
         assert count == 1
         return self
 

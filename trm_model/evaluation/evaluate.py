@@ -131,14 +131,20 @@ def rollout(
     evaluation: Evaluation,
     noise: Noise,
     end: int | None = None,
+    among: range | None = None,
 ) -> Outputs:
-    """The outputs of ``depth`` test steps, of [K B] with K rollouts per example; see
-    :meth:`trm_model.model.generations.generation.Generation.rollout`.
+    """The outputs of ``depth`` test steps, of [K B] with K rollouts per example, the first rollout
+    of all examples first; see :meth:`trm_model.model.generations.generation.Generation.rollout`.
+
+    :param among: the numbers of the rollouts that are made; None: all of the evaluation's.
     """
-    variant, asked = reasoner.variant, batch.blank() if evaluation.blank_ids else batch
+    numbers = range(evaluation.rollouts) if among is None else among
+    asked = (batch.blank() if evaluation.blank_ids else batch).repeat(len(numbers))
+    draws = noise.repeat(evaluation.rollouts, numbers)
+    variant = reasoner.variant
     return (
         yield from variant.generation.rollout(
-            reasoner, variant.start, asked, depth, evaluation, noise, end
+            reasoner, variant.start, asked, depth, evaluation, draws, end
         )
     )
 
@@ -150,7 +156,6 @@ def _change(before: State, after: State) -> Tensor:
     return torch.stack(squares).mean(0).sqrt()
 
 
-@torch.no_grad()
 def tries(
     reasoner: Reasoner,
     batch: Batch,
@@ -158,6 +163,7 @@ def tries(
     evaluation: Evaluation,
     noise: Noise,
     family: Family | None = None,
+    together: int | None = None,
 ) -> Iterator[Tries]:
     """What is known of all rollouts after each of ``depth`` test steps. The halting logit is NaN
     where a logit of the answer is not finite.
@@ -166,12 +172,32 @@ def tries(
 
     :param family: says which cells are asked for and what ends an answer, and verifies answers, if
         it can.
+    :param together: at most so many rollouts, of one or more examples, are computed at once; those
+        of an example that wait keep their state and their answer alone. None: all.
     :raises ConfigurationError: an evaluation that the variant cannot have.
     """
+    reasoner.variant.generation.require_evaluation(evaluation)
+    count = evaluation.rollouts
+    most = count if together is None else max(1, together // len(batch.inputs))
+    parts = (range(first, min(first + most, count)) for first in range(0, count, most))
+    going = [_tries(reasoner, batch, depth, evaluation, noise, family, part) for part in parts]
+    return (Tries.joined(found) for found in zip(*going, strict=True))
+
+
+@torch.no_grad()
+def _tries(
+    reasoner: Reasoner,
+    batch: Batch,
+    depth: int,
+    evaluation: Evaluation,
+    noise: Noise,
+    family: Family | None,
+    among: range,
+) -> Iterator[Tries]:
+    """:func:`tries` of the rollouts with these numbers, all at once."""
     batch, end = questions(batch, family), None if family is None else family.end
     generation, halting = reasoner.variant.generation, reasoner.variant.halting
-    generation.require_evaluation(evaluation)
-    count, size = evaluation.rollouts, len(batch.inputs)
+    count, size = len(among), len(batch.inputs)
     verifier = family if family is not None and family.verifies else None
     inputs, asked = (x.repeat(count, 1) for x in (batch.inputs, batch.labels != IGNORE))
 
@@ -193,7 +219,7 @@ def tries(
             return part
         return whole.index_copy(0, going, part)
 
-    outputs = rollout(reasoner, batch, depth, evaluation, noise, end)
+    outputs = rollout(reasoner, batch, depth, evaluation, noise, end, among)
     going = torch.arange(count * size, device=asked.device)
     computed = torch.zeros(count * size, device=asked.device)
     work = torch.ones_like(computed)
@@ -219,10 +245,11 @@ def tries(
             if state is not None:
                 before = state if rows is None else state.at(rows)
                 residual = put(residual, _change(before, output.state))
-                residuals.append(residual)
             if verifier is not None:
                 right = put(right, _verified(verifier, inputs[going], found.prediction))
             state, rows = output.state, None
+        if step > 1:  # Of all steps, so that a rollout's do not depend on when others stop.
+            residuals.append(residual)
         wants = halting.wants(now.halt_logits, now.continue_logits, unsolved)
         halted = (halted or First.none(now)).after(step, wants, now)
         if verifier is not None:
@@ -258,11 +285,12 @@ def answers(
     evaluation: Evaluation,
     noise: Noise,
     family: Family | None = None,
+    together: int | None = None,
 ) -> Iterator[Answer]:
     """The answers after each of ``depth`` test steps, chosen among all rollouts of an example; see
     :func:`tries`.
     """
-    for given in tries(reasoner, batch, depth, evaluation, noise, family):
+    for given in tries(reasoner, batch, depth, evaluation, noise, family, together):
         yield choose(reasoner, evaluation.selection, given)
 
 
@@ -273,19 +301,20 @@ def finite_answers(
     evaluation: Evaluation,
     noise: Noise,
     family: Family | None = None,
+    together: int | None = None,
 ) -> list[Answer]:
     """All :func:`answers`, which must come from finite numbers.
 
     :raises NotFiniteError: they do not.
     """
-    found = list(answers(reasoner, batch, depth, evaluation, noise, family))
+    found = list(answers(reasoner, batch, depth, evaluation, noise, family, together))
     require_finite({"logits of answers": torch.stack([answer.halt_logits for answer in found])})
     return found
 
 
 def most_examples(reasoner: Reasoner, depth: int, evaluation: Evaluation, batch_size: int) -> int:
     """How many examples are answered together where at most ``batch_size`` rollouts are: at least
-    one, with all its rollouts.
+    one, whose rollouts may be more than can be computed at once.
     """
     wanted = max(1, batch_size // evaluation.rollouts)
     return reasoner.variant.generation.most_examples(reasoner, depth, wanted, evaluation)
@@ -337,7 +366,7 @@ def evaluate(
             # An example's noise depends on its number alone, not on the batch that it is in.
             noise = Noise(evaluation.seed, torch.from_numpy(part).to(data.device))
             batch = data.gather(part)
-            steps = tries(reasoner, batch, depth, evaluation, noise, family)
+            steps = tries(reasoner, batch, depth, evaluation, noise, family, batch_size)
             counted = _counted(reasoner, batch, steps, depth, evaluation, compared)
             if not every_step:
                 counted["predictions"] = counted["predictions"][:, -1:]

@@ -9,7 +9,6 @@ import numpy as np
 
 from storage.atomic import new_file
 from storage.examples import ExampleSet, Header
-from trm_model.inspection.inspection import require_puzzles_of
 from trm_model.model.batch import DeviceExamples
 from trm_model.model.evaluation import Evaluation
 from trm_model.puzzles.family import Bools, Family, Tokens
@@ -47,7 +46,7 @@ def failures(
 
     :raises ConfigurationError: no puzzles of the model's.
     """
-    require_puzzles_of(model, examples.header)
+    model.require_data(examples.header, evaluation)
     data = DeviceExamples(examples, model.reasoner.puzzle_rows.device)
     for start in range(0, len(data), BATCH):
         index = np.arange(start, min(start + BATCH, len(data)))

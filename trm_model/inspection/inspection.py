@@ -12,7 +12,7 @@ import numpy.typing as npt
 import torch
 
 from storage.atomic import new_file, write_text
-from storage.examples import ExampleSet, Header
+from storage.examples import ExampleSet
 from trm_model.errors import require
 from trm_model.inspection.recording import Recording, record
 from trm_model.model.batch import IGNORE, Batch, DeviceExamples
@@ -175,7 +175,7 @@ def inspect_examples(
     :param index: of the examples; see :func:`inspect_questions` for the rest.
     :raises ConfigurationError: examples that are not there or are no puzzles of the model's.
     """
-    require_puzzles_of(model, examples.header)
+    model.require_data(examples.header, evaluation)
     data = DeviceExamples(examples, model.reasoner.puzzle_rows.device)
     require(
         bool(index) and all(0 <= number < len(data) for number in index),
@@ -189,25 +189,6 @@ def inspect_examples(
         [Question(cells) for cells in batch.inputs.to(torch.uint8).cpu().numpy()],
         _record(model, batch, chosen, evaluation, layers),
         batch.labels.cpu().numpy(),
-    )
-
-
-def require_puzzles_of(model: TrainedModel, header: Header) -> None:
-    """Whether a model can answer the examples of a data set.
-
-    :raises ConfigurationError: they are no puzzles of its, or have more puzzle ids.
-    """
-    family, rows = model.family, len(model.reasoner.puzzle_rows)
-    require(
-        header.vocabulary == family.vocabulary and header.grid == family.grid,
-        f"examples of {header.grid[0]} x {header.grid[1]} cells and {len(header.vocabulary)} "
-        f"tokens: expected puzzles of the model's, {family.name} of "
-        f"{' x '.join(map(str, family.grid))}; give another data set",
-    )
-    require(
-        header.num_puzzle_ids <= rows,
-        f"a data set of {header.num_puzzle_ids} puzzle ids: the model has rows for {rows}; give "
-        "the data set that it was trained on",
     )
 
 

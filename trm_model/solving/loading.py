@@ -129,6 +129,8 @@ def _load_ours(folder: Path, kind: str | None) -> TrainedModel:
         partial(_versions_of_data, run, spec),
         f"{spec.variant_name} trained on {spec.benchmark}, seed {spec.seed}, step "
         f"{progress.step} of {spec.recipe.steps}",
+        spec,
+        progress.step,
     )
 
 

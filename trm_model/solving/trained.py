@@ -1,7 +1,7 @@
 """A trained model that answers puzzles."""
 
 import os.path
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from storage.examples import Header
 from trm_model.choices import from_plain, to_plain
 from trm_model.errors import ConfigurationError, require
 from trm_model.evaluation.evaluate import finite_answers, most_examples, require_evaluation
@@ -21,6 +22,7 @@ from trm_model.puzzles.arc.augmentation import Augmentation
 from trm_model.puzzles.family import Family, Question, Tokens, Verdict
 from trm_model.puzzles.picture import to_svg
 from trm_model.texts import read_text, unmarked
+from trm_model.training.run import RunSpec
 
 BATCH = 64
 """Rollouts computed together."""
@@ -109,6 +111,8 @@ class TrainedModel:
     :param versions: an ARC task's name -> the versions of it that the model was trained on; none
         where it is unknown.
     :param description: one line for people.
+    :param run: the training that it is from; None: it is a file of the authors'.
+    :param step: the optimizer step that its weights are of, where that is known.
     """
 
     reasoner: Reasoner
@@ -116,6 +120,46 @@ class TrainedModel:
     max_steps: int
     versions: Callable[[str], Versions]
     description: str
+    run: RunSpec | None = None
+    step: int | None = None
+
+    def require_data(self, header: Header, evaluation: Evaluation | None = None) -> None:
+        """Whether the model can answer the examples of a data set.
+
+        :param header: of the data set.
+        :param evaluation: how they are answered; None: the variant's own.
+        :raises ConfigurationError: they are no puzzles of its, or belong to other puzzle ids.
+        """
+        family, rows = self.family, len(self.reasoner.puzzle_rows)
+        require(
+            header.vocabulary == family.vocabulary and header.grid == family.grid,
+            f"examples of {header.grid[0]} x {header.grid[1]} cells and {len(header.vocabulary)} "
+            f"tokens: expected puzzles of the model's, {family.name} of "
+            f"{' x '.join(map(str, family.grid))}; give another data set",
+        )
+        blank = (evaluation or self.reasoner.variant.evaluation).blank_ids
+        require(
+            blank or header.num_puzzle_ids in (1, rows),
+            f"a data set of {header.num_puzzle_ids} puzzle ids: the model has rows for {rows}; "
+            "give the data set that it was trained on, or set blank_ids=true",
+        )
+
+    def require_names(self, names: Mapping[str, Mapping[str, int]]) -> None:
+        """Whether puzzle ids mean to a data set what they mean to the model.
+
+        :param names: of each task, the names of its versions in the data set and their ids.
+        :raises ConfigurationError: they are of other puzzles, or nobody knows which.
+        """
+        for task, versions in names.items():
+            known = {version.name: row for row, version in self.versions(task)}
+            for name, row in versions.items():
+                require(
+                    known.get(name) == row,
+                    f"{name}: puzzle id {row} of the data set, in the model's "
+                    f"{known.get(name, 'unknown')}; expected the identifiers that the model was "
+                    "trained with; give the data set that it was trained on (of an authors' file "
+                    "its --identifiers), or set blank_ids=true",
+                )
 
     def evaluation(
         self,
@@ -167,7 +211,7 @@ class TrainedModel:
         for start in range(0, len(inputs), size):
             items = torch.arange(start, min(start + size, len(inputs)), device=device)
             batch, noise = asked.part(items), Noise(evaluation.seed, items)
-            found = finite_answers(reasoner, batch, depth, evaluation, noise, self.family)
+            found = finite_answers(reasoner, batch, depth, evaluation, noise, self.family, BATCH)
             cells = torch.stack([answer.prediction for answer in found], 1).to(torch.uint8)
             predictions.append(cells.cpu().numpy())
             logits.append(torch.stack([answer.halt_logits for answer in found], 1).cpu().numpy())

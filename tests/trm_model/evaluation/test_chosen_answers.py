@@ -184,7 +184,6 @@ class Parrot:
     ) -> Outputs:
         self.sizes.append(len(batch.inputs))
         self.drawn.append(noise.uniform("x"))
-        batch = batch.repeat(evaluation.rollouts)
         found: list[Output] = []
         for step in range(depth):
             tokens = batch.inputs % 5 if step else torch.full_like(batch.inputs, 2)
@@ -216,7 +215,7 @@ def test_answers_from_numbers_that_are_not_finite_are_refused(
             finite_answers(reasoner(), BATCH, 2, evaluation, NOISE)
 
 
-@pytest.mark.parametrize(("rollouts", "sizes"), [(1, [4, 4, 2]), (2, [2] * 5), (5, [1] * 10)])
+@pytest.mark.parametrize(("rollouts", "sizes"), [(1, [4, 4, 2]), (2, [4] * 5), (5, [4, 1] * 10)])
 def test_batches_count_rollouts(rollouts: int, sizes: list[int]) -> None:
     parrot = Parrot(100)
     run(parrot, batch_size=4, evaluation=Evaluation(rollouts=rollouts))

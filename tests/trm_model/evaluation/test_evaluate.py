@@ -420,6 +420,28 @@ def test_blank_ids_answer_with_row_0(examples: Examples, variant: str) -> None:
     np.testing.assert_array_equal(changed, ids[:COUNT] != 0)
 
 
+@pytest.mark.parametrize("selection", ["halting_logit", "first_to_halt", "lowest_residual"])
+@pytest.mark.parametrize("stop", [False, True])
+def test_results_do_not_depend_on_which_rollouts_are_computed_together(
+    examples: Examples, selection: str, stop: bool
+) -> None:
+    """Five rollouts of an example in parts of two are those that are computed at once."""
+    model = precise(untrained(RANDOM, examples))
+    chosen = (
+        LowestResidual(window=2)
+        if selection == "lowest_residual"
+        else choices(Selection)[selection]()
+    )
+    evaluation = Evaluation(depth=3, rollouts=5, noise=0.3, selection=chosen, stop_at_halting=stop)
+    asked: dict[str, Any] = {"compared": ALL_SELECTIONS, "family": Sudoku(4)}
+    whole, parts = (
+        outcome_of(model, examples, evaluation, batch_size=size, **asked) for size in (5, 2)
+    )
+    for name in (field.name for field in fields(Evaluated)):
+        one, other = getattr(whole, name), getattr(parts, name)
+        np.testing.assert_allclose(other, one, rtol=1e-4, atol=1e-4, err_msg=name)
+
+
 def test_progress_is_told(examples: Examples) -> None:
     told: list[tuple[int, int]] = []
     model = untrained(SHORT, examples)

@@ -86,8 +86,8 @@ class Generation(Part, axis=True):
         noise: Noise,
         end: int | None = None,
     ) -> Outputs:
-        """The outputs of ``depth`` test steps, of [K B] with K rollouts per example, the first
-        rollout of all examples first.
+        """The outputs of ``depth`` test steps, one rollout for each of the batch's examples, which
+        may stand there several times, with random numbers of their own.
 
         :param batch: of its labels is used which cells are to be answered, and nothing else.
         :param end: token that ends an answer; what stands in the cells after it means nothing.

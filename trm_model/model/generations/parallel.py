@@ -74,8 +74,7 @@ class Parallel(Generation):
     ) -> Outputs:
         """See :class:`Generation`; nothing is saved by an end."""
         del end
-        wide, draws = batch.repeat(evaluation.rollouts), noise.repeat(evaluation.rollouts)
-        inputs, rows = wide.inputs, model.puzzle_rows[wide.puzzle_ids]
+        draws, inputs, rows = noise, batch.inputs, model.puzzle_rows[batch.puzzle_ids]
         first = start.initial(model, draws)
         if evaluation.random_start:
             first = State(first.answer, random_latents(model, draws))

@@ -1,6 +1,7 @@
 """The axis of how one answer is chosen among the rollouts of an example."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import ClassVar, NamedTuple
 
 import torch
@@ -96,9 +97,25 @@ class Tries(NamedTuple):
         """Of [K, B] where these are of [K B], with B = ``size``."""
         return self.mapped(lambda each: each.unflatten(0, (-1, size)))
 
+    @staticmethod
+    def joined(parts: Sequence["Tries"]) -> "Tries":
+        """Of the rollouts of the first part, then of those of the next, and so on."""
+        if len(parts) == 1:
+            return parts[0]
+        leaves: list[list[Tensor]] = [[] for _ in parts]
+        for part, found in zip(parts, leaves, strict=True):
+            part.mapped(partial(_noted, found))
+        each = zip(*leaves, strict=True)
+        return parts[0].mapped(lambda _: torch.cat(next(each)))
+
     def first(self, count: int) -> "Tries":
         """Of the first ``count`` rollouts alone."""
         return self.mapped(lambda each: each[:count])
+
+
+def _noted(found: list[Tensor], each: Tensor) -> Tensor:
+    found.append(each)
+    return each
 
 
 class Selection(Choice, axis=True):
