@@ -249,7 +249,7 @@ def test(
     batch_size: int,
     **options: Any,
 ) -> int:
-    """Test any checkpoint on the data of any benchmark of its family.
+    """Test any checkpoint on any benchmark of its family.
 
     The checkpoint may be of another benchmark or of the authors. Its scores are printed and stored
     in the table scores_elsewhere, apart from those that the reports compare.

@@ -32,6 +32,7 @@ COMMANDS = {
     "scores",
     "solve",
     "study",
+    "test",
     "train",
     "ui",
     "variants",
