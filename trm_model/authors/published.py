@@ -242,8 +242,9 @@ OTHERS: dict[tuple[str, str], Published] = {
         "thousands of layers",
         sudoku_extreme=97.9,
         maze_hard=87.4,
-        arc_agi_1=49.1,
-        arc_agi_2=13.6,
+    ),
+    **_method(
+        "InfiLoop", "arXiv 2610.11570", "", "thousands of layers", arc_agi_1=49.1, arc_agi_2=13.6
     ),
     **_method(
         "FPRM",
@@ -253,6 +254,13 @@ OTHERS: dict[tuple[str, str], Published] = {
         read=True,
         sudoku_extreme=94.2,
         maze_hard=87.0,
+    ),
+    **_method(
+        "FPRM",
+        "arXiv 2606.18206",
+        "",
+        "up to 3,744 layers",
+        read=True,
         arc_agi_1=47.5,
         arc_agi_2=6.2,
     ),
@@ -262,8 +270,8 @@ OTHERS: dict[tuple[str, str], Published] = {
         "all 3.8 million puzzles",
         "up to 20,000 steps",
         sudoku_extreme=97.5,
-        maze_hard=80.0,
     ),
+    **_method("RSM", "arXiv 2603.15641", "", "up to 20,000 steps", maze_hard=80.0),
     **_method("sotaku", "its repository", _SOTAKU, "16 iterations", sudoku_extreme=81.8),
     **_method("sotaku, 128", "its repository", _SOTAKU, "128 iterations", sudoku_extreme=95.3),
     **_method("sotaku, 1,024", "its repository", _SOTAKU, "1,024 iterations", sudoku_extreme=98.9),
@@ -274,8 +282,9 @@ OTHERS: dict[tuple[str, str], Published] = {
         "20 samples",
         read=True,
         sudoku_extreme=97.0,
-        arc_agi_1=52.0,
-        arc_agi_2=11.1,
+    ),
+    **_method(
+        "GRAM", "arXiv 2605.19376", "", "20 samples", read=True, arc_agi_1=52.0, arc_agi_2=11.1
     ),
     **_method("Attractor", "arXiv 2605.12466", _PAPER, "", 27, sudoku_extreme=91.4, maze_hard=93.1),
     **_method("Attractor 7M", "arXiv 2605.12466", _PAPER, "", 7, sudoku_extreme=54.3),
