@@ -310,7 +310,7 @@ READ = "[r]"
 
 def leaderboard_rows(table: pl.DataFrame) -> list[dict[str, str]]:
     """Every variant trained here and every published method as text for people, best first for
-    each benchmark.
+    each benchmark; those benchmarks first that something was trained on here.
 
     :param table: rows of :class:`assets.tables.Ablation` with a figure of ours.
     """
@@ -322,8 +322,12 @@ def leaderboard_rows(table: pl.DataFrame) -> list[dict[str, str]]:
         (benchmark, figure.value, name, _of_others(name, figure))
         for (benchmark, name), figure in (*PUBLISHED.items(), *OTHERS.items())
     ]
-    # What is equal stands by name, ours before the published one.
-    order = sorted(found, key=lambda each: (each[0], -each[1], each[2], each[3]["from"]))
+    # Benchmarks with results of ours come first. What is equal stands by name, ours before the
+    # published one.
+    tried = set(table["benchmark"])
+    order = sorted(
+        found, key=lambda each: (each[0] not in tried, each[0], -each[1], each[2], each[3]["from"])
+    )
     return [
         {"benchmark": benchmark, "method": name, **shown} for benchmark, _, name, shown in order
     ]
@@ -377,7 +381,9 @@ def measured_rows(scores: pl.DataFrame) -> list[dict[str, str]]:
     """All shares measured of each variant's answers, mean over seeds with its 95 % interval, as
     text for people; ``scores``: all rows of the evaluations that are compared."""
     shares = scores.filter(
-        pl.col("k").is_null() & pl.col("group").is_null() & (pl.col("metric") != "mean_steps")
+        pl.col("k").is_null()
+        & pl.col("group").is_null()
+        & ~pl.col("metric").str.starts_with("mean_")  # of steps: no shares
     )
     metrics = shares["metric"].unique(maintain_order=True).to_list()
     rows: list[dict[str, str]] = []

@@ -15,6 +15,7 @@ from assets.reports.comparison import (
     effort,
     interval_over_seeds,
     leaderboard_rows,
+    measured_rows,
     paper_notes,
     readable,
     trained_on,
@@ -60,6 +61,7 @@ def test_ablation_table_puts_ours_beside_the_published() -> None:
     )
     board = leaderboard_rows(table.filter(pl.col("ours").is_not_null()))
     of_sudoku = [row for row in board if row["benchmark"] == "sudoku_extreme"]
+    assert board[: len(of_sudoku)] == of_sudoku
     [ours] = [row for row in of_sudoku if (row["method"], row["from"]) == ("trm_mlp", "ours")]
     assert ours == {
         "benchmark": "sudoku_extreme", "method": "trm_mlp", "from": "ours", "solved %": "85.0",
@@ -298,3 +300,26 @@ def test_a_recipe_that_is_not_the_papers_says_how_it_differs() -> None:
         assert change in note
     for name, benchmark in BENCHMARKS.items():
         assert len(paper_notes(benchmark)) == 1 + (benchmark.paper_variant is not None), name
+
+
+def test_shares_alone_stand_in_the_table_of_what_was_measured() -> None:
+    """Means of steps are no shares, and have no percent."""
+    metrics = ["exact_accuracy", "valid_path", "mean_steps", "mean_computed_steps"]
+    scores = pl.DataFrame(
+        {
+            "variant": "trm",
+            "metric": metrics,
+            "k": None,
+            "group": None,
+            "value": [0.5, 0.75, 3.0, 16.0],
+            "low": [0.4, 0.7, 2.0, 16.0],
+            "high": [0.6, 0.8, 4.0, 16.0],
+        }
+    )
+    assert measured_rows(scores) == [
+        {
+            "variant": "trm",
+            "exact accuracy %": "50.0 (40.0 – 60.0)",
+            "valid path %": "75.0 (70.0 – 80.0)",
+        }
+    ]
