@@ -303,6 +303,13 @@ def configured(kind: type[Settings], values: Mapping[str, Any]) -> Settings:
 
     :raises ConfigurationError: an unknown setting or a value that cannot be.
     """
+    known = list(kind.model_fields)
+    for name in values:
+        require(
+            name in known,
+            f"{name}: "
+            + unknown_name("setting", name, known, f"expected {', '.join(known) or 'none'}"),
+        )
     try:
         return kind(**values)
     except ValidationError as error:
@@ -332,20 +339,14 @@ def require_settings(
     :param family: of the puzzles, where the stage depends on it.
     :raises ConfigurationError: an unknown setting or a value that cannot be.
     """
-    known = list(kind.model_fields)
-    for name in values:
-        require(
-            name in known,
-            f"--set {stage}.{name}: "
-            + unknown_name("setting", name, known, f"expected {', '.join(known) or 'none'}"),
-        )
+    if not (kind.model_fields or values):
+        return  # Dagster's base cannot be made of nothing without a warning.
     with _named(f"--set {stage}."):
-        if known:
-            config = configured(kind, values)
-            config.require_possible(recipe, variants)
-            if family is not None:
-                for variant in variants:
-                    config.require_of(variant, family)
+        config = configured(kind, values)
+        config.require_possible(recipe, variants)
+        if family is not None:
+            for variant in variants:
+                config.require_of(variant, family)
 
 
 @contextmanager

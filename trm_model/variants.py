@@ -36,7 +36,7 @@ from trm_model.names import (
     unknown_name,
 )
 from trm_model.optimizers.muon import Muon
-from trm_model.texts import from_yaml
+from trm_model.texts import from_yaml, yaml_files
 
 _TRM_MLP = Variant()
 _TRM = replace(_TRM_MLP, mixer=Attention())
@@ -67,8 +67,6 @@ _GATED_NORM = replace(_TRM_MLP, feed_forward=GatedNorm())
 TABLE_3 = ((1, 1), (2, 2), (3, 3), (4, 4), (6, 3), (3, 6), (6, 6))
 """(n of HRM, T) of TRM's Table 3; TRM's n is twice HRM's."""
 
-SUFFIXES = (".yaml", ".yml")
-"""Of the files that hold a variant."""
 _OF_OWN_CLASSES = (AttributeError, RuntimeError, TypeError)
 """What classes of the user's own may raise on values of other types, beside the usual."""
 
@@ -178,15 +176,8 @@ def load_variants(folder: Path) -> Variants:
     :raises ConfigurationError: the folder is a file, or is not there and not the default.
     """
     found = Variants({}, {})
-    require(
-        folder.is_dir() or (folder == OWN_VARIANTS_DEFAULT and not folder.exists()),
-        f"{folder}: no such folder; expected the one with your own variants, as --own or "
-        f"{OWN_VARIANTS_VARIABLE} names it; make it, or leave them out",
-    )
-    files = sorted(folder.iterdir()) if folder.is_dir() else []
-    for path in files:
-        if path.suffix.lower() not in SUFFIXES or path.name.startswith("."):
-            continue
+    named_by = f"--own or {OWN_VARIANTS_VARIABLE}"
+    for path in yaml_files(folder, default=OWN_VARIANTS_DEFAULT, variable=named_by):
         try:
             require(
                 path.stem not in (found.known.keys() | found.broken.keys()),

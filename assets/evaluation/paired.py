@@ -14,7 +14,7 @@ from assets.evaluation.metrics import Z_95, Floats
 from trm_model.seeding import numpy_generator
 
 DRAWS = 4_000
-"""Of the bootstrap."""
+"""How often the bootstrap draws puzzles again."""
 
 
 class Paired(NamedTuple):

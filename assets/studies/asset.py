@@ -19,8 +19,8 @@ from assets.progress import MADE
 from assets.reports.comparison import headline
 from assets.stages import making
 from assets.store import current_examples
-from assets.studies.points import asked, resolved, tested
-from assets.studies.report import axis_figure, over_seeds, readable, scored
+from assets.studies.points import asked, resolved
+from assets.studies.report import RUN, axis_figure, over_seeds, readable, scored
 from assets.studies.study import Study
 from assets.tables import Scores, StudyResults, Training
 from assets.training.checkpoint import train_run
@@ -63,7 +63,7 @@ def materialize_point(
         point.seed,
     )
     predicted = predict(
-        context, tested(study), store, benchmark, variants[point.variant], trained.run
+        context, study.predictions(), store, benchmark, variants[point.variant], trained.run
     )
     predictions = whole(store.open(predicted.key))
     if benchmark.votes:
@@ -92,7 +92,7 @@ def results(
     of_benchmark = pl.col("benchmark") == study.benchmark
     scores = scan(store, Scores).filter(of_benchmark).collect()
     training = scan(store, Training).filter(of_benchmark).collect()
-    efforts = training.group_by("run").agg(
+    efforts = training.group_by(RUN).agg(
         train_seconds=pl.col("wall_seconds").sort_by("step").last()
     )
     points = asked(name, study, benchmark, variants, _header(store, study))

@@ -6,7 +6,6 @@ from dataclasses import replace
 import polars as pl
 
 from assets.benchmarks import Benchmark
-from assets.configs import EvaluationConfig, configured
 from assets.declared import evaluation_key
 from assets.studies.report import canonical
 from assets.studies.study import Point, Study, changed
@@ -33,14 +32,6 @@ def resolved(
     return recipe, variant
 
 
-def tested(study: Study) -> EvaluationConfig:
-    """How the points of a study are evaluated.
-
-    :raises ConfigurationError: settings that cannot be.
-    """
-    return configured(EvaluationConfig, study.evaluation or {})
-
-
 def asked(
     name: str, study: Study, benchmark: Benchmark, variants: Mapping[str, Variant], header: Header
 ) -> pl.DataFrame:
@@ -49,7 +40,7 @@ def asked(
 
     :param header: of the benchmark's current data set.
     """
-    config = tested(study)
+    config = study.predictions()
     limit = config.limit_of(benchmark.evaluated)
     rows: list[dict[str, object]] = []
     for point in study.trainings():

@@ -18,6 +18,10 @@ def canonical(settings: Mapping[str, Any]) -> str:
     return json.dumps(dict(settings), sort_keys=True)
 
 
+RUN = ("benchmark", "variant", "seed", "run")
+"""The columns that tell runs apart: variants of equal configuration have runs of equal keys."""
+
+
 def scored(points: pl.DataFrame, headlines: pl.DataFrame, efforts: pl.DataFrame) -> pl.DataFrame:
     """Rows of :class:`assets.tables.StudyResults`: the latest score of each point, of those with
     the data, code and test of the latest one of all.
@@ -26,13 +30,13 @@ def scored(points: pl.DataFrame, headlines: pl.DataFrame, efforts: pl.DataFrame)
         ``steps``, ``parameters``, ``training_flops``, and those that tell scores apart,
         ``benchmark``, ``variant``, ``seed``, ``config_hash``, ``evaluation``, ``data_entry``.
     :param headlines: rows of :class:`assets.tables.Scores` of the metric that reports compare.
-    :param efforts: ``train_seconds`` of each ``run``.
+    :param efforts: ``train_seconds`` of each run (:data:`RUN`).
     """
     apart = ["benchmark", "variant", "seed", "config_hash", "evaluation", "data_entry"]
     found = headlines.drop("metric").join(points, on=apart, how="inner")
     newest = found.sort("created_at", "run", "evaluation").tail(1).select(*VERSIONS)
     same = found.join(newest, on=list(VERSIONS), how="semi")
-    rows = latest(same, "point").join(efforts, on="run", how="left")
+    rows = latest(same, "point").join(efforts, on=RUN, how="left")
     return rows.select(*StudyResults.to_schema().columns)
 
 

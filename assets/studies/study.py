@@ -22,19 +22,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-from assets.configs import TrainingConfig, configured
+from assets.configs import EvaluationConfig, TrainingConfig, configured
 from storage.reading import MALFORMED, one_line
 from trm_model.choices import check_fields, from_plain
 from trm_model.errors import ConfigurationError, require
 from trm_model.model.variant import Variant
-from trm_model.names import require_name, unknown_name
+from trm_model.names import (
+    OWN_STUDIES_DEFAULT,
+    OWN_STUDIES_VARIABLE,
+    require_name,
+    unknown_name,
+)
 from trm_model.seeding import numpy_generator
-from trm_model.texts import from_yaml
+from trm_model.texts import from_yaml, yaml_files
 from trm_model.training.recipe import Recipe
 
 SHIPPED = Path(__file__).parent
 """The folder of the studies that come with the project."""
-SUFFIXES = (".yaml", ".yml")
 OWNERS = ("recipe", "variant")
 """What the path of a setting begins with, and what it is a field of."""
 
@@ -57,6 +61,7 @@ class Range:
     choice: tuple[Any, ...] | None = None
 
     def __post_init__(self) -> None:
+        check_fields(self)
         given = [ends for ends in (self.log, self.linear, self.choice) if ends is not None]
         require(
             len(given) == 1 and len(given[0]) > 0,
@@ -106,6 +111,11 @@ class Draws:
     def __post_init__(self) -> None:
         check_fields(self, count=1, seed=0)
         require(len(self.ranges) > 0, "draws without ranges: expected one for each setting")
+        for path, given in self.ranges.items():
+            require(
+                isinstance(given, dict),
+                f"ranges: {path}: {given!r}: expected one such as {{log: [1e-5, 1e-2]}}; change it",
+            )
 
     def points(self) -> list[Settings]:
         """The settings of each point."""
@@ -199,6 +209,11 @@ class Study:
         )
         for path in {path for settings in self._all_settings() for path in settings}:
             _require_path(path)
+            require(
+                self.training_flops is None or path != "recipe.steps",
+                "recipe.steps with training_flops, from which the steps follow: expected one of "
+                "them; leave the other out",
+            )
         keys = [point.key for point in self.trainings()]
         require(len(set(keys)) == len(keys), "two points have equal settings; remove one")
 
@@ -244,8 +259,15 @@ class Study:
         """The settings that differ from point to point, in order."""
         return tuple(dict.fromkeys(path for chosen in self._choices() for path in chosen))
 
+    def predictions(self) -> EvaluationConfig:
+        """How the points are evaluated.
+
+        :raises ConfigurationError: settings that cannot be.
+        """
+        return configured(EvaluationConfig, self.evaluation or {})
+
     def require_possible(self, recipe: Recipe, variants: Mapping[str, Variant]) -> None:
-        """Whether every point can be trained, known before anything is.
+        """Whether every point can be trained and evaluated, known before anything is.
 
         :param recipe: of the benchmark.
         :raises ConfigurationError: one cannot; the message names it.
@@ -256,7 +278,9 @@ class Study:
                 unknown_name("variant", point.variant, variants, "see: trm variants"),
             )
             try:
-                changed(point, recipe, variants[point.variant])
+                _, variant = changed(point, recipe, variants[point.variant])
+                evaluation = self.predictions().evaluation(variant.evaluation)
+                variant.generation.require_evaluation(evaluation)
             except ConfigurationError as error:
                 raise ConfigurationError(f"point {point.key!r}: {error}") from error
 
@@ -318,12 +342,15 @@ def load_studies(
     none of the others.
 
     :param recipes: of the benchmarks, by name.
+    :raises ConfigurationError: a folder is a file, or is not there and not the default.
     """
     found = Studies({}, {})
-    files = [path for folder in folders if folder.is_dir() for path in sorted(folder.iterdir())]
+    files = [
+        path
+        for folder in folders
+        for path in yaml_files(folder, default=OWN_STUDIES_DEFAULT, variable=OWN_STUDIES_VARIABLE)
+    ]
     for path in files:
-        if path.suffix.lower() not in SUFFIXES or path.name.startswith("."):
-            continue
         try:
             require_name("study", path.stem)
             require(

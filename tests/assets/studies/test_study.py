@@ -96,6 +96,21 @@ def test_equal_operations_decide_the_steps(tmp_path: Path) -> None:
         (START + "draws: {count: 1, ranges: {recipe.steps: {log: [0, 1]}}}", "both positive"),
         (START + "draws: {count: 1, ranges: {recipe.steps: {}}}", "expected one of log"),
         (START + "training_flops: 0", "at least 1"),
+        (
+            START + "training_flops: 1e9\nsettings: {recipe.steps: 3}",
+            "recipe.steps with training",
+        ),
+        (
+            START + "draws: {count: 1, ranges: {recipe.steps: 5}}",
+            "recipe.steps: 5: expected",
+        ),
+        (START + "draws: {count: 1, ranges: {recipe.steps: {log: 5}}}", "log=5: expected a list"),
+        (START + "evaluation: {limt: 5}", "limt: no setting 'limt'"),
+        (START + "evaluation: {depth: 0}", "depth=0: expected"),
+        (
+            "title: t\nbenchmark: addition\nvariants: [autoregressive]\nevaluation: {rollouts: 2}",
+            "rollouts=2 with cells answered one",
+        ),
         (START + "title: again", "the key 'title' stands twice"),
         ("title: t\nbenchmark: sudoku\nvariants: [trm]", "no benchmark 'sudoku'"),
         ("title: t\nbenchmark: sudoku_4x4\nvariants: [trn]", "no variant 'trn'"),
