@@ -183,7 +183,12 @@ class TrainingConfig(StageConfig):
         )
 
     def require_possible(self, recipe: Recipe, variants: Iterable[Variant]) -> None:
-        self.recipe_of(recipe)
+        patience = self.recipe_of(recipe).patience
+        require(
+            patience is None or self.validate_steps > 0,
+            f"recipe.patience={patience} with validate_steps=0: expected validations to judge by; "
+            "give validate_steps above 0, or leave patience out",
+        )
         for variant in variants:
             self.variant_of(variant)
         self.execution()

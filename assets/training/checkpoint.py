@@ -33,10 +33,10 @@ from trm_model.puzzles.plans import examples_modules
 from trm_model.solving.fine_tuning import begin_from
 from trm_model.texts import counted
 from trm_model.training.checkpoint import saved, step_reached
+from trm_model.training.figures import METRICS
 from trm_model.training.initial import weights_hash, write_initial
 from trm_model.training.job import training_job
 from trm_model.training.lineage import adopt, depends_on_steps, shorter_runs
-from trm_model.training.loop import METRICS
 from trm_model.training.plan import plan
 from trm_model.training.process import LOCK, ORPHAN_SECONDS
 from trm_model.training.run import (
@@ -45,6 +45,7 @@ from trm_model.training.run import (
     runs_of_other_code,
     training_version,
 )
+from trm_model.training.stopping import is_over
 
 
 def finite_loss(training: pl.DataFrame) -> CheckOutcome:
@@ -158,9 +159,10 @@ def train_run(
     )
     checkpoint, last = saved(run)[-1], training.row(-1, named=True)
     curves = pictures.learning_curves(training)
+    early = " (ended early)" if last["step"] < recipe.steps else ""
     told = dg.MaterializeResult(
         metadata={
-            MADE: f"{counted(last['step'], 'step')}, loss {last['loss']:.4f}, "
+            MADE: f"{counted(last['step'], 'step')}{early}, loss {last['loss']:.4f}, "
             f"{last['exact_accuracy']:.1%} of the last training examples solved, in {checkpoint}",
             "steps": last["step"],
             "examples": last["examples"],
@@ -267,7 +269,7 @@ def _describe(
         except ConfigurationError:  # There is none yet, or it is damaged.
             recorded = spec
         step = step_reached(run)
-        if step < spec.recipe.steps or recorded is spec:
+        if recorded is spec or not is_over(run, spec.recipe, step):
             begun = recorded if step else spec
             replace(spec, code=begun.code, parent=begun.parent).write(run)
         if step == 0 and weights:

@@ -1,6 +1,5 @@
 """The table of runs: a row for each training, from its start on."""
 
-import contextlib
 import json
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -16,9 +15,10 @@ from storage.tables import TableError, partition_key, publish_partition, read_fi
 from trm_model.choices import to_plain
 from trm_model.launching import Ending, Outcome
 from trm_model.training.checkpoint import step_reached
-from trm_model.training.loop import METRICS
+from trm_model.training.figures import METRICS, read_rows
 from trm_model.training.plan import Plan
 from trm_model.training.run import RunSpec
+from trm_model.training.stopping import is_over
 
 STARTED, FINISHED, INTERRUPTED, FAILED, REFUSED = RUN_STATUS
 _STATUS = {
@@ -43,7 +43,7 @@ def recorded(
     """
     spec = RunSpec.read(run)
     earlier = _row(store, spec, run.name)
-    done = step_reached(run) >= spec.recipe.steps
+    done = is_over(run, spec.recipe, step_reached(run))
     started = earlier["started"] if earlier else None if done else _now()
     finished = earlier["finished"] if earlier and done else None
 
@@ -114,8 +114,5 @@ def _configuration(spec: RunSpec, takes: Plan) -> dict[str, Any]:
 
 def _seconds(run: Path) -> float | None:
     """How long a run has trained by its last row of figures; None where it has none."""
-    with contextlib.suppress(FileNotFoundError, ValueError, LookupError):
-        # The line that a killed process was writing does not end.
-        whole, _, _ = (run / METRICS).read_bytes().rpartition(b"\n")
-        return float(json.loads(whole.splitlines()[-1])["wall_seconds"])
-    return None
+    rows = read_rows(run / METRICS)
+    return float(rows[-1]["wall_seconds"]) if rows else None

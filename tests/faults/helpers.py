@@ -13,7 +13,7 @@ from typing import Any
 
 from storage.manifest import verify_manifest
 from trm_model.training.checkpoint import FOLDER, saved
-from trm_model.training.loop import METRICS
+from trm_model.training.figures import METRICS
 from trm_model.training.run import RunSpec
 
 REPOSITORY = Path(__file__).parents[2]

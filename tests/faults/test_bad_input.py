@@ -29,7 +29,7 @@ from tests.faults.bad_input.good import CONTAINERS
 from tests.faults.bad_input.shards import retar
 from trm_model.puzzles import maze, sudoku
 from trm_model.puzzles.arc.parsing import from_task
-from trm_model.training.loop import keep_rows
+from trm_model.training.figures import keep_rows
 from trm_model.training.run import RunSpec
 
 REMEDY = re.compile(

@@ -20,7 +20,7 @@ from tests.faults.helpers import (
 )
 from trm_model.lifeline import INTERRUPTED, REFUSED
 from trm_model.training.checkpoint import FOLDER, saved
-from trm_model.training.loop import METRICS
+from trm_model.training.figures import METRICS
 from trm_model.training.process import OTHER_CODE
 from trm_model.training.run import RUN_FILE, CodeSpan, RunSpec
 

@@ -11,11 +11,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from storage.atomic import write_text
 from storage.examples import ExampleSet
 from storage.manifest import CorruptDataError
 from storage.reading import one_line
 from trm_model.devices import open_device
+from trm_model.errors import require
 from trm_model.finite import NotFiniteError
 from trm_model.model.batch import DeviceExamples
 from trm_model.model.reasoner import Reasoner, build
@@ -28,10 +28,12 @@ from trm_model.training.checkpoint import Checkpoint, Progress
 from trm_model.training.ema import Ema
 from trm_model.training.execution import Execution
 from trm_model.training.exploration import earliest_halts
+from trm_model.training.figures import METRICS, keep_rows
 from trm_model.training.optimizers import make_optimizers, warmup
 from trm_model.training.puzzle_rows import sign_sgd_
 from trm_model.training.recipe import Recipe
 from trm_model.training.sampler import Sampler
+from trm_model.training.stopping import gave_up
 from trm_model.training.supervision import Carry, Supervision, supervise
 from trm_model.training.validation import (
     Validated,
@@ -42,7 +44,6 @@ from trm_model.training.validation import (
     read_validated,
 )
 
-METRICS = "metrics.jsonl"
 TOTALS = (
     "examples",
     "answer_loss",
@@ -255,13 +256,21 @@ def train(
 
     :param initial: weights to begin with; None: those drawn from the seed.
     :param validation: tests the evaluated weights on the way (``execution.validate_steps``);
-        nothing of the training depends on it, but that the best checkpoint is kept beside the last.
+        nothing of the training depends on it, but that the best checkpoint is kept beside the last,
+        and when it ends where the recipe has patience.
     :param report: told about progress, a few times a minute.
     :param stop: asked after each step; True writes a checkpoint and returns.
-    :returns: the progress at the last checkpoint; finished if its step is ``recipe.steps``.
+    :returns: the progress at the last checkpoint; whether the training is over there,
+        :func:`trm_model.training.stopping.is_over` tells.
+    :raises ConfigurationError: a recipe with patience, and nothing to validate with.
     :raises TrainingError: a loss, a weight or another number of the state that is not finite.
     :raises CorruptDataError: no undamaged checkpoint among those that are there.
     """
+    require(
+        recipe.patience is None or (validation is not None and execution.validate_steps > 0),
+        f"patience={recipe.patience}: expected validations to judge by, and there are none; give "
+        "validate_steps above 0 and a data set with validation puzzles, or leave patience out",
+    )
     trainer = Trainer(variant, recipe, examples, seed, execution)
     found = _newest(run, report)
     if found is not None:
@@ -273,7 +282,8 @@ def train(
     keep_rows(metrics, trainer.progress.step)
     clock = _Clock(trainer.progress)
     saved_at = reported_at = time.monotonic()
-    best = best_of(read_validated(metrics))
+    validations = read_validated(metrics)
+    best = best_of(validations)
     if best is not None:  # Killed between the two, a process has saved it and not said so.
         checkpoints.keep_best(run, best.step)
 
@@ -304,18 +314,20 @@ def train(
         def on_step(current: Trainer, totals: Tensor | None) -> bool:
             nonlocal reported_at, best
             step = current.progress.step
-            improved = False
+            improved = over = False
             if totals is not None:
                 row = _row(current, totals, clock)
                 if not math.isfinite(row["loss"]):
                     raise _diverged(run, step, f"loss {row['loss']}, expected a finite number")
                 found = validated(step)
                 if found is not None:
-                    improved = best_of([found] if best is None else [best, found]) is found
-                    best = found if improved else best
+                    validations.append(found)
+                    best = best_of(validations)
+                    improved = best is found
                 lines.write(json.dumps({**row, **columns(found)}) + "\n")
                 lines.flush()
-                if time.monotonic() - reported_at > 10 or step == recipe.steps:
+                over = step == recipe.steps or gave_up(validations, recipe)
+                if time.monotonic() - reported_at > 10 or over:
                     reported_at = time.monotonic()
                     report(
                         f"step {step}/{recipe.steps}: loss {row['loss']:.4f}, cells "
@@ -327,15 +339,21 @@ def train(
             if (
                 stopping
                 or improved
-                or step == recipe.steps
+                or over
                 or time.monotonic() - saved_at >= execution.checkpoint_seconds
             ):
                 save()
                 if improved:
                     checkpoints.keep_best(run, step)
-            return not stopping
+            return not (stopping or over)
 
+        if gave_up(validations, recipe):
+            return trainer.progress
         trainer.run(on_step)
+        if trainer.progress.step < recipe.steps and gave_up(validations, recipe):
+            report(
+                f"ended early: no better validation in the last {recipe.patience} steps (patience)"
+            )
     return trainer.progress
 
 
@@ -428,17 +446,3 @@ def _row(trainer: Trainer, totals: Tensor, clock: _Clock) -> dict[str, Any]:
         "examples_per_second": examples / clock.lap(),
         "wall_seconds": clock.seconds(),
     }
-
-
-def keep_rows(metrics: Path, step: int) -> None:
-    """Drop rows after ``step`` (and a half-written last one): the steps will be trained again."""
-    if not metrics.exists():
-        return
-    kept: list[str] = []
-    for line in metrics.read_text("utf-8", errors="replace").splitlines():
-        try:
-            if json.loads(line)["step"] <= step:
-                kept.append(line + "\n")
-        except (ValueError, KeyError, TypeError):
-            break
-    write_text(metrics, "".join(kept))

@@ -105,6 +105,7 @@ def _train(run: Path, stop: _Stop, modules: Sequence[str], *, other_code: bool) 
     from trm_model.training.initial import load_initial
     from trm_model.training.loop import TrainingError, train
     from trm_model.training.run import RunSpec, run_store, training_version
+    from trm_model.training.stopping import is_over
 
     try:
         for name in modules:
@@ -138,7 +139,7 @@ def _train(run: Path, stop: _Stop, modules: Sequence[str], *, other_code: bool) 
                     "train again"
                 )
             step = intact_step(run)
-            if step >= spec.recipe.steps:
+            if is_over(run, spec.recipe, step):
                 _report(f"finished already, at step {step}: kept")
                 return 0
             computed = examples_modules(data / "train.zarr")
@@ -178,7 +179,7 @@ def _train(run: Path, stop: _Stop, modules: Sequence[str], *, other_code: bool) 
             f"{run}: not enough memory ({one_line(error)}); end other programs or lower batch_size"
         )
         return CRASHED
-    if progress.step < spec.recipe.steps:
+    if not is_over(run, spec.recipe, progress.step):
         _report(
             f"interrupted at step {progress.step} of {spec.recipe.steps}; a checkpoint is written"
         )

@@ -26,6 +26,8 @@ class Recipe:
     :param learning_rate, weight_decay: of the network.
     :param puzzle_learning_rate, puzzle_weight_decay: of the puzzle rows (sign-SGD).
     :param warmup_steps: steps of linear warm-up; the rate is constant afterwards.
+    :param patience: end the training once the accuracy on validation puzzles has not risen for so
+        many optimizer steps (it is measured every ``validate_steps``); None: train all steps.
     :param ema_decay: of the averaged weights, per optimizer step; short trainings want a shorter
         memory than the papers' 0.999.
     :param precision: of activations and matrix products; weights are kept in float32.
@@ -44,6 +46,7 @@ class Recipe:
     puzzle_learning_rate: float = 1e-4
     puzzle_weight_decay: float = 1.0
     warmup_steps: int = 2_000
+    patience: int | None = None
     ema_decay: float = 0.999
     precision: Precision = "float32"
 
@@ -55,6 +58,7 @@ class Recipe:
             puzzles=1,
             max_steps=(1, 1_000_000),
             warmup_steps=0,
+            patience=1,
             weight_decay=0.0,
             puzzle_learning_rate=0.0,
             puzzle_weight_decay=0.0,

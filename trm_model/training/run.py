@@ -20,6 +20,7 @@ from trm_model.names import require_name
 from trm_model.training.checkpoint import step_reached
 from trm_model.training.execution import Execution
 from trm_model.training.recipe import Recipe
+from trm_model.training.stopping import is_over
 from trm_model.version import code_version
 
 RUN_FILE = "run.json"
@@ -319,7 +320,7 @@ def runs_of_other_code(folder: Path, spec: RunSpec) -> list[Path]:
     for run, other in runs_in(folder):
         step = step_reached(run)
         same = other.same_but_for_code(spec) and other.key != spec.key
-        open_or_ours = step < other.recipe.steps or other.code[-1].version == spec.code[0].version
-        if same and step > 0 and open_or_ours:
+        ours = other.code[-1].version == spec.code[0].version
+        if same and step > 0 and (ours or not is_over(run, other.recipe, step)):
             found.append((step, run))
     return [run for _, run in sorted(found, key=lambda item: -item[0])]

@@ -1,18 +1,19 @@
 """How a training fares on puzzles that it does not see, told on the way. Nothing of the training
-depends on it.
+depends on it, but when it ends where the recipe has patience
+(:mod:`trm_model.training.stopping`).
 
 How a model is tested is given to the training loop from outside
 (:mod:`trm_model.training.validator`): the evaluation's code makes no weights, and belongs to no
 training's code version.
 """
 
-import json
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from trm_model.model.reasoner import Reasoner
 from trm_model.training.execution import Execution
+from trm_model.training.figures import read_rows
 
 EXACT, CELLS = "validation_exact_accuracy", "validation_cell_accuracy"
 
@@ -50,10 +51,9 @@ def best_of(found: Iterable[Validated]) -> Validated | None:
 
 
 def read_validated(metrics: Path) -> list[Validated]:
-    """What the rows of a file of figures say."""
-    if not metrics.is_file():
-        return []
-    rows: list[dict[str, Any]] = [json.loads(line) for line in metrics.read_bytes().splitlines()]
+    """What the rows of a file of figures say, in order."""
     return [
-        Validated(row[EXACT], row[CELLS], row["step"]) for row in rows if row.get(EXACT) is not None
+        Validated(row[EXACT], row[CELLS], row["step"])
+        for row in read_rows(metrics)
+        if row.get(EXACT) is not None
     ]

@@ -26,6 +26,7 @@ def test_a_recipe_is_that_of_trm_on_sudoku_extreme() -> None:
         "ema_decay": 0.999,
         "precision": "float32",
         "puzzles": None,
+        "patience": None,
     }
 
 

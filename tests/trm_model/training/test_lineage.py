@@ -14,8 +14,9 @@ from tests.trm_model.training.recipes import tiny_spec
 from trm_model.model.curricula.depth import DepthCurriculum
 from trm_model.training import checkpoint as checkpoints
 from trm_model.training.checkpoint import saved
+from trm_model.training.figures import METRICS
 from trm_model.training.lineage import adopt, depends_on_steps, shorter_runs
-from trm_model.training.loop import METRICS, train
+from trm_model.training.loop import train
 from trm_model.training.run import CodeSpan, Parent, RunSpec
 
 Tiny = tuple[LocalStore, Path, str]

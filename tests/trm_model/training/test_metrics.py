@@ -14,7 +14,8 @@ from trm_model.model.variant import Variant
 from trm_model.training import loop
 from trm_model.training.checkpoint import saved
 from trm_model.training.execution import Execution
-from trm_model.training.loop import METRICS, train
+from trm_model.training.figures import METRICS
+from trm_model.training.loop import train
 from trm_model.training.supervision import Supervision
 from trm_model.variants import VARIANTS
 

@@ -130,6 +130,7 @@ RECIPE_CHANGES: dict[str, Any] = {
     "ema_decay": 0.5,
     "precision": "bfloat16",
     "puzzles": 1,
+    "patience": 1,
 }
 
 

@@ -6,21 +6,25 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pytest
 import torch
 
 import trm_model.training.loop as loop
 from storage.examples import ExampleSet, read_examples
 from storage.store import LocalStore
 from tests.trm_model.training.recipes import TINY
+from trm_model.errors import ConfigurationError
 from trm_model.finite import NotFiniteError
 from trm_model.solving.loading import load as load_model
 from trm_model.training import checkpoint as checkpoints
 from trm_model.training.checkpoint import Checkpoint, Progress, best, keep_best, saved, step_of
 from trm_model.training.execution import Execution
+from trm_model.training.figures import METRICS
 from trm_model.training.lineage import adopt
-from trm_model.training.loop import METRICS, train
+from trm_model.training.loop import train
 from trm_model.training.recipe import Recipe
 from trm_model.training.run import CodeSpan, RunSpec
+from trm_model.training.stopping import is_over
 from trm_model.training.validation import CELLS, EXACT, Validated, Validation, best_of, is_due
 from trm_model.training.validator import validator
 from trm_model.variants import VARIANTS
@@ -33,6 +37,7 @@ def trained(
     run: Path,
     tiny: Tiny,
     *,
+    recipe: Recipe = TINY,
     validated: bool = True,
     make: Callable[[ExampleSet, Recipe], Validation] = validator,
     **options: Any,
@@ -43,7 +48,7 @@ def trained(
     train(
         run,
         VARIANTS["trm_mlp"],
-        TINY,
+        recipe,
         read_examples(tiny[1] / "train.zarr"),
         3,
         EXECUTION,
@@ -145,6 +150,56 @@ def test_interrupted_it_knows_the_best(tmp_path: Path, tiny: Tiny) -> None:
     assert ours.name == expected.name
     for row, other in zip(rows(parts), rows(whole), strict=True):
         assert (row[EXACT], row[CELLS]) == (other[EXACT], other[CELLS])
+
+
+def falling(*_: object) -> Validation:
+    """The first validation is the best."""
+    return lambda _, step: Validated(1.0 / step, 0.5, step)
+
+
+def test_patience_ends_a_training_early(tmp_path: Path, tiny: Tiny) -> None:
+    patient = replace(TINY, steps=1_000, patience=4)
+    said = trained(tmp_path, tiny, recipe=patient, make=falling)
+    # Validated at 6, which is the best, and at 10, four steps later.
+    assert said[-1] == "ended early: no better validation in the last 4 steps (patience)"
+    last, kept = saved(tmp_path)[-1], best(tmp_path)
+    assert kept is not None
+    assert (step_of(last), step_of(kept)) == (10, 6)
+    assert is_over(tmp_path, patient, 10)
+    # Asked again, nothing is trained; with more patience it goes on.
+    trained(tmp_path, tiny, recipe=patient, make=falling)
+    assert step_of(saved(tmp_path)[-1]) == 10
+    assert not is_over(tmp_path, replace(patient, patience=5), 10)
+    trained(tmp_path, tiny, recipe=replace(patient, patience=5), make=falling)
+    assert step_of(saved(tmp_path)[-1]) == 16
+
+
+def test_patience_interrupted_ends_where_it_would_have(tmp_path: Path, tiny: Tiny) -> None:
+    patient = replace(TINY, steps=1_000, patience=4)
+    asked = 0
+
+    def stop() -> bool:
+        nonlocal asked
+        asked += 1
+        return asked == 8
+
+    trained(tmp_path, tiny, recipe=patient, make=falling, stop=stop)
+    assert not is_over(tmp_path, patient, 8)
+    trained(tmp_path, tiny, recipe=patient, make=falling)
+    assert step_of(saved(tmp_path)[-1]) == 10
+
+
+def test_a_training_that_improves_is_not_ended(tmp_path: Path, tiny: Tiny) -> None:
+    def rising(*_: object) -> Validation:
+        return lambda _, step: Validated(step / 100, 0.5, step)
+
+    trained(tmp_path, tiny, recipe=replace(TINY, patience=1), make=rising)
+    assert step_of(saved(tmp_path)[-1]) == TINY.steps
+
+
+def test_patience_needs_validations(tmp_path: Path, tiny: Tiny) -> None:
+    with pytest.raises(ConfigurationError, match="patience=4: expected validations to judge by"):
+        trained(tmp_path, tiny, recipe=replace(TINY, patience=4), validated=False)
 
 
 def test_which_rows_are_validated() -> None:

@@ -1,0 +1,32 @@
+"""The file of a training's figures: a row of JSON for each interval of steps."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from storage.atomic import write_text
+
+METRICS = "metrics.jsonl"
+
+
+def read_rows(metrics: Path) -> list[dict[str, Any]]:
+    """The rows of a file of figures up to the first that is not whole, which a killed process was
+    writing; none where there is no file."""
+    rows: list[dict[str, Any]] = []
+    if not metrics.is_file():
+        return rows
+    for line in metrics.read_text("utf-8", errors="replace").splitlines():
+        try:
+            row = json.loads(line)
+            int(row["step"])
+        except (ValueError, KeyError, TypeError):
+            break
+        rows.append(row)
+    return rows
+
+
+def keep_rows(metrics: Path, step: int) -> None:
+    """Drop rows after ``step`` (and a half-written last one): the steps will be trained again."""
+    if metrics.exists():
+        kept = (json.dumps(row) + "\n" for row in read_rows(metrics) if row["step"] <= step)
+        write_text(metrics, "".join(kept))
