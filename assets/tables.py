@@ -415,7 +415,8 @@ class StudyResults(Table):
     """The scores of a study's points, a row for each that has been scored.
 
     ``axes``: the point's settings as canonical JSON; ``parameters``: with the puzzle table;
-    ``training_flops``: of the whole training; ``train_seconds``: of the training.
+    ``training_flops``: of the whole training; ``train_seconds``: of the training; ``current``:
+    whether the code that trained it was the code that was there when the row was written.
     """
 
     study: Series[str]
@@ -435,6 +436,7 @@ class StudyResults(Table):
     parameters: Series[pl.Int64]
     training_flops: Series[float]
     train_seconds: Series[float] = pa.Field(nullable=True)
+    current: Series[bool]
 
     @classmethod
     def levels(cls) -> tuple[str, ...]:

@@ -53,7 +53,7 @@ def tell_study(name: str) -> int:
 
 
 def _done(store: Store, name: str, study: Study) -> set[str]:
-    """The points that have been scored by the data and code of the latest one.
+    """The points that have been scored, of runs by the code that is here.
 
     :raises ConfigurationError: a table that is damaged or of another version of this project.
     """
@@ -61,7 +61,7 @@ def _done(store: Store, name: str, study: Study) -> set[str]:
         found = results(store, name, study, BENCHMARKS[study.benchmark], VARIANTS.known)
     except TableError as error:
         raise ConfigurationError(str(error)) from error
-    return set(found["point"])
+    return set(found.filter("current")["point"])
 
 
 def make_study(name: str, points: Sequence[str]) -> int:

@@ -1,6 +1,7 @@
 """The points of a study and its report as assets."""
 
 from collections.abc import Mapping
+from pathlib import Path
 
 import dagster as dg
 import polars as pl
@@ -29,6 +30,7 @@ from storage.store import Store
 from storage.tables import partition_key, publish_partition, read_file, scan
 from trm_model.launching import Launcher
 from trm_model.model.variant import Variant
+from trm_model.puzzles.plans import examples_modules
 from trm_model.texts import counted
 
 
@@ -73,11 +75,15 @@ def materialize_point(
 
 
 def _header(store: Store, study: Study) -> Header:
-    """Of the current data set of the study's benchmark.
+    return open_header(_training(store, study))
+
+
+def _training(store: Store, study: Study) -> Path:
+    """The training split of the current data set of the study's benchmark.
 
     :raises Failure: there is none yet.
     """
-    return open_header(store.open(current_examples(store, study.benchmark)) / "train.zarr")
+    return store.open(current_examples(store, study.benchmark)) / "train.zarr"
 
 
 def results(
@@ -87,15 +93,15 @@ def results(
     benchmark: Benchmark,
     variants: Mapping[str, Variant],
 ) -> pl.DataFrame:
-    """The scores of a study's points so far, rows of :class:`assets.tables.StudyResults`: those by
-    the data and code of the latest one."""
+    """The scores of a study's points so far (:func:`assets.studies.report.scored`)."""
     of_benchmark = pl.col("benchmark") == study.benchmark
     scores = scan(store, Scores).filter(of_benchmark).collect()
     training = scan(store, Training).filter(of_benchmark).collect()
     efforts = training.group_by(RUN).agg(
         train_seconds=pl.col("wall_seconds").sort_by("step").last()
     )
-    points = asked(name, study, benchmark, variants, _header(store, study))
+    computed = examples_modules(_training(store, study))
+    points = asked(name, study, benchmark, variants, _header(store, study), computed)
     return scored(points, headline(scores, benchmark.metric), efforts)
 
 
@@ -115,13 +121,15 @@ def materialize_report(
     axes = [axis for axis in study.axes if means["axes"].n_unique() > 1]
     figures = {f"Against {axis}": axis_figure(means, axis) for axis in axes}
     missing = [point.key for point in points if point.key not in table["point"]]
+    older = table.filter(~pl.col("current"))["point"].to_list()
     notes = [
         f"{study.title}.",
         *study.notes,
         f"{counted(len(table), 'point')} of {len(points)}, on {study.benchmark}: the share of test "
         "puzzles that are solved, mean over seeds with its 95 % interval (one seed: over the "
-        "puzzles). All are by the same data and code.",
+        "puzzles). All are on the same data, and the seeds of a setting are by the same code.",
         *([f"Not there yet: {', '.join(missing)}."] if missing else []),
+        *([f"Trained by other code than is here: {', '.join(older)}."] if older else []),
     ]
     rows = readable(means, study.axes)
     page = publish_page(

@@ -1,6 +1,6 @@
 """The points of a study as trainings of its benchmark."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import polars as pl
@@ -13,7 +13,7 @@ from storage.examples import Header
 from trm_model.model.variant import Variant
 from trm_model.training.plan import cost_of
 from trm_model.training.recipe import Recipe
-from trm_model.training.run import config_hash
+from trm_model.training.run import config_hash, training_version
 
 
 def resolved(
@@ -33,12 +33,18 @@ def resolved(
 
 
 def asked(
-    name: str, study: Study, benchmark: Benchmark, variants: Mapping[str, Variant], header: Header
+    name: str,
+    study: Study,
+    benchmark: Benchmark,
+    variants: Mapping[str, Variant],
+    header: Header,
+    computed: Sequence[str] = (),
 ) -> pl.DataFrame:
     """What a study asks for, a row for each point: the columns that
     :func:`assets.studies.report.scored` takes.
 
     :param header: of the benchmark's current data set.
+    :param computed: the modules that compute its examples where they are not stored.
     """
     config = study.predictions()
     limit = config.limit_of(benchmark.evaluated)
@@ -59,6 +65,7 @@ def asked(
                 "variant": point.variant,
                 "seed": point.seed,
                 "config_hash": config_hash(variant, recipe),
+                "code_here": training_version(variant, recipe, computed),
                 "evaluation": evaluation_key(config.evaluation(variant.evaluation), limit),
                 "data_entry": benchmark.data_hash,
             }

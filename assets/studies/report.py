@@ -23,20 +23,26 @@ RUN = ("benchmark", "variant", "seed", "run")
 
 
 def scored(points: pl.DataFrame, headlines: pl.DataFrame, efforts: pl.DataFrame) -> pl.DataFrame:
-    """Rows of :class:`assets.tables.StudyResults`: the latest score of each point, of those with
-    the data, code and test of the latest one of all.
+    """Rows of :class:`assets.tables.StudyResults`: the latest score of each point, of those on the
+    data and test puzzles of the latest one of all, and by the code of the latest one of its
+    setting: what a variant is made of is part of its code, so that settings differ in it.
 
     :param points: what the study asks for: the columns ``study``, ``point``, ``axes``, ``metric``,
-        ``steps``, ``parameters``, ``training_flops``, and those that tell scores apart,
-        ``benchmark``, ``variant``, ``seed``, ``config_hash``, ``evaluation``, ``data_entry``.
+        ``steps``, ``parameters``, ``training_flops``, ``code_here``, and those that tell scores
+        apart, ``benchmark``, ``variant``, ``seed``, ``config_hash``, ``evaluation``,
+        ``data_entry``.
     :param headlines: rows of :class:`assets.tables.Scores` of the metric that reports compare.
     :param efforts: ``train_seconds`` of each run (:data:`RUN`).
     """
     apart = ["benchmark", "variant", "seed", "config_hash", "evaluation", "data_entry"]
     found = headlines.drop("metric").join(points, on=apart, how="inner")
-    newest = found.sort("created_at", "run", "evaluation").tail(1).select(*VERSIONS)
-    same = found.join(newest, on=list(VERSIONS), how="semi")
+    puzzles, setting = ["data_version", "n"], ["variant", "axes"]
+    newest = found.sort("created_at", "run", "evaluation").tail(1).select(puzzles)
+    same = found.join(newest, on=puzzles, how="semi")
+    code = latest(same, *setting).select(*setting, *VERSIONS)
+    same = same.join(code, on=code.columns, how="semi")
     rows = latest(same, "point").join(efforts, on=RUN, how="left")
+    rows = rows.with_columns(current=pl.col("code_version") == pl.col("code_here"))
     return rows.select(*StudyResults.to_schema().columns)
 
 

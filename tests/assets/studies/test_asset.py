@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import polars as pl
@@ -15,7 +16,8 @@ from assets.failures import user_error
 from assets.graph import build_study
 from assets.store import StoreResource
 from assets.studies.asset import check_point, check_report, materialize_report
-from assets.studies.report import over_seeds
+from assets.studies.points import asked
+from assets.studies.report import over_seeds, scored
 from assets.studies.study import Study
 from assets.tables import Scores, StudyResults
 from storage.store import LocalStore
@@ -63,15 +65,15 @@ def make(store: LocalStore, stage: str, partition: str | None = None) -> None:
 
 @pytest.mark.filterwarnings("ignore::dagster.BetaWarning")
 def test_points_are_scored_and_reported_and_not_repeated(store: LocalStore) -> None:
-    asked = store, "rates", STUDY, BENCHMARK, VARIANTS
+    rates = store, "rates", STUDY, BENCHMARK, VARIANTS
     with pytest.raises(type(user_error("")), match="no point has been scored yet; first: trm stud"):
-        materialize_report(*asked)
+        materialize_report(*rates)
     make(store, "points", FIRST)
-    assert check_point(*asked, FIRST)["scored"].passed
-    assert not check_point(*asked, SECOND)["scored"].passed
+    assert check_point(*rates, FIRST)["scored"].passed
+    assert not check_point(*rates, SECOND)["scored"].passed
     # A report of what there is says what is missing.
-    materialize_report(*asked)
-    assert not check_report(*asked)["every_point"].passed
+    materialize_report(*rates)
+    assert not check_report(*rates)["every_point"].passed
     assert f"Not there yet: {SECOND}." in store.open(keys.study_page("rates")).read_text("utf-8")
 
     make(store, "points", SECOND)
@@ -80,14 +82,14 @@ def test_points_are_scored_and_reported_and_not_repeated(store: LocalStore) -> N
     make(store, "points", SECOND)
     assert {path: path.stat().st_mtime_ns for path in checkpoints} == made
     make(store, "report")
-    assert check_report(*asked)["every_point"].passed
+    assert check_report(*rates)["every_point"].passed
 
     table = scan(store, StudyResults).collect().sort("point")
     assert table["point"].to_list() == sorted([FIRST, SECOND])
     assert table["steps"].to_list() == [2, 2]
     assert table["n"].to_list() == [4, 4]
-    rates = [json.loads(axes)["recipe.learning_rate"] for axes in table["axes"]]
-    assert sorted(rates) == [1e-3, 1e-2]
+    axes = [json.loads(axes)["recipe.learning_rate"] for axes in table["axes"]]
+    assert sorted(axes) == [1e-3, 1e-2]
     scores = scan(store, Scores).filter(metric="exact_accuracy").collect()
     assert set(table["run"]) == set(scores["run"])
     page = store.open(keys.study_page("rates")).read_text("utf-8")
@@ -96,6 +98,37 @@ def test_points_are_scored_and_reported_and_not_repeated(store: LocalStore) -> N
     # A study's runs are not what the partition's other stages go on with.
     assert store.follow(keys.current_run("tiny", "trm_mlp", 0)) is None
     assert store.follow(keys.current_predictions("tiny", "trm_mlp", 0)) is None
+
+
+def test_settings_differ_in_code_and_seeds_of_one_do_not() -> None:
+    both = replace(STUDY, variants=("trm_mlp", "drm"), grid={}, seeds=(0, 1))
+    examples = SOURCE.augmented(SOURCE.puzzles().frame, "train", 0, 0, {}).examples
+    points = asked("both", both, BENCHMARK, VARIANTS, examples.header)
+
+    def score(row: dict[str, Any], code: str, created: str, **changes: object) -> dict[str, Any]:
+        same = ("benchmark", "variant", "seed", "config_hash", "evaluation", "data_entry")
+        return {
+            **{name: row[name] for name in same},
+            "metric": "exact_accuracy", "value": 0.5, "low": 0.4, "high": 0.6, "n": 4,
+            "run": f"{row['variant']}-{row['seed']}-{code}", "created_at": created,
+            "data_version": "d", "code_version": code, "evaluation_code": "e", **changes,
+        }  # fmt: skip
+
+    mlp, mlp_1, drm, drm_1 = points.rows(named=True)
+    headlines = pl.DataFrame(
+        [
+            score(mlp, mlp["code_here"], "3"),
+            score(mlp_1, mlp["code_here"], "2"),
+            score(drm, "older", "1"),
+            score(drm_1, "oldest", "0"),  # By other code than the other seed of its setting.
+            score(drm_1, "older", "0", data_version="other"),
+        ]
+    )
+    efforts = pl.DataFrame(
+        schema={"benchmark": str, "variant": str, "seed": int, "run": str, "train_seconds": float}
+    )
+    found = sorted(scored(points, headlines, efforts).select("variant", "seed", "current").rows())
+    assert found == [("drm", 0, False), ("trm_mlp", 0, True), ("trm_mlp", 1, True)]
 
 
 def test_seeds_of_one_setting_are_averaged() -> None:
