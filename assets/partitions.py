@@ -33,7 +33,10 @@ def unknown_partition(key: str, known: Sequence[str], broken: Mapping[str, str])
         return broken[variant]
     if variant not in variants:
         return unknown_name("variant", variant, variants, "see: trm variants")
-    return f"no seed {seed!r} of {variant}: expected {seeds[0]} to {seeds[-1]}"
+    return (
+        f"no seed {seed!r} of {variant}: expected {seeds[0]} to {seeds[-1]}; a study takes others "
+        "(seeds: in its file)"
+    )
 
 
 def _parts(key: str) -> tuple[str, str]:

@@ -30,8 +30,9 @@ STUDY_STAGES = ("points", "report")
 
 STAGES = (*DATA_STAGES, *PARTITIONED_STAGES, *REPORT_STAGES)
 
-SEEDS = 10
-"""Of each variant there are partitions with the seeds 0, 1, … up to this number."""
+SEEDS = 5
+"""Of each variant there are partitions with the seeds 0, 1, … below this number, enough for an
+interval; a study names any others."""
 
 ACCELERATOR_POOL = "accelerator"
 """Dagster's name for the queue of everything that computes on a device: the checkpoint, the

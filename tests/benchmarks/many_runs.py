@@ -19,7 +19,7 @@ RATES = (1e-3, 3e-4, 1e-4, 3e-3, 1e-2)
 
 
 def write_runs(store: Store, count: int) -> None:
-    """Runs of all variants, seeds 0 to 9 and rates, so many of them."""
+    """Runs of all variants, ten seeds and all rates, so many of them."""
     ways = declared(BENCHMARKS[BENCHMARK], VARIANTS).rows(named=True)
     for number, (rate, seed, way) in enumerate(islice(product(RATES, range(10), ways), count)):
         same = {

@@ -15,6 +15,7 @@ from assets.checks import checks_of
 from assets.stages import (
     OVERALL_STAGES,
     PARTITIONED_STAGES,
+    SEEDS,
     STAGE_MODULES,
     STUDY_STAGES,
     TRAIN_STAGES,
@@ -55,7 +56,7 @@ def test_every_benchmark_has_every_stage_and_its_checks() -> None:
 def test_partition_keys_are_variant_then_seed() -> None:
     keys = PARTITIONS.get_partition_keys()
     assert "trm_mlp|0" in keys
-    assert len(keys) == 10 * len(VARIANTS)
+    assert len(keys) == SEEDS * len(VARIANTS)
 
 
 def test_each_job_selects_its_assets() -> None:
@@ -105,7 +106,7 @@ def test_ranges_of_partitions() -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["sudoku_4x4", "--partition", "trm_mlp|99"], "no seed '99' of trm_mlp: expected 0 to 9"),
+        (["sudoku_4x4", "--partition", "trm_mlp|99"], "no seed '99' of trm_mlp: expected 0 to 4; a stu"),
         (["sudoku_4x4", "--set", "steps=3"], "expected STAGE.FIELD=VALUE"),
         (["sudoku_4x4", "--stage", "checkpoint"], "give --partition"),
         (["sudoku_4x4", "--set", "puzzles.path=["], "expected"),
