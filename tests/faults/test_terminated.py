@@ -157,7 +157,7 @@ def test_a_command_ends_when_its_run_is_terminated(place: Place) -> None:
     command = subprocess.Popen(
         [
             *(sys.executable, "-m", "pipelines", "train", ASSET, "--stage", "checkpoint"),
-            *("--partition", "trm_mlp|3", "--partition", "trm_mlp|4"),
+            *("--partition", "trm_mlp|4", "--partition", "trm_mlp|0"),
             *(word for setting in settings for word in ("--set", setting)),
         ],
         cwd=REPOSITORY,
@@ -167,7 +167,7 @@ def test_a_command_ends_when_its_run_is_terminated(place: Place) -> None:
         text=True,
     )
     try:
-        place.until_checkpoint(3)
+        place.until_checkpoint(4)
         run = next(iter(place.server.runs()))
         # The server cannot reach the command, which finds out by itself.
         [answer] = place.server.terminate(run)
@@ -178,6 +178,6 @@ def test_a_command_ends_when_its_run_is_terminated(place: Place) -> None:
         command.wait()
     assert command.returncode == 128 + signal.SIGTERM, output
     assert "interrupted by SIGTERM" in output.splitlines()[-1]
-    assert "trm_mlp|4" not in output
+    assert "trm_mlp|0" not in output
     assert place.status(run) == "CANCELED"
     assert trainers(str(place.folder)) == []

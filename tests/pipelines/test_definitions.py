@@ -106,7 +106,10 @@ def test_ranges_of_partitions() -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["sudoku_4x4", "--partition", "trm_mlp|99"], "no seed '99' of trm_mlp: expected 0 to 4; a stu"),
+        (
+            ["sudoku_4x4", "--partition", "trm_mlp|99"],
+            "no seed '99' of trm_mlp: expected 0 to 4; a stu",
+        ),
         (["sudoku_4x4", "--set", "steps=3"], "expected STAGE.FIELD=VALUE"),
         (["sudoku_4x4", "--stage", "checkpoint"], "give --partition"),
         (["sudoku_4x4", "--set", "puzzles.path=["], "expected"),
