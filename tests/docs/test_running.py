@@ -4,12 +4,19 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Sequence, Set
 from itertools import pairwise
 from pathlib import Path
 
+import polars as pl
+
 from tests.docs.pages import ROOT, Command, all_blocks, commands, files
 
-SUBSTITUTIONS = {"trm_mlp|0...trm_mlp|2": "trm_mlp|0...trm_mlp|0"}
+SUBSTITUTIONS = {
+    "trm_mlp|0...trm_mlp|2": "trm_mlp|0...trm_mlp|0",
+    "checkpoint.steps=1500": "checkpoint.steps=3",
+    "rates": "six_points",
+}
 """Words of commands that would take longer than a test should -> words in their place."""
 _TESTED = ("--stage", "predictions", "--stage", "scores", "--set", "predictions.limit=4")
 SMALL = {
@@ -20,9 +27,25 @@ SMALL = {
 """Commands -> words that are added, that make them short: few steps, few puzzles, no report."""
 
 
+STUDY = """
+title: What the learning rate and the weight decay do
+benchmark: sudoku_4x4
+variants: [trm_mlp]
+settings: {recipe.steps: 2}
+grid:
+  recipe.learning_rate: [3e-4, 1e-3, 3e-3]
+  recipe.weight_decay: [0.0, 0.1]
+evaluation: {limit: 4}
+"""
+"""The study ``six_points``."""
+
 DEMO: list[list[object]] = [
+    ["file", "studies/six_points.yaml", STUDY],
     ["trm", ["data", "sudoku_4x4"], None],
-    ["trm", ["train", "sudoku_4x4", "--partition", "trm_mlp|0", *SMALL["train"]], None],
+    *(
+        ["trm", ["train", "sudoku_4x4", "--partition", f"{variant}|0", *SMALL["train"]], None]
+        for variant in ("trm_mlp", "trm_grid")
+    ),
 ]
 """What readers have made by ``make demo`` before they try anything else."""
 
@@ -30,11 +53,18 @@ DEMO: list[list[object]] = [
 def shortened(command: Command) -> list[str]:
     """The words after ``trm``, so that the command takes seconds."""
     words = [SUBSTITUTIONS.get(word, word) for word in command.words[1:]]
-    small = SMALL.get(words[0], ())
-    ours = {_setting(pair) for pair in pairwise(small)} - {None}
-    # A setting may be given once only: ours in place of the page's.
-    again = [at for at, pair in enumerate(pairwise(words)) if _setting(pair) in ours]
-    return [word for at, word in enumerate(words) if not {at, at - 1} & {*again}] + [*small]
+    short = {_setting(pair) for pair in pairwise(words) if pair[1] in SUBSTITUTIONS.values()}
+    # A setting may be given once only: ours in place of the page's, unless that is short already.
+    small = _without(SMALL.get(words[0], ()), short)
+    return [*_without(words, {_setting(pair) for pair in pairwise(small)}), *small]
+
+
+def _without(words: Sequence[str], settings: Set[str | None]) -> list[str]:
+    """The words but for those that set any of these."""
+    left_out = [
+        at for at, pair in enumerate(pairwise(words)) if _setting(pair) in settings - {None}
+    ]
+    return [word for at, word in enumerate(words) if not {at, at - 1} & {*left_out}]
 
 
 def _setting(pair: tuple[str, str]) -> str | None:
@@ -66,6 +96,7 @@ def test_commands_and_programs_run(tmp_path: Path) -> None:
         "TRM_DATA": str(tmp_path / "data"),
         "DAGSTER_HOME": str(tmp_path / "dagster"),
         "TRM_VARIANTS": str(tmp_path / "variants"),
+        "TRM_STUDIES": str(tmp_path / "studies"),
         "PYTHONPATH": f"{ROOT}{os.pathsep}{tmp_path}",
         "OMP_NUM_THREADS": "1",
     }
@@ -79,3 +110,23 @@ def test_commands_and_programs_run(tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     print(done.stdout)
+    _the_loop_of_readme_has_left_its_traces(tmp_path / "data" / "tables")
+
+
+def _the_loop_of_readme_has_left_its_traces(tables: Path) -> None:
+    runs = pl.read_parquet(tables / "runs").filter(variant="trm_mlp", seed=0)
+    assert runs.filter(learning_rate=3e-4, steps=2)["changes"].str.contains("rate=0.0003").any()
+    assert runs.filter(cycles=2)["changes"].str.contains("cycles=2").any()
+    plain = runs.filter(steps=2, changes="steps=2 in place of 1000")
+    longer = runs.filter(steps=3)
+    assert longer["parent"].to_list() == [f"{plain['run'].item()}, step 2"]
+    tested = {"run": longer["run"].item(), "n": 4}
+    deep = pl.col("settings").str.contains('"depth":64') & pl.col("settings").str.contains(
+        '"rollouts":8'
+    )
+    scores = pl.read_parquet(tables / "scores").filter(deep, **tested)
+    assert scores.filter(metric="exact_accuracy_after_step")["k"].max() == 64
+    selections = pl.read_parquet(tables / "selections").filter(deep, **tested)
+    assert selections.filter(depth=64, rollouts=8)["selection"].n_unique() == 8
+    study = pl.read_parquet(tables / "study_results").filter(study="six_points")
+    assert len(study) == 6
