@@ -365,6 +365,21 @@ def publish(run: Path, folder: Path) -> None:
     click.echo(publish_model(run, folder))
 
 
+@trm.command("prune")
+@click.option("--older-than", type=float, default=0.0, metavar="DAYS", help="Changed before that.")
+@click.option("--all", "every", is_flag=True, help="Show what is kept too, and why.")
+@click.option("--remove", is_flag=True, help="Remove it; without, it is only shown.")
+def prune(older_than: float, every: bool, remove: bool) -> int:
+    """Show how large the store is, and remove what is of no use.
+
+    Of no use are runs, data sets and left-overs that neither a table's predictions or scores nor a
+    pointer such as current refers to. Nothing is removed without --remove.
+    """
+    from pipelines.pruning import tell_prunable
+
+    return tell_prunable(older_than=older_than, every=every, remove=remove)
+
+
 @trm.command("ui")
 @click.option("--port", type=int, default=3000, show_default=True, help="On 127.0.0.1.")
 @click.option(

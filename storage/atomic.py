@@ -74,6 +74,19 @@ def remove(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
+def discard(path: Path) -> None:
+    """Let a file or a folder vanish at once, if it is there, and remove it then: of a process that
+    is killed meanwhile, :func:`sweep` removes the rest.
+
+    :raises OSError: it may not be renamed.
+    """
+    if path.exists():
+        aside = _temporary(path)
+        path.rename(aside)
+        _sync(path.parent)
+        remove(aside)
+
+
 @contextlib.contextmanager
 def new_file(target: Path, stage_in: Path | None = None) -> Generator[Path]:
     """A temporary path to write to; on success it is synced and replaces ``target``, on failure

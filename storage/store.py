@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from storage.atomic import new_file, publish, staging, write_text
+from storage.atomic import discard, new_file, publish, staging, write_text
 from storage.lock import lock
 from storage.reading import json_object, reading
 from storage.refusals import require_writable
@@ -60,6 +60,13 @@ class Store(Protocol):
     def publish_folder(self, folder: Path, key: str) -> None:
         """Let a ``folder`` that was written at a local path of this store appear as ``key``; it is
         gone from where it was."""
+        ...
+
+    def remove(self, key: str) -> None:
+        """Remove ``key`` and all below it, if it is there; whoever reads sees all of it or nothing.
+
+        :raises OSError: it may not be.
+        """
         ...
 
     def require_writable(self, key: str) -> None:
@@ -176,6 +183,10 @@ class LocalStore:
     def publish_folder(self, folder: Path, key: str) -> None:
         """See :class:`Store`."""
         publish(folder, self.root / key)
+
+    def remove(self, key: str) -> None:
+        """See :class:`Store`."""
+        discard(self.root / key)
 
     def require_writable(self, key: str) -> None:
         """See :class:`Store`."""

@@ -3,6 +3,7 @@ read."""
 
 import re
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -94,3 +95,18 @@ def yaml_files(folder: Path, *, default: Path, variable: str) -> list[Path]:
 def counted(number: int, noun: str) -> str:
     """A number with its noun, whose plural ends in s: ``1 step``, ``1,500 steps``."""
     return f"{number:,} {noun if number == 1 else f'{noun}s'}"
+
+
+def scaled(number: float, base: int, units: Sequence[str]) -> str:
+    """A number with the unit that suits it, three digits of it: each of the ``units`` is ``base``
+    times the one before."""
+    for unit in units[:-1]:
+        if number < base:
+            return f"{number:.3g} {unit}"
+        number /= base
+    return f"{number:,.3g} {units[-1]}"
+
+
+def in_bytes(size: float) -> str:
+    """A number of bytes for people."""
+    return scaled(size, 1024, ("B", "KiB", "MiB", "GiB", "TiB"))

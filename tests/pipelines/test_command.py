@@ -26,6 +26,7 @@ COMMANDS = {
     "evaluate",
     "inspect",
     "plan",
+    "prune",
     "publish",
     "puzzles",
     "runs",

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from storage.examples import Header
 from trm_model.model.cost import Cost, cost
 from trm_model.model.variant import Variant
+from trm_model.texts import in_bytes, scaled
 from trm_model.training.recipe import Recipe
 
 _BYTES = {"float32": 1.0, "bfloat16": 0.5}
@@ -52,18 +53,10 @@ class Plan:
         return (
             f"{self.steps:,} steps of {self.batch_size:,} examples; {self.parameters:,} parameters "
             f"({self.parameters - self.puzzle_parameters:,} without puzzle rows); "
-            f"{_scaled(self.flops, 1000, ('FLOP', 'kFLOP', 'MFLOP', 'GFLOP', 'TFLOP', 'PFLOP'))} "
+            f"{scaled(self.flops, 1000, ('FLOP', 'kFLOP', 'MFLOP', 'GFLOP', 'TFLOP', 'PFLOP'))} "
             f"in all; at most about "
-            f"{_scaled(self.memory_bytes, 1024, ('B', 'KiB', 'MiB', 'GiB', 'TiB'))} of memory"
+            f"{in_bytes(self.memory_bytes)} of memory"
         )
-
-
-def _scaled(number: float, base: int, units: tuple[str, ...]) -> str:
-    for unit in units[:-1]:
-        if number < base:
-            return f"{number:.3g} {unit}"
-        number /= base
-    return f"{number:,.3g} {units[-1]}"
 
 
 def plan(variant: Variant, recipe: Recipe, header: Header) -> Plan:

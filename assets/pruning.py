@@ -1,0 +1,179 @@
+"""What may be removed from a store: runs, data sets and left-overs that nothing refers to."""
+
+import contextlib
+import posixpath
+import time
+from collections.abc import Iterator, Mapping, Set
+from dataclasses import dataclass
+
+import polars as pl
+
+from assets import keys
+from assets.tables import Predictions, Scores, ScoresElsewhere
+from storage.build import PREFIX
+from storage.lock import LockedError
+from storage.store import Store
+from storage.tables import Table, scan
+from trm_model.errors import ConfigurationError
+from trm_model.training.process import LOCK
+from trm_model.training.run import RunSpec
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """One thing in the store.
+
+    :param key: where it lies.
+    :param kind: what it is, in a word or two.
+    :param size: bytes on the disk.
+    :param age: seconds since it was changed.
+    :param kept: why it is kept; empty: nothing refers to it.
+    """
+
+    key: str
+    kind: str
+    size: int
+    age: float
+    kept: str = ""
+
+
+def stored(store: Store, *, now: float | None = None) -> list[Stored]:
+    """Every run, data set, version of validation puzzles and left-over of a store.
+
+    A run is kept where a pointer names it, a table has scores or predictions of it, or a process
+    trains it. A data set is kept where a pointer names it, a run that is kept was trained on it, or
+    a score is of it. What an interrupted build, evaluation or check left is never kept.
+
+    :param now: in seconds since 1970; None: the time.
+    :raises TableError: a table that cannot be read, so that nobody knows what it refers to.
+    """
+    now = time.time() if now is None else now
+    runs = [*_runs(store, now)]
+    kept = {item.key for item in runs if item.kept}
+    return [
+        *runs,
+        *_versions(store, now, "examples", _used_by(store, kept, "data") | _scored(store)),
+        *_versions(store, now, "validation", _used_by(store, kept, "validation")),
+        *_left_over(store, now),
+    ]
+
+
+def prune(store: Store, chosen: Set[str]) -> list[Stored]:
+    """Remove those of the ``chosen`` keys that nothing refers to now; returns what is gone.
+
+    Whoever reads sees all of a thing or nothing. Rows of tables stay: what was trained is known
+    although its weights are gone.
+    """
+    removed: list[Stored] = []
+    for item in stored(store):
+        if item.key not in chosen or item.kept:
+            continue
+        with contextlib.ExitStack() as held:
+            if item.kind == _RUN:
+                try:
+                    held.enter_context(_held(store, item.key))
+                except LockedError:
+                    continue
+            store.remove(item.key)
+            removed.append(item)
+    return removed
+
+
+RECENT = 3600.0
+"""What was changed within so many seconds is kept: somebody may be working on it."""
+_RUN = "run"
+_OF_A_RUN = "of a run that is kept"
+
+
+def _item(store: Store, key: str, kind: str, now: float, kept: str = "") -> Stored:
+    path = store.open(key)
+    files = [each for each in (path, *path.rglob("*")) if each.is_file()]
+    size = sum(each.stat().st_size for each in files)
+    # Whether a run is in use is found out with its lock, which writes that file.
+    changed = (each.stat().st_mtime for each in files if each.name != LOCK)
+    newest = max(changed, default=path.stat().st_mtime)
+    age = max(0.0, now - newest)
+    return Stored(key, kind, size, age, kept or ("changed just now" if age < RECENT else ""))
+
+
+def _held(store: Store, run: str) -> contextlib.AbstractContextManager[None]:
+    """Hold a run's lock, or refuse at once."""
+    return store.lock(f"{run}/{LOCK}", label="trm prune", wait_seconds=0.0, waiting=lambda _: None)
+
+
+def _folders(store: Store, key: str, depth: int) -> Iterator[str]:
+    """The folders so many levels below a key."""
+    if depth == 0:
+        if store.open(key).is_dir():
+            yield key
+        return
+    for below in store.list(key):
+        yield from _folders(store, below, depth - 1)
+
+
+def _runs(store: Store, now: float) -> Iterator[Stored]:
+    used = _in_table(store, Predictions, "has predictions") | _in_table(store, Scores, "scored")
+    for key in _folders(store, "runs", 4):
+        _, benchmark, variant, seed, run = key.split("/")
+        kept = used.get((benchmark, variant, seed, run), "")
+        if store.follow(f"{posixpath.dirname(key)}/current") == key:
+            kept = "trained last"
+        yield _item(store, key, _RUN, now, kept or _in_use(store, key))
+
+
+def _in_use(store: Store, run: str) -> str:
+    try:
+        with _held(store, run):
+            return ""
+    except LockedError:
+        return "in use"
+
+
+def _in_table(store: Store, table: type[Table], why: str) -> dict[tuple[str, str, str, str], str]:
+    """Benchmark, variant, seed and name of the runs that a table has rows of."""
+    columns = ("benchmark", "variant", pl.col("seed").cast(pl.String), "run")
+    return dict.fromkeys(scan(store, table).select(columns).unique().collect().iter_rows(), why)
+
+
+def _versions(store: Store, now: float, folder: str, used: Mapping[str, str]) -> Iterator[Stored]:
+    """The versions of data below ``folder``; ``used``: key -> why it is kept."""
+    for key in _folders(store, folder, 2):
+        current = store.follow(f"{posixpath.dirname(key)}/current") == key
+        yield _item(store, key, folder, now, "current" if current else used.get(key, ""))
+
+
+def _used_by(store: Store, runs: Set[str], field: str) -> dict[str, str]:
+    """The keys that a field of these runs' descriptions names."""
+    found: dict[str, str] = {}
+    for run in runs:
+        with contextlib.suppress(ConfigurationError):  # A damaged description names nothing.
+            target = getattr(RunSpec.read(store.open(run)), field)
+            if target is not None:
+                found[target] = _OF_A_RUN
+    return found
+
+
+def _scored(store: Store) -> dict[str, str]:
+    """The data sets that scores are of."""
+    found: dict[str, str] = {}
+    for table in (Scores, ScoresElsewhere):
+        rows = scan(store, table).select("benchmark", "data_version").unique().collect()
+        for benchmark, version in rows.iter_rows():
+            found[f"{keys.examples(benchmark)}/{version[:16]}"] = "scored"
+    return found
+
+
+def _left_over(store: Store, now: float) -> Iterator[Stored]:
+    """What interrupted builds, evaluations and tests go on from, and puzzles that were refused."""
+    for folder in ("examples", "validation"):
+        for benchmark in store.list(folder):
+            for path in sorted(store.open(benchmark).glob(f"{PREFIX}*")):
+                yield _item(store, f"{benchmark}/{path.name}", "unfinished data", now)
+    for run in _folders(store, "runs", 4):
+        for key in store.list(f"{run}/evaluating"):
+            yield _item(store, key, "unfinished evaluation", now)
+    for key in _folders(store, "tests", 2):
+        yield _item(store, key, "unfinished test", now)
+    for key in store.list("puzzles"):
+        if key.endswith(".refused.parquet"):
+            yield _item(store, key, "refused puzzles", now)

@@ -1,0 +1,155 @@
+"""What nothing refers to may be removed, and nothing else is."""
+
+import os
+import time
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from assets import keys
+from assets.pruning import prune, stored
+from assets.tables import Predictions, Scores
+from pipelines import command
+from pipelines.place import DATA_VARIABLE
+from storage.atomic import write_text
+from storage.store import LocalStore
+from storage.tables import publish_partition
+from tests.assets.test_tables import ROWS
+from tests.trm_model.training.recipes import tiny_spec
+from trm_model.terminal import run
+from trm_model.training.process import LOCK
+
+OLD = time.time() - 30 * 24 * 3600.0
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> LocalStore:
+    return LocalStore.create(tmp_path / "store")
+
+
+def written(store: LocalStore, key: str) -> str:
+    """A file of 1,000 bytes in the folder ``key``; returns the key."""
+    write_text(store.open(key) / "file", "x" * 1_000)
+    return key
+
+
+def grow_old(store: LocalStore) -> None:
+    for path in store.root.rglob("*"):
+        os.utime(path, (OLD, OLD))
+
+
+def trained(store: LocalStore, key: str, data: str, seed: int = 0) -> str:
+    """A run on a data set; returns its key."""
+    run = written(store, keys.run("tiny", "trm", seed, key))
+    spec = tiny_spec(store.open(run), store.open(data), "version")
+    spec.write(store.open(run))
+    return run
+
+
+def found(store: LocalStore) -> dict[str, str]:
+    return {item.key: item.kept for item in stored(store)}
+
+
+def in_table(store: LocalStore, table: type, **values: object) -> None:
+    row = {**ROWS[table], "benchmark": "tiny", "variant": "trm", "seed": 0, **values}
+    publish_partition(
+        store,
+        table,
+        pl.DataFrame([row], schema_overrides={"k": pl.Int32, "group": pl.String}, strict=False),
+    )
+
+
+def test_what_is_referred_to_is_kept_and_the_rest_is_removed(store: LocalStore) -> None:
+    current, of_run, scored, useless = (
+        written(store, f"{keys.examples('tiny')}/{name * 16}") for name in "abcd"
+    )
+    store.point(keys.current_examples("tiny"), current)
+    last = trained(store, "last", current)
+    store.point(keys.current_run("tiny", "trm", 0), last)
+    predicted = trained(store, "predicted", of_run)
+    in_table(store, Predictions, run="predicted")
+    in_table(store, Scores, run="scored", data_version="c" * 64)
+    of_scores = trained(store, "scored", current)
+    failed = trained(store, "failed", useless)
+    other_seed = trained(store, "scored", current, seed=1)
+    building = written(store, f"{keys.examples('tiny')}/.building-1234")
+    evaluating = written(store, f"{last}/evaluating/abc")
+    grow_old(store)
+    assert found(store) == {
+        last: "trained last",
+        predicted: "has predictions",
+        of_scores: "scored",
+        failed: "",
+        other_seed: "",
+        current: "current",
+        of_run: "of a run that is kept",
+        scored: "scored",
+        useless: "",
+        building: "",
+        evaluating: "",
+    }
+    gone = prune(store, {*found(store)})
+    assert {item.key for item in gone} == {failed, other_seed, useless, building, evaluating}
+    assert all(item.size >= 1_000 for item in gone)
+    assert not any(store.open(item.key).exists() for item in gone)
+    left = {key for key, why in found(store).items() if not why}
+    assert left == set()
+    # Nothing is left under another name either.
+    assert not list(store.root.rglob(".tmp-*"))
+
+
+def test_what_somebody_may_be_working_on_is_kept(store: LocalStore) -> None:
+    data = written(store, f"{keys.examples('tiny')}/{'a' * 16}")
+    run = trained(store, "run", data)
+    assert found(store) == {run: "changed just now", data: "of a run that is kept"}
+    grow_old(store)
+    with store.lock(f"{run}/{LOCK}", label="training", wait_seconds=0, waiting=print):
+        assert found(store)[run] == "in use"
+        assert prune(store, {run}) == []
+    assert found(store) == {run: "", data: ""}
+    # What has been chosen and is referred to by now stays.
+    in_table(store, Scores, run="run")
+    assert prune(store, {run, data}) == []
+
+
+def test_only_what_is_chosen_is_removed(store: LocalStore) -> None:
+    one, other = (written(store, f"{keys.validation('tiny')}/{name * 16}") for name in "ab")
+    grow_old(store)
+    assert [item.key for item in prune(store, {one})] == [one]
+    assert store.open(other).is_dir()
+
+
+def test_the_command_shows_first_and_removes_when_told(
+    store: LocalStore, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv(DATA_VARIABLE, str(store.root))
+    useless = written(store, f"{keys.examples('tiny')}/{'a' * 16}")
+    grow_old(store)
+
+    def prints(*arguments: str) -> str:
+        assert run(command.trm, ["prune", *arguments], program="trm") == 0
+        return capsys.readouterr().out
+
+    shown = prints()
+    assert "examples: 1, 1e+03 B in all" in shown
+    assert f"  {useless} (examples, 1e+03 B, 30.0 days old)" in shown
+    assert "1 thing with 1e+03 B may be removed" in shown
+    assert "nothing to remove" in prints("--older-than", "31", "--remove")
+    assert store.open(useless).is_dir()
+    assert "removed 1 thing" in prints("--remove")
+    assert not store.open(useless).exists()
+    assert "nothing to remove" in prints("--all")
+
+
+def test_a_table_that_cannot_be_read_stops_it(
+    store: LocalStore, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv(DATA_VARIABLE, str(store.root))
+    path = store.open("tables/scores/benchmark=tiny/variant=trm/seed=0/a.parquet")
+    write_text(path, "no parquet")
+    useless = written(store, f"{keys.examples('tiny')}/{'a' * 16}")
+    grow_old(store)
+    assert run(command.trm, ["prune", "--remove"], program="trm") == 2
+    assert "a.parquet" in capsys.readouterr().err
+    assert store.open(useless).is_dir()
