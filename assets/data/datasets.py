@@ -238,10 +238,12 @@ def materialize_puzzles(
             "bytes": path.stat().st_size,
             "path": dg.MetadataValue.path(str(path)),
             "sample": markdown.picture(
-                pictures.question_sheet(origin.family, *sample), "puzzles and answers"
+                pictures.png(pictures.question_sheet(origin.family, *sample)),
+                "puzzles and answers",
             ),
             **{
-                column: markdown.picture(figure, column) for column, figure in distributions.items()
+                column: markdown.picture(pictures.png(figure), column)
+                for column, figure in distributions.items()
             },
             "rows": markdown.frame(first_rows),
             **({"sources": found.sources} if found.sources else {}),
@@ -322,7 +324,8 @@ def materialize_examples(
             "path": dg.MetadataValue.path(str(folder)),
             "content_hash": content_hash,
             "sample": markdown.picture(
-                pictures.question_sheet(origin.family, *sample), "the first training examples"
+                pictures.png(pictures.question_sheet(origin.family, *sample)),
+                "the first training examples",
             ),
         },
         data_version=dg.DataVersion(content_hash[:16]),

@@ -269,19 +269,21 @@ def predict(
     )
     finished.remove()
     drawn = [*(step for step in SHOWN_STEPS if step < depth), depth]
-    figure = pictures.answer_sheet(
-        family,
-        *examples.rows(late),
-        shown[:, [steps.index(step) for step in drawn]],
-        drawn,
+    answers = pictures.png(
+        pictures.answer_sheet(
+            family,
+            *examples.rows(late),
+            shown[:, [steps.index(step) for step in drawn]],
+            drawn,
+        )
     )
     with store.publish_file(picture) as temporary:
-        temporary.write_bytes(pictures.png(figure))
+        temporary.write_bytes(answers)
     told = dg.MaterializeResult(
         metadata={
             **_told(store, predictions, table, picture),
             "examples_per_second": len(table) / seconds,
-            "answers": markdown.picture(figure, "hard puzzles and the answer after each step"),
+            "answers": markdown.picture(answers, "hard puzzles and the answer after each step"),
         }
     )
     return Predicted(predictions, told)

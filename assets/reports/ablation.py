@@ -218,6 +218,7 @@ def materialize_ablation(
     if rollouts.rows:
         tables[SELECTIONS] = rollouts.rows
     notes = [f"{benchmark.title}.", *paper_notes(benchmark), OURS, PUBLISHED_NOTE, TRIVIAL]
+    drawn = {title: pictures.png(figure) for title, figure in (figures | rollouts.figures).items()}
     page = publish_page(
         store,
         keys.ablation_page(name),
@@ -225,7 +226,7 @@ def materialize_ablation(
             f"Ablation: {name}",
             [*notes, *rollouts.sentences, *([SELECTIONS_NOTE] if rollouts.rows else [])],
             tables,
-            figures | rollouts.figures,
+            drawn,
             collapsed=(ELSEWHERE, EVERY),
         ),
     )
@@ -249,7 +250,7 @@ def materialize_ablation(
             ),
             "apart": dg.MetadataValue.md(markdown.table(others)),
             "variants": dg.MetadataValue.md(markdown.table(tables.get(EVERY, []))),
-            **{_label(title): markdown.picture(figure, title) for title, figure in figures.items()},
+            **{_label(title): markdown.picture(drawn[title], title) for title in figures},
             **links(store, html=keys.ablation_page(name), runs=keys.runs_page(name)),
         }
     )

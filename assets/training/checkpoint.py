@@ -158,7 +158,7 @@ def train_run(
         ),
     )
     checkpoint, last = saved(run)[-1], training.row(-1, named=True)
-    curves = pictures.learning_curves(training)
+    curves = pictures.png(pictures.learning_curves(training))
     early = " (ended early)" if last["step"] < recipe.steps else ""
     told = dg.MaterializeResult(
         metadata={
