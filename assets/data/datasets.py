@@ -20,7 +20,7 @@ from assets.failures import user_error
 from assets.families.origin import Augmented, Origin
 from assets.outcomes import CheckOutcome
 from assets.pages import markdown, pictures
-from assets.progress import MADE, spaced
+from assets.progress import MADE, progress_of, spaced
 from assets.stages import making
 from assets.store import current_examples, folder_bytes
 from assets.tables import AugmentedPuzzles
@@ -289,7 +289,7 @@ def materialize_examples(
         seed=origin.seed,
         online=benchmark.online,
         sources=sources,
-        progress=spaced(context.log.info),
+        progress=spaced(progress_of(context.log)),
     )
     folder = store.open(key)
     written = time.monotonic()
