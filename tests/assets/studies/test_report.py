@@ -21,7 +21,7 @@ def test_runs_of_equal_keys_have_their_own_efforts() -> None:
     )  # fmt: skip
     points = scores.select(*CONFIGURATION, "evaluation", "data_entry", "metric").with_columns(
         study=pl.lit("s"), point="variant", axes=pl.lit("{}"), steps=4, parameters=7,
-        training_flops=1.0,
+        training_flops=1.0, code_here=pl.lit("v"),
     )  # fmt: skip
     efforts = pl.DataFrame({"variant": ["trm", "mine"], "train_seconds": [3.0, 5.0]}).with_columns(
         benchmark=pl.lit("b"), seed=0, run=pl.lit("r")
