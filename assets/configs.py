@@ -17,6 +17,7 @@ from trm_model.choices import MOST, from_plain, in_words
 from trm_model.devices import resolve_device
 from trm_model.errors import ConfigurationError, require
 from trm_model.evaluation.evaluate import require_evaluation
+from trm_model.model.cost import require_size
 from trm_model.model.evaluation import Evaluation
 from trm_model.model.variant import Variant
 from trm_model.names import unknown_name
@@ -56,12 +57,13 @@ class StageConfig(dg.Config):
         """
         del recipe, variants
 
-    def require_of(self, variant: Variant, family: Family) -> None:
-        """Whether the stage can be run so with a variant, on puzzles of a family.
+    def require_of(self, recipe: Recipe, variant: Variant, family: Family) -> None:
+        """Whether the stage can be run so with a benchmark's recipe and a variant, on puzzles of a
+        family.
 
         :raises ConfigurationError: it cannot.
         """
-        del variant, family
+        del recipe, variant, family
 
 
 class ExamplesConfig(StageConfig):
@@ -195,6 +197,11 @@ class TrainingConfig(StageConfig):
         if self.start_from is not None:
             find_source(self.start_from)
 
+    def require_of(self, recipe: Recipe, variant: Variant, family: Family) -> None:
+        trained, size = self.variant_of(variant), self.recipe_of(recipe).size
+        with _named("recipe and variant: "):
+            require_size(trained, size, len(family.vocabulary), family.grid)
+
 
 def _own(field: str) -> Any:
     """A setting of an evaluation that the variant decides where it is not given, described as
@@ -254,7 +261,8 @@ class EvaluationConfig(StageConfig):
         """How many test puzzles are asked, given how many the benchmark's entry says; None: all."""
         return None if self.all else self.limit or evaluated
 
-    def require_of(self, variant: Variant, family: Family) -> None:
+    def require_of(self, recipe: Recipe, variant: Variant, family: Family) -> None:
+        del recipe
         require_evaluation(self.evaluation(variant.evaluation), variant, family)
 
 
@@ -351,7 +359,7 @@ def require_settings(
         config.require_possible(recipe, variants)
         if family is not None:
             for variant in variants:
-                config.require_of(variant, family)
+                config.require_of(recipe, variant, family)
 
 
 @contextmanager

@@ -1,12 +1,23 @@
 """How long steps say how far they are, and what every stage says when it has made something."""
 
+import logging
 import time
 from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 
 MADE = "made"
 """Key in the metadata of each materialization: one line that says what was made and where, which
 the stage's log and the command line end with."""
+
+IN_PLACE = "in_place"
+"""Attribute of the log's records that say how far a step is: on a terminal each takes the place of
+the one before."""
+
+
+def progress_of(log: logging.Logger) -> Callable[[str], None]:
+    """What tells a log how far a step is."""
+    return partial(log.info, extra={IN_PLACE: True})
 
 
 class Pace:

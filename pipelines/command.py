@@ -316,8 +316,11 @@ def runs(benchmark: str | None, every: bool, form: str) -> None:
     help="This one, e.g. exact_accuracy_of_group; repeat. Default: all of the whole test.",
 )
 @click.option("--all", "every", is_flag=True, help="All scores, not the latest alone.")
+@click.option("--elsewhere", is_flag=True, help="Those of trm test, whatever was trained on.")
 @_form
-def scores(benchmark: str | None, metrics: Sequence[str], every: bool, form: str) -> None:
+def scores(
+    benchmark: str | None, metrics: Sequence[str], every: bool, elsewhere: bool, form: str
+) -> None:
     """List the scores, the latest of each configuration.
 
     low and high bound the 95 % interval of the value, n is the number of test puzzles, and step
@@ -325,7 +328,7 @@ def scores(benchmark: str | None, metrics: Sequence[str], every: bool, form: str
     """
     from pipelines.listing import list_scores
 
-    click.echo(list_scores(benchmark, metrics=metrics, every=every, form=form))
+    click.echo(list_scores(benchmark, metrics=metrics, every=every, form=form, elsewhere=elsewhere))
 
 
 @trm.command("compare")

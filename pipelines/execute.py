@@ -37,6 +37,7 @@ from pipelines.definitions import PARTITIONS, VARIANTS, defs
 from pipelines.home import prepare_home
 from pipelines.jobs import asset_keys
 from pipelines.pools import know_pools
+from pipelines.screen import Screen, ScreenHandler
 from storage.examples import open_header
 from storage.manifest import CorruptDataError
 from storage.reading import one_line
@@ -376,25 +377,27 @@ def run_job(
     :param partitions: that ``partition`` is one of.
     :raises KeyboardInterrupt: one of ``signals`` has come.
     """
+    screen = Screen()
     graph = dg.Definitions(
         assets=defs.assets,
         resources=defs.resources,
         jobs=[dg.define_asset_job(job, selection)],
-        loggers={"console": dg.LoggerDefinition(_console)},
+        loggers={"console": dg.LoggerDefinition(lambda _: _console(screen))},
     )
     resolved = graph.resolve_job_def(job)
     names = {node.name for node in resolved.nodes}
     try:
-        result = resolved.execute_in_process(
-            # Dagster takes a partition's key for a job of assets alone, and its tags for all.
-            tags=dict(partitions.get_tags_for_partition_key(partition)) if partition else None,
-            instance=instance,
-            run_config={
-                "ops": {name: config for name, config in ops.items() if name in names},
-                "loggers": {"console": {}},
-            },
-            raise_on_error=False,
-        )
+        with screen:
+            result = resolved.execute_in_process(
+                # Dagster takes a partition's key for a job of assets alone, and its tags for all.
+                tags=dict(partitions.get_tags_for_partition_key(partition)) if partition else None,
+                instance=instance,
+                run_config={
+                    "ops": {name: config for name, config in ops.items() if name in names},
+                    "loggers": {"console": {}},
+                },
+                raise_on_error=False,
+            )
     except dg.DagsterInvalidConfigError as error:
         problems = "; ".join(one_line(problem.message) for problem in error.errors)
         _say(
@@ -441,11 +444,11 @@ def _figures(event: dg.AssetCheckEvaluation) -> str:
     return ", ".join(f"{name} {value.value}" for name, value in event.metadata.items())
 
 
-def _console(_: dg.InitLoggerContext) -> logging.Logger:
+def _console(screen: Screen) -> logging.Logger:
     """What assets say, without what Dagster says of its events: a failure is told in one line when
     its run has ended, not in a hundred before. The page shows all."""
     logger = logging.Logger("console", logging.INFO)
-    handler = logging.StreamHandler(sys.stderr)
+    handler = ScreenHandler(screen)
     said = "{asctime} {dagster_meta[step_key]}: {dagster_meta[orig_message]}"
     handler.setFormatter(logging.Formatter(said, "%H:%M:%S", style="{"))
     handler.addFilter(lambda record: record.__dict__["dagster_meta"]["dagster_event"] is None)

@@ -7,7 +7,7 @@ from pathlib import Path
 import polars as pl
 import polars.selectors as cs
 
-from assets.latest import latest
+from assets.latest import CONFIGURATION, latest
 from assets.stages import making
 from pipelines.place import data_folder
 from storage.manifest import CorruptDataError
@@ -20,6 +20,13 @@ SCORES = (
     *("benchmark", "variant", "seed", "metric", "k", "group", "value", "low", "high", "n"),
     *("step", "run", "evaluation", "created_at"),
 )
+TESTS = "scores_elsewhere"
+ELSEWHERE = (
+    *("benchmark", "source", "metric", "k", "group", "value", "low", "high", "n"),
+    *("step", "trained_on", "model", "evaluation", "created_at"),
+)
+ONE_TEST = ("benchmark", "source", "evaluation")
+"""Columns that tell tests of ``trm test`` apart; the later one is of another checkpoint."""
 RUNS = (
     *("benchmark", "variant", "seed", "run", "status", "step", "steps", "seconds"),
     *("score", "n", "changes", "created_at"),
@@ -32,7 +39,9 @@ HEADLINES = (("pass_at_k", 2), ("exact_accuracy", None))
 _MINUTE = len("2026-01-01T00:00")
 
 
-def list_scores(benchmark: str | None, *, metrics: Sequence[str], every: bool, form: str) -> str:
+def list_scores(
+    benchmark: str | None, *, metrics: Sequence[str], every: bool, form: str, elsewhere: bool
+) -> str:
     """The scores as text.
 
     :param benchmark: of this one; None: of all.
@@ -40,20 +49,24 @@ def list_scores(benchmark: str | None, *, metrics: Sequence[str], every: bool, f
         answers, neither after each step, nor of groups of puzzles, nor of trivial answers.
     :param every: all scores, not the latest of each configuration alone.
     :param form: as of :func:`to_text`.
+    :param elsewhere: those of ``trm test``.
     :raises ConfigurationError: there are none, or no such metric.
     :raises CorruptDataError: a file is damaged, or of another version of this project.
     """
-    rows = _read("scores", benchmark, (*SCORES, "config_hash"))
-    require(len(rows) > 0, _nothing("scores", benchmark))
+    table, columns, one = (
+        (TESTS, ELSEWHERE, ONE_TEST) if elsewhere else ("scores", SCORES, CONFIGURATION)
+    )
+    rows = _read(table, benchmark, tuple(dict.fromkeys((*columns, *one))))
+    require(len(rows) > 0, _nothing(table, benchmark))
     known = rows["metric"].unique(maintain_order=True).to_list()
     for metric in metrics:
         require(metric in known, f"no metric {metric!r} here: expected {', '.join(known)}")
     metric = pl.col("metric")
     whole = pl.col("group").is_null() & ~metric.str.ends_with(AFTER_STEP)
     chosen = metric.is_in(metrics) if metrics else whole
-    found = (rows if every else latest(rows)).filter(chosen).select(SCORES)
-    order = ("benchmark", "metric", "group", "k", "variant", "seed", "created_at")
-    return to_text(found.sort(order), form)
+    found = (rows if every else latest(rows, *one)).filter(chosen).select(columns)
+    shown_by = ("benchmark", "metric", "group", "k", "source", "variant", "seed", "created_at")
+    return to_text(found.sort([name for name in shown_by if name in columns]), form)
 
 
 def list_runs(benchmark: str | None, *, every: bool, form: str) -> str:
@@ -120,7 +133,11 @@ def _place(table: str, benchmark: str | None) -> Path:
 
 
 def _nothing(table: str, benchmark: str | None) -> str:
-    make = making("checkpoint", benchmark or "BENCHMARK")
+    make = (
+        f"trm test CHECKPOINT {benchmark or 'BENCHMARK'}"
+        if table == TESTS
+        else making("checkpoint", benchmark or "BENCHMARK")
+    )
     return f"{_place(table, benchmark).resolve()}: no {table} yet; first: {make}"
 
 

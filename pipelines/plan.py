@@ -36,9 +36,9 @@ def tell_plans(benchmark: str, partitions: Sequence[str], settings: Sequence[str
     chosen = parse_partitions(partitions, PARTITIONS.get_partition_keys(), VARIANTS.broken)
     given = ops.get(op, {"config": {}})["config"]
     names = [variant_and_seed(key)[0] for key in chosen]
-    require_settings(
-        "checkpoint", TrainingConfig, given, entry.recipe, [VARIANTS.known[name] for name in names]
-    )
+    variants = [VARIANTS.known[name] for name in dict.fromkeys(names)]
+    family = entry.origin.family
+    require_settings("checkpoint", TrainingConfig, given, entry.recipe, variants, family)
     store: Store = (defs.resources or {})["store"].connect()
     require_made(store, benchmark, "examples")
     header = open_header(store.open(current_examples(store, benchmark)) / "train.zarr")

@@ -38,9 +38,10 @@ def tell_studies() -> int:
 def tell_study(name: str) -> int:
     """Print what the points of a study take, and which are done; returns the exit code.
 
-    :raises ConfigurationError: no such study, or no data set yet, which decides on the size.
+    :raises ConfigurationError: no such study, a point that cannot be trained, or no data set yet,
+        which decides on the size.
     """
-    study, store = STUDIES.named(name), open_store()
+    study, store = _possible(name), open_store()
     benchmark = BENCHMARKS[study.benchmark]
     require_made(store, study.benchmark, "examples")
     header = open_header(store.open(current_examples(store, study.benchmark)) / "train.zarr")
@@ -50,6 +51,17 @@ def tell_study(name: str) -> int:
         state = "done" if point.key in done else "to do"
         print(f"{point.key}: {state}: {plan(variant, recipe, header)}")
     return 0
+
+
+def _possible(name: str) -> Study:
+    """The study of this name.
+
+    :raises ConfigurationError: no such study, or one with a point that cannot be trained.
+    """
+    study = STUDIES.named(name)
+    benchmark = BENCHMARKS[study.benchmark]
+    study.require_possible(benchmark.recipe, VARIANTS.known, benchmark.origin.family)
+    return study
 
 
 def _done(store: Store, name: str, study: Study) -> set[str]:
@@ -69,9 +81,9 @@ def make_study(name: str, points: Sequence[str]) -> int:
     :func:`pipelines.execute.materialize` does.
 
     :param points: keys of these points alone, without the report; none: all.
-    :raises ConfigurationError: no such study or point.
+    :raises ConfigurationError: no such study or point, or a point that cannot be trained.
     """
-    study = STUDIES.named(name)
+    study = _possible(name)
     for key in points:
         study.point(key)
     return until_interrupted(name, lambda signals: _make(name, study, points, signals))

@@ -1,15 +1,15 @@
 """``trm test``: any checkpoint on the data of any benchmark of its family."""
 
-import sys
-from functools import partial
 from pathlib import Path
 
 import polars as pl
 
 from assets.benchmarks import BENCHMARKS
 from assets.evaluation.testing import score_model
+from assets.progress import spaced
 from pipelines.listing import AFTER_STEP, to_text
 from pipelines.place import data_folder
+from pipelines.screen import Screen
 from storage.store import LocalStore
 from storage.tables import TableError
 from trm_model.errors import ConfigurationError
@@ -37,13 +37,20 @@ def tell_scores(
     """
     store = LocalStore.containing(Path(data_folder()))
     asked = None if every else limit or BENCHMARKS[benchmark].evaluated
-    say = partial(print, file=sys.stderr, flush=True)
-    try:
-        rows, key = score_model(
-            store, benchmark, model, evaluation, limit=asked, batch_size=batch_size, say=say
-        )
-    except TableError as error:
-        raise ConfigurationError(str(error)) from error
+    with Screen() as screen:
+        try:
+            rows, key = score_model(
+                store,
+                benchmark,
+                model,
+                evaluation,
+                limit=asked,
+                batch_size=batch_size,
+                say=screen.say,
+                progress=screen.progress if screen.refreshes else spaced(screen.say),
+            )
+        except TableError as error:
+            raise ConfigurationError(str(error)) from error
     by_selection = pl.col("metric") == "exact_accuracy_by_selection"
     whole = pl.col("group").is_null() & ~pl.col("metric").str.ends_with(AFTER_STEP)
     print(f"{model.description}, tested on {benchmark}: {rows['settings'][0]}")

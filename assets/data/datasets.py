@@ -20,7 +20,7 @@ from assets.failures import user_error
 from assets.families.origin import Augmented, Origin
 from assets.outcomes import CheckOutcome
 from assets.pages import markdown, pictures
-from assets.progress import MADE, spaced
+from assets.progress import MADE, progress_of, spaced
 from assets.stages import making
 from assets.store import current_examples, folder_bytes
 from assets.tables import AugmentedPuzzles
@@ -238,10 +238,12 @@ def materialize_puzzles(
             "bytes": path.stat().st_size,
             "path": dg.MetadataValue.path(str(path)),
             "sample": markdown.picture(
-                pictures.question_sheet(origin.family, *sample), "puzzles and answers"
+                pictures.png(pictures.question_sheet(origin.family, *sample)),
+                "puzzles and answers",
             ),
             **{
-                column: markdown.picture(figure, column) for column, figure in distributions.items()
+                column: markdown.picture(pictures.png(figure), column)
+                for column, figure in distributions.items()
             },
             "rows": markdown.frame(first_rows),
             **({"sources": found.sources} if found.sources else {}),
@@ -287,7 +289,7 @@ def materialize_examples(
         seed=origin.seed,
         online=benchmark.online,
         sources=sources,
-        progress=spaced(context.log.info),
+        progress=spaced(progress_of(context.log)),
     )
     folder = store.open(key)
     written = time.monotonic()
@@ -322,7 +324,8 @@ def materialize_examples(
             "path": dg.MetadataValue.path(str(folder)),
             "content_hash": content_hash,
             "sample": markdown.picture(
-                pictures.question_sheet(origin.family, *sample), "the first training examples"
+                pictures.png(pictures.question_sheet(origin.family, *sample)),
+                "the first training examples",
             ),
         },
         data_version=dg.DataVersion(content_hash[:16]),

@@ -28,7 +28,7 @@ from assets.outcomes import CheckOutcome
 from assets.pages import markdown, pictures
 from assets.pages.links import links
 from assets.partitions import variant_and_seed
-from assets.progress import MADE, Pace, spaced
+from assets.progress import MADE, Pace, progress_of, spaced
 from assets.stages import making
 from assets.store import current_predictions, current_run, data_of, hold_device
 from assets.tables import Predictions, Selections, of_evaluation, of_run, stamped
@@ -212,7 +212,7 @@ def predict(
         )
     described = describe_examples(folder, split, limit, evaluation.votes)
     index = described["example"].to_numpy()
-    say = spaced(context.log.info)
+    say = spaced(progress_of(context.log))
     with hold_device(
         store,
         str(device),
@@ -269,19 +269,21 @@ def predict(
     )
     finished.remove()
     drawn = [*(step for step in SHOWN_STEPS if step < depth), depth]
-    figure = pictures.answer_sheet(
-        family,
-        *examples.rows(late),
-        shown[:, [steps.index(step) for step in drawn]],
-        drawn,
+    answers = pictures.png(
+        pictures.answer_sheet(
+            family,
+            *examples.rows(late),
+            shown[:, [steps.index(step) for step in drawn]],
+            drawn,
+        )
     )
     with store.publish_file(picture) as temporary:
-        temporary.write_bytes(pictures.png(figure))
+        temporary.write_bytes(answers)
     told = dg.MaterializeResult(
         metadata={
             **_told(store, predictions, table, picture),
             "examples_per_second": len(table) / seconds,
-            "answers": markdown.picture(figure, "hard puzzles and the answer after each step"),
+            "answers": markdown.picture(answers, "hard puzzles and the answer after each step"),
         }
     )
     return Predicted(predictions, told)

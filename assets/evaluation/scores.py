@@ -20,6 +20,7 @@ from assets.outcomes import CheckOutcome
 from assets.pages import markdown
 from assets.pages.links import links
 from assets.pages.page import html_page, publish_page
+from assets.pages.pictures import png
 from assets.partitions import variant_and_seed
 from assets.progress import MADE
 from assets.store import data_of
@@ -119,7 +120,8 @@ def score(
         ),
     )
     selections = read_file(store.open(_key(tested, Selections)), Selections)
-    sentences, curves = findings(selections), figures(selections)
+    sentences = findings(selections)
+    curves = {title: png(figure) for title, figure in figures(selections).items()}
     place = keys.selections_page(name, variant, seed, tested["run"], tested["evaluation"])
     report = publish_page(
         store,
@@ -158,8 +160,8 @@ def score(
             ),
             **links(store, selections_page=place),
             **{
-                title.split(",")[0].lower().replace(" ", "_"): markdown.picture(figure, title)
-                for title, figure in curves.items()
+                title.split(",")[0].lower().replace(" ", "_"): markdown.picture(curve, title)
+                for title, curve in curves.items()
             },
             # What the scores came from: where it lies, and the pages of the assets that made it.
             "checkpoint": dg.MetadataValue.path(str(checkpoint)),

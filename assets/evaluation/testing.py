@@ -21,7 +21,7 @@ from assets.evaluation.predictions import prediction_table
 from assets.evaluation.scores import measured, metric_frame
 from assets.evaluation.selections import compared, label
 from assets.evaluation.votes import voted
-from assets.progress import Pace, spaced
+from assets.progress import Pace
 from assets.store import current_examples, hold_device
 from assets.tables import ScoresElsewhere, stamped
 from storage.examples import DATA_AGAIN
@@ -64,12 +64,14 @@ def score_model(
     limit: int | None,
     batch_size: int,
     say: Callable[[str], None],
+    progress: Callable[[str], None],
 ) -> tuple[pl.DataFrame, str]:
     """Evaluate a model on a benchmark's data set and store its scores.
 
     :param limit: only the first so many puzzles (of ARC: tasks); None: all.
     :param batch_size: most rollouts computed together.
-    :param say: is told how far it is.
+    :param say: is told what it waits for.
+    :param progress: is told how far it is, after each batch.
     :returns: rows of :class:`assets.tables.ScoresElsewhere`, and the key of their file.
     :raises ConfigurationError: no data set, or one that is of another family, grid or puzzle ids
         than the model's; an evaluation that the variant cannot have.
@@ -104,7 +106,7 @@ def score_model(
         store.open(keys.finished_examples(keys.tests(benchmark), key, tested, code))
     )
     device = model.reasoner.puzzle_rows.device
-    pace, told = Pace(f"{split} examples"), spaced(say)
+    pace = Pace(f"{split} examples")
     with hold_device(
         store,
         str(device),
@@ -123,7 +125,7 @@ def score_model(
             compared=selections,
             family=family,
             finished=finished,
-            progress=lambda done, total: told(f"evaluated {pace.said(done, total)}"),
+            progress=lambda done, total: progress(f"evaluated {pace.said(done, total)}"),
         )
     depth = model.reasoner.variant.test_steps(model.max_steps, evaluation)
     asked = examples.rows(described["example"].to_numpy())

@@ -4,9 +4,8 @@ from collections.abc import Mapping, Sequence
 
 import dagster as dg
 import polars as pl
-from matplotlib.figure import Figure
 
-from assets.pages.pictures import data_uri, png
+from assets.pages.pictures import data_uri
 
 
 def table(rows: Sequence[Mapping[str, object]]) -> str:
@@ -27,6 +26,6 @@ def frame(rows: pl.DataFrame) -> dg.MetadataValue:
     return dg.MetadataValue.md(table(list(rows.iter_rows(named=True))))
 
 
-def picture(figure: Figure, title: str) -> dg.MetadataValue:
+def picture(png: bytes, title: str) -> dg.MetadataValue:
     """A picture as metadata."""
-    return dg.MetadataValue.md(f"![{title}]({data_uri(png(figure))})")
+    return dg.MetadataValue.md(f"![{title}]({data_uri(png)})")

@@ -6,10 +6,9 @@ from pathlib import Path
 
 import jinja2
 from markupsafe import Markup
-from matplotlib.figure import Figure
 
 from assets.pages.charts import Chart
-from assets.pages.pictures import data_uri, png
+from assets.pages.pictures import data_uri
 from storage.store import Store
 
 _TEMPLATES = jinja2.Environment(
@@ -45,13 +44,13 @@ def html_page(
     title: str,
     paragraphs: Sequence[str],
     tables: Mapping[str, Rows],
-    pictures: Mapping[str, Figure],
+    pictures: Mapping[str, bytes],
     collapsed: Collection[str] = (),
 ) -> str:
     """One self-contained page.
 
     :param tables: by caption.
-    :param pictures: by caption; their bytes stand in the page.
+    :param pictures: PNG bytes by caption, which stand in the page.
     :param collapsed: captions of tables that show their rows when they are clicked.
     """
     return _TEMPLATES.get_template("page.html.jinja").render(
@@ -59,7 +58,7 @@ def html_page(
         paragraphs=paragraphs,
         tables=tables,
         collapsed=collapsed,
-        pictures={caption: data_uri(png(figure)) for caption, figure in pictures.items()},
+        pictures={caption: data_uri(png) for caption, png in pictures.items()},
     )
 
 

@@ -2,7 +2,7 @@
 
 import contextlib
 import posixpath
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import dagster as dg
@@ -38,6 +38,7 @@ from assets.reports.comparison import (
     trivial_rows,
 )
 from assets.reports.rollouts import of_rollouts
+from assets.reports.run_links import anchor, run_links
 from assets.stages import making
 from assets.tables import Ablation, Runs, Scores, Training
 from storage.examples import Header, open_header, read_index
@@ -66,19 +67,6 @@ RUN_COLUMNS = (
     "changes",
 )
 """What the page of runs says of each."""
-_SHORT = 8
-"""Letters of a run's name that stand for it."""
-
-
-def _anchor(row: Mapping[str, Any]) -> str:
-    """The name of a run's row on the page of runs; ``row``: of any table of runs."""
-    return f"{row['variant']}/{row['run']}"
-
-
-def _links(runs: Iterable[Mapping[str, Any]]) -> Links:
-    """What leads to the rows of runs on their page, which lies beside the report."""
-    page = posixpath.basename(keys.runs_page(""))
-    return Links({row["run"][:_SHORT]: f"{page}#{_anchor(row)}" for row in runs})
 
 
 def _label(title: str) -> str:
@@ -140,16 +128,17 @@ def materialize_ablation(
     store: Store, name: str, benchmark: Benchmark, variants: Mapping[str, Variant]
 ) -> dg.MaterializeResult:
     scores, training = _rows(store, name)
+    page_key = keys.ablation_page(name)
     expected = declared(benchmark, variants)
     headlines = headline(scores, benchmark.metric)
     compared = comparable(headlines, expected)
     known = {
-        _anchor(row): row
+        anchor(row): row
         for row in scan(store, Runs).filter(benchmark=name).collect().rows(named=True)
     }
 
     def changed(row: Mapping[str, Any]) -> str:
-        if (run := known.get(_anchor(row))) is not None:
+        if (run := known.get(anchor(row))) is not None:
             return run["changes"]
         spec = _spec(store, row)
         declared = variants[row["variant"]]
@@ -163,7 +152,9 @@ def materialize_ablation(
             row["settings"], own, variant.test_steps(most, own), benchmark.evaluated
         )
 
-    others = apart(headlines, compared, expected, changed, tested, lambda row: _links([row]))
+    others = apart(
+        headlines, compared, expected, changed, tested, lambda row: run_links(page_key, [row])
+    )
     curves = training.join(compared, on=ONE_RUN, how="semi").sort("variant", "seed", "step")
     efforts = {
         # The data are the same for all seeds of a variant.
@@ -185,7 +176,7 @@ def materialize_ablation(
         ),
     )
     of_variant = {
-        variant: _links(rows.sort("seed").iter_rows(named=True))
+        variant: run_links(page_key, rows.sort("seed").iter_rows(named=True))
         for (variant,), rows in compared.group_by("variant")
     }
 
@@ -218,14 +209,15 @@ def materialize_ablation(
     if rollouts.rows:
         tables[SELECTIONS] = rollouts.rows
     notes = [f"{benchmark.title}.", *paper_notes(benchmark), OURS, PUBLISHED_NOTE, TRIVIAL]
+    drawn = {title: pictures.png(figure) for title, figure in (figures | rollouts.figures).items()}
     page = publish_page(
         store,
-        keys.ablation_page(name),
+        page_key,
         html_page(
             f"Ablation: {name}",
             [*notes, *rollouts.sentences, *([SELECTIONS_NOTE] if rollouts.rows else [])],
             tables,
-            figures | rollouts.figures,
+            drawn,
             collapsed=(ELSEWHERE, EVERY),
         ),
     )
@@ -249,8 +241,8 @@ def materialize_ablation(
             ),
             "apart": dg.MetadataValue.md(markdown.table(others)),
             "variants": dg.MetadataValue.md(markdown.table(tables.get(EVERY, []))),
-            **{_label(title): markdown.picture(figure, title) for title, figure in figures.items()},
-            **links(store, html=keys.ablation_page(name), runs=keys.runs_page(name)),
+            **{_label(title): markdown.picture(drawn[title], title) for title in figures},
+            **links(store, html=page_key, runs=keys.runs_page(name)),
         }
     )
 
@@ -270,7 +262,7 @@ def _runs_page(
     """
     every = {
         **{
-            _anchor(row): row
+            anchor(row): row
             for row in scores.select("benchmark", *ONE_RUN)
             .unique(maintain_order=True)
             .rows(named=True)

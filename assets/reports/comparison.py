@@ -308,14 +308,17 @@ READ = "[r]"
 """Marks a published figure as its readers give it."""
 
 
-def leaderboard_rows(table: pl.DataFrame) -> list[dict[str, str]]:
+def leaderboard_rows(
+    table: pl.DataFrame, runs: Callable[[Mapping[str, Any]], object] = itemgetter("runs")
+) -> list[dict[str, object]]:
     """Every variant trained here and every published method as text for people, best first for
     each benchmark; those benchmarks first that something was trained on here.
 
     :param table: rows of :class:`assets.tables.Ablation` with a figure of ours.
+    :param runs: how the runs of a row are shown.
     """
     found = [
-        (row["benchmark"], row["ours"], row["variant"], _of_ours(row))
+        (row["benchmark"], row["ours"], row["variant"], _of_ours(row, runs(row)))
         for row in table.iter_rows(named=True)
     ]
     found += [
@@ -333,7 +336,7 @@ def leaderboard_rows(table: pl.DataFrame) -> list[dict[str, str]]:
     ]
 
 
-def _of_ours(row: Mapping[str, Any]) -> dict[str, str]:
+def _of_ours(row: Mapping[str, Any], runs: object) -> dict[str, object]:
     parameters, puzzles = row["parameters"], row["puzzle_parameters"]
     rollouts = "" if row["rollouts"] is None else f" x {counted(row['rollouts'], 'rollout')}"
     flops = "" if row["test_flops"] is None else f", {row['test_flops'] / 1e9:,.3g} GFLOP"
@@ -349,11 +352,11 @@ def _of_ours(row: Mapping[str, Any]) -> dict[str, str]:
         "seeds": str(row["seeds"]),
         "tested": "" if row["n"] is None else f"{row['n']:,} of {row['of']:,}",
         "mixer": row["mixer"] or "",
-        "run or source": row["runs"] or "",
+        "run or source": runs,
     }
 
 
-def _of_others(name: str, figure: Published) -> dict[str, str]:
+def _of_others(name: str, figure: Published) -> dict[str, object]:
     unusual = f" ({figure.metric})" if figure.metric == "pass@1" else ""
     return {
         "from": "published",

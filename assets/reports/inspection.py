@@ -81,17 +81,19 @@ def materialize_inspection(
             step=checkpoints.step_reached(run),
         ),
     )
-    drawn = {number: figure(found, place) for place, number in enumerate(config.examples)}
+    drawn = {
+        number: pictures.png(figure(found, place)) for place, number in enumerate(config.examples)
+    }
     files = {
         number: keys.inspection_picture(name, variant, seed, run.name, number) for number in drawn
     }
     for number, picture in drawn.items():
         with store.publish_file(files[number]) as temporary:
-            temporary.write_bytes(pictures.png(picture))
+            temporary.write_bytes(picture)
     unsolved = _failures(store, spec, run.name, examples, config.failures)
     shown: dict[str, dg.MetadataValue] = {}
     if unsolved:
-        sheet = failure_sheet(model.family, unsolved)
+        sheet = pictures.png(failure_sheet(model.family, unsolved))
         shown["failures"] = markdown.picture(sheet, "test puzzles that are not solved")
     first = store.open(files[config.examples[0]])
     return dg.MaterializeResult(

@@ -1,5 +1,8 @@
 """The report over all benchmarks: every variant trained and every published method, best first."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import dagster as dg
 import polars as pl
 
@@ -8,10 +11,11 @@ from assets.failures import user_error
 from assets.outcomes import CheckOutcome
 from assets.pages import markdown
 from assets.pages.links import links
-from assets.pages.page import html_page, publish_page
+from assets.pages.page import Links, Rows, html_page, publish_page
 from assets.progress import MADE
 from assets.reports.checks import page_shows
 from assets.reports.comparison import OURS, READ, TRIVIAL, leaderboard_rows, trivial_rows
+from assets.reports.run_links import run_links
 from assets.stages import making
 from assets.tables import Ablation, Scores
 from storage.store import Store
@@ -28,7 +32,11 @@ NOTES = (
     TRIVIAL,
 )
 
-Rows = list[dict[str, str]]
+
+def _linked(row: Mapping[str, Any]) -> Links:
+    """To the runs of a row of :class:`assets.tables.Ablation`."""
+    runs = (row["runs"] or "").split(", ")
+    return run_links(keys.leaderboard_page(), [{**row, "run": run} for run in runs if run])
 
 
 def _tables(store: Store) -> dict[str, Rows]:
@@ -37,7 +45,7 @@ def _tables(store: Store) -> dict[str, Rows]:
     table = scan(store, Ablation).filter(pl.col("ours").is_not_null()).collect()
     benchmarks = pl.col("benchmark").is_in(table["benchmark"].unique().to_list())
     return {
-        "Results": leaderboard_rows(table),
+        "Results": leaderboard_rows(table, _linked),
         "Trivial answers": trivial_rows(scan(store, Scores).filter(benchmarks).collect()),
     }
 

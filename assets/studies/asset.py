@@ -16,6 +16,7 @@ from assets.failures import user_error
 from assets.outcomes import CheckOutcome
 from assets.pages import markdown
 from assets.pages.page import html_page, publish_page
+from assets.pages.pictures import png
 from assets.progress import MADE
 from assets.reports.comparison import headline
 from assets.stages import making
@@ -119,7 +120,7 @@ def materialize_report(
     table = publish_partition(store, StudyResults, found)
     means, points = over_seeds(table), study.trainings()
     axes = [axis for axis in study.axes if means["axes"].n_unique() > 1]
-    figures = {f"Against {axis}": axis_figure(means, axis) for axis in axes}
+    drawn = {f"Against {axis}": png(axis_figure(means, axis)) for axis in axes}
     missing = [point.key for point in points if point.key not in table["point"]]
     older = table.filter(~pl.col("current"))["point"].to_list()
     notes = [
@@ -135,7 +136,7 @@ def materialize_report(
     page = publish_page(
         store,
         keys.study_page(name),
-        html_page(f"Study: {name}", notes, {"Results": rows}, figures),
+        html_page(f"Study: {name}", notes, {"Results": rows}, drawn),
     )
     best = rows[0]
     return dg.MaterializeResult(
@@ -147,8 +148,8 @@ def materialize_report(
             "missing": len(missing),
             "table": dg.MetadataValue.md("\n\n".join([*notes, markdown.table(rows)])),
             **{
-                title.lower().replace(" ", "_").replace(".", "_"): markdown.picture(figure, title)
-                for title, figure in figures.items()
+                title.lower().replace(" ", "_").replace(".", "_"): markdown.picture(picture, title)
+                for title, picture in drawn.items()
             },
             "html": dg.MetadataValue.path(str(page)),
         }

@@ -33,6 +33,7 @@ from trm_model.names import (
     require_name,
     unknown_name,
 )
+from trm_model.puzzles.family import Family
 from trm_model.seeding import numpy_generator
 from trm_model.texts import from_yaml, yaml_files
 from trm_model.training.recipe import Recipe
@@ -266,10 +267,14 @@ class Study:
         """
         return configured(EvaluationConfig, self.evaluation or {})
 
-    def require_possible(self, recipe: Recipe, variants: Mapping[str, Variant]) -> None:
+    def require_possible(
+        self, recipe: Recipe, variants: Mapping[str, Variant], family: Family | None = None
+    ) -> None:
         """Whether every point can be trained and evaluated, known before anything is.
 
         :param recipe: of the benchmark.
+        :param family: of its puzzles; None: whether each variant can have its size on them is not
+            tried, which takes a moment for each point.
         :raises ConfigurationError: one cannot; the message names it.
         """
         for point in self.trainings():
@@ -281,6 +286,8 @@ class Study:
                 _, variant = changed(point, recipe, variants[point.variant])
                 evaluation = self.predictions().evaluation(variant.evaluation)
                 variant.generation.require_evaluation(evaluation)
+                if family is not None:
+                    _training(point).require_of(recipe, variants[point.variant], family)
             except ConfigurationError as error:
                 raise ConfigurationError(f"point {point.key!r}: {error}") from error
 
@@ -290,8 +297,12 @@ def changed(point: Point, recipe: Recipe, variant: Variant) -> tuple[Recipe, Var
 
     :raises ConfigurationError: they cannot be.
     """
-    config = configured(TrainingConfig, {owner: point.changes(owner) for owner in OWNERS})
+    config = _training(point)
     return config.recipe_of(recipe), config.variant_of(variant)
+
+
+def _training(point: Point) -> TrainingConfig:
+    return configured(TrainingConfig, {owner: point.changes(owner) for owner in OWNERS})
 
 
 def _require_path(path: object) -> None:

@@ -18,7 +18,7 @@ from assets.failures import user_error
 from assets.outcomes import CheckOutcome
 from assets.pages import markdown, pictures
 from assets.partitions import variant_and_seed
-from assets.progress import MADE
+from assets.progress import MADE, progress_of
 from assets.store import current_examples, current_run, folder_bytes
 from assets.tables import Training, of_run, stamped
 from assets.training.runs import recorded
@@ -37,6 +37,7 @@ from trm_model.training.figures import METRICS
 from trm_model.training.initial import weights_hash, write_initial
 from trm_model.training.job import training_job
 from trm_model.training.lineage import adopt, depends_on_steps, shorter_runs
+from trm_model.training.loop import PROGRESS
 from trm_model.training.plan import plan
 from trm_model.training.process import LOCK, ORPHAN_SECONDS
 from trm_model.training.run import (
@@ -139,9 +140,12 @@ def train_run(
     run.mkdir(parents=True, exist_ok=True)
     _describe(store, run_key, spec, weights, shorter, context.log.info)
     job = training_job(run, spec, other_code=config.continue_other_code)
-    outcome = recorded(
-        store, run, takes, changed, lambda: launcher.start(job).wait(context.log.info)
-    )
+    progress = progress_of(context.log)
+
+    def say(line: str) -> None:
+        (progress if PROGRESS.match(line) else context.log.info)(line)
+
+    outcome = recorded(store, run, takes, changed, lambda: launcher.start(job).wait(say))
     if outcome.ending is Ending.REFUSED:
         raise user_error(outcome.message)
     if outcome.ending is not Ending.FINISHED:
@@ -158,7 +162,7 @@ def train_run(
         ),
     )
     checkpoint, last = saved(run)[-1], training.row(-1, named=True)
-    curves = pictures.learning_curves(training)
+    curves = pictures.png(pictures.learning_curves(training))
     early = " (ended early)" if last["step"] < recipe.steps else ""
     told = dg.MaterializeResult(
         metadata={

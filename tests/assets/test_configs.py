@@ -36,6 +36,23 @@ def check(benchmark: str, stage: str, field: str, value: object) -> None:
     require_settings(stage, kind, {field: value}, RECIPE)
 
 
+def test_a_variant_that_cannot_have_the_size_is_refused_without_data() -> None:
+    family = BENCHMARKS["sudoku_4x4"].origin.family
+
+    def training(variant: str, **size: int) -> None:
+        settings = {"recipe": {"size": size}}
+        chosen = [VARIANTS[variant]]
+        require_settings("checkpoint", TrainingConfig, settings, RECIPE, chosen, family)
+
+    training("trm_grid", heads=16)
+    with pytest.raises(ConfigurationError, match="recipe and variant: .* multiple of 4"):
+        training("trm_grid", heads=32)
+    with pytest.raises(ConfigurationError, match="width=64 with heads=5: each head"):
+        training("trm", heads=5)
+    with pytest.raises(ConfigurationError, match="puzzle_width=64 with prefix=0"):
+        training("trm", prefix=0)
+
+
 @pytest.mark.parametrize(
     ("benchmark", "stage", "field", "value", "message"),
     [

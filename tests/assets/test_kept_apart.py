@@ -111,8 +111,9 @@ def test_smoke_tests_and_other_evaluations_stand_apart(
         full["run"],
     )
     board = store.open(keys.leaderboard_page()).read_text()
-    for cell in ("ours", "published", whole["trained_on"], "10 of 10", full["run"], "token_mlp"):
+    for cell in ("ours", "published", whole["trained_on"], "10 of 10", "token_mlp"):
         assert f"<td>{cell}</td>" in board
+    assert f'<a href="tiny/runs.html#trm_mlp/{full["run"]}">' in board
     assert check_leaderboard(store)["numbers_of_ablations"].passed
 
     # Both again, in the other order: nothing that was there is gone, and the report is the same.

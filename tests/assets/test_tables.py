@@ -14,6 +14,7 @@ from assets.tables import (
     Puzzles,
     Runs,
     Scores,
+    ScoresElsewhere,
     Selections,
     Training,
     Votes,
@@ -77,6 +78,13 @@ ROWS: dict[type[Table], dict[str, object]] = {
         "low": -1.0, "high": 0.0, "n": 1, "data_version": "", "data_entry": "",
         "code_version": "", "run_id": "",
     },
+    ScoresElsewhere: {
+        "benchmark": "b", "model": "m", "source": "a", "run": None, "variant": None, "seed": None,
+        "step": None, "trained_on": None, "trained_data_version": None, "evaluation": "e",
+        "data_version": "", "split": "test", "settings": "{}", "of": 1, "evaluation_code": "",
+        "metric": "pass_at_k", "k": None, "group": None, "value": 0.0, "low": -1.0, "high": 0.0,
+        "n": 1, "created_at": "",
+    },
     Ablation: {
         "benchmark": "b", "variant": "a", "published": None, "published_source": None,
         "ours": 0.0, "low": None, "high": None, "seeds": 0, "difference": None,
@@ -101,6 +109,7 @@ COUNTS = {
     Votes: ("test_inputs", "test_input", "rank", "votes", "step"),
     Scores: ("n", "step"),
     Selections: ("depth", "rollouts", "n", "step", "of"),
+    ScoresElsewhere: ("of", "n"),
     Ablation: ("seeds",),
 }  # fmt: skip
 BELOW: list[tuple[type[Table], str, object]] = [

@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from assets.benchmarks import BENCHMARKS
-from assets.tables import Runs, Scores
+from assets.tables import Runs, Scores, ScoresElsewhere
 from pipelines import command
 from pipelines.listing import HEADLINES
 from pipelines.place import DATA_VARIABLE
@@ -145,6 +145,43 @@ def test_the_latest_of_each_configuration_are_listed(capsys: pytest.CaptureFixtu
     assert " sudoku_4x4 " in everything
     assert " old " not in everything
     assert " old " in listed(capsys, "--all")
+
+
+def test_scores_of_any_checkpoint_are_listed_apart(
+    store: LocalStore, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Those of ``trm test``, the latest checkpoint of each source alone."""
+    elsewhere = ("sudoku_4x4", "--elsewhere")
+    assert run(command.trm, ["scores", *elsewhere], program="trm") == MISTAKE
+    error = capsys.readouterr().err
+    assert "no scores_elsewhere yet; first: trm test CHECKPOINT sudoku_4x4" in error
+    for source, model, evaluation, day in (
+        ("theirs.pt", "a", "e", 1),
+        ("my run", "b", "e", 2),
+        ("my run", "c", "e", 3),
+        ("my run", "c", "deeper", 2),
+    ):
+        row = {
+            **ROWS[ScoresElsewhere], "benchmark": "sudoku_4x4", "source": source, "model": model,
+            "evaluation": evaluation, "created_at": f"2026-01-0{day}T09:30", "group": None,
+            "run": None if source == "theirs.pt" else "r",
+        }  # fmt: skip
+        rows = [
+            {**row, "metric": "exact_accuracy"},
+            {**row, "metric": "exact_accuracy_by_selection", "group": "last_step"},
+        ]
+        schema = ScoresElsewhere.to_schema().dtypes
+        kinds = {name: kind.type for name, kind in schema.items()}
+        publish_partition(store, ScoresElsewhere, pl.DataFrame(rows, schema_overrides=kinds))
+    rows = json.loads(listed(capsys, *elsewhere, "--format", "json"))
+    assert [(row["source"], row["model"], row["evaluation"]) for row in rows] == [
+        ("my run", "c", "deeper"), ("my run", "c", "e"), ("theirs.pt", "a", "e"),
+    ]  # fmt: skip
+    assert {row["metric"] for row in rows} == {"exact_accuracy"}
+    by_selection = ("--metric", "exact_accuracy_by_selection")
+    assert " last_step " in listed(capsys, *elsewhere, *by_selection)
+    assert len(json.loads(listed(capsys, *elsewhere, "--all", "--format", "json"))) == 4
+    assert " theirs.pt " not in listed(capsys, "sudoku_4x4")
 
 
 @pytest.mark.usefixtures("store")

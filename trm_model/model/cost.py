@@ -130,13 +130,13 @@ class Measured(NamedTuple):
     reading_saved: int
 
 
-@lru_cache(maxsize=256)
-def _measure(
-    shape: Variant, size: Size, vocabulary: int, grid: tuple[int, int], num_puzzles: int
-) -> Measured:
+def _without_numbers(
+    variant: Variant, size: Size, vocabulary: int, grid: tuple[int, int], num_puzzles: int
+) -> Reasoner:
+    """The model on torch's meta device."""
     with torch.device("meta"):
-        model = Reasoner(
-            shape,
+        return Reasoner(
+            variant,
             size,
             vocabulary=vocabulary,
             length=grid[0] * grid[1],
@@ -144,6 +144,23 @@ def _measure(
             generator=torch.Generator().manual_seed(0),
             grid=grid,
         )
+
+
+@lru_cache(maxsize=256)
+def require_size(variant: Variant, size: Size, vocabulary: int, grid: tuple[int, int]) -> None:
+    """Whether a variant can have a size on puzzles of a grid (rows and columns), known without any
+    puzzles.
+
+    :raises ConfigurationError: it cannot.
+    """
+    _without_numbers(variant, size, vocabulary, grid, 1)
+
+
+@lru_cache(maxsize=256)
+def _measure(
+    shape: Variant, size: Size, vocabulary: int, grid: tuple[int, int], num_puzzles: int
+) -> Measured:
+    model = _without_numbers(shape, size, vocabulary, grid, num_puzzles)
     start = model.start(Noise(0, torch.zeros(1, dtype=torch.int64, device="meta")))
     x = torch.empty_like(start.answer).requires_grad_()
 

@@ -3,6 +3,7 @@
 import json
 import math
 import os
+import re
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -44,6 +45,8 @@ from trm_model.training.validation import (
     read_validated,
 )
 
+PROGRESS = re.compile(r"step \d+/\d+: ")
+"""How the reports begin that say how far a training is; each takes the place of the one before."""
 TOTALS = (
     "examples",
     "answer_loss",

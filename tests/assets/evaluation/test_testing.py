@@ -52,7 +52,14 @@ def scored(
 ) -> pl.DataFrame:
     told: list[str] = []
     rows, key = score_model(
-        store, benchmark, model, evaluation, limit=limit, batch_size=64, say=told.append
+        store,
+        benchmark,
+        model,
+        evaluation,
+        limit=limit,
+        batch_size=64,
+        say=told.append,
+        progress=told.append,
     )
     assert store.open(key).is_file()
     assert "evaluated 0 of" in told[0]

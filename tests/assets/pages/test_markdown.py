@@ -4,6 +4,7 @@ import polars as pl
 from matplotlib.figure import Figure
 
 from assets.pages import markdown
+from assets.pages.pictures import png
 
 
 def test_a_table_has_a_head_and_a_line_per_row() -> None:
@@ -19,5 +20,5 @@ def test_a_table_has_a_head_and_a_line_per_row() -> None:
 
 def test_frames_and_pictures_are_metadata() -> None:
     assert markdown.frame(pl.DataFrame({"x": [None]})).value == "| x |\n| --- |\n| None |"
-    picture = markdown.picture(Figure(figsize=(1, 1)), "a title").value
+    picture = markdown.picture(png(Figure(figsize=(1, 1))), "a title").value
     assert str(picture).startswith("![a title](data:image/png;base64,iVBORw0KGgo")

@@ -7,6 +7,9 @@ from matplotlib.figure import Figure
 
 from assets.pages.markdown import table
 from assets.pages.page import Links, html_page
+from assets.pages.pictures import png
+
+PNG = png(Figure(figsize=(1, 1)))
 
 
 class Outline(HTMLParser):
@@ -30,7 +33,7 @@ class Outline(HTMLParser):
 
 def test_a_page_holds_its_texts_tables_and_pictures() -> None:
     rows = [{"variant": "<trm>", "ours %": "87.4"}, {"variant": "hrm", "ours %": ""}]
-    page = html_page("A & B", ["one", "two"], {"Results": rows}, {'"c"': Figure(figsize=(1, 1))})
+    page = html_page("A & B", ["one", "two"], {"Results": rows}, {'"c"': PNG})
     outline = Outline()
     outline.feed(page)
     assert outline.texts == [

@@ -234,6 +234,25 @@ def test_depth_curves_go_through_the_given_points_in_the_order_of_steps() -> Non
     assert lines(axes) == {"trm, seed 0": [[1, 0.25], [2, 0.5], [3, 0.75]]}
 
 
+def test_vote_curves_go_through_the_given_points_in_the_order_of_votes() -> None:
+    votes = pl.DataFrame(
+        {
+            "variant": ["trm", "trm", "trm", "hrm"],
+            "seed": [0, 0, 1, 0],
+            "votes": [10, 1, 5, 2],
+            "value": [0.75, 0.25, 0.5, 0.125],
+        }
+    )
+    [axes] = pictures.vote_curves(votes).axes
+    assert lines(axes) == {
+        "hrm, seed 0": [[2, 0.125]],
+        "trm, seed 0": [[1, 0.25], [10, 0.75]],
+        "trm, seed 1": [[5, 0.5]],
+    }
+    assert legend(axes) == ["hrm, seed 0", "trm, seed 0", "trm, seed 1"]
+    assert axes.get_xscale() == "log"
+
+
 def test_a_picture_is_png_and_its_uri_holds_the_same_bytes() -> None:
     figure = Figure(figsize=(2, 1))
     figure.subplots().set_facecolor("#ff0000")

@@ -132,4 +132,22 @@ def test_what_a_study_may_not_say(tmp_path: Path, text: str, message: str) -> No
 
 
 def test_the_studies_that_come_with_the_project_can_be_made() -> None:
-    assert load_studies([SHIPPED], RECIPES, VARIANTS).broken == {}
+    studies = load_studies([SHIPPED], RECIPES, VARIANTS)
+    assert studies.broken == {}
+    for study in studies.known.values():
+        benchmark = BENCHMARKS[study.benchmark]
+        study.require_possible(benchmark.recipe, VARIANTS, benchmark.origin.family)
+
+
+def test_a_point_whose_variant_cannot_have_its_size_is_named(tmp_path: Path) -> None:
+    """Known without data, before any point is trained."""
+    study = load(
+        tmp_path,
+        "title: t\nbenchmark: sudoku_4x4\nvariants: [trm_grid]\ngrid: {recipe.size.heads: [4, 32]}",
+    ).named("mine")
+    benchmark = BENCHMARKS[study.benchmark]
+    study.require_possible(benchmark.recipe, VARIANTS)
+    with pytest.raises(
+        ConfigurationError, match=r"heads=32 seed=0': recipe and variant: .* multiple of 4"
+    ):
+        study.require_possible(benchmark.recipe, VARIANTS, benchmark.origin.family)

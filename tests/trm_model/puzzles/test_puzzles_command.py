@@ -1,11 +1,13 @@
 """The puzzles' command line: what it writes it reads, and what is wrong is one line and exit code
 2."""
 
+import csv
 import gzip
 import io
 import json
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -63,6 +65,31 @@ def test_what_is_generated_can_be_imported_checked_and_solved(
     assert drawing.count("\n\n") == 3
 
 
+def test_sums_of_several_lengths(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """About as many of each length, as the benchmark has them: no leading zeros, and answers as
+    long as the sum."""
+    arguments = ["sequence", "generate", "--count", "30", "--digits", "3", "--lengths"]
+    assert main([*arguments, "--format", "csv"]) == 0
+    text = capsys.readouterr().out
+    made = list(csv.DictReader(io.StringIO(text)))
+    longest = Counter[int]()
+    for row in made:
+        first, second = row["question"].removesuffix("=").split("+")
+        assert row["answer"] == str(int(first) + int(second))[::-1]
+        assert (first, second) == (str(int(first)), str(int(second)))
+        longest[max(len(first), len(second))] += 1
+    assert longest == {1: 10, 2: 10, 3: 10}
+    assert len({frozenset(row["question"][:-1].split("+")) for row in made}) == 30
+    monkeypatch.setattr("sys.stdin", io.StringIO(text))
+    assert main(["sequence", "check"]) == 0
+    assert "30 puzzles are right, 30 with answers" in capsys.readouterr().out
+    monkeypatch.setattr("sys.stdin", io.StringIO("5+12=\n05+12=\n"))
+    assert main(["sequence", "solve"]) == 0
+    assert capsys.readouterr().out.split() == ["71", "710"]
+
+
 GOOD_MAZE, GOOD_ANSWER = "S # #    #  #  G", "So# #oo  #o # oG"
 HEADER = "source,question,answer,rating\n"
 WRONG = {
@@ -96,7 +123,12 @@ WRONG = {
     ),
     "empty": ("maze", "\n", "no puzzles; expected one question a line"),
     "wrong sum": ("sequence", f"{HEADER}a,12+34=,046,0", "line 2: the answer 046 is not the sum"),
-    "lengths of numbers": ("sequence", "12+345=", "line 1: '12+345=': numbers of 2 and 3 digits"),
+    "lengths of numbers": ("sequence", "12+045=", "line 1: '12+045=': numbers of 2 and 3 digits"),
+    "long numbers": (
+        "sequence",
+        f"{'9' * 30}+1=",
+        "numbers of 30 and 1 digits, expected at most 6",
+    ),
     "no sum": ("sequence", "12-34=", "line 1: '12-34=': expected a question such as 12+34="),
 }
 

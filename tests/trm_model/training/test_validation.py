@@ -21,7 +21,7 @@ from trm_model.training.checkpoint import Checkpoint, Progress, best, keep_best,
 from trm_model.training.execution import Execution
 from trm_model.training.figures import METRICS
 from trm_model.training.lineage import adopt
-from trm_model.training.loop import train
+from trm_model.training.loop import PROGRESS, train
 from trm_model.training.recipe import Recipe
 from trm_model.training.run import CodeSpan, RunSpec
 from trm_model.training.stopping import is_over
@@ -82,6 +82,7 @@ def test_validation_changes_no_bit_of_the_training(tmp_path: Path, tiny: Tiny) -
     assert kept is not None
     assert step_of(kept) == found["step"]
     assert f"of the validation puzzles (step {found['step']})" in said[-1]
+    assert PROGRESS.match(said[-1])
     assert best(without) is None
 
 
@@ -127,6 +128,7 @@ def test_a_validation_that_fails_does_not_end_the_training(tmp_path: Path, tiny:
 
     said = trained(tmp_path, tiny, make=lambda *_: fails)
     assert "step 6: validation failed, the training goes on: 3 numbers are NaN" in said
+    assert not any(PROGRESS.match(line) for line in said if "failed" in line)
     assert step_of(saved(tmp_path)[-1]) == 12
     assert all(row[EXACT] is None for row in rows(tmp_path))
 
