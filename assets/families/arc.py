@@ -143,8 +143,8 @@ def tasks_of(frame: pl.DataFrame) -> tuple[list[Task], list[Task]]:
 
 
 def demonstrations(evaluated: Sequence[Task]) -> list[Task]:
-    """Training examples of the evaluated tasks: their demonstration pairs."""
-    return [Task(task.name, task.train, ()) for task in evaluated]
+    """Training examples of the evaluated tasks: their demonstration pairs, where they have any."""
+    return [Task(task.name, task.train, ()) for task in evaluated if task.train]
 
 
 def read_tasks(

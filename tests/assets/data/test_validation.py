@@ -120,8 +120,8 @@ def test_their_number_is_no_part_of_the_data() -> None:
 
 # Files
 
-SUDOKU = GeneratedSudoku(digits=4, train=90, test=30, extra_clues=(1, 5)).puzzles().frame
-MAZES = GeneratedMaze(side=8, longer_than=10, train=90, test=30).puzzles().frame
+SUDOKU = GeneratedSudoku(digits=4, train=90, test=30, extra_clues=(1, 5))
+MAZES = GeneratedMaze(side=8, longer_than=10, train=90, test=30)
 
 
 def write(path: Path, frame: pl.DataFrame) -> str:
@@ -137,11 +137,12 @@ def two_files(folder: Path, frame: pl.DataFrame) -> dict[str, str]:
 
 
 @pytest.mark.parametrize(
-    ("origin", "made"), [(SudokuFile(side=4), SUDOKU), (MazeFile(side=8), MAZES)]
+    ("origin", "source"), [(SudokuFile(side=4), SUDOKU), (MazeFile(side=8), MAZES)]
 )
 def test_of_a_file_they_are_rows_that_the_draw_left_over(
-    tmp_path: Path, origin: PuzzleFile, made: pl.DataFrame
+    tmp_path: Path, origin: PuzzleFile, source: Origin
 ) -> None:
+    made = source.puzzles().frame
     files = two_files(tmp_path, made)
     found = origin.puzzles(FileConfig(**files, train_puzzles=30, test_puzzles=20))
     further = further_of(found, 25)
@@ -161,16 +162,15 @@ def test_of_a_file_they_are_rows_that_the_draw_left_over(
 
 
 def test_rows_equal_to_others_are_left_out_and_bad_ones_do_not_matter(tmp_path: Path) -> None:
-    origin = SudokuFile(side=4)
-    files = two_files(tmp_path, SUDOKU)
-    config = FileConfig(**files, train_puzzles=30)
+    origin, made = SudokuFile(side=4), SUDOKU.puzzles().frame
+    config = FileConfig(**two_files(tmp_path, made), train_puzzles=30)
     found = origin.puzzles(config)
     first, second = further_of(found, 2).rows(named=True)
 
     def changed(**values: str) -> Imported:
         """With another row in place of the first left over."""
         is_first = pl.col("question") == first["question"]
-        whole = SUDOKU.filter(split="train").with_columns(
+        whole = made.filter(split="train").with_columns(
             **{
                 name: pl.when(is_first).then(pl.lit(new)).otherwise(name)
                 for name, new in values.items()
@@ -192,6 +192,7 @@ def test_rows_equal_to_others_are_left_out_and_bad_ones_do_not_matter(tmp_path: 
 def test_of_a_large_file_few_rows_are_read_in_depth(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    files = two_files(tmp_path, SUDOKU.puzzles().frame)
     taken: list[int] = []
     take = SudokuRows.take
 
@@ -200,9 +201,7 @@ def test_of_a_large_file_few_rows_are_read_in_depth(
         return take(self, rows)
 
     monkeypatch.setattr(SudokuRows, "take", counted)
-    found = SudokuFile(side=4).puzzles(
-        FileConfig(**two_files(tmp_path, SUDOKU), train_puzzles=5, test_puzzles=7)
-    )
+    found = SudokuFile(side=4).puzzles(FileConfig(**files, train_puzzles=5, test_puzzles=7))
     assert taken == [5, 7]
     further_of(found, 3)
     assert taken == [5, 7, more_than(3)]
