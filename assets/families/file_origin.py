@@ -176,4 +176,5 @@ def read_split(config: FileConfig, origin: PuzzleFile, log: Callable[[str], None
             "symmetry); remove one of them"
         )
     rest = order[len(parts["train"]) :]
-    return Imported(frame, sources, partial(origin.left_over, train_file, rest, frame))
+    further = partial(origin.left_over, train_file, rest, frame) if len(rest) else None
+    return Imported(frame, sources, further)

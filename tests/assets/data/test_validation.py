@@ -79,7 +79,7 @@ def test_they_are_neither_trained_on_nor_tested(origin: Origin) -> None:
 def test_they_are_stored_apart_from_the_data(tmp_path: Path) -> None:
     store, origin = LocalStore.create(tmp_path), GENERATED[0]
     found = origin.puzzles()
-    further = further_of(found, 20)
+    further = further_of(found, 20).with_columns(split=pl.lit("test"))
     targets: list[str | None] = []
     for data in ("examples/tiny/a", "examples/tiny/b", "examples/tiny/a"):
         write_validation(store, "tiny", found.frame, further, origin, data, augmentations=3, seed=0)
@@ -107,8 +107,10 @@ def test_where_there_are_none() -> None:
     assert said == []
     assert find(digits.puzzles(), digits) == 0
     assert "no puzzles to validate trainings with: " in said[0]
-    blank = pl.lit("." * 16)
-    bad = replace(found, further=lambda count: found.frame.head(count).with_columns(question=blank))
+    unclear = pl.lit("1" + "." * 15)
+    bad = replace(
+        found, further=lambda count: found.frame.head(count).with_columns(question=unclear)
+    )
     assert find(bad, sudoku) == 0
     assert said[1].endswith("those found fail unique_solution")
 
@@ -129,7 +131,7 @@ def write(path: Path, frame: pl.DataFrame) -> str:
     return str(path)
 
 
-def two_files(folder: Path, frame: pl.DataFrame) -> dict[str, str]:
+def two_files(folder: Path, frame: pl.DataFrame) -> dict[str, Any]:
     return {
         "path": write(folder / "train.csv", frame.filter(split="train")),
         "test_path": write(folder / "test.csv", frame.filter(split="test")),
@@ -154,7 +156,7 @@ def test_of_a_file_they_are_rows_that_the_draw_left_over(
     assert drawn.head(30)["question"].equals(found.frame.head(30)["question"])
     assert set(further["question"]) == set(drawn["question"][30:55])
     assert len(further_of(found, 1000)) == 60
-    assert further_of(origin.puzzles(FileConfig(**files)), 25).is_empty()
+    assert origin.puzzles(FileConfig(**files)).further is None
 
     one = origin.puzzles(FileConfig(path=files["path"], train_puzzles=30, test_share=0.2))
     assert_unlike(origin, one.frame, further_of(one, 25))
