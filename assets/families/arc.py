@@ -243,7 +243,7 @@ def _hold_out(
     possible = [(place, task) for place, task in others if task.name not in shown]
     if count > len(possible):
         raise PuzzleFileError(
-            f"validation_tasks={count}: only {len(possible)} tasks can be held out; expected at "
+            f"validation_tasks={count}: only {len(possible)} can be held out; expected at "
             "least so many that are not evaluated, have demonstrations and test pairs, and whose "
             "answers no other task shows; ask for fewer, or give more tasks (puzzles.train=[FILE])"
         )

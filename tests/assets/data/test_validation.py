@@ -112,7 +112,7 @@ def test_where_there_are_none() -> None:
         found, further=lambda count: found.frame.head(count).with_columns(question=unclear)
     )
     assert find(bad, sudoku) == 0
-    assert said[1].endswith("those found fail unique_solution")
+    assert "those found fail unique_solution" in said[1]
 
 
 def test_their_number_is_no_part_of_the_data() -> None:
@@ -314,9 +314,9 @@ def test_more_tasks_than_there_are_is_refused(tmp_path: Path) -> None:
     # t0 alone: the answer of t1 is that of "shown", and the others' are known too.
     found = import_tasks(tmp_path, tasks, 1)
     assert set(further_of(found, 1)["task"]) == {"t0"}
-    with pytest.raises(PuzzleFileError, match=r"validation_tasks=2: only 1 tasks? can be held out"):
+    with pytest.raises(PuzzleFileError, match=r"validation_tasks=2: only 1 can be held out"):
         import_tasks(tmp_path, tasks, 2)
-    with pytest.raises(PuzzleFileError, match=r"only 0 tasks .*puzzles\.train=\[FILE\]"):
+    with pytest.raises(PuzzleFileError, match=r"only 0 can .*puzzles\.train=\[FILE\]"):
         ArcFiles().puzzles(
             ArcFilesConfig(test=write_tasks(tmp_path / "test.json", EVALUATED), validation_tasks=1)
         )
