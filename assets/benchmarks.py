@@ -36,8 +36,10 @@ class Benchmark:
     :param online: compute them while training, in place of storing them; the same examples either
         way.
     :param evaluated: evaluate so many test puzzles (ARC: tasks) unless told otherwise; None: all.
-    :param validation: make up to so many further puzzles to validate trainings with, where the
-        origin has others; no part of the data.
+    :param validation: find up to so many further puzzles to validate trainings with, where the
+        origin has others: generated ones, or rows of a file that the draw left over (of ARC: the
+        test pairs of the tasks that the setting ``validation_tasks`` holds out, whatever their
+        number); no part of the data.
     :param published_as: benchmark in :mod:`trm_model.authors.published` whose figures stand beside
         ours (marked where it is other data).
     :param paper_variant: the variant that reproduces the paper's figure on these puzzles; None:

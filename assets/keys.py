@@ -2,11 +2,14 @@
 
 ``puzzles/BENCHMARK.parquet`` · ``examples/BENCHMARK/HASH/{train,test}.zarr, base.parquet,
 puzzles/, manifest.json`` (the pointer ``current`` names the latest HASH) ·
-``validation/BENCHMARK/HASH/validation.zarr`` (likewise) ·
+``validation/BENCHMARK/HASH/validation.zarr`` (the pointer ``of-HASH`` names those of the data set
+``HASH``), ``validation/BENCHMARK/puzzles-HASH.parquet`` ·
 ``shards/BENCHMARK/{train,test}/`` · ``runs/BENCHMARK/VARIANT/SEED/KEY/`` (the pointer ``current``
 names the KEY trained last, the pointer ``evaluated`` the predictions made last) · ``tables/``
 (:mod:`storage.tables`) · ``reports/`` · ``locks/``.
 """
+
+import posixpath
 
 REPORTS = "reports"
 """The folder of pages and pictures."""
@@ -32,9 +35,15 @@ def validation(benchmark: str) -> str:
     return f"validation/{benchmark}"
 
 
-def current_validation(benchmark: str) -> str:
-    """The pointer to the validation puzzles of the latest data set."""
-    return f"{validation(benchmark)}/current"
+def further_puzzles(benchmark: str, file_hash: str) -> str:
+    """The table of further puzzles, to validate with, that were found with the puzzles in the file
+    of this hash."""
+    return f"{validation(benchmark)}/puzzles-{file_hash[:16]}.parquet"
+
+
+def validation_of(benchmark: str, data: str) -> str:
+    """The pointer to the validation puzzles of the data set at the key ``data``."""
+    return f"{validation(benchmark)}/of-{posixpath.basename(data)}"
 
 
 def current_examples(benchmark: str) -> str:

@@ -45,7 +45,8 @@ def leaks(splits: pl.Series, forms: Sequence[Hashable]) -> CheckOutcome:
                 form not in in_test
                 for split, form in zip(splits, forms, strict=True)
                 if split == "train"
-            ]
+            ],
+            np.bool_,
         ),
         "training puzzle",
     )

@@ -2,8 +2,9 @@
 
 import hashlib
 import json
+import posixpath
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,8 +18,9 @@ from assets.checks import blocks, check_results, checks_of
 from assets.configs import ExamplesConfig, ShardsConfig
 from assets.data.checks import example_checks, same_examples
 from assets.failures import user_error
-from assets.families.origin import Augmented, Origin
-from assets.outcomes import CheckOutcome
+from assets.families.origin import Augmented, Imported, Origin
+from assets.families.puzzle_files import PuzzleFileError
+from assets.outcomes import Check, CheckOutcome
 from assets.pages import markdown, pictures
 from assets.progress import MADE, progress_of, spaced
 from assets.stages import making
@@ -158,33 +160,59 @@ def write_dataset(
         return build.publish()
 
 
+def find_further(
+    found: Imported,
+    origin: Origin,
+    declared: Mapping[str, Check],
+    count: int,
+    log: Callable[[str], None],
+) -> pl.DataFrame:
+    """Up to ``count`` further puzzles that pass the ``declared`` checks, as test puzzles; none
+    where there are no others. Where they are bad, there are none either, and ``log`` is told: the
+    data do not depend on them."""
+    none = found.frame.clear()
+    if found.further is None or count == 0:
+        return none
+    try:
+        further = found.further(count).with_columns(split=pl.lit("test"))
+    except (ConfigurationError, PuzzleFileError) as error:
+        log(f"no puzzles to validate trainings with: {error}")
+        return none
+    outcomes = {} if further.is_empty() else origin.check_puzzles(further)
+    if blocks(declared, outcomes):
+        failed = ", ".join(name for name, outcome in outcomes.items() if not outcome.passed)
+        log(f"no puzzles to validate trainings with: those found fail {failed}")
+        return none
+    return further
+
+
 def write_validation(
     store: Store,
     benchmark: str,
     puzzles: pl.DataFrame,
+    further: pl.DataFrame,
     origin: Origin,
-    count: int,
-    sources: dict[str, str],
-) -> int:
-    """Make and store further puzzles that a training on ``puzzles`` can be tested with on the way,
-    and let the pointer ``current`` name them; returns how many there are, up to ``count``.
+    data: str,
+    *,
+    augmentations: int,
+    seed: int,
+) -> None:
+    """Store the examples of ``further`` puzzles, with which trainings on a data set are tested on
+    the way, and let the data set's pointer name them.
 
-    :raises ConfigurationError: the origin cannot make any.
+    :param data: key of the data set, which was made of the table ``puzzles`` with these
+        ``augmentations`` and this ``seed``.
     """
-    further = origin.further(puzzles, count)
-    if further.is_empty():
-        return 0
-    frame = further.with_columns(split=pl.lit("test"))
-    examples = origin.augmented(frame, "test", 0, 0, sources).examples
+    sources = {"examples": posixpath.basename(data)}
+    examples = origin.validation(puzzles, further, augmentations, derive(seed, benchmark), sources)
     key = hashlib.sha256(
-        frame.hash_rows(seed=0).to_numpy().tobytes()
+        further.hash_rows(seed=0).to_numpy().tobytes()
         + json.dumps([sources, code_version(__name__)], sort_keys=True).encode()
     ).hexdigest()[:16]
     with building(store, keys.validation(benchmark), key) as build:
         write_examples(build.folder / VALIDATION, examples, codec=origin.family.codec)
         target, _ = build.publish()
-    store.point(keys.current_validation(benchmark), target)
-    return len(further)
+    store.point(keys.validation_of(benchmark, data), target)
 
 
 def open_split(folder: Path, split: str) -> ExampleSet:
@@ -217,6 +245,10 @@ def materialize_puzzles(
         store, key, origin.schema, found.frame, metadata={SOURCES: json.dumps(found.sources)}
     )
     path = store.open(key)
+    file_hash = hash_file(path)
+    if not refused:
+        further = find_further(found, origin, declared, benchmark.validation, context.log.info)
+        publish_file(store, keys.further_puzzles(name, file_hash), origin.schema, further)
     by_split = {split: stored.filter(pl.col("split") == split) for split in SPLITS}
     sample = source.rows(np.arange(min(5, len(by_split["train"]))))
     distributions = {
@@ -248,7 +280,7 @@ def materialize_puzzles(
             "rows": markdown.frame(first_rows),
             **({"sources": found.sources} if found.sources else {}),
         },
-        data_version=dg.DataVersion(hash_file(path)[:16]),
+        data_version=dg.DataVersion(file_hash[:16]),
         check_results=check_results([name, "puzzles"], declared, outcomes),
     )
 
@@ -298,13 +330,21 @@ def materialize_examples(
     checked = time.monotonic()
     validation = 0
     if not blocks(declared, outcomes):
-        store.point(keys.current_examples(name), key)
-        try:
-            validation = write_validation(
-                store, name, puzzles, origin, benchmark.validation, {"puzzles": file_hash}
+        others = store.open(keys.further_puzzles(name, file_hash))
+        further = read_file(others, origin.schema) if others.exists() else puzzles.clear()
+        validation = len(further)
+        if validation:
+            write_validation(
+                store,
+                name,
+                puzzles,
+                further,
+                origin,
+                key,
+                augmentations=benchmark.augmentations,
+                seed=origin.seed,
             )
-        except ConfigurationError as error:
-            context.log.info(f"no puzzles to validate trainings with: {error}")
+        store.point(keys.current_examples(name), key)
     splits = {split: open_split(folder, split) for split in SPLITS}
     counts = {split: int(source.example_offsets[-1]) for split, source in splits.items()}
     total = sum(counts.values())

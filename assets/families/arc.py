@@ -28,23 +28,26 @@ from assets.families.origin import Augmented, Imported, Origin, Overlap, silent
 from assets.families.puzzle_files import PuzzleFileError, read_bytes
 from assets.outcomes import Check, CheckOutcome, all_pass
 from assets.tables import Puzzles
+from trm_model.choices import MOST
 from trm_model.puzzles.arc import (
     PACKAGED,
     SIDE,
     Arc,
+    ArcExamples,
     Grid,
     Pair,
     Task,
     TaskError,
     canonical,
     from_task,
+    held_out,
     make_examples,
     packaged_tasks,
     parse_object,
     stem,
     to_tasks,
 )
-from trm_model.puzzles.arc.leaks import KNOWN_LEAKS, leaks
+from trm_model.puzzles.arc.leaks import KNOWN_LEAKS, Leak, leaks
 from trm_model.seeding import numpy_generator
 
 CHALLENGES, SOLUTIONS = "_challenges.json", "_solutions.json"
@@ -56,10 +59,14 @@ class ArcConfig(StageConfig):
 
     :param train: files (local paths or URLs) with further tasks to train on, such as ConceptARC's.
     :param without_files: do without, where the benchmark wants some.
+    :param validation_tasks: hold the test pairs of so many tasks that are not evaluated out of
+        training, to validate trainings with; their demonstrations are trained on. They are drawn
+        from the training tasks and from those that the entry's limit leaves over.
     """
 
     train: list[str] = Field(default_factory=list[str])
     without_files: bool = False
+    validation_tasks: int = Field(default=0, ge=0, le=MOST)
 
 
 class ArcFilesConfig(StageConfig):
@@ -68,10 +75,13 @@ class ArcFilesConfig(StageConfig):
 
     :param train: files with tasks to train on whole.
     :param test: file with the tasks that are evaluated; their demonstrations are trained on.
+    :param validation_tasks: hold the test pairs of so many training tasks out of training, to
+        validate trainings with; their demonstrations are trained on.
     """
 
     train: list[str] = Field(default_factory=list[str])
     test: str
+    validation_tasks: int = Field(default=0, ge=0, le=MOST)
 
 
 class ArcPuzzles(Puzzles):
@@ -133,8 +143,8 @@ def tasks_of(frame: pl.DataFrame) -> tuple[list[Task], list[Task]]:
 
 
 def demonstrations(evaluated: Sequence[Task]) -> list[Task]:
-    """Training examples of the evaluated tasks: their demonstration pairs."""
-    return [Task(task.name, task.train, ()) for task in evaluated]
+    """Training examples of the evaluated tasks: their demonstration pairs, where they have any."""
+    return [Task(task.name, task.train, ()) for task in evaluated if task.train]
 
 
 def read_tasks(
@@ -143,6 +153,8 @@ def read_tasks(
     side: int,
     seed: int,
     log: Callable[[str], None],
+    *,
+    validation: int,
     most: int | None = None,
 ) -> Imported:
     """Rows of :class:`ArcPuzzles` of the tasks in some places (:func:`read_arc`).
@@ -150,16 +162,20 @@ def read_tasks(
     :param trained: places of tasks that are trained on whole.
     :param evaluated: place of the tasks that are evaluated.
     :param side: tasks with larger grids are left out.
-    :param seed: of the order of the evaluated tasks: the first so many are a fair sample.
+    :param seed: of the order of the evaluated tasks: the first so many are a fair sample; and of
+        the choice of the tasks to validate with.
+    :param validation: so many tasks whose test pairs are held out.
     :param most: only the first so many of each place; None: all.
     :raises PuzzleFileError: the first thing that is wrong.
     """
-    frames: list[pl.DataFrame] = []
+    used: dict[str, list[Task]] = {}
+    left: dict[str, list[Task]] = {}
     hashes: dict[str, str] = {}
     for place in (*trained, evaluated):
         log(f"reading {place}")
         found = read_arc(place)
-        tasks = [task for task in found.tasks if task.side <= side][:most]
+        fitting = [task for task in found.tasks if task.side <= side]
+        tasks = fitting[:most]
         if place == evaluated:
             order = numpy_generator(seed, "order").permutation(len(tasks))
             tasks = [tasks[number] for number in order]
@@ -171,14 +187,76 @@ def read_tasks(
                     )
         if place in hashes:
             raise PuzzleFileError(f"{place}: given twice, expected each source once; remove one")
-        hashes[place] = found.content_hash
-        if tasks:
-            frames.append(rows(tasks, place, evaluated=place == evaluated))
-    if not frames or "test" not in frames[-1]["split"]:
+        hashes[place], used[place], left[place] = found.content_hash, tasks, fitting[len(tasks) :]
+    if not used[evaluated]:
         raise PuzzleFileError(
             f"{evaluated}: no task that fits on {side} x {side}; expected at least one to evaluate"
         )
-    return Imported(pl.concat(frames).with_columns(puzzle=pl.int_range(pl.len())), hashes)
+    if not validation:
+        return Imported(_numbered(_all_rows(used, evaluated)), hashes)
+    held = _hold_out(used, left, evaluated, seed, validation)
+    kept = {
+        place: [task for task in tasks if task not in held[place]] for place, tasks in used.items()
+    }
+    of_held = pl.concat(rows(part, place, evaluated=True) for place, part in held.items() if part)
+    further = _numbered([of_held.filter(split="test")])
+    return Imported(
+        _numbered([*_all_rows(kept, evaluated), of_held.filter(split="train")]),
+        {**hashes, "validation_tasks": str(validation)},
+        lambda _: further,
+    )
+
+
+def _all_rows(tasks: Mapping[str, Sequence[Task]], evaluated: str) -> list[pl.DataFrame]:
+    return [
+        rows(part, place, evaluated=place == evaluated) for place, part in tasks.items() if part
+    ]
+
+
+def _numbered(parts: Sequence[pl.DataFrame]) -> pl.DataFrame:
+    return pl.concat(parts).with_columns(puzzle=pl.int_range(pl.len()))
+
+
+def _hold_out(
+    used: Mapping[str, Sequence[Task]],
+    left: Mapping[str, Sequence[Task]],
+    evaluated: str,
+    seed: int,
+    count: int,
+) -> dict[str, list[Task]]:
+    """Draw so many tasks, by their places, to validate with: none that is evaluated, and none whose
+    answers are trained on or tested elsewhere.
+
+    :raises PuzzleFileError: there are not so many.
+    """
+    tasks = [task for parts in (used, left) for part in parts.values() for task in part]
+    names = Counter(task.name for task in tasks)
+    others = [
+        (place, task)
+        for place in used
+        for task in (*(() if place == evaluated else used[place]), *left[place])
+        if names[task.name] == 1 and task.train and task.test
+    ]
+    asked = [task for _, task in others]
+    shown = {leak.test for leak in _shown(demonstrations(asked), asked)}
+    shown |= {leak.test for leak in _shown(tasks, asked) if leak.train != leak.test}
+    possible = [(place, task) for place, task in others if task.name not in shown]
+    if count > len(possible):
+        raise PuzzleFileError(
+            f"validation_tasks={count}: only {len(possible)} can be held out; expected at "
+            "least so many that are not evaluated, have demonstrations and test pairs, and whose "
+            "answers no other task shows; ask for fewer, or give more tasks (puzzles.train=[FILE])"
+        )
+    held: dict[str, list[Task]] = {place: [] for place in used}
+    for number in numpy_generator(seed, "validation").permutation(len(possible))[:count]:
+        place, task = possible[number]
+        held[place].append(task)
+    return held
+
+
+def _shown(trained: Sequence[Task], asked: Sequence[Task]) -> list[Leak]:
+    """Where test pairs of the tasks ``asked`` are among the pairs of ``trained``."""
+    return [leak for leak in leaks(trained, asked) if leak.kind == "pair"]
 
 
 class ArcOrigin(Origin):
@@ -206,10 +284,7 @@ class ArcOrigin(Origin):
     def check_puzzles(self, frame: pl.DataFrame) -> dict[str, CheckOutcome]:
         trained, evaluated = tasks_of(frame)
         grids = [grid for task in (*trained, *evaluated) for pair in task.pairs for grid in pair]
-        found = [leak for leak in leaks(trained, evaluated) if leak.kind == "pair"]
-        among = [
-            leak for leak in leaks(demonstrations(evaluated), evaluated) if leak.kind == "pair"
-        ]
+        found, among = _shown(trained, evaluated), _shown(demonstrations(evaluated), evaluated)
         # A task may show its answer itself; that is how the task is.
         found += [leak for leak in among if leak.train != leak.test]
         new = [leak for leak in found if (leak.train, leak.test) not in KNOWN_LEAKS]
@@ -242,11 +317,7 @@ class ArcOrigin(Origin):
     def overlap(self, one: pl.DataFrame, other: pl.DataFrame) -> Overlap:
         """A test task leaks if one of its test pairs is among the pairs trained on."""
         (trained, evaluated), (_, tested) = tasks_of(one), tasks_of(other)
-        seen = {
-            leak.test
-            for leak in leaks([*trained, *demonstrations(evaluated)], tested)
-            if leak.kind == "pair"
-        }
+        seen = {leak.test for leak in _shown([*trained, *demonstrations(evaluated)], tested)}
         shared = {leak.test for leak in leaks([*trained, *evaluated], tested)}
         return Overlap(len(tested), sorted(seen), len(shared))
 
@@ -258,15 +329,7 @@ class ArcOrigin(Origin):
         seed: int,
         sources: dict[str, str],
     ) -> Augmented:
-        trained, evaluated = tasks_of(frame)
-        training, test = make_examples(
-            trained,
-            evaluated,
-            augmentations=augmentations,
-            seed=seed,
-            side=self.family.side,
-            sources=sources,
-        )
+        training, test = self._examples(frame, augmentations, seed, sources)
         examples = test if split == "test" else training
         described = frame.group_by("task", maintain_order=True).agg(
             pl.col("difficulty").max(), pl.col("source").first()
@@ -277,6 +340,31 @@ class ArcOrigin(Origin):
             .rename({"task": "name"})
         )
         return Augmented(examples, groups, examples.names())
+
+    def validation(
+        self,
+        frame: pl.DataFrame,
+        further: pl.DataFrame,
+        augmentations: int,
+        seed: int,
+        sources: dict[str, str],
+    ) -> ArcExamples:
+        """The pairs that were held out, with the puzzle ids of their tasks in training."""
+        training, _ = self._examples(frame, augmentations, seed, sources)
+        _, tasks = tasks_of(further)
+        return held_out(training, tasks)
+
+    def _examples(
+        self, frame: pl.DataFrame, augmentations: int, seed: int, sources: dict[str, str]
+    ) -> tuple[ArcExamples, ArcExamples]:
+        """Both splits."""
+        return make_examples(
+            *tasks_of(frame),
+            augmentations=augmentations,
+            seed=seed,
+            side=self.family.side,
+            sources=sources,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -316,7 +404,15 @@ class ArcTasks(ArcOrigin):
                 "give puzzles.train=[FILE], or puzzles.without_files=true to do without"
             )
         trained = [*self.train, *told.train]
-        return read_tasks(trained, self.test, self.side, self.seed, log, self.tasks)
+        return read_tasks(
+            trained,
+            self.test,
+            self.side,
+            self.seed,
+            log,
+            validation=told.validation_tasks,
+            most=self.tasks,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -342,7 +438,9 @@ class ArcFiles(ArcOrigin):
                 "no files: expected the paths of the tasks; give puzzles.train and puzzles.test"
             )
         told: ArcFilesConfig = config
-        return read_tasks(told.train, told.test, SIDE, self.seed, log)
+        return read_tasks(
+            told.train, told.test, SIDE, self.seed, log, validation=told.validation_tasks
+        )
 
 
 @dataclass(frozen=True, slots=True)

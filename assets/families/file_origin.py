@@ -4,15 +4,16 @@ import re
 from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, ClassVar, NamedTuple
+from functools import partial
+from typing import Any, ClassVar
 
 import numpy as np
 import polars as pl
 from pydantic import Field
 
 from assets.configs import StageConfig
-from assets.families.origin import Imported, Origin, number_splits, silent
-from assets.families.puzzle_files import Choose, PuzzleFileError, Rows
+from assets.families.origin import Imported, Origin, more_than, number_splits, silent
+from assets.families.puzzle_files import PuzzleFileError, Rows, RowsOfFile
 from storage.examples import SPLITS
 from storage.reading import one_line
 from trm_model.errors import require
@@ -37,14 +38,6 @@ class FileConfig(StageConfig):
     train_puzzles: int | None = Field(default=None, ge=1)
     test_puzzles: int | None = Field(default=None, ge=1)
     seed: int = 0
-
-
-class FileRows(NamedTuple):
-    """The chosen rows of a file, in the order chosen, as columns of the origin's schema (split,
-    puzzle and name are missing yet), and the file's hash."""
-
-    frame: pl.DataFrame
-    file_hash: str
 
 
 def _from_hub(repository: str, revision: str, name: str, log: Callable[[str], None]) -> str:
@@ -106,14 +99,25 @@ class PuzzleFile(Origin):
         return False
 
     @abstractmethod
-    def read(self, path: str, choose: Choose) -> FileRows:
-        """Read the chosen rows of the file at a path, and check them.
+    def open(self, path: str) -> RowsOfFile:
+        """Read the file at a path.
 
         :raises PuzzleFileError: the first thing that is wrong.
         """
 
     def puzzles(self, config: Any = None, log: Callable[[str], None] = silent) -> Imported:
         return read_split(config or FileConfig(), self, log)
+
+    def left_over(
+        self, file: RowsOfFile, rows: Rows, frame: pl.DataFrame, count: int
+    ) -> pl.DataFrame:
+        """See :attr:`Imported.further`: the first of the ``rows`` of the training file that no
+        split of ``frame`` has taken.
+
+        :raises PuzzleFileError: the first thing that is wrong with them.
+        """
+        made = number_splits(file.take(rows[: more_than(count)]), 0, "further")
+        return self.unlike(made, frame, count)
 
 
 def read_split(config: FileConfig, origin: PuzzleFile, log: Callable[[str], None]) -> Imported:
@@ -144,31 +148,20 @@ def read_split(config: FileConfig, origin: PuzzleFile, log: Callable[[str], None
     limits = {"train": config.train_puzzles or origin.train_puzzles, "test": config.test_puzzles}
     parts: dict[str, pl.DataFrame] = {}
     sources = {"split": config.model_dump_json(exclude={"path", "test_path"})}
+    train_file = origin.open(path)
+    sources["file"] = train_file.file_hash
+    order = generator.permutation(len(train_file))
     if test_path is None:
-        counts: dict[str, int] = {}
-
-        def both(total: int) -> Rows:
-            order = generator.permutation(total)
-            cut = max(1, round(total * config.test_share))
-            chosen = {
-                "train": order[cut:][: limits["train"]],
-                "test": order[:cut][: limits["test"]],
-            }
-            counts.update({split: len(rows) for split, rows in chosen.items()})
-            return np.concatenate([chosen[split] for split in SPLITS])
-
-        found = origin.read(path, both)
-        parts = {
-            "train": found.frame.head(counts["train"]),
-            "test": found.frame.tail(counts["test"]),
-        }
-        sources["file"] = found.file_hash
+        cut = max(1, round(len(order) * config.test_share))
+        order, tested = order[cut:], order[:cut][: limits["test"]]
+        # Taken together: no row may repeat another.
+        both = train_file.take(np.concatenate([order[: limits["train"]], tested]))
+        parts = {"train": both.head(len(both) - len(tested)), "test": both.tail(len(tested))}
     else:
-        for split, name, file in (("train", "file", path), ("test", "test_file", test_path)):
-            found = origin.read(
-                file, lambda total, split=split: generator.permutation(total)[: limits[split]]
-            )
-            parts[split], sources[name] = found.frame, found.file_hash
+        parts["train"] = train_file.take(order[: limits["train"]])
+        test_file = origin.open(test_path)
+        parts["test"] = test_file.take(generator.permutation(len(test_file))[: limits["test"]])
+        sources["test_file"] = test_file.file_hash
     for split in SPLITS:
         if parts[split].is_empty():
             raise PuzzleFileError(
@@ -182,4 +175,6 @@ def read_split(config: FileConfig, origin: PuzzleFile, log: Callable[[str], None
             f"{test_path}: its puzzle {repeated['question'][-1]} is also in {path} (equal up to "
             "symmetry); remove one of them"
         )
-    return Imported(frame, sources)
+    rest = order[len(parts["train"]) :]
+    further = partial(origin.left_over, train_file, rest, frame) if len(rest) else None
+    return Imported(frame, sources, further)

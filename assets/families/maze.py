@@ -4,6 +4,7 @@ import hashlib
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from math import isqrt
 from typing import Any, ClassVar, Literal
 
@@ -13,7 +14,7 @@ import pandera.polars as pa
 import polars as pl
 from pandera.typing.polars import Series
 
-from assets.families.file_origin import FileRows, PuzzleFile
+from assets.families.file_origin import PuzzleFile
 from assets.families.origin import (
     NO_LEAKAGE,
     Augmented,
@@ -22,16 +23,14 @@ from assets.families.origin import (
     Overlap,
     declared_checks,
     more_than,
-    not_in,
     number_splits,
     silent,
     split_rows,
 )
 from assets.families.puzzle_files import (
-    Choose,
     PuzzleFileError,
+    Rows,
     characters,
-    every_row,
     read_table,
     refuse,
     refuse_repeated,
@@ -123,6 +122,11 @@ class MazeOrigin(Origin):
         """Mazes are equal here if their walls are."""
         return Origin.overlap(self, _with_walls(one), _with_walls(other))
 
+    def unlike(self, made: pl.DataFrame, frame: pl.DataFrame, count: int) -> pl.DataFrame:
+        """Mazes are equal here if their walls are."""
+        names = Origin.unlike(self, _with_walls(made), _with_walls(frame), count)["name"]
+        return made.filter(pl.col("name").is_in(names.implode()))
+
     def augmented(
         self,
         frame: pl.DataFrame,
@@ -196,15 +200,14 @@ class GeneratedMaze(MazeOrigin):
             made.forms[rows],
             [f"generated, seed {self.seed}"] * count,
         )
-        return Imported(number_splits(described, self.train, f"{self.side}x{self.side}"))
+        frame = number_splits(described, self.train, f"{self.side}x{self.side}")
+        return Imported(frame, further=partial(self.further, frame))
 
     def further(self, frame: pl.DataFrame, count: int) -> pl.DataFrame:
-        """See :meth:`Origin.further`: mazes of another seed, with other walls."""
+        """See :attr:`Imported.further`: mazes of another seed."""
         seed = derive(self.seed, "validation")
         others = replace(self, seed=seed, train=more_than(count), test=1)
-        made = others.puzzles().frame
-        names = not_in(_with_walls(made), _with_walls(frame), count)["name"]
-        return made.filter(pl.col("name").is_in(names.implode()))
+        return self.unlike(others.puzzles().frame, frame, count)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -216,36 +219,65 @@ class MazeFile(PuzzleFile, MazeOrigin):
     def family(self) -> Maze:
         return Maze(self.side)
 
-    def read(self, path: str, choose: Choose) -> FileRows:
-        table = read_maze_csv(path, choose)
-        if table.side != self.side:
+    def open(self, path: str) -> "MazeRows":
+        found = read_maze_csv(path)
+        if found.side != self.side:
             raise PuzzleFileError(
-                f"{path}: mazes of {table.side} x {table.side}, expected {self.side} x "
+                f"{path}: mazes of {found.side} x {found.side}, expected {self.side} x "
                 f"{self.side} as this benchmark's entry says; add an entry"
             )
-        return FileRows(
-            columns(table.inputs, table.labels, table.path_length, table.forms, table.sources),
-            table.file_hash,
-        )
+        return found
 
 
 @dataclass(frozen=True, slots=True)
-class MazeTable:
-    """Valid mazes: tokens uint8 [N, side * side] of mazes and labels, moves of a shortest path [N],
-    sources, canonical forms, and the file's hash."""
+class MazeRows:
+    """The rows of the file at ``path``: tokens uint8 [N, side * side] of square mazes of one size
+    and of their labels, and their sources; see :class:`RowsOfFile`."""
 
+    path: str
+    side: int
     inputs: maze.Tokens
     labels: maze.Tokens
-    side: int
-    path_length: maze.Ints
-    sources: list[str]
-    forms: maze.Tokens
+    sources: pl.Series
     file_hash: str
 
+    def __len__(self) -> int:
+        return len(self.inputs)
 
-def read_maze_csv(path: str, choose: Choose = every_row) -> MazeTable:
-    """Read a file of square mazes of one size and check the chosen rows: every answer must be its
-    question with a shortest path marked.
+    def take(self, rows: Rows) -> pl.DataFrame:
+        """See :meth:`RowsOfFile.take`: each answer must be its question with a shortest path
+        marked, and each maze be there once."""
+        inputs, labels = self.inputs[rows], self.labels[rows]
+        for token, name in ((maze.START, "start S"), (maze.GOAL, "goal G")):
+            for what, tokens in (("question", inputs), ("answer", labels)):
+                refuse(
+                    self.path,
+                    rows,
+                    (tokens == token).sum(axis=1) != 1,
+                    f"{what} has not exactly one {name}, expected one",
+                )
+        checked = maze.check_examples(inputs, labels, self.side)
+        refuse(
+            self.path,
+            rows,
+            ~checked.keeps_input,
+            "answer differs from the question, expected the same cells but for o on free cells",
+        )
+        lengths = maze.shortest_length(inputs, self.side)
+        refuse(self.path, rows, lengths < 0, "question has no way from S to G, expected one")
+        refuse(
+            self.path,
+            rows,
+            ~checked.shortest,
+            "answer's o are not the inner cells of a shortest path from S to G, expected those",
+        )
+        forms = maze.canonical(inputs, self.side)
+        refuse_repeated(self.path, rows, forms, "maze")
+        return columns(inputs, labels, lengths, forms, self.sources.gather(rows).to_list())
+
+
+def read_maze_csv(path: str) -> MazeRows:
+    """Read a file and check that every row holds two square grids of one size.
 
     :raises PuzzleFileError: the first thing that is wrong.
     """
@@ -259,41 +291,8 @@ def read_maze_csv(path: str, choose: Choose = every_row) -> MazeTable:
             "mend or remove the row"
         )
     symbols = maze.CHARACTERS[maze.WALL :]
-    rows = choose(len(frame))
-    inputs = maze.from_characters(
-        characters(path, frame, "question", length, symbols[: maze.GOAL])
-    )[rows]
-    labels = maze.from_characters(characters(path, frame, "answer", length, symbols))[rows]
-    for token, name in ((maze.START, "start S"), (maze.GOAL, "goal G")):
-        refuse(
-            path,
-            rows,
-            (inputs == token).sum(axis=1) != 1,
-            f"question has not exactly one {name}, expected one",
-        )
-        refuse(
-            path,
-            rows,
-            (labels == token).sum(axis=1) != 1,
-            f"answer has not exactly one {name}, expected one",
-        )
-    checked = maze.check_examples(inputs, labels, side)
-    refuse(
-        path,
-        rows,
-        ~checked.keeps_input,
-        "answer differs from the question, expected the same cells but for o on free cells",
+    inputs, labels = (
+        maze.from_characters(characters(path, frame, column, length, allowed))
+        for column, allowed in (("question", symbols[: maze.GOAL]), ("answer", symbols))
     )
-    lengths = maze.shortest_length(inputs, side)
-    refuse(path, rows, lengths < 0, "question has no way from S to G, expected one")
-    refuse(
-        path,
-        rows,
-        ~checked.shortest,
-        "answer's o are not the inner cells of a shortest path from S to G, expected those",
-    )
-    forms = maze.canonical(inputs, side)
-    refuse_repeated(path, rows, forms, "maze")
-    return MazeTable(
-        inputs, labels, side, lengths, frame["source"].gather(rows).to_list(), forms, file_hash
-    )
+    return MazeRows(path, side, inputs, labels, frame["source"], file_hash)

@@ -21,10 +21,18 @@ def silent(message: str) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Imported:
-    """Base puzzles, rows of the origin's schema, and the hashes of the files they came from."""
+    """Base puzzles.
+
+    :param frame: rows of the origin's schema.
+    :param sources: hashes of the files they came from, and how they were split.
+    :param further: makes up to so many further puzzles to validate trainings with, rows of the same
+        schema: of the same kind, and none of them in ``frame`` up to symmetry (of ARC: the test
+        pairs that were held out, whatever the number). None: the origin has no others.
+    """
 
     frame: pl.DataFrame
     sources: dict[str, str] = field(default_factory=dict[str, str])
+    further: Callable[[int], pl.DataFrame] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,14 +122,24 @@ class Origin(ABC):
         :raises ConfigurationError: puzzles that cannot be examples.
         """
 
-    def further(self, frame: pl.DataFrame, count: int) -> pl.DataFrame:
-        """Up to ``count`` puzzles of the same kind, none of them in the puzzle table ``frame`` up
-        to symmetry, to validate trainings with; none where the origin has no others.
+    def validation(
+        self,
+        frame: pl.DataFrame,
+        further: pl.DataFrame,
+        augmentations: int,
+        seed: int,
+        sources: dict[str, str],
+    ) -> PlannedExamples:
+        """The examples of ``further`` puzzles (:attr:`Imported.further`), none of them augmented,
+        for trainings on the puzzle table ``frame`` with so many ``augmentations`` drawn by
+        ``seed``."""
+        del frame, augmentations
+        return self.augmented(further, "test", 0, seed, sources).examples
 
-        :raises ConfigurationError: they cannot be made.
-        """
-        del count
-        return frame.clear()
+    def unlike(self, made: pl.DataFrame, frame: pl.DataFrame, count: int) -> pl.DataFrame:
+        """The first ``count`` puzzles of the table ``made`` that are equal to no puzzle of
+        ``frame``; puzzles of one form are equal."""
+        return made.join(frame, on="form", how="anti", maintain_order="left").head(count)
 
     def overlap(self, one: pl.DataFrame, other: pl.DataFrame) -> Overlap:
         """What the puzzle table ``one`` holds of the test puzzles of ``other``, both of this
@@ -133,11 +151,6 @@ class Origin(ABC):
             for frame in (trained, one)
         )
         return Overlap(len(tested), names, len(shared))
-
-
-def not_in(made: pl.DataFrame, frame: pl.DataFrame, count: int) -> pl.DataFrame:
-    """The first ``count`` puzzles of the table ``made`` whose form no puzzle of ``frame`` has."""
-    return made.join(frame, on="form", how="anti", maintain_order="left").head(count)
 
 
 def more_than(count: int) -> int:

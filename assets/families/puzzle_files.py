@@ -5,8 +5,7 @@ import gzip
 import hashlib
 import io
 import zlib
-from collections.abc import Callable
-from typing import Any, NoReturn
+from typing import Any, NoReturn, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -18,8 +17,24 @@ COLUMNS = ("source", "question", "answer", "rating")
 
 
 Rows = npt.NDArray[np.int64]
-Choose = Callable[[int], Rows]
-"""Which of a file's n rows are wanted, in which order: only those are checked in depth."""
+
+
+class RowsOfFile(Protocol):
+    """What a file of puzzles holds. Only the rows that are taken are checked in depth: a file may
+    have millions."""
+
+    @property
+    def file_hash(self) -> str: ...
+
+    def __len__(self) -> int: ...
+
+    def take(self, rows: Rows) -> pl.DataFrame:
+        """Some rows in the order asked for, as columns of the origin's schema (split, puzzle and
+        name are missing yet).
+
+        :raises PuzzleFileError: the first thing that is wrong with them.
+        """
+        ...
 
 
 def every_row(count: int) -> Rows:

@@ -3,6 +3,7 @@
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
@@ -18,7 +19,6 @@ from assets.families.origin import (
     Origin,
     declared_checks,
     more_than,
-    not_in,
     number_splits,
     silent,
     split_rows,
@@ -77,7 +77,12 @@ class _Sums(Origin):
                 "source": [f"generated, seed {self.seed}"] * len(pairs),
             }
         )
-        return Imported(number_splits(described, train, name))
+        frame = number_splits(described, train, name)
+        return Imported(frame, further=partial(self.further, frame))
+
+    @abstractmethod
+    def further(self, frame: pl.DataFrame, count: int) -> pl.DataFrame:
+        """See :attr:`Imported.further`."""
 
     def check_puzzles(self, frame: pl.DataFrame) -> dict[str, CheckOutcome]:
         pairs = _pairs(frame)
@@ -133,10 +138,10 @@ class GeneratedAddition(_Sums):
         return self._described(pairs, self.train, f"sum{self.digits}")
 
     def further(self, frame: pl.DataFrame, count: int) -> pl.DataFrame:
-        """See :meth:`Origin.further`: puzzles of another seed."""
+        """See :attr:`Imported.further`: puzzles of another seed."""
         seed = derive(self.seed, "validation")
         others = replace(self, seed=seed, train=more_than(count), test=1)
-        return not_in(others.puzzles().frame, frame, count)
+        return self.unlike(others.puzzles().frame, frame, count)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -171,7 +176,7 @@ class GeneratedLengths(_Sums):
         return self._described(np.concatenate(splits), self.train, f"sums{self.digits}")
 
     def further(self, frame: pl.DataFrame, count: int) -> pl.DataFrame:
-        """See :meth:`Origin.further`: puzzles of another seed, of lengths that are trained."""
+        """See :attr:`Imported.further`: puzzles of another seed, of lengths that are trained."""
         seed = derive(self.seed, "validation")
         others = replace(self, seed=seed, train=self.train + more_than(count), test=1)
-        return not_in(others.puzzles().frame.filter(split="train"), frame, count)
+        return self.unlike(others.puzzles().frame.filter(split="train"), frame, count)

@@ -4,6 +4,7 @@ import hashlib
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
@@ -12,7 +13,7 @@ import pandera.polars as pa
 import polars as pl
 from pandera.typing.polars import Series
 
-from assets.families.file_origin import FileRows, PuzzleFile
+from assets.families.file_origin import PuzzleFile
 from assets.families.origin import (
     NO_LEAKAGE,
     Augmented,
@@ -20,13 +21,12 @@ from assets.families.origin import (
     Origin,
     declared_checks,
     more_than,
-    not_in,
     number_splits,
     silent,
     split_rows,
 )
 from assets.families.puzzle_files import (
-    Choose,
+    Rows,
     characters,
     every_row,
     read_table,
@@ -186,13 +186,14 @@ class GeneratedSudoku(SudokuOrigin):
             made.forms[order],
             [f"generated, seed {self.seed}"] * count,
         )
-        return Imported(number_splits(described, self.train, f"{self.digits}x{self.digits}"))
+        frame = number_splits(described, self.train, f"{self.digits}x{self.digits}")
+        return Imported(frame, further=partial(self.further, frame))
 
     def further(self, frame: pl.DataFrame, count: int) -> pl.DataFrame:
-        """See :meth:`Origin.further`: puzzles of another seed."""
+        """See :attr:`Imported.further`: puzzles of another seed."""
         seed = derive(self.seed, "validation")
         others = replace(self, seed=seed, train=more_than(count), test=1)
-        return not_in(others.puzzles().frame, frame, count)
+        return self.unlike(others.puzzles().frame, frame, count)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -203,30 +204,43 @@ class SudokuFile(PuzzleFile, SudokuOrigin):
     def family(self) -> Sudoku:
         return Sudoku(self.side)
 
-    def read(self, path: str, choose: Choose) -> FileRows:
-        table = read_sudoku_csv(path, self.side, choose)
-        return FileRows(
-            columns(table.puzzles, table.answers, table.difficulty, table.forms, table.sources),
-            table.file_hash,
-        )
+    def open(self, path: str) -> "SudokuRows":
+        return read_sudoku_csv(path, self.side)
 
 
 @dataclass(frozen=True, slots=True)
-class SudokuTable:
-    """Valid puzzles: grids uint8 [N, n * n], their sources, difficulty [N]
-    (:func:`trm_model.puzzles.sudoku.solving.difficulty`), canonical forms, and the file's hash."""
+class SudokuRows:
+    """The rows of the file at ``path``: solved puzzles, grids uint8 [N, n * n], and their sources;
+    see :class:`RowsOfFile`."""
 
+    path: str
+    shape: sudoku.Shape
     puzzles: sudoku.Grids
     answers: sudoku.Grids
-    sources: list[str]
-    difficulty: npt.NDArray[np.int64]
-    forms: sudoku.Grids
+    sources: pl.Series
     file_hash: str
 
+    def __len__(self) -> int:
+        return len(self.puzzles)
 
-def read_sudoku_csv(path: str, digits: int = 9, choose: Choose = every_row) -> SudokuTable:
-    """Read a file and check it: every row must be a solved puzzle, every chosen one must have that
-    solution only and be there once.
+    def take(self, rows: Rows) -> pl.DataFrame:
+        """See :meth:`RowsOfFile.take`: each puzzle must have one solution and be there once."""
+        puzzles, answers = self.puzzles[rows], self.answers[rows]
+        forms = sudoku.canonical(puzzles, answers, self.shape)
+        refuse_repeated(self.path, rows, forms, "puzzle")
+        solved = sudoku.solve(puzzles, self.shape)
+        refuse(
+            self.path,
+            rows,
+            solved.counts != 1,
+            "the question has more than one solution, expected exactly one",
+        )
+        difficulty = sudoku.difficulty(puzzles, self.shape, seed=0)
+        return columns(puzzles, answers, difficulty, forms, self.sources.gather(rows).to_list())
+
+
+def read_sudoku_csv(path: str, digits: int = 9) -> SudokuRows:
+    """Read a file and check that every row is a solved puzzle.
 
     :raises PuzzleFileError: the first thing that is wrong.
     """
@@ -251,22 +265,4 @@ def read_sudoku_csv(path: str, digits: int = 9, choose: Choose = every_row) -> S
         ~sudoku.keeps_clues(puzzles, answers),
         "answer contradicts a clue of the question, expected the same digits there",
     )
-    rows = choose(len(frame))
-    puzzles, answers = puzzles[rows], answers[rows]
-    forms = sudoku.canonical(puzzles, answers, shape)
-    refuse_repeated(path, rows, forms, "puzzle")
-    solved = sudoku.solve(puzzles, shape)
-    refuse(
-        path,
-        rows,
-        solved.counts != 1,
-        "the question has more than one solution, expected exactly one",
-    )
-    return SudokuTable(
-        puzzles,
-        answers,
-        frame["source"].gather(rows).to_list(),
-        sudoku.difficulty(puzzles, shape, seed=0),
-        forms,
-        file_hash,
-    )
+    return SudokuRows(path, shape, puzzles, answers, frame["source"], file_hash)

@@ -22,8 +22,8 @@ from assets.progress import MADE, progress_of
 from assets.store import current_examples, current_run, folder_bytes
 from assets.tables import Training, of_run, stamped
 from assets.training.runs import recorded
-from storage.examples import DATA_AGAIN, VALIDATION, Header, open_header
-from storage.manifest import CorruptDataError, read_content_hash
+from storage.examples import DATA_AGAIN, open_header
+from storage.manifest import read_content_hash
 from storage.store import Store
 from storage.tables import partition_key, publish_partition, read_file
 from trm_model.errors import ConfigurationError
@@ -116,7 +116,7 @@ def train_run(
         data_version=read_content_hash(folder, DATA_AGAIN),
         code=(CodeSpan(version=training_version(variant, recipe, computed)),),
         header=header,
-        validation=_validation(store, name, header, context.log.info),
+        validation=store.follow(keys.validation_of(name, data)),
         execution=execution,
         device_lock=keys.device_lock(execution.device),
         attempt=(context.run.root_run_id or context.run.run_id) if config.fresh else "",
@@ -193,20 +193,6 @@ def check_checkpoint(store: Store, name: str, variant: str, seed: int) -> dict[s
     run = posixpath.basename(current_run(store, name, variant, seed))
     path = store.open(partition_key(Training, name, variant, seed, run))
     return {"finite_loss": finite_loss(read_file(path, Training))}
-
-
-def _validation(store: Store, name: str, header: Header, log: Callable[[str], None]) -> str | None:
-    """The key of the validation puzzles of the data set with this header: those of another one may
-    be among its own. None where it has none, and where they are damaged, which is said."""
-    target = store.follow(keys.current_validation(name))
-    if target is None:
-        return None
-    try:
-        found = open_header(store.open(target) / VALIDATION)
-    except CorruptDataError as error:
-        log(f"no validation, the training goes on without: {error}")
-        return None
-    return target if found.sources.get("puzzles") == header.sources.get("puzzles") else None
 
 
 def _place(

@@ -4,13 +4,13 @@ import gzip
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from assets.families.maze import read_maze_csv
-from assets.families.puzzle_files import PuzzleFileError
+from assets.families.maze import columns, read_maze_csv
+from assets.families.puzzle_files import PuzzleFileError, every_row
+from tests.assets.families.files import checked
 from trm_model.puzzles import maze
 from trm_model.puzzles.symmetry import dihedral
 
@@ -107,7 +107,7 @@ def test_bad_files_are_one_line_that_names_file_and_row(tmp_path: Path, name: st
     path = tmp_path / "bad.csv"
     path.write_bytes(content)
     with pytest.raises(PuzzleFileError) as error:
-        read_maze_csv(str(path))
+        checked(read_maze_csv(str(path)))
     assert str(error.value).startswith(f"{path}: ")
     assert message in str(error.value)
     assert "\n" not in str(error.value)
@@ -121,24 +121,19 @@ def test_good_files(tmp_path: Path, packed: bool, line_end: str) -> None:
     path.write_bytes(gzip.compress(content) if packed else content)
     table = read_maze_csv(str(path))
     assert table.side == SIDE
-    assert table.sources == ["made"] * 6
-    for ours, made in (
-        (table.inputs, MADE.inputs),
-        (table.labels, MADE.labels),
-        (table.path_length, MADE.path_length),
-    ):
-        np.testing.assert_array_equal(ours, made)
-    np.testing.assert_array_equal(table.forms, MADE.forms)
+    rows = every_row(6)[::-1]
+    expected = columns(MADE.inputs, MADE.labels, MADE.path_length, MADE.forms, ["made"] * 6)
+    assert table.take(rows).equals(expected[rows])
 
 
 def test_free_cells_at_the_ends_of_a_row_are_kept(tmp_path: Path) -> None:
     """A maze may begin and end with spaces, which are cells and not padding."""
     path = tmp_path / "x.csv"
     path.write_text(f"{HEADER}\nmade,  S G    , oS G    ,2\n")
-    table = read_maze_csv(str(path))
-    assert maze.to_text(table.inputs[0]) == "  S G    "
-    assert maze.to_text(table.labels[0]) == " oS G    "
-    assert table.path_length.tolist() == [2]
+    [row] = read_maze_csv(str(path)).take(every_row(1)).rows(named=True)
+    assert row["question"] == "  S G    "
+    assert row["answer"] == " oS G    "
+    assert row["difficulty"] == 2
 
 
 @settings(
@@ -156,7 +151,7 @@ def test_any_single_change_is_accepted_only_if_harmless(
     path = tmp_path / "changed.csv"
     path.write_bytes(bytes(data))
     try:
-        table = read_maze_csv(str(path))
+        table = checked(read_maze_csv(str(path)))
     except PuzzleFileError as error:
         assert str(path) in str(error)
         assert "\n" not in str(error)

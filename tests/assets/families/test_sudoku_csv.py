@@ -17,6 +17,7 @@ from assets.families.file_origin import FileConfig
 from assets.families.origin import Imported
 from assets.families.puzzle_files import PuzzleFileError
 from assets.families.sudoku import SudokuFile, read_sudoku_csv
+from tests.assets.families.files import checked
 from trm_model.errors import ConfigurationError
 from trm_model.puzzles import sudoku
 from trm_model.puzzles.sudoku.tokens import SHAPES
@@ -146,7 +147,7 @@ def test_bad_files_are_one_line_that_names_file_and_row(tmp_path: Path, name: st
     path = tmp_path / "bad.csv"
     path.write_bytes(content)
     with pytest.raises(PuzzleFileError) as error:
-        read_sudoku_csv(str(path))
+        checked(read_sudoku_csv(str(path)))
     assert str(path) in str(error.value)
     assert message in str(error.value)
     assert "\n" not in str(error.value)
@@ -155,10 +156,10 @@ def test_bad_files_are_one_line_that_names_file_and_row(tmp_path: Path, name: st
 def test_not_gzip_and_not_there(tmp_path: Path) -> None:
     (tmp_path / "x.csv.gz").write_text(GOOD)
     with pytest.raises(PuzzleFileError, match=r"named \.gz but not gzip"):
-        read_sudoku_csv(str(tmp_path / "x.csv.gz"))
+        checked(read_sudoku_csv(str(tmp_path / "x.csv.gz")))
     for path in (str(tmp_path / "nowhere.csv"), "nonsense://x/y.csv", str(tmp_path)):
         with pytest.raises(PuzzleFileError, match="cannot be read"):
-            read_sudoku_csv(path)
+            checked(read_sudoku_csv(path))
 
 
 @settings(
@@ -178,7 +179,7 @@ def test_any_single_change_is_accepted_only_if_harmless(
     path = tmp_path / "changed.csv"
     path.write_bytes(bytes(data))
     try:
-        table = read_sudoku_csv(str(path))
+        table = checked(read_sudoku_csv(str(path)))
     except PuzzleFileError as error:
         assert str(path) in str(error)
         assert "\n" not in str(error)
@@ -190,7 +191,7 @@ def test_any_single_change_is_accepted_only_if_harmless(
 def test_good_files_plain_and_gzip(tmp_path: Path, packed: bool) -> None:
     path = tmp_path / ("x.csv.gz" if packed else "x.csv")
     path.write_bytes(gzip.compress(GOOD.encode()) if packed else GOOD.encode())
-    table = read_sudoku_csv(str(path))
+    table = checked(read_sudoku_csv(str(path)))
     assert (table.puzzles == MADE.puzzles).all()
     assert (table.answers == MADE.answers).all()
 
@@ -199,7 +200,7 @@ def test_other_column_order_and_line_ends(tmp_path: Path) -> None:
     path = tmp_path / "x.csv"
     lines = [",".join(reversed(line.split(","))) for line in GOOD.splitlines()]
     path.write_bytes("\r\n".join(lines).replace(".", "0").encode())
-    assert (read_sudoku_csv(str(path)).puzzles == MADE.puzzles).all()
+    assert (checked(read_sudoku_csv(str(path))).puzzles == MADE.puzzles).all()
 
 
 def test_from_a_url(tmp_path: Path) -> None:
@@ -216,9 +217,9 @@ def test_from_a_url(tmp_path: Path) -> None:
         thread.start()
         try:
             base = f"http://127.0.0.1:{server.server_port}"
-            assert (read_sudoku_csv(f"{base}/x.csv.gz").puzzles == MADE.puzzles).all()
+            assert (checked(read_sudoku_csv(f"{base}/x.csv.gz")).puzzles == MADE.puzzles).all()
             with pytest.raises(PuzzleFileError, match="cannot be read"):
-                read_sudoku_csv(f"{base}/nowhere.csv")
+                checked(read_sudoku_csv(f"{base}/nowhere.csv"))
         finally:
             server.shutdown()
             thread.join()

@@ -27,6 +27,7 @@ from storage.examples import (
 from storage.manifest import CorruptDataError, verify_manifest, write_manifest
 from storage.shards import SHARDS_AGAIN, read_shards, write_shards
 from storage.tables import TableError, read_file, read_metadata, write_file
+from tests.assets.families.files import checked
 from tests.trm_model.puzzles.test_arc import random_task
 from tests.trm_model.training.recipes import tiny_spec
 from trm_model.errors import ConfigurationError
@@ -157,12 +158,12 @@ CONTAINERS = {
     "sudoku csv": Container(
         PuzzleFileError,
         lambda f: (f / "x.csv").write_text(csv_text(SUDOKU_ROWS)),
-        lambda f: read_sudoku_csv(str(f / "x.csv"), 4),
+        lambda f: checked(read_sudoku_csv(str(f / "x.csv"), 4)),
     ),
     "maze csv": Container(
         PuzzleFileError,
         lambda f: (f / "x.csv").write_text(csv_text(MAZE_ROWS)),
-        lambda f: read_maze_csv(str(f / "x.csv")),
+        lambda f: checked(read_maze_csv(str(f / "x.csv"))),
     ),
     "arc json": Container(
         PuzzleFileError,
@@ -183,14 +184,14 @@ CONTAINERS = {
         lambda f: (f / "x.csv.gz").write_bytes(
             gzip.compress(csv_text(SUDOKU_ROWS).encode(), mtime=0)
         ),
-        lambda f: read_sudoku_csv(str(f / "x.csv.gz"), 4),
+        lambda f: checked(read_sudoku_csv(str(f / "x.csv.gz"), 4)),
     ),
     "maze csv gzip": Container(
         PuzzleFileError,
         lambda f: (f / "x.csv.gz").write_bytes(
             gzip.compress(csv_text(MAZE_ROWS).encode(), mtime=0)
         ),
-        lambda f: read_maze_csv(str(f / "x.csv.gz")),
+        lambda f: checked(read_maze_csv(str(f / "x.csv.gz"))),
     ),
     "arc json gzip": Container(
         PuzzleFileError,

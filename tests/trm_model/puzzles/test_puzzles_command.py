@@ -15,6 +15,7 @@ import pytest
 from assets.families.arc import read_arc
 from assets.families.maze import read_maze_csv
 from assets.families.sudoku import read_sudoku_csv
+from tests.assets.families.files import checked
 from tests.trm_model.puzzles.test_arc import random_task
 from trm_model.puzzles import registry
 from trm_model.puzzles.arc.augmentation import parse_name
@@ -37,10 +38,10 @@ def test_what_is_generated_can_be_imported_checked_and_solved(
     kind, path = generate[0], tmp_path / "made.csv"
     assert main([*generate, "--format", "csv", "--out", str(path)]) == 0
     if kind == "maze":
-        table = read_maze_csv(str(path))
+        table = checked(read_maze_csv(str(path)))
         assert (len(table.inputs), table.side) == (3, 8)
     elif kind == "sudoku":
-        assert len(read_sudoku_csv(str(path), 4).puzzles) == 3
+        assert len(checked(read_sudoku_csv(str(path), 4)).puzzles) == 3
     assert main([kind, "check", str(path)]) == 0
     assert capsys.readouterr().out == f"{path}: 3 puzzles are right, 3 with answers\n"
     assert main([kind, "solve", str(path), "--format", "csv"]) == 0

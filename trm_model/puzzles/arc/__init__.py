@@ -8,7 +8,7 @@ from trm_model.puzzles.arc.augmentation import (
 from trm_model.puzzles.arc.canonical_form import canonical
 from trm_model.puzzles.arc.checks import check_examples
 from trm_model.puzzles.arc.drawing import preview
-from trm_model.puzzles.arc.examples import make_examples
+from trm_model.puzzles.arc.examples import ArcExamples, held_out, make_examples
 from trm_model.puzzles.arc.family import Arc
 from trm_model.puzzles.arc.packaged import PACKAGED, packaged_tasks
 from trm_model.puzzles.arc.parsing import (
@@ -35,6 +35,7 @@ __all__ = [
     "PAD",
     "SIDE",
     "Arc",
+    "ArcExamples",
     "Grid",
     "Pair",
     "Task",
@@ -43,6 +44,7 @@ __all__ = [
     "check_examples",
     "crop",
     "from_task",
+    "held_out",
     "make_examples",
     "packaged_tasks",
     "parse_name",

@@ -365,3 +365,30 @@ def make_examples(
         ),
         split(test, [task.test for task in test], len(train), translate=False),
     )
+
+
+def held_out(training: ArcExamples, tasks: Sequence[Task]) -> ArcExamples:
+    """The test pairs of tasks whose demonstrations are in the split ``training``, each as it is, in
+    the corner, with the puzzle id that its task itself has there.
+
+    :raises ConfigurationError: a task that is not in ``training``.
+    """
+    groups = {name: group for group, name in enumerate(training.tasks)}
+    for task in tasks:
+        require(
+            task.name in groups,
+            f"task {task.name!r}: expected its demonstrations among the training tasks; add them",
+        )
+    base, count = Base.of([task.test for task in tasks]), len(tasks)
+    firsts = training.group_offsets[[groups[task.name] for task in tasks]]
+    arrays = {
+        "cells": base.cells,
+        "shapes": base.shapes,
+        "pair_offsets": base.offsets,
+        "group_offsets": np.arange(count + 1),
+        "puzzle_ids": training.puzzle_ids[firsts],
+        "dihedrals": np.zeros(count, np.uint8),
+        "colours": np.tile(np.arange(COLOURS, dtype=np.uint8), (count, 1)),
+    }
+    names = [task.name for task in tasks]
+    return ArcExamples(training.header, {"tasks": names, "translate": False}, arrays)
