@@ -42,7 +42,7 @@ def stored(store: Store, *, now: float | None = None) -> list[Stored]:
 
     A run is kept where a pointer names it, a table has scores or predictions of it, or a process
     trains it. A data set is kept where a pointer names it, a run that is kept was trained on it, or
-    a score is of it. What an interrupted build, evaluation or check left is never kept.
+    a score is of it; its validation puzzles stay with it. What an interrupted build, evaluation or check left is never kept.
 
     :param now: in seconds since 1970; None: the time.
     :raises TableError: a table that cannot be read, so that nobody knows what it refers to.
@@ -50,10 +50,12 @@ def stored(store: Store, *, now: float | None = None) -> list[Stored]:
     now = time.time() if now is None else now
     runs = [*_runs(store, now)]
     kept = {item.key for item in runs if item.kept}
+    data = [*_versions(store, now, "examples", _used_by(store, kept, "data") | _scored(store))]
+    of_data = _validation_of(store, {item.key for item in data if item.kept})
     return [
         *runs,
-        *_versions(store, now, "examples", _used_by(store, kept, "data") | _scored(store)),
-        *_versions(store, now, "validation", _used_by(store, kept, "validation")),
+        *data,
+        *_versions(store, now, "validation", _used_by(store, kept, "validation") | of_data),
         *_left_over(store, now),
     ]
 
@@ -161,6 +163,13 @@ def _scored(store: Store) -> dict[str, str]:
         for benchmark, version in rows.iter_rows():
             found[f"{keys.examples(benchmark)}/{version[:16]}"] = "scored"
     return found
+
+
+def _validation_of(store: Store, data: Set[str]) -> dict[str, str]:
+    """The validation puzzles of these data sets."""
+    pointers = (keys.validation_of(key.split("/")[1], key) for key in data)
+    found = (store.follow(pointer) for pointer in pointers)
+    return {key: "of a data set that is kept" for key in found if key is not None}
 
 
 def _left_over(store: Store, now: float) -> Iterator[Stored]:

@@ -65,6 +65,10 @@ def test_what_is_referred_to_is_kept_and_the_rest_is_removed(store: LocalStore) 
         written(store, f"{keys.examples('tiny')}/{name * 16}") for name in "abcd"
     )
     store.point(keys.current_examples("tiny"), current)
+    its_validation, no_validation = (
+        written(store, f"{keys.validation('tiny')}/{name * 16}") for name in "ef"
+    )
+    store.point(keys.validation_of("tiny", current), its_validation)
     last = trained(store, "last", current)
     store.point(keys.current_run("tiny", "trm", 0), last)
     predicted = trained(store, "predicted", of_run)
@@ -86,11 +90,20 @@ def test_what_is_referred_to_is_kept_and_the_rest_is_removed(store: LocalStore) 
         of_run: "of a run that is kept",
         scored: "scored",
         useless: "",
+        its_validation: "of a data set that is kept",
+        no_validation: "",
         building: "",
         evaluating: "",
     }
     gone = prune(store, {*found(store)})
-    assert {item.key for item in gone} == {failed, other_seed, useless, building, evaluating}
+    assert {item.key for item in gone} == {
+        failed,
+        other_seed,
+        useless,
+        no_validation,
+        building,
+        evaluating,
+    }
     assert all(item.size >= 1_000 for item in gone)
     assert not any(store.open(item.key).exists() for item in gone)
     left = {key for key, why in found(store).items() if not why}
