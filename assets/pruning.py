@@ -42,7 +42,8 @@ def stored(store: Store, *, now: float | None = None) -> list[Stored]:
 
     A run is kept where a pointer names it, a table has scores or predictions of it, or a process
     trains it. A data set is kept where a pointer names it, a run that is kept was trained on it, or
-    a score is of it; its validation puzzles stay with it. What an interrupted build, evaluation or check left is never kept.
+    a score is of it; its validation puzzles stay with it. What an interrupted build, evaluation or
+    check left is never kept.
 
     :param now: in seconds since 1970; None: the time.
     :raises TableError: a table that cannot be read, so that nobody knows what it refers to.
