@@ -290,7 +290,11 @@ def test_the_report_says_which_variant_the_papers_figure_is_of(
     assert variant in reproduced
     assert variant in VARIANTS
     assert figure in reproduced
-    assert recipe == "The recipe is the paper's."
+    assert recipe in (
+        "The recipe is the paper's.",
+        # The authors' commands have 50,000 epochs there, the paper says 60,000.
+        "The recipe differs from the paper's: steps=65104 in place of 78125.",
+    )
 
 
 def test_a_recipe_that_is_not_the_papers_says_how_it_differs() -> None:
