@@ -299,8 +299,10 @@ def runs(benchmark: str | None, every: bool, form: str) -> None:
     """List the trainings, the latest of each configuration.
 
     The latest is first. step is that of the newest checkpoint, of steps; score is what reports
-    compare, by the run's latest test on n puzzles; changes says what the run changes of its
-    benchmark's recipe and of its variant. trm compare takes the first letters of a run's name.
+    compare, by the run's latest test on n puzzles; curve shows the share of solved training
+    examples of a run under way, and left how long it will take; changes says what the run changes
+    of its benchmark's recipe and of its variant. trm compare takes the first letters of a run's
+    name.
     """
     from pipelines.listing import list_runs
 

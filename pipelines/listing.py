@@ -2,7 +2,10 @@
 polars and nothing else that takes its time."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
+from statistics import fmean
+from typing import Any
 
 import polars as pl
 import polars.selectors as cs
@@ -13,6 +16,8 @@ from pipelines.place import data_folder
 from storage.manifest import CorruptDataError
 from storage.reading import reading
 from trm_model.errors import require
+from trm_model.texts import duration
+from trm_model.training.figures import METRICS, read_rows, seconds_left
 
 AFTER_STEP = "_after_step"
 """How the names of metrics end of which an evaluation has a row for each supervision step."""
@@ -29,13 +34,14 @@ ONE_TEST = ("benchmark", "source", "evaluation")
 """Columns that tell tests of ``trm test`` apart; the later one is of another checkpoint."""
 RUNS = (
     *("benchmark", "variant", "seed", "run", "status", "step", "steps", "seconds"),
-    *("score", "n", "changes", "created_at"),
+    *("score", "n", "curve", "left", "changes", "created_at"),
 )
 ONE_RUN = ("benchmark", "variant", "seed", "run")
 """Columns that tell runs apart: two variants of equal configuration have runs of equal names."""
 HEADLINES = (("pass_at_k", 2), ("exact_accuracy", None))
 """Metrics and their k that the benchmarks' reports compare
 (:attr:`assets.benchmarks.Benchmark.metric`); the first that a run has is its score."""
+_BARS = "▁▂▃▄▅▆▇█"
 _MINUTE = len("2026-01-01T00:00")
 
 
@@ -73,12 +79,15 @@ def list_runs(benchmark: str | None, *, every: bool, form: str) -> str:
     """The runs as text, latest first, each with the score of its latest test, if any, and the
     number of puzzles that this is of.
 
+    Of those under way, the step and the seconds are those of their newest row of figures, with the
+    curve of the solved examples so far and the time left.
+
     :param benchmark, form: as of :func:`list_scores`.
     :param every: all runs, not the latest of each configuration alone.
     :raises ConfigurationError, CorruptDataError: as of :func:`list_scores`.
     """
-    found = [name for name in RUNS if name not in ("score", "n")]
-    rows = _read("runs", benchmark, (*found, "config_hash"))
+    found = [name for name in RUNS if name not in ("score", "n", "curve", "left")]
+    rows = _under_way(_read("runs", benchmark, (*found, "config_hash", "batch_size")))
     require(len(rows) > 0, _nothing("runs", benchmark))
     rows = (rows if every else latest(rows)).with_columns(score=None, n=None)
     tests = _read("scores", benchmark, (*SCORES, "config_hash", "split"))
@@ -87,6 +96,38 @@ def list_runs(benchmark: str | None, *, every: bool, form: str) -> str:
     whole_seconds = pl.col("seconds").round().cast(pl.Int64)
     shown = rows.with_columns(whole_seconds).sort("created_at", *ONE_RUN, descending=True)
     return to_text(shown.select(RUNS), form)
+
+
+def _under_way(rows: pl.DataFrame) -> pl.DataFrame:
+    """The rows with ``curve`` and ``left``; of runs under way as their rows of figures say."""
+    told: list[dict[str, Any]] = []
+    for row in rows.iter_rows(named=True):
+        place = "/".join(str(row[name]) for name in ONE_RUN)
+        figures = (
+            read_rows(Path(data_folder(), "runs", place, METRICS))
+            if row["status"] == "started"
+            else []
+        )
+        now: dict[str, Any] = {"curve": None, "left": None}
+        if figures:
+            left = seconds_left(figures[-1], row["steps"], row["batch_size"])
+            now = {
+                "step": figures[-1]["step"],
+                "seconds": figures[-1]["wall_seconds"],
+                "curve": sparkline([each["exact_accuracy"] for each in figures]),
+                "left": duration(left),
+            }
+        told.append({**row, **now})
+    schema = {**rows.schema, "curve": pl.String, "left": pl.String}
+    return pl.DataFrame(told, schema=schema)
+
+
+def sparkline(shares: Sequence[float], width: int = 16) -> str:
+    """Shares 0..1 as bars, the means of up to ``width`` equal parts of them."""
+    parts = min(width, len(shares))
+    cuts = [number * len(shares) // parts for number in range(parts + 1)] if parts else []
+    means = (fmean(shares[start:end]) for start, end in pairwise(cuts))
+    return "".join(_BARS[min(len(_BARS) - 1, int(mean * len(_BARS)))] for mean in means)
 
 
 def _run_scores(scores: pl.DataFrame) -> pl.DataFrame:
@@ -124,7 +165,8 @@ def to_text(rows: pl.DataFrame, form: str) -> str:
         fmt_str_lengths=100,
         float_precision=4,
     ):
-        return str(shown.with_columns(cs.integer().cast(pl.String).fill_null("")))
+        words = shown.with_columns(cs.integer().cast(pl.String))
+        return str(words.with_columns(cs.string().fill_null("")))
 
 
 def _place(table: str, benchmark: str | None) -> Path:

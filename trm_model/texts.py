@@ -110,3 +110,10 @@ def scaled(number: float, base: int, units: Sequence[str]) -> str:
 def in_bytes(size: float) -> str:
     """A number of bytes for people."""
     return scaled(size, 1024, ("B", "KiB", "MiB", "GiB", "TiB"))
+
+
+def duration(seconds: float) -> str:
+    """A time for people, in the largest unit that it has at least two of."""
+    units = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
+    unit, size = next((each for each in units if seconds >= 2 * each[1]), units[-1])
+    return f"{max(1, round(seconds / size))} {unit}"

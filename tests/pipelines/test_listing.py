@@ -7,16 +7,19 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from assets import keys
 from assets.benchmarks import BENCHMARKS
 from assets.tables import Runs, Scores, ScoresElsewhere
 from pipelines import command
-from pipelines.listing import HEADLINES
+from pipelines.listing import HEADLINES, sparkline
 from pipelines.place import DATA_VARIABLE
+from storage.atomic import write_text
 from storage.store import LocalStore
 from storage.tables import partition_key, publish_partition
 from tests.assets.test_tables import ROWS
 from tests.pipelines.test_command import call
 from trm_model.terminal import MISTAKE, run
+from trm_model.training.figures import METRICS
 
 
 @pytest.fixture
@@ -76,7 +79,7 @@ def test_runs_are_listed_latest_first(
     assert rows[0] | {"changes": ""} == {
         "benchmark": "sudoku_4x4", "variant": "trm", "seed": 7, "run": "rate",
         "status": "interrupted", "step": 120, "steps": 300, "seconds": 61, "score": None,
-        "n": None, "changes": "", "created_at": "2026-02-01T10:00",
+        "n": None, "curve": None, "left": None, "changes": "", "created_at": "2026-02-01T10:00",
     }  # fmt: skip
     everything = json.loads(listed(capsys, "--all", *form, what="runs"))
     assert [row["run"] for row in everything] == ["rate", "other", "new", "old"]
@@ -117,6 +120,35 @@ def test_a_run_has_the_score_that_reports_compare_of_its_latest_test(
     rows = json.loads(listed(capsys, "sudoku_4x4", "--format", "json", what="runs"))
     assert rows[0]["run"] == "voted"
     assert rows[0]["score"] == 0.3
+
+
+def test_a_run_under_way_shows_its_curve_and_the_time_left(
+    store: LocalStore, capsys: pytest.CaptureFixture[str]
+) -> None:
+    add_run(
+        store, run="now", config_hash="now", created_at="2026-02", status="started", step=0,
+        steps=1_000, batch_size=10,
+    )  # fmt: skip
+    figures = [
+        {
+            "step": step, "exact_accuracy": step / 400, "wall_seconds": step / 2.0,
+            "examples_per_second": 20.0,
+        }
+        for step in (100, 200, 400)
+    ]  # fmt: skip
+    lines = [*map(json.dumps, figures), '{"step": 500, "exa']  # It is being written.
+    write_text(store.open(f"{keys.run('sudoku_4x4', 'trm', 7, 'now')}/{METRICS}"), "\n".join(lines))
+    [row, _] = json.loads(listed(capsys, "sudoku_4x4", "--format", "json", what="runs"))
+    assert (row["step"], row["seconds"]) == (400, 200)
+    assert row["curve"] == "▃▅█"
+    assert row["left"] == "5 min"
+    assert " ▃▅█ " in listed(capsys, "sudoku_4x4", what="runs")
+
+
+def test_curves_are_as_wide_as_they_may_be() -> None:
+    assert sparkline([]) == ""
+    assert sparkline([0.0, 1.0]) == "▁█"
+    assert sparkline([index / 63 for index in range(64)], width=8) == "▁▂▃▄▅▆▇█"
 
 
 def test_runs_without_scores_are_listed(

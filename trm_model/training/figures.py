@@ -1,6 +1,7 @@
 """The file of a training's figures: a row of JSON for each interval of steps."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,11 @@ def read_rows(metrics: Path) -> list[dict[str, Any]]:
             break
         rows.append(row)
     return rows
+
+
+def seconds_left(row: Mapping[str, Any], steps: int, batch_size: int) -> float:
+    """How long the steps after a row will take at its speed."""
+    return (steps - row["step"]) * batch_size / row["examples_per_second"]
 
 
 def keep_rows(metrics: Path, step: int) -> None:
