@@ -36,6 +36,7 @@ from trm_model.model.starts.random import RandomStart
 from trm_model.model.starts.start import Start
 from trm_model.model.variant import Variant
 from trm_model.optimizers.optimizer import Optimizer
+from trm_model.schedules.schedule import Schedule
 from trm_model.training.recipe import Recipe
 from trm_model.training.run import RUN_FILE, RunSpec
 from trm_model.variants import VARIANTS, load_variants
@@ -49,6 +50,7 @@ AXES: dict[type[Choice], set[str]] = {
     Mixer: {"attention", "token_mlp"},
     Optimizer: {"adam_atan2", "adamw", "muon"},
     Position: {"grid_rotary", "learned", "none", "rope", "row_column"},
+    Schedule: {"constant", "cosine", "linear", "trapezoid"},
     Selection: {
         "confidence",
         "first_to_halt",

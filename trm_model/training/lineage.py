@@ -43,6 +43,11 @@ def depends_on_steps(spec: RunSpec) -> str:
             f"the curriculum {spec.variant.curriculum.name} of its variant changes the recursion "
             "by the share of the training that is done"
         )
+    if spec.recipe.schedule.depends_on_steps:
+        return (
+            f"the schedule {spec.recipe.schedule.name} of its recipe changes the rates by the "
+            "share of the training that is done"
+        )
     return ""
 
 

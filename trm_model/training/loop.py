@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn.utils import clip_grad_norm_
 
 from storage.examples import ExampleSet
 from storage.manifest import CorruptDataError
@@ -30,7 +31,7 @@ from trm_model.training.ema import Ema
 from trm_model.training.execution import Execution
 from trm_model.training.exploration import earliest_halts
 from trm_model.training.figures import METRICS, keep_rows
-from trm_model.training.optimizers import make_optimizers, warmup
+from trm_model.training.optimizers import make_optimizers, rate_factor, set_rates
 from trm_model.training.puzzle_rows import sign_sgd_
 from trm_model.training.recipe import Recipe
 from trm_model.training.sampler import Sampler
@@ -191,8 +192,9 @@ class Trainer:
                 noise=noise,
                 earliest=earliest,
                 recursion=stage,
+                label_smoothing=recipe.label_smoothing,
             )
-            self._update(result, warmup(step, recipe.warmup_steps))
+            self._update(result, rate_factor(step, recipe))
             self.carry = result.carry
             self._count(result)
             self.progress = Progress(step, position)
@@ -205,11 +207,12 @@ class Trainer:
 
     def _update(self, result: Supervision, factor: float) -> None:
         recipe = self.recipe
+        set_rates(self.optimizers, factor)
         for optimizer in self.optimizers:
-            for group in optimizer.param_groups:
-                group["lr"] = recipe.learning_rate * factor
             optimizer.zero_grad()
-        (result.losses.total / recipe.batch_size).backward()
+        (result.losses.weighted(recipe.halting_weight) / recipe.batch_size).backward()
+        if recipe.clip_norm is not None:
+            clip_grad_norm_(self.reasoner.parameters(), recipe.clip_norm)
         for optimizer in self.optimizers:
             optimizer.step()
         if self.ema is not None:
@@ -436,7 +439,7 @@ def _row(trainer: Trainer, totals: Tensor, clock: _Clock) -> dict[str, Any]:
     return {
         "step": step,
         "examples": step * trainer.recipe.batch_size,
-        "loss": answer + 0.5 * halt,
+        "loss": answer + trainer.recipe.halting_weight * halt,
         "answer_loss": answer,
         "halt_loss": halt,
         "cell_accuracy": total["right_cells"] / max(total["labelled_cells"], 1.0),
@@ -445,7 +448,7 @@ def _row(trainer: Trainer, totals: Tensor, clock: _Clock) -> dict[str, Any]:
         "mean_steps": total["steps"] / total["halted"]
         if total["halted"]
         else float(trainer.recipe.max_steps),
-        "learning_rate": trainer.recipe.learning_rate * warmup(step, trainer.recipe.warmup_steps),
+        "learning_rate": trainer.recipe.learning_rate * rate_factor(step, trainer.recipe),
         "examples_per_second": examples / clock.lap(),
         "wall_seconds": clock.seconds(),
     }

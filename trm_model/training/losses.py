@@ -1,4 +1,4 @@
-"""What is minimised: the answer loss over labelled cells plus half the halting losses."""
+"""What is minimised: the answer loss over labelled cells plus, by weight, the halting losses."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -9,6 +9,9 @@ from torch import Tensor
 from trm_model.model.batch import IGNORE
 from trm_model.model.state import Output
 from trm_model.model.variant import Loss, Variant
+
+HALTING_WEIGHT = 0.5
+"""The authors' weight of the halting losses (TRM, Figure 3)."""
 
 
 def log_stablemax(logits: Tensor) -> Tensor:
@@ -45,10 +48,14 @@ class Losses(NamedTuple):
 
     @property
     def total(self) -> Tensor:
-        """Sum over the batch of answer loss + halting losses / 2 (TRM, Figure 3; authors' weights),
-        float64 scalar.
+        """:meth:`weighted` with the authors' weight."""
+        return self.weighted(HALTING_WEIGHT)
+
+    def weighted(self, halting: float) -> Tensor:
+        """Sum over the batch of answer loss + ``halting`` times the halting losses, float64
+        scalar.
         """
-        return (self.weight * (self.answer + 0.5 * (self.halt + self.go_on))).sum()
+        return (self.weight * (self.answer + halting * (self.halt + self.go_on))).sum()
 
     @property
     def solved(self) -> Tensor:
@@ -68,12 +75,15 @@ class Losses(NamedTuple):
         return picked._replace(halt=self.halt.view(starts, size).mean(0)), where
 
 
-def losses(output: Output, labels: Tensor, variant: Variant) -> Losses:
+def losses(
+    output: Output, labels: Tensor, variant: Variant, label_smoothing: float = 0.0
+) -> Losses:
     """Losses of one supervision step of a variant.
 
     An example's answer loss is the mean cross-entropy over its labelled cells.
 
     :param labels: int64 [B, L], :data:`IGNORE` where a cell is not counted.
+    :param label_smoothing: share of a cell's target that is spread evenly over the vocabulary.
     """
     labelled = labels != IGNORE
     count = labelled.sum(-1)
@@ -81,6 +91,8 @@ def losses(output: Output, labels: Tensor, variant: Variant) -> Losses:
     right = cell_right.sum(-1)
     log_shares = LOG_SHARES[variant.loss](output.logits)
     picked = log_shares.gather(-1, labels.clamp(min=0).unsqueeze(-1)).squeeze(-1)
+    if label_smoothing:
+        picked = (1.0 - label_smoothing) * picked + label_smoothing * log_shares.mean(-1)
     answer = -torch.where(labelled, picked, 0.0).sum(-1) / count.clamp(min=1)
     judged_right = variant.generation.judged_right(cell_right, right == count)
     judged = variant.halting.loss(output.halt_logits, judged_right)

@@ -7,6 +7,9 @@ from trm_model.errors import require
 from trm_model.model.size import Precision, Size
 from trm_model.optimizers.adamw import AdamW
 from trm_model.optimizers.optimizer import Optimizer
+from trm_model.schedules.constant import Constant
+from trm_model.schedules.schedule import Schedule
+from trm_model.training.losses import HALTING_WEIGHT
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,10 +25,20 @@ class Recipe:
     :param exploration: probability that an example may not halt before a step drawn from
         2..max_steps.
     :param optimizer: of the network's weights, where the variant has none of its own.
+    :param embedding_optimizer: of all weights that are no matrices of the networks: embeddings,
+        heads and vectors; None: the same as theirs. One that takes matrices alone, such as Muon,
+        needs it.
     :param betas: of the optimizer: how slowly its means of gradients and of their squares move.
     :param learning_rate, weight_decay: of the network.
+    :param embedding_learning_rate, embedding_weight_decay: of all weights that are no matrices of
+        the networks; None: the same as theirs.
     :param puzzle_learning_rate, puzzle_weight_decay: of the puzzle rows (sign-SGD).
-    :param warmup_steps: steps of linear warm-up; the rate is constant afterwards.
+    :param warmup_steps: steps of linear warm-up.
+    :param schedule: of all rates after the warm-up.
+    :param clip_norm: most length of the gradient of all weights together, the puzzle rows left out
+        (whose steps have one size); a longer one is shortened to it; None: it is taken as it is.
+    :param label_smoothing: share of a cell's target that is spread evenly over the vocabulary.
+    :param halting_weight: of the halting losses beside the answer loss.
     :param patience: end the training once the accuracy on validation puzzles has not risen for so
         many optimizer steps (it is measured every ``validate_steps``); None: train all steps.
     :param ema_decay: of the averaged weights, per optimizer step; short trainings want a shorter
@@ -40,12 +53,19 @@ class Recipe:
     max_steps: int = 16
     exploration: float = 0.1
     optimizer: Optimizer = AdamW()
+    embedding_optimizer: Optimizer | None = None
     betas: tuple[float, float] = (0.9, 0.95)
     learning_rate: float = 1e-4
     weight_decay: float = 1.0
+    embedding_learning_rate: float | None = None
+    embedding_weight_decay: float | None = None
     puzzle_learning_rate: float = 1e-4
     puzzle_weight_decay: float = 1.0
     warmup_steps: int = 2_000
+    schedule: Schedule = Constant()
+    clip_norm: float | None = None
+    label_smoothing: float = 0.0
+    halting_weight: float = HALTING_WEIGHT
     patience: int | None = None
     ema_decay: float = 0.999
     precision: Precision = "float32"
@@ -60,13 +80,29 @@ class Recipe:
             warmup_steps=0,
             patience=1,
             weight_decay=0.0,
+            embedding_learning_rate=0.0,
+            embedding_weight_decay=0.0,
             puzzle_learning_rate=0.0,
             puzzle_weight_decay=0.0,
+            halting_weight=0.0,
         )
         require(
-            self.optimizer.takes_all,
-            f"optimizer={self.optimizer}: it takes the networks' matrices only, and leaves the "
-            "rest to the recipe's optimizer; use it as a variant's optimizer",
+            self.optimizer.takes_all or self.embedding_optimizer is not None,
+            f"optimizer={self.optimizer}: it takes the networks' matrices only; give "
+            "embedding_optimizer for the rest, such as adamw",
+        )
+        require(
+            self.embedding_optimizer is None or self.embedding_optimizer.takes_all,
+            f"embedding_optimizer={self.embedding_optimizer}: it takes the networks' matrices "
+            "only; give another one, such as adamw",
+        )
+        require(
+            self.clip_norm is None or self.clip_norm > 0.0,
+            f"clip_norm={self.clip_norm}: expected a positive number, or nothing",
+        )
+        require(
+            0.0 <= self.label_smoothing < 1.0,
+            f"label_smoothing={self.label_smoothing}: expected a share from 0 to below 1",
         )
         require(
             0.0 <= self.exploration <= 1.0,

@@ -69,6 +69,7 @@ def supervise(
     noise: Noise,
     earliest: Tensor | int = 0,
     recursion: Recursion | None = None,
+    label_smoothing: float = 0.0,
 ) -> Supervision:
     """Run one supervision step on ``carry`` (already refilled) and decide who halts.
 
@@ -76,6 +77,7 @@ def supervise(
     :param noise: of this step, one item per example.
     :param earliest: see :func:`trm_model.training.exploration.earliest_halts`.
     :param recursion: the calls to make, where a curriculum changes them (:meth:`Variant.stage`).
+    :param label_smoothing: see :func:`losses`.
     """
     variant, batch, training = reasoner.variant, carry.batch, torch.is_grad_enabled()
     starts = variant.training_rollouts
@@ -88,7 +90,7 @@ def supervise(
     )
     answers = variant.generation.teacher(target)
     output = reasoner(wide.inputs, wide_rows, state, draws, recursion, answers)
-    result = losses(output, wide.labels, variant)
+    result = losses(output, wide.labels, variant, label_smoothing)
     state, steps = output.state.detach(), carry.steps + 1
     if variant.halting.looks_ahead and training and max_steps > 1:
         with torch.no_grad():

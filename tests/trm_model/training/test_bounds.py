@@ -6,6 +6,8 @@ from typing import Any
 import pytest
 
 from trm_model.errors import ConfigurationError
+from trm_model.optimizers.adamw import AdamW
+from trm_model.optimizers.muon import Muon
 from trm_model.training.execution import Execution
 from trm_model.training.recipe import Recipe
 from trm_model.training.run import CodeSpan
@@ -21,6 +23,14 @@ from trm_model.training.run import CodeSpan
         (Recipe, {"weight_decay": 0.0}, {"weight_decay": -1e-9}),
         (Recipe, {"puzzle_learning_rate": 0.0}, {"puzzle_learning_rate": -1e-9}),
         (Recipe, {"puzzle_weight_decay": 0.0}, {"puzzle_weight_decay": -1e-9}),
+        (Recipe, {"embedding_learning_rate": 0.0}, {"embedding_learning_rate": -1e-9}),
+        (Recipe, {"embedding_weight_decay": 0.0}, {"embedding_weight_decay": -1e-9}),
+        (Recipe, {"halting_weight": 0.0}, {"halting_weight": -1e-9}),
+        (Recipe, {"clip_norm": 1e-9}, {"clip_norm": 0.0}),
+        (Recipe, {"label_smoothing": 0.0}, {"label_smoothing": -1e-9}),
+        (Recipe, {"label_smoothing": 0.999}, {"label_smoothing": 1.0}),
+        (Recipe, {"optimizer": Muon(), "embedding_optimizer": AdamW()}, {"optimizer": Muon()}),
+        (Recipe, {"embedding_optimizer": AdamW()}, {"embedding_optimizer": Muon()}),
         (Recipe, {"exploration": 0.0}, {"exploration": -1e-9}),
         (Recipe, {"exploration": 1.0}, {"exploration": 1.001}),
         (Recipe, {"ema_decay": 1e-9}, {"ema_decay": 0.0}),

@@ -27,6 +27,13 @@ def test_a_recipe_is_that_of_trm_on_sudoku_extreme() -> None:
         "precision": "float32",
         "puzzles": None,
         "patience": None,
+        "embedding_optimizer": None,
+        "embedding_learning_rate": None,
+        "embedding_weight_decay": None,
+        "schedule": {"constant": {}},
+        "clip_norm": None,
+        "label_smoothing": 0.0,
+        "halting_weight": 0.5,
     }
 
 

@@ -12,6 +12,7 @@ from storage.manifest import CorruptDataError
 from storage.store import LocalStore
 from tests.trm_model.training.recipes import tiny_spec
 from trm_model.model.curricula.depth import DepthCurriculum
+from trm_model.schedules.cosine import Cosine
 from trm_model.training import checkpoint as checkpoints
 from trm_model.training.checkpoint import saved
 from trm_model.training.figures import METRICS
@@ -107,6 +108,11 @@ def test_a_curriculum_by_shares_begins_from_the_start(spec: RunSpec) -> None:
     assert depends_on_steps(spec) == ""
     staged = replace(spec, variant=replace(spec.variant, curriculum=DepthCurriculum()))
     assert "the curriculum depth" in depends_on_steps(staged)
+
+
+def test_a_schedule_to_the_last_step_begins_from_the_start(spec: RunSpec) -> None:
+    falling = replace(spec, recipe=replace(spec.recipe, schedule=Cosine()))
+    assert "the schedule cosine" in depends_on_steps(falling)
 
 
 def test_a_description_keeps_the_parent(tmp_path: Path, spec: RunSpec) -> None:

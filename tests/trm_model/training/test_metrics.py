@@ -1,20 +1,27 @@
 """Rows of ``metrics.jsonl``, reports and checkpoints by the clock, on a clock of our own."""
 
 import json
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
+from torch import Tensor
 
 from storage.examples import Examples, read_examples
 from tests.trm_model.training.recipes import TINY
 from trm_model.model.recursion import Recursion
 from trm_model.model.variant import Variant
+from trm_model.optimizers.adamw import AdamW
+from trm_model.optimizers.muon import Muon
+from trm_model.schedules.linear import Linear
 from trm_model.training import loop
 from trm_model.training.checkpoint import saved
 from trm_model.training.execution import Execution
-from trm_model.training.figures import METRICS
+from trm_model.training.figures import METRICS, read_rows
 from trm_model.training.loop import train
 from trm_model.training.supervision import Supervision
 from trm_model.variants import VARIANTS
@@ -175,3 +182,44 @@ def test_rows_of_steps_that_will_be_trained_again_are_dropped(
     with (tmp_path / METRICS).open("a") as lines:
         lines.write('{"step": 13}\n{"step": 12, "loss"')
     assert run(tmp_path, examples, VARIANTS["trm_mlp"], log_steps=2) == first
+
+
+def test_rates_gradients_and_losses_are_those_of_the_recipe(
+    tmp_path: Path, examples: Examples, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lengths: list[float] = []
+    clip = loop.clip_grad_norm_
+
+    def clipped(weights: Iterable[torch.nn.Parameter], most: float) -> Tensor:
+        every = list(weights)
+        found = clip(every, most)
+        after = [w.grad.norm() for w in every if w.grad is not None]
+        lengths.append(torch.stack(after).norm().item())
+        return found
+
+    monkeypatch.setattr(loop, "clip_grad_norm_", clipped)
+    recipe = replace(
+        TINY,
+        schedule=Linear(final=0.5),
+        clip_norm=1e-3,
+        halting_weight=0.125,
+        label_smoothing=0.5,
+        optimizer=Muon(),
+        embedding_optimizer=AdamW(),
+    )
+    train(
+        tmp_path,
+        VARIANTS["trm_mlp"],
+        recipe,
+        examples,
+        0,
+        Execution(log_steps=4),
+        report=lambda _: None,
+    )
+    rows = read_rows(tmp_path / METRICS)
+    assert [row["learning_rate"] for row in rows] == [1e-3, 0.75e-3, 0.5e-3]
+    for row in rows:
+        assert row["loss"] == row["answer_loss"] + 0.125 * row["halt_loss"]
+    # Evenly spread halves of the targets keep the loss from falling below this.
+    assert rows[-1]["answer_loss"] > 0.5 * math.log(len(examples.header.vocabulary))
+    assert lengths == pytest.approx([1e-3] * TINY.steps, rel=1e-3)

@@ -1,6 +1,7 @@
 """Small pieces of a training against their closed forms."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,10 @@ from trm_model.model.reasoner import Reasoner
 from trm_model.model.size import Size
 from trm_model.model.state import State
 from trm_model.model.variant import Variant
+from trm_model.optimizers.adam_atan2 import AdamAtan2
 from trm_model.optimizers.adamw import AdamW
 from trm_model.optimizers.muon import Muon
+from trm_model.optimizers.optimizer import Optimizer
 from trm_model.training import checkpoint as checkpoints
 from trm_model.training.checkpoint import (
     Checkpoint,
@@ -29,7 +32,7 @@ from trm_model.training.checkpoint import (
     step_reached,
 )
 from trm_model.training.ema import Ema
-from trm_model.training.optimizers import make_optimizers, warmup
+from trm_model.training.optimizers import make_optimizers, set_rates, warmup
 from trm_model.training.puzzle_rows import sign_sgd_
 from trm_model.training.recipe import Recipe
 from trm_model.training.sampler import Position
@@ -90,17 +93,18 @@ def test_rows_are_summed_in_the_order_of_the_batch_in_fixed_shapes() -> None:
     sign_sgd_(table.to("meta"), ids.to("meta"), gradient.to("meta"), **rates)
 
 
-def test_muon_takes_the_matrices_of_the_networks() -> None:
-    def model(variant: Variant) -> Reasoner:
-        return Reasoner(
-            variant,
-            Size(width=16, heads=2, prefix=1, puzzle_width=8),
-            vocabulary=5,
-            length=4,
-            num_puzzles=1,
-            generator=torch.Generator().manual_seed(0),
-        )
+def model(variant: Variant) -> Reasoner:
+    return Reasoner(
+        variant,
+        Size(width=16, heads=2, prefix=1, puzzle_width=8),
+        vocabulary=5,
+        length=4,
+        num_puzzles=1,
+        generator=torch.Generator().manual_seed(0),
+    )
 
+
+def test_muon_takes_the_matrices_of_the_networks() -> None:
     recipe = Recipe(betas=(0.5, 0.75), weight_decay=0.125)
     own = model(Variant(optimizer=Muon()))
     others, muon = make_optimizers(own, recipe)
@@ -113,6 +117,69 @@ def test_muon_takes_the_matrices_of_the_networks() -> None:
     assert adamw.param_groups[0]["weight_decay"] == 0.125
     assert isinstance(adamw, torch.optim.AdamW)
     assert AdamW() == recipe.optimizer
+
+
+def rated(optimizers: list[torch.optim.Optimizer]) -> dict[str, tuple[str, float, float]]:
+    """Of each shape of weights the optimizer, rate and decay."""
+    return {
+        str(tuple(weight.shape)): (type(made).__name__, group["lr"], group["weight_decay"])
+        for made in optimizers
+        for group in made.param_groups
+        for weight in group["params"]
+    }
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "changes", "matrices", "others"),
+    [
+        (None, {}, ("AdamW", 0.25, 0.5), ("AdamW", 0.25, 0.5)),
+        (None, {"embedding_learning_rate": 4.0}, ("AdamW", 0.25, 0.5), ("AdamW", 2.0, 0.5)),
+        (None, {"embedding_learning_rate": 0.0}, ("AdamW", 0.25, 0.5), ("AdamW", 0.0, 0.5)),
+        (None, {"embedding_weight_decay": 0.0}, ("AdamW", 0.25, 0.5), ("AdamW", 0.25, 0.0)),
+        (
+            None,
+            {"embedding_optimizer": AdamAtan2()},
+            ("AdamW", 0.25, 0.5),
+            ("Atan2Steps", 0.25, 0.5),
+        ),
+        (
+            Muon(),
+            {"embedding_optimizer": AdamAtan2(), "embedding_weight_decay": 0.0},
+            ("Muon", 0.25, 0.5),
+            ("Atan2Steps", 0.25, 0.0),
+        ),
+        (Muon(), {"embedding_learning_rate": 2.0}, ("Muon", 0.25, 0.5), ("AdamW", 1.0, 0.5)),
+        (
+            AdamAtan2(),
+            {"embedding_optimizer": AdamW()},
+            ("Atan2Steps", 0.25, 0.5),
+            ("AdamW", 0.25, 0.5),
+        ),
+    ],
+)
+def test_matrices_and_other_weights_have_settings_of_their_own(
+    optimizer: Optimizer | None,
+    changes: dict[str, Any],
+    matrices: tuple[str, float, float],
+    others: tuple[str, float, float],
+) -> None:
+    """The same whether the variant has the optimizer or the recipe."""
+    recipe = Recipe(learning_rate=0.5, weight_decay=0.5, **changes)
+    reasoner = model(Variant(optimizer=optimizer))
+    made = make_optimizers(reasoner, recipe)
+    set_rates(made, 0.5)
+    inside = {str(tuple(weight.shape)) for weight in reasoner.networks.parameters()}
+    found = rated(made)
+    assert {found[shape] for shape in inside} == {matrices}
+    assert {found[shape] for shape in found if shape not in inside} == {others}
+    groups = [group["params"] for each in made for group in each.param_groups]
+    assert sorted(id(weight) for group in groups for weight in group) == sorted(
+        id(weight) for weight in reasoner.parameters()
+    )
+    if optimizer is not None and recipe.embedding_optimizer is not None:
+        own = make_optimizers(model(Variant()), replace(recipe, optimizer=optimizer))
+        set_rates(own, 0.5)
+        assert rated(own) == found
 
 
 def at(step: int) -> Checkpoint:

@@ -26,6 +26,7 @@ from trm_model.model.starts.random import RandomStart
 from trm_model.model.variant import Variant
 from trm_model.optimizers.adam_atan2 import AdamAtan2
 from trm_model.optimizers.muon import Muon
+from trm_model.schedules.linear import Linear
 from trm_model.training import checkpoint as checkpoints
 from trm_model.training.checkpoint import Checkpoint, Progress, intact_step, saved, step_reached
 from trm_model.training.execution import Execution
@@ -131,6 +132,13 @@ RECIPE_CHANGES: dict[str, Any] = {
     "precision": "bfloat16",
     "puzzles": 1,
     "patience": 1,
+    "embedding_optimizer": AdamAtan2(),
+    "embedding_learning_rate": 1.0,
+    "embedding_weight_decay": 0.5,
+    "schedule": Linear(),
+    "clip_norm": 1.0,
+    "label_smoothing": 0.5,
+    "halting_weight": 0.25,
 }
 
 

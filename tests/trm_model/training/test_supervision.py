@@ -16,7 +16,7 @@ from trm_model.model.starts.random import RandomStart
 from trm_model.model.state import Output, State
 from trm_model.model.variant import Variant
 from trm_model.noise import Noise
-from trm_model.training.losses import Losses, log_softmax, log_stablemax, losses
+from trm_model.training.losses import LOG_SHARES, Losses, log_softmax, log_stablemax, losses
 from trm_model.training.supervision import Carry, supervise
 
 NOISE = Noise(0, torch.arange(4))
@@ -188,6 +188,7 @@ def test_the_total_weighs_halting_by_half() -> None:
         2 * one.double(), 4 * one, 6 * one, one.long(), one.long(), torch.tensor([1.0, 0.5, 0.0])
     )
     assert given.total.item() == 1.5 * (2 + 0.5 * (4 + 6))
+    assert given.weighted(0.25).item() == 1.5 * (2 + 0.25 * (4 + 6))
     assert given.solved.all()
 
 
@@ -212,6 +213,10 @@ def test_losses_of_cells_and_examples() -> None:
         assert found.go_on.tolist() == [0.0, 0.0]
         wrong, right = 1 - halt.sigmoid()[0], halt.sigmoid()[1]
         torch.testing.assert_close(found.halt, -torch.stack((wrong, right)).log())
+        smoothed = losses(output, labels, Variant(loss=loss), 0.25)  # type: ignore[arg-type]
+        spread = LOG_SHARES[loss](logits[:1]).mean().item()  # type: ignore[index]
+        assert smoothed.answer.tolist() == pytest.approx([0.75 * first - 0.25 * spread, 0.0])
+        assert smoothed.right_cells.tolist() == [1, 0]
     x = torch.tensor([0.0, -1.0, 1.0, -0.5])
     scores = torch.tensor([1.0, 0.5, 2.0, 2 / 3], dtype=torch.float64)
     torch.testing.assert_close(log_stablemax(x), (scores / scores.sum()).log())
