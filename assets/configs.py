@@ -106,7 +106,8 @@ class TrainingConfig(StageConfig):
         started, or a pretrained model by its name; puzzle rows are taken over by the puzzles'
         names; None: weights from the seed.
     :param device: ``cpu``, ``cuda:0``, …; ``auto``: the first GPU, else the CPU.
-    :param checkpoint_seconds: time between checkpoints.
+    :param checkpoint_seconds: time between checkpoints; longer where writing one takes longer.
+    :param keep_checkpoints: how many of the newest are kept, beside the best one.
     :param log_steps: optimizer steps between rows of the training table; the log tells the newest
         row, at most every 10 seconds.
     :param validate_steps: optimizer steps between two validations, where the benchmark has
@@ -122,6 +123,7 @@ class TrainingConfig(StageConfig):
     start_from: str | None = None
     device: str = "auto"
     checkpoint_seconds: float = 60.0
+    keep_checkpoints: int = Field(default=2, ge=1, le=MOST)
     log_steps: int = 50
     validate_steps: int = Field(default=250, ge=0)
 
@@ -179,6 +181,7 @@ class TrainingConfig(StageConfig):
             device=device,
             log_steps=self.log_steps,
             checkpoint_seconds=self.checkpoint_seconds,
+            keep_checkpoints=self.keep_checkpoints,
             validate_steps=self.validate_steps,
             threads=torch.get_num_threads(),
             compile=device.startswith("cuda"),

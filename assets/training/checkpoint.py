@@ -220,7 +220,7 @@ def _place(
         return run, spec, None
     ours = [found for found in shorter if config.continue_other_code or found[1].code == spec.code]
     checkpoint, begun = (ours or shorter)[0]
-    if why := depends_on_steps(spec):
+    if why := depends_on_steps(spec, checkpoint.parents[1]):
         log(f"{run}: begins from the start although {checkpoint} is of a shorter training: {why}")
         return run, spec, None
     if not ours:
@@ -230,8 +230,9 @@ def _place(
         )
         return run, spec, None
     log(
-        f"starts from {begun.parent}: the same training but for its number of steps, which goes on "
-        "to the result that it would have had from the start (fresh: true begins there)"
+        f"starts from {begun.parent}: the same training but for its number of steps or its "
+        "on_nonfinite, which goes on to the result that it would have had from the start (fresh: "
+        "true begins there)"
     )
     return folder / begun.key, begun, checkpoint
 

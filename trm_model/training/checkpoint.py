@@ -3,7 +3,7 @@ and all of whose numbers are finite.
 
 ``RUN/checkpoints/step-00001234/`` holds ``weights``, ``average`` (EMA), ``optimizer`` and ``carry``
 as safetensors, ``progress.json`` (step, data position, totals of the running interval) and a
-manifest with checksums. The newest two are kept, and the one that the pointer
+manifest with checksums. The newest ones are kept, and the one that the pointer
 ``RUN/checkpoints/best`` names, if there is any. Random draws are functions of the seed and the step
 (:mod:`trm_model.seeding`), so that no generator's state has to be kept.
 """
@@ -11,7 +11,7 @@ manifest with checksums. The newest two are kept, and the one that the pointer
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +38,7 @@ BEST = "best"
 """The pointer to the checkpoint that did best on the validation puzzles, which is kept beside the
 newest ones."""
 KEEP = 2
+"""How many of the newest checkpoints are kept, unless told otherwise."""
 _PREFIX = "step-"
 _STATE = re.compile(r"^(\d+)\.(\d+)\.(\w+)$")
 REMEDY = "remove this checkpoint and train again (trm train), which goes on from the one before"
@@ -87,6 +88,17 @@ class Checkpoint:
         are."""
         return {**self.weights, **self.average}
 
+    def copied(self) -> "Checkpoint":
+        """The same numbers on the CPU, which no later step changes."""
+        copies = {
+            part: {
+                name: t.detach().to("cpu", copy=True, memory_format=torch.contiguous_format)
+                for name, t in getattr(self, part).items()
+            }
+            for part in _PARTS
+        }
+        return replace(self, **copies)
+
     def published(self) -> "Checkpoint":
         """What others need to use the model: the weights that are evaluated. No training can go on
         from it."""
@@ -120,8 +132,12 @@ def _latent(number: int) -> str:
     return f"latents.{number}"
 
 
-def save(run: Path, checkpoint: Checkpoint) -> Path:
+def save(run: Path, checkpoint: Checkpoint, keep: int = KEEP) -> Path:
     """Write a checkpoint below ``run`` atomically and remove all but the newest ones and the best.
+
+    :param checkpoint: tensors on the CPU that share no memory, as loaded or copied
+        (:meth:`Checkpoint.copied`).
+    :param keep: so many of the newest stay, this one included.
 
     :raises NotFiniteError: numbers that are not finite; nothing is written.
     :raises OSError: a full disk; the older checkpoints are untouched.
@@ -133,17 +149,15 @@ def save(run: Path, checkpoint: Checkpoint) -> Path:
         for part in _PARTS:
             tensors: Mapping[str, Tensor] = getattr(checkpoint, part)
             try:
-                save_file(
-                    {name: t.detach().contiguous().cpu().clone() for name, t in tensors.items()},
-                    temporary / f"{part}.safetensors",
-                )
+                detached = {name: t.detach() for name, t in tensors.items()}
+                save_file(detached, temporary / f"{part}.safetensors")
             except SafetensorError as error:  # its name for a full disk too
                 raise OSError(f"{target / part}.safetensors: {error}") from error
         write_text(temporary / "progress.json", json.dumps(asdict(checkpoint.progress)))
         write_manifest(temporary)
         publish(temporary, target)
     kept = best(run)
-    for old in saved(run)[:-KEEP]:
+    for old in saved(run)[:-keep]:
         if old == kept:
             continue
         # Renamed first: a half-removed folder must not look like a checkpoint.

@@ -10,12 +10,14 @@ from storage.atomic import publish, staging, write_text
 from storage.manifest import CorruptDataError, verify_manifest
 from trm_model.training.checkpoint import best, keep_best, saved, step_of
 from trm_model.training.figures import METRICS, keep_rows
+from trm_model.training.nonfinite import EVENTS
 from trm_model.training.run import Parent, RunSpec, runs_in
 
 
 def shorter_runs(folder: Path, spec: RunSpec) -> list[tuple[Path, RunSpec]]:
     """Where ``spec`` can begin: the last undamaged checkpoint of each run below ``folder`` that is
-    the same training but for its number of steps and perhaps its code, furthest first.
+    the same training but for its number of steps, what it does about numbers that are not finite
+    and perhaps its code, furthest first.
 
     :returns: the checkpoint, and ``spec`` as it goes on from there, with the code that trained the
         checkpoint and the run as its parent.
@@ -36,8 +38,11 @@ def shorter_runs(folder: Path, spec: RunSpec) -> list[tuple[Path, RunSpec]]:
     return [(path, begun) for _, path, begun in sorted(found, key=lambda item: -item[0])]
 
 
-def depends_on_steps(spec: RunSpec) -> str:
-    """Why a training's first steps depend on how many there will be; empty where they do not."""
+def depends_on_steps(spec: RunSpec, shorter: Path) -> str:
+    """Why a training's first steps are others than those of the run in the folder ``shorter``,
+    which has another number of steps; empty where they are the same."""
+    if RunSpec.read(shorter).recipe.steps == spec.recipe.steps:
+        return ""
     if spec.variant.curriculum.stages():
         return (
             f"the curriculum {spec.variant.curriculum.name} of its variant changes the recursion "
@@ -58,10 +63,11 @@ def adopt(checkpoint: Path, run: Path) -> None:
     :raises CorruptDataError: the copy is not as the checkpoint was written.
     :raises OSError: a full disk, or a checkpoint that has been removed meanwhile.
     """
-    metrics = checkpoint.parents[1] / METRICS
-    if metrics.is_file():
-        write_text(run / METRICS, metrics.read_text("utf-8", errors="replace"))
-        keep_rows(run / METRICS, step_of(checkpoint))
+    for rows in (METRICS, EVENTS):
+        theirs = checkpoint.parents[1] / rows
+        if theirs.is_file():
+            write_text(run / rows, theirs.read_text("utf-8", errors="replace"))
+            keep_rows(run / rows, step_of(checkpoint))
     before = best(checkpoint.parents[1])
     if before is not None and step_of(before) < step_of(checkpoint):
         _copy(before, run)

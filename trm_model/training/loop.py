@@ -6,6 +6,8 @@ import os
 import re
 import time
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +33,16 @@ from trm_model.training.ema import Ema
 from trm_model.training.execution import Execution
 from trm_model.training.exploration import earliest_halts
 from trm_model.training.figures import METRICS, keep_rows
+from trm_model.training.nonfinite import (
+    EVENTS,
+    MOST_REWINDS,
+    Found,
+    Watch,
+    dropped_unless,
+    record,
+    rewinds,
+    unchanged_unless,
+)
 from trm_model.training.optimizers import make_optimizers, rate_factor, set_rates
 from trm_model.training.puzzle_rows import sign_sgd_
 from trm_model.training.recipe import Recipe
@@ -45,6 +57,7 @@ from trm_model.training.validation import (
     is_due,
     read_validated,
 )
+from trm_model.training.writer import Writer
 
 PROGRESS = re.compile(r"step \d+/\d+: ")
 """How the reports begin that say how far a training is; each takes the place of the one before."""
@@ -62,6 +75,14 @@ TOTALS = (
 
 class TrainingError(RuntimeError):
     """Training cannot go on; the message says why and what to do."""
+
+
+class _DivergedError(Exception):
+    """Numbers that are not finite; ``found``: which, and in which step first."""
+
+    def __init__(self, what: str, found: Found) -> None:
+        super().__init__(f"step {found.step}: {what}")
+        self.found = found
 
 
 class Trainer:
@@ -94,15 +115,36 @@ class Trainer:
         self.optimizers = make_optimizers(self.reasoner, recipe)
         self.ema = Ema(self.reasoner, recipe.ema_decay) if variant.ema else None
         self.data = DeviceExamples(examples, device)
-        self.sampler = Sampler(
-            examples,
-            recipe.batch_size,
-            derive(examples.header.seed, "order"),
-            puzzles=recipe.puzzles,
-        )
+        self.examples = examples
+        self.draws = seed
+        self.sampler = self._sampler("order")
+        self.watch = Watch(device)
         self.carry: Carry | None = None
         self.progress = Progress()
         self.totals = torch.zeros(len(TOTALS), dtype=torch.float64, device=device)
+
+    def _sampler(self, *purpose: str | int) -> Sampler:
+        recipe = self.recipe
+        return Sampler(
+            self.examples,
+            recipe.batch_size,
+            derive(self.header.seed, *purpose),
+            puzzles=recipe.puzzles,
+        )
+
+    def go_on_otherwise(self, times: int) -> None:
+        """Let the following steps have another order of the data, other exploration and other noise
+        than before.
+
+        :param times: so often it has been rewound; each time is other than the ones before.
+        """
+        self.draws = derive(self.seed, "rewind", times)
+        self.sampler = self._sampler("order", times)
+
+    def drop_carry(self) -> None:
+        """Let the examples under way give way to fresh ones."""
+        if self.carry is not None:
+            self.carry = replace(self.carry, halted=torch.ones_like(self.carry.halted))
 
     def begin_with(self, weights: Mapping[str, Tensor]) -> None:
         """Begin with these weights in place of those drawn from the seed.
@@ -172,7 +214,11 @@ class Trainer:
                 return
             step = self.progress.step + 1
             batch = self.data.gather(index)
-            noise = Noise(derive(self.seed, "noise", step), items)
+            self.watch.take(
+                torch.from_numpy(index).to(device),
+                None if self.carry is None else self.carry.halted,
+            )
+            noise = Noise(derive(self.draws, "noise", step), items)
             carry = (
                 Carry.fresh(self.reasoner, batch, noise)
                 if self.carry is None
@@ -182,7 +228,7 @@ class Trainer:
                 recipe.batch_size,
                 max_steps,
                 recipe.exploration,
-                torch_generator(self.seed, "halt", step),
+                torch_generator(self.draws, "halt", step),
             ).to(device)
             stage = variant.stage(step / recipe.steps)
             result = supervise(
@@ -194,9 +240,9 @@ class Trainer:
                 recursion=stage,
                 label_smoothing=recipe.label_smoothing,
             )
-            self._update(result, rate_factor(step, recipe))
-            self.carry = result.carry
-            self._count(result)
+            finite = self._update(result, step)
+            self.carry = dropped_unless(finite, result.carry) if self.skips else result.carry
+            self._count(result, finite)
             self.progress = Progress(step, position)
             ended = step % self.execution.log_steps == 0 or step == recipe.steps
             totals = self.totals.clone() if ended else None
@@ -205,32 +251,54 @@ class Trainer:
             if not on_step(self, totals):
                 return
 
-    def _update(self, result: Supervision, factor: float) -> None:
-        recipe = self.recipe
+    @property
+    def skips(self) -> bool:
+        """Whether steps that are not finite change nothing."""
+        return self.recipe.on_nonfinite == "skip"
+
+    def _update(self, result: Supervision, step: int) -> Tensor:
+        """Change the weights; returns whether loss and gradients were finite, on the device."""
+        recipe, factor = self.recipe, rate_factor(step, self.recipe)
         set_rates(self.optimizers, factor)
         for optimizer in self.optimizers:
             optimizer.zero_grad()
         (result.losses.weighted(recipe.halting_weight) / recipe.batch_size).backward()
+        finite = self.watch.note(step, result, self.reasoner)
         if recipe.clip_norm is not None:
             clip_grad_norm_(self.reasoner.parameters(), recipe.clip_norm)
-        for optimizer in self.optimizers:
-            optimizer.step()
-        if self.ema is not None:
-            self.ema.update(self.reasoner)
+        with unchanged_unless(finite, self._averaged_and_kept) if self.skips else nullcontext():
+            for optimizer in self.optimizers:
+                optimizer.step()
+            if self.ema is not None:
+                self.ema.update(self.reasoner)
         if recipe.size.puzzle_width:
             assert result.rows.grad is not None
+            table, ids = self.reasoner.puzzle_rows, result.carry.batch.puzzle_ids
+            before = table[ids]
             sign_sgd_(
-                self.reasoner.puzzle_rows,
-                result.carry.batch.puzzle_ids,
+                table,
+                ids,
                 result.rows.grad,
                 learning_rate=recipe.puzzle_learning_rate * factor,
                 weight_decay=recipe.puzzle_weight_decay,
             )
+            if self.skips:
+                table[ids] = torch.where(finite, table[ids], before)
+        return finite
+
+    def _averaged_and_kept(self) -> dict[str, Tensor]:
+        """What an optimizer's step changes, by name."""
+        average = {} if self.ema is None else self.ema.average
+        return {
+            **dict(self.reasoner.named_parameters(prefix="weights")),
+            **{f"average.{name}": tensor for name, tensor in average.items()},
+            **checkpoints.optimizer_tensors(self.optimizers),
+        }
 
     @torch.no_grad()
-    def _count(self, result: Supervision) -> None:
+    def _count(self, result: Supervision, finite: Tensor) -> None:
         losses, carry = result.losses, result.carry
-        self.totals += torch.stack(
+        counted = torch.stack(
             [
                 torch.ones_like(losses.answer).sum(),
                 losses.answer.sum(),
@@ -242,6 +310,7 @@ class Trainer:
                 carry.halted.sum().double(),
             ]
         )
+        self.totals += torch.where(finite, counted, 0.0) if self.skips else counted
 
 
 def train(
@@ -277,7 +346,32 @@ def train(
         f"patience={recipe.patience}: expected validations to judge by, and there are none; give "
         "validate_steps above 0 and a data set with validation puzzles, or leave patience out",
     )
-    trainer = Trainer(variant, recipe, examples, seed, execution)
+    while True:
+        try:
+            # No name for the trainer: the memory of one that has failed is the next one's.
+            return _train(
+                run,
+                Trainer(variant, recipe, examples, seed, execution),
+                initial,
+                validation,
+                report,
+                stop,
+            )
+        except _DivergedError as error:
+            if recipe.on_nonfinite != "rewind":
+                raise _ended(run, error) from error
+            report(_rewound(run, error))
+
+
+def _train(
+    run: Path,
+    trainer: Trainer,
+    initial: Mapping[str, Tensor] | None,
+    validation: Validation | None,
+    report: Callable[[str], None],
+    stop: Callable[[], bool],
+) -> Progress:
+    recipe, execution = trainer.recipe, trainer.execution
     found = _newest(run, report)
     if found is not None:
         trainer.resume(found)
@@ -285,7 +379,12 @@ def train(
     elif initial is not None:
         trainer.begin_with(initial)
     metrics = run / METRICS
-    keep_rows(metrics, trainer.progress.step)
+    for rows in (metrics, run / EVENTS):
+        keep_rows(rows, trainer.progress.step)
+    if gone_back := rewinds(run):
+        trainer.go_on_otherwise(len(gone_back))
+        if gone_back[-1] == trainer.progress.step:
+            trainer.drop_carry()
     clock = _Clock(trainer.progress)
     saved_at = reported_at = time.monotonic()
     validations = read_validated(metrics)
@@ -305,26 +404,34 @@ def train(
         finally:
             clock.leave_out(time.monotonic() - started)
 
-    with metrics.open("a", encoding="utf-8") as lines:
+    with (
+        metrics.open("a", encoding="utf-8") as lines,
+        Writer(run, execution.keep_checkpoints) as writer,
+    ):
 
-        def save() -> None:
+        def save(*, best: bool) -> None:
             nonlocal saved_at
+            saved_at = time.monotonic()
             lines.flush()
             os.fsync(lines.fileno())
+            state = trainer.checkpoint(clock.seconds(), clock.since_lap())
             try:
-                checkpoints.save(run, trainer.checkpoint(clock.seconds(), clock.since_lap()))
+                writer.write(state, best=best)
             except NotFiniteError as error:
-                raise _diverged(run, trainer.progress.step, str(error)) from error
-            saved_at = time.monotonic()
+                raise _DivergedError(str(error), Found(state.progress.step)) from error
 
         def on_step(current: Trainer, totals: Tensor | None) -> bool:
             nonlocal reported_at, best
             step = current.progress.step
             improved = over = False
             if totals is not None:
+                _look(run, current, report)
+                if not totals[0]:
+                    raise _DivergedError("no step since the row before was finite", Found(step))
                 row = _row(current, totals, clock)
                 if not math.isfinite(row["loss"]):
-                    raise _diverged(run, step, f"loss {row['loss']}, expected a finite number")
+                    what = f"loss {row['loss']}, expected a finite number"
+                    raise _DivergedError(what, Found(step))
                 found = validated(step)
                 if found is not None:
                     validations.append(found)
@@ -341,16 +448,11 @@ def train(
                         f"solved {row['exact_accuracy']:.1%}, {row['examples_per_second']:.0f} "
                         f"examples/s{_best(best)}{time_left(row, recipe)}"
                     )
-            stopping = stop()
-            if (
-                stopping
-                or improved
-                or over
-                or time.monotonic() - saved_at >= execution.checkpoint_seconds
-            ):
-                save()
-                if improved:
-                    checkpoints.keep_best(run, step)
+            stopping, busy = stop(), writer.busy
+            due = not busy and time.monotonic() - saved_at >= execution.checkpoint_seconds
+            if stopping or improved or over or due:
+                _look(run, current, report)
+                save(best=improved)
             return not (stopping or over)
 
         if gave_up(validations, recipe):
@@ -380,8 +482,36 @@ def time_left(row: Mapping[str, Any], recipe: Recipe) -> str:
     return f", about {max(1, round(seconds / size))} {unit} left"
 
 
-def _diverged(run: Path, step: int, found: str) -> TrainingError:
-    """The error for numbers that are not finite, which were noticed after ``step``."""
+def _look(run: Path, trainer: Trainer, report: Callable[[str], None]) -> None:
+    """Ask whether steps were not finite, and tell those that were passed over.
+
+    :raises _DivergedError: there were some, which may not be passed over.
+    """
+    found = trainer.watch.read()
+    if found is None:
+        return
+    if not trainer.skips:
+        raise _DivergedError(str(found), found)
+    record(run, found, "skip", found.step)
+    report(f"step {found.step}: {found}: passed over")
+
+
+def _rewound(run: Path, error: _DivergedError) -> str:
+    """Note that a run goes back to its newest checkpoint; returns what is to be told.
+
+    :raises TrainingError: it has gone back there before, in vain.
+    """
+    back = checkpoints.intact_step(run)
+    times = rewinds(run).count(back)
+    if times >= MOST_REWINDS:
+        raise _ended(run, error, f"; going back to step {back} did not help, {times} times")
+    record(run, error.found, "rewind", back)
+    return f"{error}: back to step {back}, and on with another order and other draws"
+
+
+def _ended(run: Path, error: _DivergedError, why: str = "") -> TrainingError:
+    """Note that a run has ended by numbers that are not finite; the error that says so."""
+    record(run, error.found, "stop", error.found.step)
     good = checkpoints.intact_step(run)
     before = (
         f"the checkpoint of step {good} is sound, and starting again goes on from it, but the "
@@ -390,8 +520,8 @@ def _diverged(run: Path, step: int, found: str) -> TrainingError:
         else ""
     )
     return TrainingError(
-        f"{run}: step {step}: {found}; {before}lower learning_rate or lengthen warmup_steps in the "
-        "recipe, which begins a new run"
+        f"{run}: {error}{why}; {before}lower learning_rate or lengthen warmup_steps in the "
+        "recipe, or give on_nonfinite, which begins a new run"
     )
 
 

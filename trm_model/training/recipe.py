@@ -1,6 +1,7 @@
 """How a benchmark's models are trained: what stays the same while variants change."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 from trm_model.choices import check_fields
 from trm_model.errors import require
@@ -39,6 +40,11 @@ class Recipe:
         (whose steps have one size); a longer one is shortened to it; None: it is taken as it is.
     :param label_smoothing: share of a cell's target that is spread evenly over the vocabulary.
     :param halting_weight: of the halting losses beside the answer loss.
+    :param on_nonfinite: what a loss or gradient that is not finite does. ``stop``: the training
+        ends, and keeps the checkpoint before. ``skip``: that step changes nothing, and its examples
+        give way to fresh ones; it takes a copy of all weights at each step. ``rewind``: the
+        training goes back to its last checkpoint, and on from there with another order and other
+        draws.
     :param patience: end the training once the accuracy on validation puzzles has not risen for so
         many optimizer steps (it is measured every ``validate_steps``); None: train all steps.
     :param ema_decay: of the averaged weights, per optimizer step; short trainings want a shorter
@@ -66,6 +72,7 @@ class Recipe:
     clip_norm: float | None = None
     label_smoothing: float = 0.0
     halting_weight: float = HALTING_WEIGHT
+    on_nonfinite: Literal["stop", "skip", "rewind"] = "stop"
     patience: int | None = None
     ema_decay: float = 0.999
     precision: Precision = "float32"

@@ -185,11 +185,14 @@ class RunSpec:
         return self._key_with("") == other._key_with("")
 
     def longer_than(self, other: "RunSpec") -> bool:
-        """Whether this is the training ``other``, whichever attempt, but for its number of
-        steps."""
+        """Whether this is the training ``other``, whichever attempt, but for its number of steps,
+        or for what it does about numbers that are not finite: one that stops there has met none
+        before its last checkpoint."""
         recipe = replace(other.recipe, steps=self.recipe.steps)
+        if recipe.on_nonfinite == "stop":
+            recipe = replace(recipe, on_nonfinite=self.recipe.on_nonfinite)
         same = replace(other, recipe=recipe, attempt=self.attempt)
-        return same.key == self.key and other.recipe.steps != self.recipe.steps
+        return same.key == self.key and recipe != other.recipe
 
     @property
     def code_version(self) -> str:

@@ -4,10 +4,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from trm_model.model.size import Size
+from trm_model.training.checkpoint import Checkpoint
 from trm_model.training.execution import Execution
 from trm_model.training.recipe import Recipe
 from trm_model.training.run import CodeSpan, RunSpec, run_store, training_version
+from trm_model.training.writer import Writer
 from trm_model.variants import VARIANTS
 
 TINY = Recipe(
@@ -42,3 +46,14 @@ def tiny_spec(
         code=(CodeSpan(version=version),),
         execution=Execution(log_steps=2),
     )
+
+
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let each checkpoint be written before the next step, so that none is put off."""
+    write = Writer.write
+
+    def written(writer: Writer, checkpoint: Checkpoint, *, best: bool) -> None:
+        write(writer, checkpoint, best=best)
+        writer.finish()
+
+    monkeypatch.setattr(Writer, "write", written)

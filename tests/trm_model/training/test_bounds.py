@@ -41,6 +41,7 @@ from trm_model.training.run import CodeSpan
         (Execution, {"log_steps": 1}, {"log_steps": 0}),
         (Execution, {"threads": 1}, {"threads": 0}),
         (Execution, {"checkpoint_seconds": 0.0}, {"checkpoint_seconds": -1e-9}),
+        (Execution, {"keep_checkpoints": 1}, {"keep_checkpoints": 0}),
         (Execution, {"device": "cuda:1"}, {"device": "tpu"}),
         (CodeSpan, {"version": "a", "from_step": 0}, {"version": "a", "from_step": -1}),
         (CodeSpan, {"version": "a"}, {"version": "a", "from_step": True}),

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -10,14 +11,16 @@ import torch
 from storage.examples import ExampleSet, read_examples
 from storage.manifest import CorruptDataError
 from storage.store import LocalStore
-from tests.trm_model.training.recipes import tiny_spec
+from tests.trm_model.training.recipes import TINY, tiny_spec
 from trm_model.model.curricula.depth import DepthCurriculum
+from trm_model.model.variant import Variant
 from trm_model.schedules.cosine import Cosine
 from trm_model.training import checkpoint as checkpoints
 from trm_model.training.checkpoint import saved
 from trm_model.training.figures import METRICS
 from trm_model.training.lineage import adopt, depends_on_steps, shorter_runs
 from trm_model.training.loop import train
+from trm_model.training.nonfinite import Found, record, rewinds
 from trm_model.training.run import CodeSpan, Parent, RunSpec
 
 Tiny = tuple[LocalStore, Path, str]
@@ -104,15 +107,46 @@ def test_which_runs_are_continued(tmp_path: Path, tiny: Tiny, spec: RunSpec) -> 
     assert saved(tmp_path / "more") == []
 
 
-def test_a_curriculum_by_shares_begins_from_the_start(spec: RunSpec) -> None:
-    assert depends_on_steps(spec) == ""
-    staged = replace(spec, variant=replace(spec.variant, curriculum=DepthCurriculum()))
-    assert "the curriculum depth" in depends_on_steps(staged)
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({}, ""),
+        ({"variant": Variant(curriculum=DepthCurriculum())}, "the curriculum depth"),
+        ({"recipe": replace(TINY, schedule=Cosine())}, "the schedule cosine"),
+    ],
+)
+def test_what_goes_by_shares_begins_from_the_start(
+    tmp_path: Path, spec: RunSpec, changes: dict[str, Any], why: str
+) -> None:
+    target = replace(spec, **changes)
+    longer(target, 9).write(tmp_path)
+    assert why in depends_on_steps(target, tmp_path)
+    assert bool(depends_on_steps(target, tmp_path)) == bool(why)
+    target.write(tmp_path)
+    assert depends_on_steps(target, tmp_path) == ""
 
 
-def test_a_schedule_to_the_last_step_begins_from_the_start(spec: RunSpec) -> None:
-    falling = replace(spec, recipe=replace(spec.recipe, schedule=Cosine()))
-    assert "the schedule cosine" in depends_on_steps(falling)
+def test_one_that_stopped_goes_on_otherwise(spec: RunSpec) -> None:
+    """Up to its last checkpoint all numbers were finite, and the setting has changed nothing."""
+
+    def doing(what: Any, steps: int = 12) -> RunSpec:
+        return replace(spec, recipe=replace(spec.recipe, on_nonfinite=what, steps=steps))
+
+    assert doing("skip").longer_than(spec)
+    assert doing("rewind", 20).longer_than(spec)
+    assert doing("skip", 20).longer_than(doing("skip"))
+    assert not spec.longer_than(spec)
+    assert not spec.longer_than(doing("skip"))
+    assert not doing("skip").longer_than(doing("rewind"))
+
+
+def test_what_was_not_finite_is_taken_along(tmp_path: Path, tiny: Tiny, spec: RunSpec) -> None:
+    trained(tmp_path / "old", spec, read_examples(tiny[1] / "train.zarr"))
+    for step in (3, 12):
+        record(tmp_path / "old", Found(step + 1), "rewind", step)
+    (tmp_path / "new").mkdir()
+    adopt(saved(tmp_path / "old")[-1], tmp_path / "new")
+    assert rewinds(tmp_path / "new") == [3, 12]
 
 
 def test_a_description_keeps_the_parent(tmp_path: Path, spec: RunSpec) -> None:

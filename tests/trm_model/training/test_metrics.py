@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from storage.examples import Examples, read_examples
-from tests.trm_model.training.recipes import TINY
+from tests.trm_model.training.recipes import TINY, at_once
 from trm_model.model.recursion import Recursion
 from trm_model.model.variant import Variant
 from trm_model.optimizers.adamw import AdamW
@@ -149,9 +149,11 @@ def test_checkpoints_are_written_when_their_time_has_come(
     steps: list[int] = []
     inner = loop.checkpoints.save
 
-    def save(folder: Path, checkpoint: Any) -> Path:
+    def save(folder: Path, checkpoint: Any, keep: int) -> Path:
         steps.append(checkpoint.progress.step)
-        return inner(folder, checkpoint)
+        return inner(folder, checkpoint, keep)
+
+    at_once(monkeypatch)
 
     monkeypatch.setattr(loop.checkpoints, "save", save)
     run(tmp_path, examples, VARIANTS["trm_mlp"], checkpoint_seconds=3 * SECONDS)

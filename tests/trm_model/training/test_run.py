@@ -132,6 +132,7 @@ RECIPE_CHANGES: dict[str, Any] = {
     "precision": "bfloat16",
     "puzzles": 1,
     "patience": 1,
+    "on_nonfinite": "skip",
     "embedding_optimizer": AdamAtan2(),
     "embedding_learning_rate": 1.0,
     "embedding_weight_decay": 0.5,

@@ -12,7 +12,7 @@ import torch
 
 from storage.examples import Examples, Header, read_examples
 from storage.manifest import CorruptDataError
-from tests.trm_model.training.recipes import TINY, tiny_spec
+from tests.trm_model.training.recipes import TINY, at_once, tiny_spec
 from trm_model.errors import ConfigurationError
 from trm_model.evaluation.evaluate import evaluate
 from trm_model.model.batch import DeviceExamples
@@ -231,7 +231,7 @@ def test_every_variant_trains_and_resumes_exactly(
         if totals is not None:
             losses.append(float(totals[TOTALS.index("answer_loss")]))
         if trainer.progress.step == 24 and not checkpoints.saved(tmp_path):
-            checkpoints.save(tmp_path, trainer.checkpoint(0.0, 0.0))
+            checkpoints.save(tmp_path, trainer.checkpoint(0.0, 0.0).copied())
         return True
 
     whole = Trainer(variant, recipe, examples, 0, execution)
@@ -248,12 +248,12 @@ def test_every_variant_trains_and_resumes_exactly(
         assert all(torch.equal(one[key], other[key]) for key in one), part
 
 
-def spoiled_at(step: int, part: str) -> Callable[[Trainer, Supervision], None]:
+def spoiled_at(step: int, part: str) -> Callable[[Trainer, Supervision, torch.Tensor], None]:
     """What counts a step's losses, and at one step writes NaN into a part of the training."""
     count = Trainer._count  # pyright: ignore[reportPrivateUsage]
 
-    def counting(trainer: Trainer, result: Supervision) -> None:
-        count(trainer, result)
+    def counting(trainer: Trainer, result: Supervision, finite: torch.Tensor) -> None:
+        count(trainer, result, finite)
         if trainer.progress.step + 1 == step:
             assert trainer.ema is not None
             assert trainer.carry is not None
@@ -291,6 +291,7 @@ def test_numbers_that_are_not_finite_are_never_written(
 ) -> None:
     """With a checkpoint after each step: those before are kept, and the message says how to go on;
     what goes on from them ends as if nothing had been."""
+    at_once(monkeypatch)
     examples = read_examples(tiny[1] / "train.zarr")
     settings = (VARIANTS["trm_mlp"], TINY, examples, 0)
     execution = Execution(log_steps=100, checkpoint_seconds=0.0)
@@ -310,7 +311,10 @@ def test_a_loss_that_is_not_finite_stops_training(
 ) -> None:
     examples = read_examples(tiny[1] / "train.zarr")
     monkeypatch.setattr(Trainer, "_count", spoiled_at(3, "carry/answer"))
-    with pytest.raises(TrainingError, match=r"step 4: loss nan, expected a finite number; lower"):
+    with pytest.raises(
+        TrainingError,
+        match=r"step 4: a loss or gradient that is not finite, of the examples .*; lower",
+    ):
         train(
             tmp_path,
             VARIANTS["trm"],
@@ -339,6 +343,7 @@ def test_one_step_that_is_far_too_large_is_not_a_finished_training(
 def test_numbers_that_older_versions_wrote_are_passed_over(
     tmp_path: Path, tiny: tuple[object, Path, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    at_once(monkeypatch)
     examples = read_examples(tiny[1] / "train.zarr")
     settings = (VARIANTS["trm_mlp"], TINY, examples, 0, Execution(checkpoint_seconds=0.0))
     with monkeypatch.context() as older:
