@@ -70,7 +70,7 @@ FLOORS = (
     Layer("training"),
     Layer("evaluation", "variants", independent=True),
     Layer("model"),
-    Layer("optimizers", "puzzles", independent=True),
+    Layer("optimizers", "puzzles", "schedules", independent=True),
     Layer(*GROUND, independent=False),
 )
 """Those of ``trm_model``, from the top down; independent ones do not import each other."""

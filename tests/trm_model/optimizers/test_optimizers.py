@@ -7,12 +7,14 @@ import torch
 from torch import nn
 
 from trm_model.choices import choices
+from trm_model.errors import ConfigurationError
 from trm_model.optimizers.adam_atan2 import AdamAtan2, Atan2Steps
 from trm_model.optimizers.adamw import AdamW
 from trm_model.optimizers.muon import Muon
 from trm_model.optimizers.optimizer import Optimizer, Weights
 
 BETAS, DECAY = (0.8, 0.9), 0.3
+SETTINGS = ("momentum", "nesterov", "ns_steps")
 
 
 def weights() -> Weights:
@@ -62,6 +64,19 @@ def test_muon_has_the_matrices_and_the_base_has_the_rest() -> None:
     assert (rest["betas"], rest["weight_decay"], rest["lr"]) == (BETAS, DECAY, 0.0)
     assert (matrices["weight_decay"], matrices["lr"]) == (DECAY, 0.0)
     assert matrices["adjust_lr_fn"] == "match_rms_adamw"
+    torchs = torch.optim.Muon([nn.Parameter(torch.ones(2, 2))]).param_groups[0]
+    assert [matrices[name] for name in SETTINGS] == [torchs[name] for name in SETTINGS]
+
+
+def test_muon_as_its_author_scales_it() -> None:
+    kind = Muon(momentum=0.6, iterations=3, scale="original")
+    _, muon = kind.build(weights(), betas=BETAS, weight_decay=DECAY, base=AdamW())
+    (group,) = muon.param_groups
+    assert [group[name] for name in SETTINGS] == [0.6, True, 3]
+    assert group["adjust_lr_fn"] == "original"
+    for wrong in ({"momentum": 1.0}, {"momentum": -0.1}, {"iterations": 0}, {"scale": "mine"}):
+        with pytest.raises(ConfigurationError):
+            Muon(**wrong)  # type: ignore[arg-type]
 
 
 def test_atan2_steps_are_their_formula() -> None:

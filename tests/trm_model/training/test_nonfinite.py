@@ -11,7 +11,8 @@ import torch
 
 from storage.examples import Examples, read_examples
 from tests.trm_model.training.recipes import TINY, at_once
-from trm_model.model.state import State
+from trm_model.model.batch import Batch
+from trm_model.model.state import Output, State
 from trm_model.optimizers.adam_atan2 import AdamAtan2
 from trm_model.optimizers.adamw import AdamW
 from trm_model.optimizers.muon import Muon
@@ -21,9 +22,17 @@ from trm_model.training import loop
 from trm_model.training.execution import Execution
 from trm_model.training.figures import METRICS, read_rows
 from trm_model.training.loop import Trainer, TrainingError, train
-from trm_model.training.nonfinite import EVENTS, MOST_REWINDS
+from trm_model.training.losses import Losses
+from trm_model.training.nonfinite import (
+    EVENTS,
+    MOST_REWINDS,
+    Found,
+    Watch,
+    dropped_unless,
+    unchanged_unless,
+)
 from trm_model.training.recipe import Recipe
-from trm_model.training.supervision import Supervision
+from trm_model.training.supervision import Carry, Supervision
 from trm_model.variants import VARIANTS
 
 STEPS, BAD, ROW = 60, 7, 50
@@ -250,3 +259,57 @@ def test_going_back_in_vain_ends_it(
     actions = [event["action"] for event in read_rows(tmp_path / EVENTS)]
     assert actions == ["rewind"] * MOST_REWINDS + ["stop"]
     assert saved_steps(tmp_path) == [4]
+
+
+def test_noting_waits_for_no_device() -> None:
+    """Tensors on ``meta`` have no numbers that anything could wait for."""
+    device = torch.device("meta")
+    weights = torch.nn.Linear(2, 2, device=device)
+    for weight in weights.parameters():
+        weight.grad = torch.empty_like(weight)
+    rows = torch.empty(3, 4, device=device, requires_grad=True)
+    rows.grad = torch.empty_like(rows)
+    one, number = torch.empty(3, device=device), torch.empty(3, dtype=torch.int64, device=device)
+    state = State(torch.empty(3, 5, 4, device=device), (torch.empty(3, 5, 4, device=device),))
+    carry = Carry(Batch(number, number, number), state, number, number > 0)
+    output = Output(one, one, one, state)
+    result = Supervision(output, Losses(one, one, one, number, number, one), carry, rows)
+    watch = Watch(device)
+    for _ in range(2):
+        watch.take(number, carry.halted)
+        finite = watch.note(7, result, weights)
+        with unchanged_unless(finite, lambda: dict(weights.named_parameters())):
+            pass
+        assert dropped_unless(finite, carry).state.answer.shape == state.answer.shape
+
+
+def test_of_several_steps_the_first_is_told() -> None:
+    watch, weights = Watch(torch.device("cpu")), torch.nn.Linear(1, 1)
+    number, rows = torch.arange(3), torch.zeros(3, 1)
+    state = State(torch.zeros(3, 1, 1), ())
+    carry = Carry(Batch(number, number, number % 2 + 4), state, number, number > 0)
+    output = Output(rows, rows, rows, state)
+    for weight in weights.parameters():
+        weight.grad = torch.zeros_like(weight)
+    found = []
+    for step, bad in ((1, None), (2, 0), (3, 1), (4, None)):
+        loss = torch.ones(3)
+        if bad is not None:
+            loss[bad] = torch.inf
+        result = Supervision(output, Losses(loss, loss, loss, number, number, loss), carry, rows)
+        watch.take(10 * step + number, None if step == 1 else torch.tensor([False, True, True]))
+        assert bool(watch.note(step, result, weights)) == (bad is None)
+        if step in (1, 4):
+            found.append(watch.read())
+    assert found == [None, Found(2, 2, (10,), (4,))]
+    assert "of the examples 10 (puzzle ids 4), and in 1 later steps" in str(found[1])
+    assert watch.read() is None
+    # The examples that were under way when a process starts are not known to it.
+    late = Watch(torch.device("cpu"))
+    late.take(number + 20, torch.tensor([True, False, False]))
+    weights.weight.grad = torch.full((1, 1), torch.nan)
+    ones = torch.ones(3)
+    late.note(
+        9, Supervision(output, Losses(ones, ones, ones, number, number, ones), carry, rows), weights
+    )
+    assert late.read() == Found(9, 1, (20,), (4, 5))
