@@ -48,7 +48,7 @@ class Found(NamedTuple):
     def __str__(self) -> str:
         """In words."""
         examples = f"{_some(self.examples)} (puzzle ids {_some(self.puzzle_ids)})"
-        more = f", and in {self.steps - 1} later steps" if self.steps > 1 else ""
+        more = f"; later steps like it: {self.steps - 1}" if self.steps > 1 else ""
         return f"a loss or gradient that is not finite, of the examples {examples}{more}"
 
 

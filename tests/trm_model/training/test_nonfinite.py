@@ -302,7 +302,7 @@ def test_of_several_steps_the_first_is_told() -> None:
         if step in (1, 4):
             found.append(watch.read())
     assert found == [None, Found(2, 2, (10,), (4,))]
-    assert "of the examples 10 (puzzle ids 4), and in 1 later steps" in str(found[1])
+    assert "of the examples 10 (puzzle ids 4); later steps like it: 1" in str(found[1])
     assert watch.read() is None
     # The examples that were under way when a process starts are not known to it.
     late = Watch(torch.device("cpu"))
