@@ -521,7 +521,7 @@ def _ended(run: Path, error: _DivergedError, why: str = "") -> TrainingError:
     )
     return TrainingError(
         f"{run}: {error}{why}; {before}lower learning_rate or lengthen warmup_steps in the "
-        "recipe, or give on_nonfinite, which begins a new run"
+        "recipe, or change its on_nonfinite, which begins a new run"
     )
 
 

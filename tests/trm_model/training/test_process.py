@@ -165,7 +165,7 @@ def test_numbers_that_are_not_finite_end_it_in_one_line(
     assert process.main([str(tmp_path)]) == REFUSED
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith(f"{ERROR}{tmp_path}: step ")
-    assert line.endswith("in the recipe, which begins a new run")
+    assert line.endswith("in the recipe, or change its on_nonfinite, which begins a new run")
     assert step_reached(tmp_path) == 0
 
 
