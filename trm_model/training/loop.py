@@ -20,6 +20,7 @@ from trm_model.errors import require
 from trm_model.finite import NotFiniteError
 from trm_model.model.batch import DeviceExamples
 from trm_model.model.reasoner import Reasoner, build
+from trm_model.model.recursion import Recursion
 from trm_model.model.variant import Variant
 from trm_model.model.weights import load_weights
 from trm_model.noise import Noise, torch_generator
@@ -30,12 +31,13 @@ from trm_model.training.ema import Ema
 from trm_model.training.execution import Execution
 from trm_model.training.exploration import earliest_halts
 from trm_model.training.figures import METRICS, keep_rows
+from trm_model.training.group import Group
 from trm_model.training.optimizers import make_optimizers, warmup
 from trm_model.training.puzzle_rows import sign_sgd_
 from trm_model.training.recipe import Recipe
 from trm_model.training.sampler import Sampler
 from trm_model.training.stopping import gave_up
-from trm_model.training.supervision import Carry, Supervision, supervise
+from trm_model.training.supervision import Carry, Learned, supervise
 from trm_model.training.validation import (
     Validated,
     Validation,
@@ -66,9 +68,12 @@ class TrainingError(RuntimeError):
 class Trainer:
     """A training under way: model, optimizer, average, carry and position.
 
+    Of several processes each has the whole model and its share of the carry.
+
     :param seed: of weights, exploration and noise; the order of the data comes from the data set's
         own seed.
-    :raises ConfigurationError: a device that is not here.
+    :param group: the processes that train together; they do the same, in the same order.
+    :raises ConfigurationError: a device that is not here, or a batch that cannot be shared.
     """
 
     def __init__(
@@ -78,15 +83,17 @@ class Trainer:
         examples: ExampleSet,
         seed: int,
         execution: Execution,
+        group: Group | None = None,
     ) -> None:
-        device = open_device(execution.device)
-        if execution.threads is not None:
-            torch.set_num_threads(execution.threads)
+        self.group = group or Group()
+        device = open_device(self.group.device(execution.device))
+        self.group.set_threads(execution.threads)
         self.recipe, self.seed, self.execution = recipe, seed, execution
         self.header = examples.header
         self.reasoner = build(variant, recipe.size, examples.header, seed, recipe.precision).to(
             device
         )
+        self.reasoner.recompute = execution.recompute
         if execution.compile:
             for network in self.reasoner.networks:
                 network.compile(dynamic=False)
@@ -98,6 +105,8 @@ class Trainer:
             recipe.batch_size,
             derive(examples.header.seed, "order"),
             puzzles=recipe.puzzles,
+            rank=self.group.rank,
+            ranks=self.group.size,
         )
         self.carry: Carry | None = None
         self.progress = Progress()
@@ -123,11 +132,11 @@ class Trainer:
         if self.ema is not None:
             self.ema.average = {name: t.to(self.data.device) for name, t in state.average.items()}
         checkpoints.restore_optimizers(self.optimizers, state.optimizer, state.where)
-        self.carry = checkpoints.carry_from_tensors(state.carry, self.data.device)
+        carry = checkpoints.carry_from_tensors(state.carry, self.data.device)
+        self.carry = carry.part(self.group.share(len(carry.steps)))
         self.progress = state.progress
-        self.totals = torch.tensor(
-            state.progress.totals, dtype=torch.float64, device=self.data.device
-        )
+        totals = torch.tensor(state.progress.totals, dtype=torch.float64, device=self.data.device)
+        self.totals = totals if self.group.leads else torch.zeros_like(totals)
 
     def evaluated(self) -> Reasoner:
         """The model with the weights that are evaluated: a copy."""
@@ -139,21 +148,30 @@ class Trainer:
         return model.eval()
 
     def checkpoint(self, wall_seconds: float, lap_seconds: float) -> Checkpoint:
-        """The state between two steps (references, not copies: save before the next step)."""
+        """The state between two steps (references, not copies: save before the next step). Of
+        several processes all must ask, and the lead alone gets the carry."""
         assert self.carry is not None, "nothing trained yet"
+        parts = self.group.collected(checkpoints.carry_tensors(self.carry))
+        carries = [checkpoints.carry_from_tensors(part) for part in parts]
         return Checkpoint(
             self.reasoner.state_dict(),
             self.ema.average if self.ema is not None else {},
             checkpoints.optimizer_tensors(self.optimizers),
-            checkpoints.carry_tensors(self.carry),
+            checkpoints.carry_tensors(Carry.joined(carries)) if carries else {},
             Progress(
                 self.progress.step,
                 self.progress.position,
-                tuple(self.totals.tolist()),
+                tuple(self._all_totals().tolist()),
                 wall_seconds,
                 lap_seconds,
             ),
         )
+
+    def _all_totals(self) -> Tensor:
+        """The totals of all processes."""
+        totals = self.totals.clone()
+        self.group.sum_([totals])
+        return totals
 
     def run(self, on_step: Callable[["Trainer", Tensor | None], bool]) -> None:
         """Train to the recipe's last step.
@@ -162,8 +180,10 @@ class Trainer:
             :data:`TOTALS`) when one has ended, else None; returning False stops.
         """
         recipe, device, variant = self.recipe, self.data.device, self.reasoner.variant
+        # All examples are numbered as in the whole batch, whichever process has them.
+        share = self.group.share(recipe.batch_size)
         items, max_steps = (
-            torch.arange(recipe.batch_size, device=device),
+            torch.arange(recipe.batch_size, device=device)[share],
             variant.training_steps(recipe.max_steps),
         )
         for index, position in self.sampler.batches(self.progress.position):
@@ -182,51 +202,65 @@ class Trainer:
                 max_steps,
                 recipe.exploration,
                 torch_generator(self.seed, "halt", step),
-            ).to(device)
+            )[share].to(device)
             stage = variant.stage(step / recipe.steps)
-            result = supervise(
-                self.reasoner,
-                carry,
-                max_steps=max_steps,
-                noise=noise,
-                earliest=earliest,
-                recursion=stage,
-            )
-            self._update(result, warmup(step, recipe.warmup_steps))
-            self.carry = result.carry
-            self._count(result)
+            learned = self._learn(carry, max_steps, noise, earliest, stage)
+            self._update(learned, warmup(step, recipe.warmup_steps))
+            self.carry = learned.carry
+            self._count(learned)
             self.progress = Progress(step, position)
             ended = step % self.execution.log_steps == 0 or step == recipe.steps
-            totals = self.totals.clone() if ended else None
+            totals = self._all_totals() if ended else None
             if ended:
                 self.totals.zero_()
             if not on_step(self, totals):
                 return
 
-    def _update(self, result: Supervision, factor: float) -> None:
+    def _learn(
+        self, carry: Carry, max_steps: int, noise: Noise, earliest: Tensor, stage: Recursion
+    ) -> Learned:
+        """Losses and gradients of this process's examples, a micro-batch at a time; arguments as of
+        :func:`supervise`."""
+        self.reasoner.zero_grad()
+        size, parts = len(carry.steps), list[Learned]()
+        at_once = self.execution.micro_batch or size
+        for start in range(0, size, at_once):
+            rows = slice(start, start + at_once)
+            result = supervise(
+                self.reasoner,
+                carry.part(rows),
+                max_steps=max_steps,
+                noise=noise.of(rows),
+                earliest=earliest[rows],
+                recursion=stage,
+            )
+            (result.losses.total / self.recipe.batch_size).backward()
+            parts.append(result.learned())
+        return Learned.joined(parts)
+
+    def _update(self, learned: Learned, factor: float) -> None:
         recipe = self.recipe
+        self.group.sum_(p.grad for p in self.reasoner.parameters() if p.grad is not None)
         for optimizer in self.optimizers:
             for group in optimizer.param_groups:
                 group["lr"] = recipe.learning_rate * factor
-            optimizer.zero_grad()
-        (result.losses.total / recipe.batch_size).backward()
         for optimizer in self.optimizers:
             optimizer.step()
         if self.ema is not None:
             self.ema.update(self.reasoner)
         if recipe.size.puzzle_width:
-            assert result.rows.grad is not None
+            assert learned.row_gradient is not None
             sign_sgd_(
                 self.reasoner.puzzle_rows,
-                result.carry.batch.puzzle_ids,
-                result.rows.grad,
+                self.group.everyones(learned.carry.batch.puzzle_ids),
+                self.group.everyones(learned.row_gradient),
                 learning_rate=recipe.puzzle_learning_rate * factor,
                 weight_decay=recipe.puzzle_weight_decay,
             )
 
     @torch.no_grad()
-    def _count(self, result: Supervision) -> None:
-        losses, carry = result.losses, result.carry
+    def _count(self, learned: Learned) -> None:
+        losses, carry = learned.losses, learned.carry
         self.totals += torch.stack(
             [
                 torch.ones_like(losses.answer).sum(),
@@ -249,6 +283,7 @@ def train(
     seed: int,
     execution: Execution,
     *,
+    group: Group | None = None,
     initial: Mapping[str, Tensor] | None = None,
     validation: Validation | None = None,
     report: Callable[[str], None] = print,
@@ -257,6 +292,8 @@ def train(
     """Train in the folder ``run``, from its newest checkpoint if it has one; writes checkpoints and
     ``metrics.jsonl`` there.
 
+    :param group: the processes that train together and all call this; the lead alone validates,
+        reports and writes. None: this process alone.
     :param initial: weights to begin with; None: those drawn from the seed.
     :param validation: tests the evaluated weights on the way (``execution.validate_steps``);
         nothing of the training depends on it, but that the best checkpoint is kept beside the last,
@@ -274,13 +311,17 @@ def train(
         f"patience={recipe.patience}: expected validations to judge by, and there are none; give "
         "validate_steps above 0 and a data set with validation puzzles, or leave patience out",
     )
-    trainer = Trainer(variant, recipe, examples, seed, execution)
-    found = _newest(run, report)
+    group = group or Group()
+    trainer = Trainer(variant, recipe, examples, seed, execution, group)
+    found = _newest(run, group, report)
     if found is not None:
         trainer.resume(found)
         report(f"continuing from step {trainer.progress.step} of {recipe.steps}")
     elif initial is not None:
         trainer.begin_with(initial)
+    if not group.leads:
+        _follow(trainer, stop)
+        return trainer.progress
     metrics = run / METRICS
     keep_rows(metrics, trainer.progress.step)
     clock = _Clock(trainer.progress)
@@ -338,19 +379,15 @@ def train(
                         f"solved {row['exact_accuracy']:.1%}, {row['examples_per_second']:.0f} "
                         f"examples/s{_best(best)}{time_left(row, recipe)}"
                     )
-            stopping = stop()
-            if (
-                stopping
-                or improved
-                or over
-                or time.monotonic() - saved_at >= execution.checkpoint_seconds
-            ):
+            due = time.monotonic() - saved_at >= execution.checkpoint_seconds
+            stopping, saving, over = group.agreed(stop(), improved or due, over)
+            if stopping or saving or over:
                 save()
                 if improved:
                     checkpoints.keep_best(run, step)
             return not (stopping or over)
 
-        if gave_up(validations, recipe):
+        if group.told(gave_up(validations, recipe)):
             return trainer.progress
         trainer.run(on_step)
         if trainer.progress.step < recipe.steps and gave_up(validations, recipe):
@@ -358,6 +395,19 @@ def train(
                 f"ended early: no better validation in the last {recipe.patience} steps (patience)"
             )
     return trainer.progress
+
+
+def _follow(trainer: Trainer, stop: Callable[[], bool]) -> None:
+    """What a process does that does not lead: it trains, and gives what the lead writes."""
+
+    def on_step(current: Trainer, _: Tensor | None) -> bool:
+        stopping, saving, over = trainer.group.agreed(stop(), False, False)
+        if stopping or saving or over:
+            current.checkpoint(0.0, 0.0)
+        return not (stopping or over)
+
+    if not trainer.group.told(False):
+        trainer.run(on_step)
 
 
 def _best(found: Validated | None) -> str:
@@ -392,7 +442,14 @@ def _diverged(run: Path, step: int, found: str) -> TrainingError:
     )
 
 
-def _newest(run: Path, report: Callable[[str], None]) -> Checkpoint | None:
+def _newest(run: Path, group: Group, report: Callable[[str], None]) -> Checkpoint | None:
+    """The newest undamaged checkpoint, that which the lead has found; None if there is none."""
+    found = _newest_intact(run, report) if group.leads else None
+    step = group.told(found.progress.step if found else 0)
+    return found if group.leads or not step else checkpoints.load(checkpoints.at(run, step))
+
+
+def _newest_intact(run: Path, report: Callable[[str], None]) -> Checkpoint | None:
     """The newest undamaged checkpoint; None if there is none at all."""
     folders = checkpoints.saved(run)
     for number, folder in enumerate(reversed(folders)):
