@@ -55,14 +55,13 @@ class Plan:
 
     def __str__(self) -> str:
         """On one line."""
+        each = f" for each of {self.processes} processes" if self.processes > 1 else ""
         return (
             f"{self.steps:,} steps of {self.batch_size:,} examples; {self.parameters:,} parameters "
             f"({self.parameters - self.puzzle_parameters:,} without puzzle rows); "
             f"{scaled(self.flops, 1000, ('FLOP', 'kFLOP', 'MFLOP', 'GFLOP', 'TFLOP', 'PFLOP'))} "
             f"in all; at most about "
-            f"{in_bytes(self.memory_bytes)} of memory"
-            + f" for each of {self.processes} processes"
-            * (self.processes > 1)
+            f"{in_bytes(self.memory_bytes)} of memory{each}"
         )
 
 

@@ -22,7 +22,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, NoReturn, TextIO
 
 from storage.reading import one_line, out_of_memory
 from trm_model.lifeline import CRASHED, ERROR, INTERRUPTED, REFUSED, die_with_parent
@@ -38,6 +38,8 @@ ORPHAN_SECONDS = 60.0
 and need a moment to write its checkpoint."""
 DEVICE_SECONDS = 7 * 24 * 3600.0
 """How long to wait for the device."""
+SIGNALS = (signal.SIGTERM, signal.SIGINT)
+"""They ask the training to stop."""
 OTHER_CODE, IMPORT = "--continue-other-code", "--import"
 
 
@@ -46,7 +48,7 @@ class _Stop:
 
     def __init__(self) -> None:
         self.asked = False
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in SIGNALS:
             signal.signal(number, self._ask)
 
     def _ask(self, _number: int, _frame: FrameType | None) -> None:
@@ -245,5 +247,13 @@ def _say(message: str) -> None:
     _print(f"{ERROR}{one_line(message)}", sys.stderr)
 
 
+def leave(code: int) -> NoReturn:
+    """Exit with this code, whatever signals come meanwhile: how the training ended is decided, and
+    whoever started several processes ends the others once one has ended."""
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
+    sys.exit(code)
+
+
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    leave(main(sys.argv[1:]))
