@@ -97,15 +97,15 @@ class JoinedGroup(Group):
 
     def sum_(self, tensors: Iterable[Tensor]) -> None:
         """See :class:`Group`; in few flat messages."""
-        with _connected(), torch.no_grad():
-            sent = [(bucket, _flat(bucket)) for bucket in _buckets(tensors)]
+        sent = [(bucket, _flat(bucket)) for bucket in _buckets(tensors)]
+        with _connected():
             for work in [dist.all_reduce(flat, async_op=True) for _, flat in sent]:
                 assert work is not None
                 work.wait()
-            for bucket, flat in sent:
-                parts = flat.split([tensor.numel() for tensor in bucket])
-                for tensor, part in zip(bucket, parts, strict=True):
-                    tensor.copy_(part.view_as(tensor))
+        for bucket, flat in sent:
+            parts = flat.split([tensor.numel() for tensor in bucket])
+            for tensor, part in zip(bucket, parts, strict=True):
+                tensor.copy_(part.view_as(tensor))
 
     def everyones(self, share: Tensor) -> Tensor:
         """See :class:`Group`."""

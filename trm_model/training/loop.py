@@ -306,12 +306,13 @@ def train(
     :raises TrainingError: a loss, a weight or another number of the state that is not finite.
     :raises CorruptDataError: no undamaged checkpoint among those that are there.
     """
+    group = group or Group()
+    validates = validation is not None and execution.validate_steps > 0
     require(
-        recipe.patience is None or (validation is not None and execution.validate_steps > 0),
+        recipe.patience is None or validates or not group.leads,
         f"patience={recipe.patience}: expected validations to judge by, and there are none; give "
         "validate_steps above 0 and a data set with validation puzzles, or leave patience out",
     )
-    group = group or Group()
     trainer = Trainer(variant, recipe, examples, seed, execution, group)
     found = _newest(run, group, report)
     if found is not None:

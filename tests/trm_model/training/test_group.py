@@ -24,6 +24,7 @@ from trm_model.training.group import Group, JoinedGroup, LostError, join
 from trm_model.training.loop import Trainer, train
 from trm_model.training.recipe import Recipe
 from trm_model.training.supervision import Carry
+from trm_model.training.validation import Validated
 from trm_model.variants import VARIANTS
 
 # One process imports torch, and those that train are forked off it.
@@ -137,6 +138,36 @@ def test_two_processes_go_on_from_what_four_wrote(
     assert together(2, tmp_path, _train, run, tiny[1], None, RECIPE) == [0] * 2
     torch.testing.assert_close(losses(run), losses(alone), rtol=0, atol=1e-5)
     assert_same_examples(final(run), final(alone))
+
+
+def _give_up(group: Group, run: Path, data: Path) -> None:
+    """The lead alone validates, and finds no better puzzle than the first time."""
+
+    def validation(_: Reasoner, step: int) -> Validated:
+        return Validated(0.5, 0.5, step)
+
+    run.mkdir(exist_ok=True)
+    progress = train(
+        run,
+        VARIANT,
+        replace(RECIPE, patience=4),
+        read_examples(data / "train.zarr"),
+        3,
+        replace(EXECUTION, validate_steps=2),
+        group=group,
+        validation=validation if group.leads else None,
+        report=lambda _: None,
+    )
+    assert progress.step == 6
+    group.leave()
+
+
+def test_all_end_where_the_lead_loses_patience(
+    tmp_path: Path, tiny: tuple[object, Path, str]
+) -> None:
+    run = tmp_path / "run"
+    assert together(2, tmp_path, _give_up, run, tiny[1]) == [0, 0]
+    assert checkpoints.step_reached(run) == 6
 
 
 def _die_midway(group: Group, run: Path, data: Path) -> None:
