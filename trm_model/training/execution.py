@@ -47,8 +47,8 @@ class Execution:
             checkpoint_seconds=0.0,
             validate_steps=0,
             threads=1,
-            processes=1,
-            micro_batch=1,
+            processes=(1, 1_000),
+            micro_batch=(1, 1_000_000),
         )
         require_name(self.device)
 
