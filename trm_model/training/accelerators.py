@@ -62,10 +62,10 @@ class Expected:
         basis = "as measured on one" if self.measured else "assumed"
         hours = f"{self.hours:,.1f} h" if self.hours >= 0.1 else f"{60 * self.hours:.1f} min"
         memory = "" if self.fits else "; too little memory for so many at once: lower micro_batch"
-        several = f"{self.count} x " if self.count > 1 else ""
+        several = f"{self.count} x " * (self.count > 1)
         return (
-            f"{several}{self.accelerator.name} ({self.accelerator.gibibytes:g} GiB): about {hours}, "
-            f"computed, at {self.share:.0%} of its peak ({basis}){memory}"
+            f"{several}{self.accelerator.name} ({self.accelerator.gibibytes:g} GiB): "
+            f"about {hours}, computed, at {self.share:.0%} of its peak ({basis}){memory}"
         )
 
 
