@@ -4,16 +4,14 @@ import os
 import re
 import signal
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from tests.faults.conftest import NewRun, Start
 from tests.faults.helpers import Child, checkpoint_steps, last_step, trainers, until
-from trm_model.lifeline import INTERRUPTED, REFUSED
+from trm_model.lifeline import INTERRUPTED
 from trm_model.training.checkpoint import FOLDER, saved
-from trm_model.training.run import RunSpec
 
 
 def _training(start: Start, run: Path, **env: str) -> Child:
@@ -92,15 +90,3 @@ def test_it_ends_with_the_bits_of_an_undisturbed_one(
     for part in ("weights", "average", "optimizer", "carry"):
         name = f"{part}.safetensors"
         assert (ours / name).read_bytes() == (theirs / name).read_bytes(), part
-
-
-def test_a_refusal_is_that_of_all(start: Start, new_run: NewRun, tmp_path: Path) -> None:
-    """The first process refuses, while the other one waits for it; nothing is started again."""
-    run = new_run(tmp_path / "run")
-    replace(RunSpec.read(run), data_version="0" * 64).write(run)
-    child = _training(start, run)
-    assert child.wait() == REFUSED
-    assert "all start again" not in child.stdout
-    [line] = child.stderr.splitlines()
-    assert line.startswith("error: ")
-    assert line.endswith(f"expected {'0' * 16}; train again")

@@ -199,19 +199,30 @@ def test_several_processes_are_one_job_of_another_launcher(tmp_path: Path) -> No
     assert started.grace_seconds == 17.0
 
 
+ENDS_FIRST = """
+import os, sys, time
+if os.environ["RANK"] == "0":
+    time.sleep(60)
+print("error: rank", os.environ["RANK"], "of", os.environ["WORLD_SIZE"], flush=True)
+sys.exit({code})
+"""
+
+
 def test_processes_that_die_again_and_again_are_given_up(write: Write) -> None:
     """One of two dies each time, without progress; the other one is ended with it."""
-    job = write("""
-import os, sys, time
-print("rank", os.environ["RANK"], "of", os.environ["WORLD_SIZE"], flush=True)
-sys.exit(9) if os.environ["RANK"] == "1" else time.sleep(60)
-""")
+    job = write(ENDS_FIRST.format(code=9))
     told: list[str] = []
     outcome = Torchrun(2, LAUNCHER).start(job).wait(told.append)
-    assert outcome.ending is Ending.CRASHED
-    assert told.count("rank 1 of 2") == 4
+    assert outcome == Outcome(Ending.CRASHED, "rank 1 of 2")
+    assert told[-1].endswith("exit code 9), again without progress")
     assert sum(line.endswith(": all start again") for line in told) == 3
-    assert outcome.message.endswith("exit code 9), again without progress")
+
+
+def test_a_refusal_of_one_process_is_that_of_all(write: Write) -> None:
+    told: list[str] = []
+    outcome = Torchrun(2, LAUNCHER).start(write(ENDS_FIRST.format(code=2))).wait(told.append)
+    assert outcome == Outcome(Ending.REFUSED, "rank 1 of 2")
+    assert told == ["error: rank 1 of 2"]
 
 
 class Interrupt(BaseException):
