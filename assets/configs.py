@@ -14,7 +14,7 @@ from pydantic import ConfigDict, Field, ValidationError
 
 from assets.schemas import change_fields, documented, value_fields
 from trm_model.choices import MOST, from_plain, in_words
-from trm_model.devices import resolve_device
+from trm_model.devices import count_devices, resolve_device
 from trm_model.errors import ConfigurationError, require
 from trm_model.evaluation.evaluate import require_evaluation
 from trm_model.model.cost import require_size
@@ -22,7 +22,7 @@ from trm_model.model.evaluation import Evaluation
 from trm_model.model.variant import Variant
 from trm_model.names import unknown_name
 from trm_model.puzzles.family import Family
-from trm_model.training.execution import Execution
+from trm_model.training.execution import Execution, most_shares
 from trm_model.training.initial import find_source
 from trm_model.training.recipe import Recipe
 
@@ -112,6 +112,13 @@ class TrainingConfig(StageConfig):
         row, at most every 10 seconds.
     :param validate_steps: optimizer steps between two validations, where the benchmark has
         validation puzzles; 0: there is none.
+    :param processes: that train together, each on an equal share of every batch; None: on GPUs one
+        on each that is visible, as many as can have equal shares, where none is named by its
+        number; else 1.
+    :param micro_batch: examples of which a process computes gradients at once, to save memory; they
+        are summed over the batch before the weights change; None: all of its share.
+    :param recompute: save memory: keep no more than the input of each network call for the
+        gradient, and compute the call again when it is due.
     """
 
     recipe: dict[str, Any] = Field(default_factory=dict)
@@ -126,6 +133,9 @@ class TrainingConfig(StageConfig):
     keep_checkpoints: int = Field(default=2, ge=1, le=MOST)
     log_steps: int = 50
     validate_steps: int = Field(default=250, ge=0)
+    processes: int | None = Field(default=None, ge=1, le=1_000)
+    micro_batch: int | None = Field(default=None, ge=1, le=1_000_000)
+    recompute: bool = False
 
     def recipe_of(self, base: Recipe) -> Recipe:
         """A benchmark's recipe with these changes.
@@ -171,14 +181,17 @@ class TrainingConfig(StageConfig):
             ),
         }
 
-    def execution(self) -> Execution:
-        """How to run on this machine.
+    def execution(self, recipe: Recipe) -> Execution:
+        """How to train by a recipe on this machine.
 
         :raises ConfigurationError: it cannot be run so here.
         """
         device = resolve_device(self.device)
-        return Execution(
+        found = Execution(
             device=device,
+            processes=self.processes or self._one_on_each(device, recipe.batch_size),
+            micro_batch=self.micro_batch,
+            recompute=self.recompute,
             log_steps=self.log_steps,
             checkpoint_seconds=self.checkpoint_seconds,
             keep_checkpoints=self.keep_checkpoints,
@@ -186,6 +199,16 @@ class TrainingConfig(StageConfig):
             threads=torch.get_num_threads(),
             compile=device.startswith("cuda"),
         )
+        found.require_batch(recipe.batch_size)
+        for name in found.devices:
+            resolve_device(name)
+        return found
+
+    def _one_on_each(self, device: str, batch_size: int) -> int:
+        """Processes where nothing is said of them: see the class."""
+        if device == "cpu" or device == self.device:
+            return 1
+        return most_shares(batch_size, count_devices(device))
 
     def require_possible(self, recipe: Recipe, variants: Iterable[Variant]) -> None:
         patience = self.recipe_of(recipe).patience
@@ -196,7 +219,7 @@ class TrainingConfig(StageConfig):
         )
         for variant in variants:
             self.variant_of(variant)
-        self.execution()
+        self.execution(self.recipe_of(recipe))
         if self.start_from is not None:
             find_source(self.start_from)
 

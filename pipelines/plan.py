@@ -48,7 +48,7 @@ def tell_plans(benchmark: str, partitions: Sequence[str], settings: Sequence[str
     config = configured(TrainingConfig, given)
     for key, name in zip(chosen, names, strict=True):
         variant, recipe = config.variant_of(VARIANTS.known[name]), config.recipe_of(entry.recipe)
-        takes = plan(variant, recipe, header)
+        takes = plan(variant, recipe, header, config.execution(recipe))
         print(f"{benchmark} {key}: {takes}")
         if recipe.precision == "bfloat16":
             for each in expected(variant, takes):

@@ -23,6 +23,7 @@ from storage.store import Store
 from storage.tables import TableError
 from trm_model.errors import ConfigurationError
 from trm_model.texts import counted
+from trm_model.training.execution import Execution
 from trm_model.training.plan import plan
 
 
@@ -49,7 +50,7 @@ def tell_study(name: str) -> int:
     for point in study.trainings():
         recipe, variant = resolved(study, point, benchmark.recipe, VARIANTS.known, header)
         state = "done" if point.key in done else "to do"
-        print(f"{point.key}: {state}: {plan(variant, recipe, header)}")
+        print(f"{point.key}: {state}: {plan(variant, recipe, header, Execution())}")
     return 0
 
 

@@ -56,6 +56,7 @@ GROUND = (
     "names",
     "noise",
     "pretrained",
+    "ranks",
     "seeding",
     "terminal",
     "texts",

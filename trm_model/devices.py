@@ -32,12 +32,18 @@ def resolve_device(name: str) -> str:
         return "cuda:0" if torch.cuda.is_available() else "cpu"
     require_name(name)
     kind, _, number = name.partition(":")
-    count = getattr(torch, kind).device_count()
+    count = count_devices(name)
     require(
         int(number or 0) < count,
         f"device={name!r}: torch finds {count} {kind} devices here; {_EXPECTED}",
     )
     return kind if kind == "cpu" else f"{kind}:{int(number or 0)}"
+
+
+def count_devices(name: str) -> int:
+    """How many devices of the kind of this one there are here (``CUDA_VISIBLE_DEVICES`` decides
+    on those of CUDA)."""
+    return getattr(torch, name.partition(":")[0]).device_count()
 
 
 def open_device(name: str) -> torch.device:

@@ -3,7 +3,7 @@ not another code path.
 
 A job is a module that is run as ``python -m MODULE ARGUMENTS``. It prints its progress, and its
 exit code tells how it ended (:mod:`trm_model.lifeline`), so that every launcher can tell it too.
-:class:`LocalProcess` runs jobs on this machine.
+:class:`LocalProcess` runs jobs on this machine, :class:`Torchrun` as several processes each.
 """
 
 import os
@@ -14,11 +14,13 @@ import sys
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
+from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self
 
+from trm_model import ranks
 from trm_model.lifeline import CRASHED, ERROR, INTERRUPTED, PARENT_VARIABLE, REFUSED
 
 _LAST_LINES = 20
@@ -31,12 +33,14 @@ class Job:
     :param module: its module's name; it is run as ``python -m MODULE ARGUMENTS``.
     :param environment: environment variables beside those of the launching process.
     :param grace_seconds: time it gets to keep what it has when it is stopped; then it is killed.
+    :param progress: a folder in which something changes as the job gets on; None: there is none.
     """
 
     module: str
     arguments: tuple[str, ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict[str, str])
     grace_seconds: float = 60.0
+    progress: Path | None = None
 
 
 class Ending(Enum):
@@ -128,6 +132,31 @@ class LocalProcess:
             start_new_session=True,
         )
         return RunningProcess(process, job, self.poll_seconds)
+
+
+@dataclass(frozen=True, slots=True)
+class Torchrun:
+    """Runs each job as several processes that find one another (:mod:`trm_model.ranks`), which
+    another launcher starts on one machine.
+
+    :param processes: so many.
+    """
+
+    processes: int
+    launcher: Launcher = LocalProcess()
+
+    def start(self, job: Job) -> Running:
+        """Start the processes; when one of them dies, all are started again."""
+        told = (str(self.processes), str(job.grace_seconds), str(job.progress or ""))
+        return self.launcher.start(
+            replace(
+                job,
+                module=ranks.__name__,
+                arguments=(*told, job.module, *job.arguments),
+                # It waits for them that long, and has then to kill them.
+                grace_seconds=job.grace_seconds + 10.0,
+            )
+        )
 
 
 class RunningProcess:

@@ -44,8 +44,8 @@ class Noise:
         """Other numbers for the same examples, e.g. of the next step."""
         return Noise(derive(self.seed, *purpose), self.items)
 
-    def of(self, rows: Tensor) -> "Noise":
-        """The numbers of some of the examples, ``rows`` int64 [R]."""
+    def of(self, rows: Tensor | slice) -> "Noise":
+        """The numbers of some of the examples, ``rows`` int64 [R] or a part of them."""
         return Noise(self.seed, self.items[rows])
 
     def repeat(self, count: int, numbers: Iterable[int] | None = None) -> "Noise":

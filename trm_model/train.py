@@ -5,7 +5,7 @@ What it imports is light, so that the process is tied to its parent before anyth
 
 import sys
 
-from trm_model.training.process import main
+from trm_model.training.process import leave, main
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    leave(main(sys.argv[1:]))

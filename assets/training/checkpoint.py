@@ -35,7 +35,7 @@ from trm_model.texts import counted
 from trm_model.training.checkpoint import saved, step_reached
 from trm_model.training.figures import METRICS
 from trm_model.training.initial import weights_hash, write_initial
-from trm_model.training.job import training_job
+from trm_model.training.job import started_by, training_job
 from trm_model.training.lineage import adopt, depends_on_steps, shorter_runs
 from trm_model.training.loop import PROGRESS
 from trm_model.training.plan import plan
@@ -105,7 +105,7 @@ def train_run(
     computed = examples_modules(folder / "train.zarr")
     declared = variants[variant_name]
     variant, recipe = config.variant_of(declared), config.recipe_of(benchmark.recipe)
-    execution = config.execution()
+    execution = config.execution(recipe)
     spec = RunSpec(
         benchmark=name,
         variant_name=variant_name,
@@ -118,7 +118,7 @@ def train_run(
         header=header,
         validation=store.follow(keys.validation_of(name, data)),
         execution=execution,
-        device_lock=keys.device_lock(execution.device),
+        device_locks=tuple(map(keys.device_lock, execution.devices)),
         attempt=(context.run.root_run_id or context.run.run_id) if config.fresh else "",
     )
     weights: Mapping[str, Tensor] = {}
@@ -134,7 +134,7 @@ def train_run(
             f"{run}: {changed}: this run stands apart from those of the benchmark's recipe, which "
             "the ablation and the leaderboard compare"
         )
-    takes = plan(spec.variant, spec.recipe, header)
+    takes = plan(spec.variant, spec.recipe, header, execution)
     context.log.info(f"{run}: {takes}")
     run_key = keys.run(name, variant_name, seed, run.name)
     run.mkdir(parents=True, exist_ok=True)
@@ -145,7 +145,8 @@ def train_run(
     def say(line: str) -> None:
         (progress if PROGRESS.match(line) else context.log.info)(line)
 
-    outcome = recorded(store, run, takes, changed, lambda: launcher.start(job).wait(say))
+    starter = started_by(launcher, execution)
+    outcome = recorded(store, run, takes, changed, lambda: starter.start(job).wait(say))
     if outcome.ending is Ending.REFUSED:
         raise user_error(outcome.message)
     if outcome.ending is not Ending.FINISHED:

@@ -106,7 +106,7 @@ def _configuration(spec: RunSpec, takes: Plan) -> dict[str, Any]:
         "data_entry": data_entry(spec),
         "code_version": spec.code_version,
         "device": spec.execution.device,
-        "processes": 1,
+        "processes": spec.execution.processes,
         "parent": None if spec.parent is None else str(spec.parent),
         "config": json.dumps(config, sort_keys=True),
     }

@@ -156,7 +156,7 @@ def test_a_training_is_started_described_and_read(
     spec = RunSpec.read(run)
     assert spec.key == run.name
     assert spec.data.startswith("examples/tiny/")
-    assert spec.device_lock == "locks/cpu.lock"
+    assert spec.device_locks == ("locks/cpu.lock",)
     assert LocalStore.containing(run).root == place.store.root.resolve()
     assert (place.store.root / MARKER).is_file()
     assert "the last line" in capfd.readouterr().err
@@ -271,7 +271,7 @@ def test_what_is_raised_meanwhile_is_recorded_and_goes_on(
     [run] = place.store.root.glob("runs/tiny/trm_mlp/0/*/")
     spec = RunSpec.read(run)
     assert spec.header is not None
-    takes = plan(spec.variant, spec.recipe, spec.header)
+    takes = plan(spec.variant, spec.recipe, spec.header, spec.execution)
 
     def training() -> Outcome:
         raise error

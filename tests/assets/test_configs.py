@@ -116,6 +116,9 @@ def test_a_variant_that_cannot_have_the_size_is_refused_without_data() -> None:
         ("sudoku_4x4", "checkpoint", "steps", 2.5, "--set checkpoint.steps=2.5: "),
         ("sudoku_4x4", "checkpoint", "batch_size", -1, "--set checkpoint.batch_size=-1: "),
         ("sudoku_4x4", "checkpoint", "log_steps", 0, "--set checkpoint.log_steps=0: "),
+        ("sudoku_4x4", "checkpoint", "processes", 0, "--set checkpoint.processes=0: expected a"),
+        ("sudoku_4x4", "checkpoint", "processes", 7, "with processes=7: expected equal shares; g"),
+        ("sudoku_4x4", "checkpoint", "micro_batch", 0, "--set checkpoint.micro_batch=0: expected"),
         (
             "sudoku_4x4",
             "checkpoint",
@@ -332,3 +335,23 @@ def test_the_graph_ignores_no_setting(stage: str) -> None:
         return
     with pytest.raises(dg.DagsterInvalidConfigError, match="no_such_setting"):
         dg.validate_run_config(job, config)
+
+
+def test_each_visible_gpu_gets_a_process_unless_one_is_named(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As many as can have equal shares of a batch."""
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 3)
+    recipe = replace(RECIPE, batch_size=64)
+
+    def taken(**settings: Any) -> list[str]:
+        return TrainingConfig(**settings).execution(recipe).devices
+
+    assert taken() == taken(device="cuda") == ["cuda:0", "cuda:1"]
+    assert taken(device="cuda:2") == ["cuda:2"]
+    assert taken(processes=1) == ["cuda:0"]
+    assert TrainingConfig(device="cpu").execution(recipe).processes == 1
+    assert TrainingConfig(device="cpu", processes=4).execution(recipe).processes == 4
+    with pytest.raises(ConfigurationError, match=r"device='cuda:3': torch finds 3 cuda devices"):
+        taken(device="cuda:2", processes=2)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from trm_model.launching import Ending, Job, LocalProcess, Outcome
+from trm_model.launching import Ending, Job, LocalProcess, Outcome, Running, Torchrun
 from trm_model.lifeline import PARENT_VARIABLE
 
 LAUNCHER = LocalProcess(poll_seconds=0.05)
@@ -175,6 +175,54 @@ print(subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"]).pi
     assert LAUNCHER.start(write(text)).wait(told.append).ending is Ending.FINISHED
     assert time.monotonic() - started < 30.0
     os.kill(int(told[0]), signal.SIGKILL)
+
+
+class Recording:
+    """A launcher that starts nothing."""
+
+    def __init__(self) -> None:
+        self.jobs: list[Job] = []
+
+    def start(self, job: Job) -> Running:
+        self.jobs.append(job)
+        return LAUNCHER.start(Job(module="this", arguments=()))
+
+
+def test_several_processes_are_one_job_of_another_launcher(tmp_path: Path) -> None:
+    recording = Recording()
+    job = Job(module="a_job", arguments=("a b",), grace_seconds=7.0, progress=tmp_path)
+    with Torchrun(3, recording).start(job):
+        pass
+    [started] = recording.jobs
+    assert started.module == "trm_model.ranks"
+    assert started.arguments == ("3", "7.0", str(tmp_path), "a_job", "a b")
+    assert started.grace_seconds == 17.0
+
+
+ENDS_FIRST = """
+import os, sys, time
+if os.environ["RANK"] == "0":
+    time.sleep(60)
+print("error: rank", os.environ["RANK"], "of", os.environ["WORLD_SIZE"], flush=True)
+sys.exit({code})
+"""
+
+
+def test_processes_that_die_again_and_again_are_given_up(write: Write) -> None:
+    """One of two dies each time, without progress; the other one is ended with it."""
+    job = write(ENDS_FIRST.format(code=9))
+    told: list[str] = []
+    outcome = Torchrun(2, LAUNCHER).start(job).wait(told.append)
+    assert outcome == Outcome(Ending.CRASHED, "rank 1 of 2")
+    assert told[-1].endswith("exit code 9), again without progress")
+    assert sum(line.endswith(": all start again") for line in told) == 3
+
+
+def test_a_refusal_of_one_process_is_that_of_all(write: Write) -> None:
+    told: list[str] = []
+    outcome = Torchrun(2, LAUNCHER).start(write(ENDS_FIRST.format(code=2))).wait(told.append)
+    assert outcome == Outcome(Ending.REFUSED, "rank 1 of 2")
+    assert told == ["error: rank 1 of 2"]
 
 
 class Interrupt(BaseException):

@@ -1,5 +1,6 @@
 """Examples on a device."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -31,9 +32,18 @@ class Batch:
             torch.where(mask, self.puzzle_ids, other.puzzle_ids),
         )
 
-    def part(self, index: Tensor) -> "Batch":
-        """The examples at ``index``, int64 [K]."""
+    def part(self, index: Tensor | slice) -> "Batch":
+        """The examples at ``index``, int64 [K] or a part of them."""
         return Batch(self.inputs[index], self.labels[index], self.puzzle_ids[index])
+
+    @staticmethod
+    def joined(parts: "Sequence[Batch]") -> "Batch":
+        """One batch of several."""
+        return Batch(
+            torch.cat([part.inputs for part in parts]),
+            torch.cat([part.labels for part in parts]),
+            torch.cat([part.puzzle_ids for part in parts]),
+        )
 
     def blank(self) -> "Batch":
         """The same examples, of no puzzle that is known: with puzzle id 0."""

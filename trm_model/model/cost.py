@@ -41,9 +41,10 @@ class Cost:
     :param training_flops: per optimizer step, with the recursion of the end of training.
     :param test_flops: of all test steps (and rollouts) of one example.
     :param state_numbers: numbers carried per example, all starts together.
-    :param training_bytes: about what a training holds at once in float32: weights, gradients,
-        averages and the two moments of AdamW, and what the calls with a gradient keep for it. Not
-        the data set, and not what compiling saves.
+    :param weight_bytes, carry_bytes, gradient_bytes: about what a training holds at once in
+        float32: weights, gradients, averages and the two moments of AdamW; the state that is
+        carried for each example; and for each example whose gradient is under way what its calls
+        keep. Not the data set, and not what compiling saves.
     """
 
     parameters: int
@@ -54,7 +55,9 @@ class Cost:
     training_flops: int
     test_flops: int
     state_numbers: int
-    training_bytes: int
+    weight_bytes: int
+    carry_bytes: int
+    gradient_bytes: int
 
 
 def convolution_backward_flops(
@@ -235,9 +238,11 @@ def cost(
     num_puzzles: int = 1,
     batch_size: int = 768,
     max_steps: int = 16,
+    recompute: bool = False,
 ) -> Cost:
     """The cost of a variant at a size.
 
+    :param recompute: whether calls keep their input alone for the gradient.
     :param grid: rows and columns of the ``length`` cells; None: the square of so many cells, or one
         row where there is none.
     :raises ConfigurationError: a variant and a size that do not go together.
@@ -250,7 +255,8 @@ def cost(
     puzzle_parameters = num_puzzles * size.puzzle_width
     state_numbers = rollouts * (1 + variant.latents) * positions * size.width
     saved = _calls(variant, measured.saved)[variant.calls - variant.graded_calls :]
-    activations = rollouts * (sum(saved) + measured.reading_saved) + 4 * state_numbers
+    if recompute:  # The inputs, and what one call keeps while its gradient is computed.
+        saved = [max(saved), 4 * len(saved) * positions * size.width]
     # Weights, gradients, two moments and, where there is one, the average.
     copies = 4 + int(variant.ema)
     weights = copies * (measured.parameters - puzzle_parameters) + 2 * puzzle_parameters
@@ -263,5 +269,7 @@ def cost(
         training_flops=batch_size * rollouts * (variant.forward_passes * forward + backward),
         test_flops=variant.evaluation.rollouts * variant.test_steps(max_steps) * forward,
         state_numbers=state_numbers,
-        training_bytes=4 * weights + batch_size * activations,
+        weight_bytes=4 * weights,
+        carry_bytes=4 * state_numbers,
+        gradient_bytes=rollouts * (sum(saved) + measured.reading_saved),
     )

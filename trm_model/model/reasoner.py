@@ -7,6 +7,7 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.utils.checkpoint import checkpoint
 
 from storage.examples import Header
 from trm_model.errors import require
@@ -71,6 +72,8 @@ class Reasoner(nn.Module):
         self.length = length
         self.grid = grid
         self.dtype = DTYPES[precision]
+        self.recompute = False
+        """Whether calls are computed again for their gradient, which keeps their input alone."""
         width, layout = size.width, Layout(size.prefix, length, grid)
         rows = vocabulary + int(variant.start.masks)
 
@@ -206,6 +209,9 @@ class Reasoner(nn.Module):
         if cache is not None:
             update_latent = partial(update_latent, cache=cache)
             update_answer = partial(update_answer, cache=cache)
+        elif self.recompute:
+            update_latent = partial(_recomputed, update_latent)
+            update_answer = partial(_recomputed, update_answer)
         update, solver = update or self.variant.start.update, self.variant.solver
         answer, latents = state.answer, list(state.latents)
         graded, updates = torch.is_grad_enabled(), recursion.latent_updates
@@ -260,6 +266,14 @@ class Reasoner(nn.Module):
         question = self.embed(inputs, puzzle_rows, answers)
         recursion = recursion or self.recursion
         return self.read(self.recurse(question, state, recursion, noise, update=update))
+
+
+def _recomputed(network: nn.Module, x: Tensor) -> Tensor:
+    """What a network gives, computed again when its gradient is due."""
+    if not torch.is_grad_enabled():
+        return network(x)
+    # It draws no random numbers.
+    return checkpoint(network, x, use_reentrant=False, preserve_rng_state=False)
 
 
 def build(

@@ -41,15 +41,17 @@ ACCELERATORS = (
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """What a training is expected to take on one GPU.
+    """What a training is expected to take on GPUs of a kind, one for each process.
 
+    :param count: of GPUs.
     :param hours: of training.
     :param share: of the peak that this supposes.
     :param measured: whether that share was measured on such a GPU; else it is assumed.
-    :param fits: whether its memory is enough for the whole batch at once.
+    :param fits: whether its memory is enough for the examples that are computed at once.
     """
 
     accelerator: Accelerator
+    count: int
     hours: float
     share: float
     measured: bool
@@ -59,10 +61,11 @@ class Expected:
         """On one line."""
         basis = "as measured on one" if self.measured else "assumed"
         hours = f"{self.hours:,.1f} h" if self.hours >= 0.1 else f"{60 * self.hours:.1f} min"
-        memory = "" if self.fits else "; too little memory for the whole batch: lower batch_size"
+        memory = "" if self.fits else "; too little memory for so many at once: lower micro_batch"
+        several = f"{self.count} x " * (self.count > 1)
         return (
-            f"{self.accelerator.name} ({self.accelerator.gibibytes:g} GiB): about {hours}, "
-            f"computed, at {self.share:.0%} of its peak ({basis}){memory}"
+            f"{several}{self.accelerator.name} ({self.accelerator.gibibytes:g} GiB): "
+            f"about {hours}, computed, at {self.share:.0%} of its peak ({basis}){memory}"
         )
 
 
@@ -72,7 +75,8 @@ def expected(variant: Variant, plan: Plan) -> list[Expected]:
     return [
         Expected(
             each,
-            plan.flops / (share * each.teraflops * 1e12) / 3600,
+            plan.processes,
+            plan.flops / (share * each.teraflops * 1e12 * plan.processes) / 3600,
             share,
             each.name == MEASURED_ON,
             plan.memory_bytes <= each.gibibytes * 2**30,

@@ -144,7 +144,7 @@ def save(run: Path, checkpoint: Checkpoint, keep: int = KEEP) -> Path:
     """
     checkpoint.require_finite()
     parent = run / FOLDER
-    target = parent / _name(checkpoint.progress.step)
+    target = at(run, checkpoint.progress.step)
     with staging(parent) as temporary:
         for part in _PARTS:
             tensors: Mapping[str, Tensor] = getattr(checkpoint, part)
@@ -168,7 +168,7 @@ def save(run: Path, checkpoint: Checkpoint, keep: int = KEEP) -> Path:
 
 def keep_best(run: Path, step: int) -> None:
     """Let the checkpoint of ``step``, if it is there, be kept as the best one."""
-    target = run / FOLDER / _name(step)
+    target = at(run, step)
     if target.is_dir():
         write_text(run / FOLDER / BEST, f"{POINTER}{target.name}\n")
 
@@ -187,6 +187,11 @@ def saved(run: Path) -> list[Path]:
 
 def _name(step: int) -> str:
     return f"{_PREFIX}{step:08d}"
+
+
+def at(run: Path, step: int) -> Path:
+    """The folder of the run's checkpoint of a step."""
+    return run / FOLDER / _name(step)
 
 
 def step_of(folder: Path) -> int:
@@ -291,8 +296,8 @@ def carry_tensors(carry: Carry) -> dict[str, Tensor]:
     }
 
 
-def carry_from_tensors(tensors: Mapping[str, Tensor], device: torch.device) -> Carry:
-    """The inverse of :func:`carry_tensors`, on ``device``."""
+def carry_from_tensors(tensors: Mapping[str, Tensor], device: torch.device | None = None) -> Carry:
+    """The inverse of :func:`carry_tensors`, on ``device``; None: where they are."""
     t = {name: tensor.to(device) for name, tensor in tensors.items()}
     latents = tuple(t[_latent(number)] for number in range(len(t) - len(CARRIED)))
     return Carry(

@@ -2,8 +2,10 @@
 
 from pathlib import Path
 
-from trm_model.launching import Job
+from trm_model.launching import Job, Launcher, Torchrun
 from trm_model.training import process
+from trm_model.training.checkpoint import FOLDER
+from trm_model.training.execution import Execution
 from trm_model.training.run import RunSpec, choice_modules
 from trm_model.version import PACKAGES
 
@@ -20,4 +22,12 @@ def training_job(run: Path, spec: RunSpec, *, other_code: bool = False) -> Job:
     own = (name for name in modules if name.partition(".")[0] not in PACKAGES)
     imports = [word for name in own for word in (process.IMPORT, name)]
     flags = [process.OTHER_CODE] if other_code else []
-    return Job(module=process.__name__, arguments=(str(run), *imports, *flags))
+    return Job(
+        module=process.__name__, arguments=(str(run), *imports, *flags), progress=run / FOLDER
+    )
+
+
+def started_by(launcher: Launcher, execution: Execution) -> Launcher:
+    """What starts a training: the launcher, or, of several processes, torchrun started by it."""
+    processes = execution.processes
+    return launcher if processes == 1 else Torchrun(processes=processes, launcher=launcher)

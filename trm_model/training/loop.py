@@ -23,16 +23,19 @@ from trm_model.errors import require
 from trm_model.finite import NotFiniteError
 from trm_model.model.batch import DeviceExamples
 from trm_model.model.reasoner import Reasoner, build
+from trm_model.model.recursion import Recursion
 from trm_model.model.variant import Variant
 from trm_model.model.weights import load_weights
 from trm_model.noise import Noise, torch_generator
 from trm_model.seeding import derive
+from trm_model.texts import duration
 from trm_model.training import checkpoint as checkpoints
 from trm_model.training.checkpoint import Checkpoint, Progress
 from trm_model.training.ema import Ema
 from trm_model.training.execution import Execution
 from trm_model.training.exploration import earliest_halts
-from trm_model.training.figures import METRICS, keep_rows
+from trm_model.training.figures import METRICS, keep_rows, seconds_left
+from trm_model.training.group import Group, LostError
 from trm_model.training.nonfinite import (
     EVENTS,
     MOST_REWINDS,
@@ -48,7 +51,7 @@ from trm_model.training.puzzle_rows import sign_sgd_
 from trm_model.training.recipe import Recipe
 from trm_model.training.sampler import Sampler
 from trm_model.training.stopping import gave_up
-from trm_model.training.supervision import Carry, Supervision, supervise
+from trm_model.training.supervision import Carry, Learned, supervise
 from trm_model.training.validation import (
     Validated,
     Validation,
@@ -88,9 +91,12 @@ class _DivergedError(Exception):
 class Trainer:
     """A training under way: model, optimizer, average, carry and position.
 
+    Of several processes each has the whole model and its share of the carry.
+
     :param seed: of weights, exploration and noise; the order of the data comes from the data set's
         own seed.
-    :raises ConfigurationError: a device that is not here.
+    :param group: the processes that train together; they do the same, in the same order.
+    :raises ConfigurationError: a device that is not here, or a batch that cannot be shared.
     """
 
     def __init__(
@@ -100,18 +106,21 @@ class Trainer:
         examples: ExampleSet,
         seed: int,
         execution: Execution,
+        group: Group | None = None,
     ) -> None:
-        device = open_device(execution.device)
-        if execution.threads is not None:
-            torch.set_num_threads(execution.threads)
+        self.group = group or Group()
+        device = open_device(self.group.device(execution.device))
+        self.group.set_threads(execution.threads)
         self.recipe, self.seed, self.execution = recipe, seed, execution
         self.header = examples.header
         self.reasoner = build(variant, recipe.size, examples.header, seed, recipe.precision).to(
             device
         )
+        self.reasoner.recompute = execution.recompute
         if execution.compile:
             for network in self.reasoner.networks:
-                network.compile(dynamic=False)
+                # A graph that breaks is an error: it would wait for the device in the middle.
+                network.compile(dynamic=False, fullgraph=True)
         self.optimizers = make_optimizers(self.reasoner, recipe)
         self.ema = Ema(self.reasoner, recipe.ema_decay) if variant.ema else None
         self.data = DeviceExamples(examples, device)
@@ -130,6 +139,8 @@ class Trainer:
             recipe.batch_size,
             derive(self.header.seed, *purpose),
             puzzles=recipe.puzzles,
+            rank=self.group.rank,
+            ranks=self.group.size,
         )
 
     def go_on_otherwise(self, times: int) -> None:
@@ -166,11 +177,11 @@ class Trainer:
         if self.ema is not None:
             self.ema.average = {name: t.to(self.data.device) for name, t in state.average.items()}
         checkpoints.restore_optimizers(self.optimizers, state.optimizer, state.where)
-        self.carry = checkpoints.carry_from_tensors(state.carry, self.data.device)
+        carry = checkpoints.carry_from_tensors(state.carry, self.data.device)
+        self.carry = carry.part(self.group.share(len(carry.steps)))
         self.progress = state.progress
-        self.totals = torch.tensor(
-            state.progress.totals, dtype=torch.float64, device=self.data.device
-        )
+        totals = torch.tensor(state.progress.totals, dtype=torch.float64, device=self.data.device)
+        self.totals = totals if self.group.leads else torch.zeros_like(totals)
 
     def evaluated(self) -> Reasoner:
         """The model with the weights that are evaluated: a copy."""
@@ -182,21 +193,30 @@ class Trainer:
         return model.eval()
 
     def checkpoint(self, wall_seconds: float, lap_seconds: float) -> Checkpoint:
-        """The state between two steps (references, not copies: save before the next step)."""
+        """The state between two steps (references, not copies: save before the next step). Of
+        several processes all must ask, and the lead alone gets the carry."""
         assert self.carry is not None, "nothing trained yet"
+        parts = self.group.collected(checkpoints.carry_tensors(self.carry))
+        carries = [checkpoints.carry_from_tensors(part) for part in parts]
         return Checkpoint(
             self.reasoner.state_dict(),
             self.ema.average if self.ema is not None else {},
             checkpoints.optimizer_tensors(self.optimizers),
-            checkpoints.carry_tensors(self.carry),
+            checkpoints.carry_tensors(Carry.joined(carries)) if carries else {},
             Progress(
                 self.progress.step,
                 self.progress.position,
-                tuple(self.totals.tolist()),
+                tuple(self._all_totals().tolist()),
                 wall_seconds,
                 lap_seconds,
             ),
         )
+
+    def _all_totals(self) -> Tensor:
+        """The totals of all processes."""
+        totals = self.totals.clone()
+        self.group.sum_([totals])
+        return totals
 
     def run(self, on_step: Callable[["Trainer", Tensor | None], bool]) -> None:
         """Train to the recipe's last step.
@@ -205,8 +225,10 @@ class Trainer:
             :data:`TOTALS`) when one has ended, else None; returning False stops.
         """
         recipe, device, variant = self.recipe, self.data.device, self.reasoner.variant
+        # All examples are numbered as in the whole batch, whichever process has them.
+        share = self.group.share(recipe.batch_size)
         items, max_steps = (
-            torch.arange(recipe.batch_size, device=device),
+            torch.arange(recipe.batch_size, device=device)[share],
             variant.training_steps(recipe.max_steps),
         )
         for index, position in self.sampler.batches(self.progress.position):
@@ -229,41 +251,57 @@ class Trainer:
                 max_steps,
                 recipe.exploration,
                 torch_generator(self.draws, "halt", step),
-            ).to(device)
+            )[share].to(device)
             stage = variant.stage(step / recipe.steps)
-            result = supervise(
-                self.reasoner,
-                carry,
-                max_steps=max_steps,
-                noise=noise,
-                earliest=earliest,
-                recursion=stage,
-                label_smoothing=recipe.label_smoothing,
-            )
-            finite = self._update(result, step)
-            self.carry = dropped_unless(finite, result.carry) if self.skips else result.carry
-            self._count(result, finite)
+            learned = self._learn(carry, max_steps, noise, earliest, stage)
+            finite = self._update(learned, step)
+            self.carry = dropped_unless(finite, learned.carry) if self.skips else learned.carry
+            self._count(learned, finite)
             self.progress = Progress(step, position)
             ended = step % self.execution.log_steps == 0 or step == recipe.steps
-            totals = self.totals.clone() if ended else None
+            totals = self._all_totals() if ended else None
             if ended:
                 self.totals.zero_()
             if not on_step(self, totals):
                 return
+
+    def _learn(
+        self, carry: Carry, max_steps: int, noise: Noise, earliest: Tensor, stage: Recursion
+    ) -> Learned:
+        """Losses and gradients of this process's examples, a micro-batch at a time; arguments as of
+        :func:`supervise`."""
+        self.reasoner.zero_grad()
+        recipe, size, parts = self.recipe, len(carry.steps), list[Learned]()
+        at_once = self.execution.micro_batch or size
+        for start in range(0, size, at_once):
+            rows = slice(start, start + at_once)
+            result = supervise(
+                self.reasoner,
+                carry.part(rows),
+                max_steps=max_steps,
+                noise=noise.of(rows),
+                earliest=earliest[rows],
+                recursion=stage,
+                label_smoothing=recipe.label_smoothing,
+            )
+            (result.losses.weighted(recipe.halting_weight) / recipe.batch_size).backward()
+            parts.append(result.learned())
+        return Learned.joined(parts)
 
     @property
     def skips(self) -> bool:
         """Whether steps that are not finite change nothing."""
         return self.recipe.on_nonfinite == "skip"
 
-    def _update(self, result: Supervision, step: int) -> Tensor:
-        """Change the weights; returns whether loss and gradients were finite, on the device."""
+    def _update(self, learned: Learned, step: int) -> Tensor:
+        """Change the weights; returns whether losses and gradients were finite, on the device."""
         recipe, factor = self.recipe, rate_factor(step, self.recipe)
+        gradients = [p.grad for p in self.reasoner.parameters() if p.grad is not None]
+        spoiled = learned.spoiled.sum(dtype=torch.float32).reshape(1)
+        self.group.sum_([*gradients, spoiled])
+        row_gradients = [self.group.everyones(each) for each in learned.row_gradients]
+        finite = self.watch.note(step, learned, spoiled, [*gradients, *row_gradients])
         set_rates(self.optimizers, factor)
-        for optimizer in self.optimizers:
-            optimizer.zero_grad()
-        (result.losses.weighted(recipe.halting_weight) / recipe.batch_size).backward()
-        finite = self.watch.note(step, result, self.reasoner)
         if recipe.clip_norm is not None:
             clip_grad_norm_(self.reasoner.parameters(), recipe.clip_norm)
         with unchanged_unless(finite, self._averaged_and_kept) if self.skips else nullcontext():
@@ -271,14 +309,14 @@ class Trainer:
                 optimizer.step()
             if self.ema is not None:
                 self.ema.update(self.reasoner)
-        if recipe.size.puzzle_width:
-            assert result.rows.grad is not None
-            table, ids = self.reasoner.puzzle_rows, result.carry.batch.puzzle_ids
+        for gradient in row_gradients:
+            table = self.reasoner.puzzle_rows
+            ids = self.group.everyones(learned.carry.batch.puzzle_ids)
             before = table[ids]
             sign_sgd_(
                 table,
                 ids,
-                result.rows.grad,
+                gradient,
                 learning_rate=recipe.puzzle_learning_rate * factor,
                 weight_decay=recipe.puzzle_weight_decay,
             )
@@ -296,8 +334,8 @@ class Trainer:
         }
 
     @torch.no_grad()
-    def _count(self, result: Supervision, finite: Tensor) -> None:
-        losses, carry = result.losses, result.carry
+    def _count(self, learned: Learned, finite: Tensor) -> None:
+        losses, carry = learned.losses, learned.carry
         counted = torch.stack(
             [
                 torch.ones_like(losses.answer).sum(),
@@ -321,6 +359,7 @@ def train(
     seed: int,
     execution: Execution,
     *,
+    group: Group | None = None,
     initial: Mapping[str, Tensor] | None = None,
     validation: Validation | None = None,
     report: Callable[[str], None] = print,
@@ -329,6 +368,8 @@ def train(
     """Train in the folder ``run``, from its newest checkpoint if it has one; writes checkpoints and
     ``metrics.jsonl`` there.
 
+    :param group: the processes that train together and all call this; the lead alone validates,
+        reports and writes. None: this process alone.
     :param initial: weights to begin with; None: those drawn from the seed.
     :param validation: tests the evaluated weights on the way (``execution.validate_steps``);
         nothing of the training depends on it, but that the best checkpoint is kept beside the last,
@@ -341,8 +382,10 @@ def train(
     :raises TrainingError: a loss, a weight or another number of the state that is not finite.
     :raises CorruptDataError: no undamaged checkpoint among those that are there.
     """
+    group = group or Group()
+    validates = validation is not None and execution.validate_steps > 0
     require(
-        recipe.patience is None or (validation is not None and execution.validate_steps > 0),
+        recipe.patience is None or validates or not group.leads,
         f"patience={recipe.patience}: expected validations to judge by, and there are none; give "
         "validate_steps above 0 and a data set with validation puzzles, or leave patience out",
     )
@@ -351,16 +394,17 @@ def train(
             # No name for the trainer: the memory of one that has failed is the next one's.
             return _train(
                 run,
-                Trainer(variant, recipe, examples, seed, execution),
+                Trainer(variant, recipe, examples, seed, execution, group),
                 initial,
                 validation,
                 report,
                 stop,
             )
         except _DivergedError as error:
-            if recipe.on_nonfinite != "rewind":
-                raise _ended(run, error) from error
-            report(_rewound(run, error))
+            if group.leads:
+                report(_rewound(run, error, recipe))
+            elif recipe.on_nonfinite != "rewind":
+                raise LostError("the process that leads ends: numbers are not finite") from error
 
 
 def _train(
@@ -371,20 +415,25 @@ def _train(
     report: Callable[[str], None],
     stop: Callable[[], bool],
 ) -> Progress:
-    recipe, execution = trainer.recipe, trainer.execution
-    found = _newest(run, report)
+    recipe, execution, group = trainer.recipe, trainer.execution, trainer.group
+    found = _newest(run, group, report)
     if found is not None:
         trainer.resume(found)
         report(f"continuing from step {trainer.progress.step} of {recipe.steps}")
     elif initial is not None:
         trainer.begin_with(initial)
     metrics = run / METRICS
-    for rows in (metrics, run / EVENTS):
-        keep_rows(rows, trainer.progress.step)
-    if gone_back := rewinds(run):
-        trainer.go_on_otherwise(len(gone_back))
-        if gone_back[-1] == trainer.progress.step:
+    if group.leads:
+        for rows in (metrics, run / EVENTS):
+            keep_rows(rows, trainer.progress.step)
+    gone_back = rewinds(run) if group.leads else []
+    if times := group.told(len(gone_back)):
+        trainer.go_on_otherwise(times)
+        if group.told(int(gone_back[-1:] == [trainer.progress.step])):
             trainer.drop_carry()
+    if not group.leads:
+        _follow(trainer, stop)
+        return trainer.progress
     clock = _Clock(trainer.progress)
     saved_at = reported_at = time.monotonic()
     validations = read_validated(metrics)
@@ -409,53 +458,68 @@ def _train(
         Writer(run, execution.keep_checkpoints) as writer,
     ):
 
-        def save(*, best: bool) -> None:
-            nonlocal saved_at
-            saved_at = time.monotonic()
+        def told(totals: Tensor) -> Validated | None:
+            """Write and tell the row of an interval; what its validation found, if it has one."""
+            nonlocal reported_at
+            step = trainer.progress.step
+            if not totals[0]:
+                raise _DivergedError("no step since the row before was finite", Found(step))
+            row = _row(trainer, totals, clock)
+            if not math.isfinite(row["loss"]):
+                what = f"loss {row['loss']}, expected a finite number"
+                raise _DivergedError(what, Found(step))
+            found = validated(step)
+            if found is not None:
+                validations.append(found)
+            lines.write(json.dumps({**row, **columns(found)}) + "\n")
             lines.flush()
-            os.fsync(lines.fileno())
-            state = trainer.checkpoint(clock.seconds(), clock.since_lap())
-            try:
-                writer.write(state, best=best)
-            except NotFiniteError as error:
-                raise _DivergedError(str(error), Found(state.progress.step)) from error
+            if time.monotonic() - reported_at > 10 or over(step):
+                reported_at = time.monotonic()
+                report(
+                    f"step {step}/{recipe.steps}: loss {row['loss']:.4f}, cells "
+                    f"{row['cell_accuracy']:.1%}, "
+                    f"solved {row['exact_accuracy']:.1%}, {row['examples_per_second']:.0f} "
+                    f"examples/s{_best(best_of(validations))}{time_left(row, recipe)}"
+                )
+            return found
+
+        def over(step: int) -> bool:
+            return step == recipe.steps or gave_up(validations, recipe)
 
         def on_step(current: Trainer, totals: Tensor | None) -> bool:
-            nonlocal reported_at, best
-            step = current.progress.step
-            improved = over = False
+            nonlocal saved_at
+            step, ended = current.progress.step, totals is not None
+            diverged: _DivergedError | None = None
+            found: Validated | None = None
             if totals is not None:
-                _look(run, current, report)
-                if not totals[0]:
-                    raise _DivergedError("no step since the row before was finite", Found(step))
-                row = _row(current, totals, clock)
-                if not math.isfinite(row["loss"]):
-                    what = f"loss {row['loss']}, expected a finite number"
-                    raise _DivergedError(what, Found(step))
-                found = validated(step)
-                if found is not None:
-                    validations.append(found)
-                    best = best_of(validations)
-                    improved = best is found
-                lines.write(json.dumps({**row, **columns(found)}) + "\n")
+                try:
+                    _look(run, current, report)
+                    found = told(totals)
+                except _DivergedError as error:
+                    diverged = error
+            improved = found is not None and best_of(validations) is found
+            due = not writer.busy and time.monotonic() - saved_at >= execution.checkpoint_seconds
+            stopping, saving, last = group.agreed(stop(), improved or due, ended and over(step))
+            if stopping or saving or last:
+                saved_at = time.monotonic()
                 lines.flush()
-                over = step == recipe.steps or gave_up(validations, recipe)
-                if time.monotonic() - reported_at > 10 or over:
-                    reported_at = time.monotonic()
-                    report(
-                        f"step {step}/{recipe.steps}: loss {row['loss']:.4f}, cells "
-                        f"{row['cell_accuracy']:.1%}, "
-                        f"solved {row['exact_accuracy']:.1%}, {row['examples_per_second']:.0f} "
-                        f"examples/s{_best(best)}{time_left(row, recipe)}"
-                    )
-            stopping, busy = stop(), writer.busy
-            due = not busy and time.monotonic() - saved_at >= execution.checkpoint_seconds
-            if stopping or improved or over or due:
-                _look(run, current, report)
-                save(best=improved)
-            return not (stopping or over)
+                os.fsync(lines.fileno())
+                state = current.checkpoint(clock.seconds(), clock.since_lap())
+                try:
+                    _look(run, current, report)
+                    if diverged is None:
+                        writer.write(state, best=improved)
+                except _DivergedError as error:
+                    diverged = error
+                except NotFiniteError as error:
+                    diverged = _DivergedError(str(error), Found(step))
+            if ended or stopping or saving or last:
+                group.agreed(diverged is not None)
+            if diverged is not None:
+                raise diverged
+            return not (stopping or last)
 
-        if gave_up(validations, recipe):
+        if group.told(gave_up(validations, recipe)):
             return trainer.progress
         trainer.run(on_step)
         if trainer.progress.step < recipe.steps and gave_up(validations, recipe):
@@ -463,6 +527,28 @@ def _train(
                 f"ended early: no better validation in the last {recipe.patience} steps (patience)"
             )
     return trainer.progress
+
+
+def _follow(trainer: Trainer, stop: Callable[[], bool]) -> None:
+    """What a process does that does not lead: it trains, and gives what the lead writes."""
+    group = trainer.group
+
+    def on_step(current: Trainer, totals: Tensor | None) -> bool:
+        ended = totals is not None
+        if ended:
+            current.watch.read(group)
+        stopping, saving, last = group.agreed(stop(), False, False)
+        if stopping or saving or last:
+            current.checkpoint(0.0, 0.0)
+            current.watch.read(group)
+        if ended or stopping or saving or last:
+            (diverged,) = group.agreed(False)
+            if diverged:
+                raise _DivergedError("as the lead says", Found(current.progress.step))
+        return not (stopping or last)
+
+    if not group.told(False):
+        trainer.run(on_step)
 
 
 def _best(found: Validated | None) -> str:
@@ -473,13 +559,8 @@ def _best(found: Validated | None) -> str:
 
 def time_left(row: Mapping[str, Any], recipe: Recipe) -> str:
     """How long the remaining steps will take at the speed of a row, for people."""
-    remaining = recipe.steps - row["step"]
-    if not remaining:
-        return ""
-    seconds = remaining * recipe.batch_size / row["examples_per_second"]
-    units = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
-    unit, size = next((each for each in units if seconds >= 2 * each[1]), units[-1])
-    return f", about {max(1, round(seconds / size))} {unit} left"
+    left = seconds_left(row, recipe.steps, recipe.batch_size)
+    return f", about {duration(left)} left" if left else ""
 
 
 def _look(run: Path, trainer: Trainer, report: Callable[[str], None]) -> None:
@@ -487,7 +568,7 @@ def _look(run: Path, trainer: Trainer, report: Callable[[str], None]) -> None:
 
     :raises _DivergedError: there were some, which may not be passed over.
     """
-    found = trainer.watch.read()
+    found = trainer.watch.read(trainer.group)
     if found is None:
         return
     if not trainer.skips:
@@ -496,11 +577,13 @@ def _look(run: Path, trainer: Trainer, report: Callable[[str], None]) -> None:
     report(f"step {found.step}: {found}: passed over")
 
 
-def _rewound(run: Path, error: _DivergedError) -> str:
+def _rewound(run: Path, error: _DivergedError, recipe: Recipe) -> str:
     """Note that a run goes back to its newest checkpoint; returns what is to be told.
 
-    :raises TrainingError: it has gone back there before, in vain.
+    :raises TrainingError: the recipe does not say so, or it has gone back there before, in vain.
     """
+    if recipe.on_nonfinite != "rewind":
+        raise _ended(run, error) from error
     back = checkpoints.intact_step(run)
     times = rewinds(run).count(back)
     if times >= MOST_REWINDS:
@@ -525,7 +608,14 @@ def _ended(run: Path, error: _DivergedError, why: str = "") -> TrainingError:
     )
 
 
-def _newest(run: Path, report: Callable[[str], None]) -> Checkpoint | None:
+def _newest(run: Path, group: Group, report: Callable[[str], None]) -> Checkpoint | None:
+    """The newest undamaged checkpoint, that which the lead has found; None if there is none."""
+    found = _newest_intact(run, report) if group.leads else None
+    step = group.told(found.progress.step if found else 0)
+    return found if group.leads or not step else checkpoints.load(checkpoints.at(run, step))
+
+
+def _newest_intact(run: Path, report: Callable[[str], None]) -> Checkpoint | None:
     """The newest undamaged checkpoint; None if there is none at all."""
     folders = checkpoints.saved(run)
     for number, folder in enumerate(reversed(folders)):

@@ -9,18 +9,19 @@ import contextlib
 import json
 import math
 import os
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn.utils import get_total_norm
 
 from trm_model.model.state import State
 from trm_model.training.figures import read_rows
-from trm_model.training.supervision import Carry, Supervision
+from trm_model.training.group import Group
+from trm_model.training.supervision import Carry, Learned
 
 EVENTS = "nonfinite.jsonl"
 """The file of a run that keeps what was not finite: a row of JSON each, whose ``step`` is the one
@@ -63,6 +64,7 @@ class Watch:
     def __init__(self, device: torch.device) -> None:
         self._under_way = torch.empty(0, dtype=torch.int64, device=device)
         self._count = torch.zeros(1, dtype=torch.int64, device=device)
+        self._step = torch.zeros(1, dtype=torch.int64, device=device)
         self._first: Tensor | None = None
 
     def take(self, index: Tensor, halted: Tensor | None) -> None:
@@ -71,41 +73,40 @@ class Watch:
         before = self._under_way if len(self._under_way) else torch.full_like(index, -1)
         self._under_way = index if halted is None else torch.where(halted, index, before)
 
-    def note(self, step: int, result: Supervision, weights: nn.Module) -> Tensor:
+    def note(
+        self, step: int, learned: Learned, spoiled: Tensor, gradients: Sequence[Tensor]
+    ) -> Tensor:
         """Note a step after its backward pass.
 
-        :returns: whether its losses and gradients are finite, bool scalar on the device.
+        :param learned: of this process's examples.
+        :param spoiled: how many examples of all processes have a loss that is not finite, [1].
+        :param gradients: those that all processes share.
+        :returns: whether all losses and gradients are finite, bool scalar on the device; every
+            process finds the same.
         """
-        losses, ids = result.losses, result.carry.batch.puzzle_ids
-        each = (losses.answer + losses.halt + losses.go_on).detach().isfinite()
-        gradients = [p.grad for p in (*weights.parameters(), result.rows) if p.grad is not None]
-        finite = each.all() & get_total_norm(gradients, math.inf).isfinite()
-        named = ~each | each.all()
-        now = torch.cat(
-            (
-                torch.full_like(self._count, step),
-                torch.where(named, self._under_way, -1),
-                torch.where(named, ids, -1),
-            )
-        )
+        ids, none = learned.carry.batch.puzzle_ids, spoiled == 0
+        finite = none.all() & get_total_norm(gradients, math.inf).isfinite()
+        named = learned.spoiled | none
+        now = torch.stack((self._under_way, ids.to(torch.int64)), 1).where(named[:, None], -1)
         is_first = ~finite & (self._count == 0)
+        self._step = torch.where(is_first, step, self._step)
         self._first = now if self._first is None else torch.where(is_first, now, self._first)
         self._count = self._count + ~finite
         return finite
 
-    def read(self) -> Found | None:
-        """What was found since it was last asked for; waits for the device."""
+    def read(self, group: Group) -> Found | None:
+        """What was found since it was last asked for; waits for the device. All processes of the
+        group must ask."""
         count = int(self._count)
         if count == 0 or self._first is None:
             return None
         self._count = torch.zeros_like(self._count)
-        step, *numbers = self._first.tolist()
-        examples, ids = numbers[: len(numbers) // 2], numbers[len(numbers) // 2 :]
+        named = [row for row in group.everyones(self._first).tolist() if row != [-1, -1]]
         return Found(
-            step,
+            int(self._step),
             count,
-            tuple(number for number in examples if number >= 0),
-            tuple(sorted({number for number in ids if number >= 0})),
+            tuple(example for example, _ in named if example >= 0),
+            tuple(sorted({puzzle for _, puzzle in named})),
         )
 
 

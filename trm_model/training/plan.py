@@ -6,15 +6,17 @@ from storage.examples import Header
 from trm_model.model.cost import Cost, cost
 from trm_model.model.variant import Variant
 from trm_model.texts import in_bytes, scaled
+from trm_model.training.execution import Execution
 from trm_model.training.recipe import Recipe
 
 _BYTES = {"float32": 1.0, "bfloat16": 0.5}
 """Bytes of an activation, relative to float32."""
 
 
-def cost_of(variant: Variant, recipe: Recipe, header: Header) -> Cost:
+def cost_of(variant: Variant, recipe: Recipe, header: Header, *, recompute: bool = False) -> Cost:
     """What a variant costs by a recipe on a data set.
 
+    :param recompute: see :class:`Execution`.
     :raises ConfigurationError: the variant cannot have the size.
     """
     return cost(
@@ -26,6 +28,7 @@ def cost_of(variant: Variant, recipe: Recipe, header: Header) -> Cost:
         num_puzzles=header.num_puzzle_ids,
         batch_size=recipe.batch_size,
         max_steps=recipe.max_steps,
+        recompute=recompute,
     )
 
 
@@ -37,8 +40,9 @@ class Plan:
     :param batch_size: examples per step.
     :param parameters, puzzle_parameters: trained numbers in all, and those that are puzzle rows.
     :param flops: floating-point operations of all steps.
-    :param memory_bytes: at most about so many at once, the data set left out. Attention is counted
-        as if it kept its maps, which most machines do not.
+    :param processes: that train together.
+    :param memory_bytes: of each process, at most about so many at once, the data set left out.
+        Attention is counted as if it kept its maps, which most machines do not.
     """
 
     steps: int
@@ -46,30 +50,35 @@ class Plan:
     parameters: int
     puzzle_parameters: int
     flops: int
+    processes: int
     memory_bytes: int
 
     def __str__(self) -> str:
         """On one line."""
+        each = f" for each of {self.processes} processes" if self.processes > 1 else ""
         return (
             f"{self.steps:,} steps of {self.batch_size:,} examples; {self.parameters:,} parameters "
             f"({self.parameters - self.puzzle_parameters:,} without puzzle rows); "
             f"{scaled(self.flops, 1000, ('FLOP', 'kFLOP', 'MFLOP', 'GFLOP', 'TFLOP', 'PFLOP'))} "
             f"in all; at most about "
-            f"{in_bytes(self.memory_bytes)} of memory"
+            f"{in_bytes(self.memory_bytes)} of memory{each}"
         )
 
 
-def plan(variant: Variant, recipe: Recipe, header: Header) -> Plan:
+def plan(variant: Variant, recipe: Recipe, header: Header, execution: Execution) -> Plan:
     """What the training of a variant by a recipe takes on a data set.
 
     :raises ConfigurationError: the variant cannot have the size.
     """
-    found = cost_of(variant, recipe, header)
+    found = cost_of(variant, recipe, header, recompute=execution.recompute)
+    share, at_once = recipe.batch_size // execution.processes, execution.at_once(recipe.batch_size)
+    memory = found.weight_bytes + share * found.carry_bytes + at_once * found.gradient_bytes
     return Plan(
         steps=recipe.steps,
         batch_size=recipe.batch_size,
         parameters=found.parameters,
         puzzle_parameters=found.puzzle_parameters,
         flops=recipe.steps * found.training_flops,
-        memory_bytes=round(found.training_bytes * _BYTES[recipe.precision]),
+        processes=execution.processes,
+        memory_bytes=round(memory * _BYTES[recipe.precision]),
     )

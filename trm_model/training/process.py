@@ -9,6 +9,9 @@ standard error says what went wrong.
 ``run.json`` may name choices of the user's own only where ``--import MODULE`` has imported them:
 what stands in a file alone imports nothing. ``--continue-other-code``: go on although another
 version of the code began the training; both versions are recorded in ``run.json``.
+
+Started by torchrun, several such processes train together (:mod:`trm_model.training.group`). The
+first of them, the lead, holds the locks, reports and writes.
 """
 
 import argparse
@@ -19,7 +22,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, NoReturn, TextIO
 
 from storage.reading import one_line, out_of_memory
 from trm_model.lifeline import CRASHED, ERROR, INTERRUPTED, REFUSED, die_with_parent
@@ -35,6 +38,8 @@ ORPHAN_SECONDS = 60.0
 and need a moment to write its checkpoint."""
 DEVICE_SECONDS = 7 * 24 * 3600.0
 """How long to wait for the device."""
+SIGNALS = (signal.SIGTERM, signal.SIGINT)
+"""They ask the training to stop."""
 OTHER_CODE, IMPORT = "--continue-other-code", "--import"
 
 
@@ -43,7 +48,7 @@ class _Stop:
 
     def __init__(self) -> None:
         self.asked = False
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in SIGNALS:
             signal.signal(number, self._ask)
 
     def _ask(self, _number: int, _frame: FrameType | None) -> None:
@@ -64,6 +69,10 @@ def _print(text: str, stream: TextIO) -> None:
 
 def _report(text: str) -> None:
     _print(text, sys.stdout)
+
+
+def _ignore(_text: str) -> None:
+    pass
 
 
 def main(arguments: list[str]) -> int:
@@ -92,7 +101,8 @@ def main(arguments: list[str]) -> int:
 
 
 def _train(run: Path, stop: _Stop, modules: Sequence[str], *, other_code: bool) -> int:
-    _report("starting: loading torch, the data and the newest checkpoint")
+    if os.environ.get("RANK", "0") == "0":
+        _report("starting: loading torch, the data and the newest checkpoint")
     # Imported here: torch takes seconds, and the parent's death must be watched from the start.
     from storage.examples import DATA_AGAIN
     from storage.lock import LockedError, lock
@@ -101,68 +111,84 @@ def _train(run: Path, stop: _Stop, modules: Sequence[str], *, other_code: bool) 
     from trm_model.choices import import_own
     from trm_model.errors import ConfigurationError
     from trm_model.puzzles.plans import examples_modules, open_examples
-    from trm_model.training.checkpoint import intact_step
+    from trm_model.training.checkpoint import intact_step, saved
+    from trm_model.training.group import LostError, join
     from trm_model.training.initial import load_initial
     from trm_model.training.loop import TrainingError, train
     from trm_model.training.run import RunSpec, run_store, training_version
     from trm_model.training.stopping import is_over
 
-    try:
-        for name in modules:
-            import_own(name)
-        spec = RunSpec.read(run)
-        with ExitStack() as locks:
+    def prepared(spec: RunSpec, locks: ExitStack) -> RunSpec | None:
+        """Take the locks and look whether the run can go on; None where nothing is left to do."""
+        locks.enter_context(
+            lock(
+                run / LOCK,
+                label=str(run),
+                wait_seconds=ORPHAN_SECONDS,
+                waiting=_report,
+                stop=stop,
+            )
+        )
+        for device in spec.device_locks:
             locks.enter_context(
-                lock(
-                    run / LOCK,
+                run_store(run).lock(
+                    device,
                     label=str(run),
-                    wait_seconds=ORPHAN_SECONDS,
+                    wait_seconds=DEVICE_SECONDS,
                     waiting=_report,
                     stop=stop,
                 )
             )
-            if spec.device_lock is not None:
-                locks.enter_context(
-                    run_store(run).lock(
-                        spec.device_lock,
-                        label=str(run),
-                        wait_seconds=DEVICE_SECONDS,
-                        waiting=_report,
-                        stop=stop,
-                    )
-                )
-            data = spec.data_folder(run)
-            found = verify_manifest(data, DATA_AGAIN)
-            if found != spec.data_version:
-                raise CorruptDataError(
-                    f"{data}: content hash {found[:16]}, expected {spec.data_version[:16]}; "
-                    "train again"
-                )
-            step = intact_step(run)
-            if is_over(run, spec.recipe, step):
-                _report(f"finished already, at step {step}: kept")
+        data = spec.data_folder(run)
+        found = verify_manifest(data, DATA_AGAIN)
+        if found != spec.data_version:
+            raise CorruptDataError(
+                f"{data}: content hash {found[:16]}, expected {spec.data_version[:16]}; train again"
+            )
+        step = intact_step(run)
+        if is_over(run, spec.recipe, step):
+            _report(f"finished already, at step {step}: kept")
+            return None
+        computed = examples_modules(data / "train.zarr")
+        version = training_version(spec.variant, spec.recipe, computed)
+        now = spec.taken_up(step, version, other_code=other_code)
+        if now != spec:
+            now.write(run)
+        if len(now.code) > 1:
+            spans = (f"{span.version} from step {span.from_step}" for span in now.code)
+            _report(f"trained by several code versions: {', '.join(spans)}")
+        return now
+
+    try:
+        for name in modules:
+            import_own(name)
+        spec = RunSpec.read(run)
+        group = join()
+        with ExitStack() as locks:
+            ready = prepared(spec, locks) if group.leads else spec
+            if not group.told(ready is not None) or ready is None:
                 return 0
-            computed = examples_modules(data / "train.zarr")
-            version = training_version(spec.variant, spec.recipe, computed)
-            now = spec.taken_up(step, version, other_code=other_code)
-            if now != spec:
-                spec = now
-                spec.write(run)
-            if len(spec.code) > 1:
-                spans = (f"{span.version} from step {span.from_step}" for span in spec.code)
-                _report(f"trained by several code versions: {', '.join(spans)}")
+            spec = ready
             progress = train(
                 run,
                 spec.variant,
                 spec.recipe,
-                open_examples(data / "train.zarr"),
+                open_examples(spec.data_folder(run) / "train.zarr"),
                 spec.seed,
                 spec.execution,
-                validation=_validation(run, spec),
-                initial=load_initial(run, spec.initial) if spec.initial and not step else None,
-                report=_report,
+                group=group,
+                validation=_validation(run, spec) if group.leads else None,
+                initial=load_initial(run, spec.initial)
+                if spec.initial and not saved(run)
+                else None,
+                report=_report if group.leads else _ignore,
                 stop=stop,
             )
+            group.leave()
+    except LostError as error:
+        # What has happened is the other's to say; together they can go on from the last checkpoint.
+        _report(one_line(error))
+        return CRASHED
     except LockedError as error:
         return INTERRUPTED if stop() else _refuse(str(error))
     except (ConfigurationError, CorruptDataError, TrainingError) as error:
@@ -176,11 +202,12 @@ def _train(run: Path, stop: _Stop, modules: Sequence[str], *, other_code: bool) 
             raise
         # Nothing is wrong with the run: it may be tried again.
         _say(
-            f"{run}: not enough memory ({one_line(error)}); end other programs or lower batch_size"
+            f"{run}: not enough memory ({one_line(error)}); end other programs, or "
+            f"{_smaller(RunSpec.read(run))}"
         )
         return CRASHED
     if not is_over(run, spec.recipe, progress.step):
-        _report(
+        (_report if group.leads else _ignore)(
             f"interrupted at step {progress.step} of {spec.recipe.steps}; a checkpoint is written"
         )
         return INTERRUPTED
@@ -205,6 +232,12 @@ def _validation(run: Path, spec: "RunSpec") -> "Validation | None":
     return validator(examples, spec.recipe)
 
 
+def _smaller(spec: "RunSpec") -> str:
+    """What makes a run take less memory."""
+    at_once = spec.execution.at_once(spec.recipe.batch_size)
+    return f"lower micro_batch, which is {at_once} here: {max(1, at_once // 2)} takes about half"
+
+
 def _refuse(message: str) -> int:
     _say(message)
     return REFUSED
@@ -214,5 +247,13 @@ def _say(message: str) -> None:
     _print(f"{ERROR}{one_line(message)}", sys.stderr)
 
 
+def leave(code: int) -> NoReturn:
+    """Exit with this code, whatever signals come meanwhile: how the training ended is decided, and
+    whoever started several processes ends the others once one has ended."""
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
+    sys.exit(code)
+
+
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    leave(main(sys.argv[1:]))

@@ -127,8 +127,8 @@ class RunSpec:
     :param code: the code versions that have trained it, each from its step on; the first one is
         part of the key. More than one: it was continued under other code.
     :param execution: how to run; not part of the key.
-    :param device_lock: key, in the same store, of the lock that every training on the device holds
-        while it runs.
+    :param device_locks: keys, in the same store, of the locks that every training on these devices
+        holds while it runs.
     :param attempt: distinguishes repetitions of the same training; equal attempts continue one
         another.
     :param initial: hash of the initial weights in the run's folder
@@ -149,7 +149,7 @@ class RunSpec:
     header: Header | None = None
     validation: str | None = None
     execution: Execution = Execution()
-    device_lock: str | None = None
+    device_locks: tuple[str, ...] = ()
     attempt: str = ""
     initial: str = ""
     parent: Parent | None = None
@@ -159,10 +159,12 @@ class RunSpec:
         for name in ("benchmark", "variant_name"):
             require_name(name, getattr(self, name))
         _require_key("data", self.data)
-        for name in ("validation", "device_lock"):
-            if getattr(self, name) is not None:
-                _require_key(name, getattr(self, name))
+        if self.validation is not None:
+            _require_key("validation", self.validation)
+        for key in self.device_locks:
+            _require_key("device_locks", key)
         require(len(self.code) > 0, "code=(): expected the code version that trains the run")
+        self.execution.require_batch(self.recipe.batch_size)
 
     @property
     def config_hash(self) -> str:
@@ -280,14 +282,21 @@ def _require_key(name: str, key: object) -> None:
 
 
 def _from_older(run: Path, data: dict[str, Any]) -> dict[str, Any]:
-    """What older versions of this project wrote, in today's form: one code version, and absolute
-    paths, which must be inside the store, or have been before it was moved."""
+    """What older versions of this project wrote, in today's form: one code version, one device's
+    lock, and absolute paths, which must be inside the store, or have been before it was moved."""
     if "code_version" in data:
         data["code"] = [{"version": data.pop("code_version")}]
-    for name in ("data", "device_lock"):
-        path = data.get(name)
+
+    def key(path: object) -> object:
         if isinstance(path, str) and path.startswith("/"):
-            data[name] = _key_in(run_store(run), Path(path))
+            return _key_in(run_store(run), Path(path))
+        return path
+
+    if "data" in data:
+        data["data"] = key(data["data"])
+    if "device_lock" in data:
+        lock = data.pop("device_lock")
+        data["device_locks"] = [] if lock is None else [key(lock)]
     return data
 
 

@@ -1,6 +1,7 @@
 """One supervision step of training, on the carried examples: the deep supervision of HRM and
 TRM."""
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -46,6 +47,37 @@ class Carry:
             torch.zeros_like(self.halted),
         )
 
+    def part(self, rows: slice) -> "Carry":
+        """Some of the examples, with all their starts."""
+
+        def of(x: Tensor) -> Tensor:
+            return x.view(-1, len(self.steps), *x.shape[1:])[:, rows].flatten(0, 1)
+
+        answer, latents = self.state
+        state = State(of(answer), tuple(map(of, latents)))
+        return Carry(self.batch.part(rows), state, self.steps[rows], self.halted[rows])
+
+    @staticmethod
+    def joined(parts: "Sequence[Carry]") -> "Carry":
+        """The carry of all examples, from those of some each, in order; one part is all."""
+        if len(parts) == 1:
+            return parts[0]
+
+        def whole(each: Iterable[Tensor]) -> Tensor:
+            split = (
+                x.view(-1, len(part.steps), *x.shape[1:])
+                for x, part in zip(each, parts, strict=True)
+            )
+            return torch.cat(list(split), 1).flatten(0, 1)
+
+        latents = zip(*(part.state.latents for part in parts), strict=True)
+        return Carry(
+            Batch.joined([part.batch for part in parts]),
+            State(whole(part.state.answer for part in parts), tuple(map(whole, latents))),
+            torch.cat([part.steps for part in parts]),
+            torch.cat([part.halted for part in parts]),
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Supervision:
@@ -59,6 +91,45 @@ class Supervision:
     losses: Losses
     carry: Carry
     rows: Tensor
+
+    def learned(self) -> "Learned":
+        """What stays after backward."""
+        return Learned(
+            Losses(*(value.detach() for value in self.losses)), self.carry, self.rows.grad
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Learned:
+    """What stays of a supervision step whose gradients are in the weights: the losses without their
+    graph, the carry, and the gradient of the puzzle rows that were read, [B, W]."""
+
+    losses: Losses
+    carry: Carry
+    row_gradient: Tensor | None
+
+    @property
+    def row_gradients(self) -> list[Tensor]:
+        """The gradient of the rows; nothing where the model has none."""
+        return [] if self.row_gradient is None else [self.row_gradient]
+
+    @property
+    def spoiled(self) -> Tensor:
+        """Which examples have a loss that is not finite, bool [B]."""
+        losses = self.losses
+        return ~(losses.answer + losses.halt + losses.go_on).isfinite()
+
+    @staticmethod
+    def joined(parts: "Sequence[Learned]") -> "Learned":
+        """Of all examples, from those of some each, in order; one part is all."""
+        if len(parts) == 1:
+            return parts[0]
+        gradients = [part.row_gradient for part in parts if part.row_gradient is not None]
+        return Learned(
+            Losses(*map(torch.cat, zip(*(part.losses for part in parts), strict=True))),
+            Carry.joined([part.carry for part in parts]),
+            torch.cat(gradients) if gradients else None,
+        )
 
 
 def supervise(

@@ -158,7 +158,7 @@ for name, damage, says in (
     ("seed a fraction", on_json("run.json", put("seed", 1.5)), "seed=1.5"),
     ("data null", on_json("run.json", put("data", None)), "data=None"),
     ("data version a number", on_json("run.json", put("data_version", 5)), "data_version=5"),
-    ("lock a number", on_json("run.json", put("device_lock", 5)), "device_lock=5"),
+    ("lock a number", on_json("run.json", put("device_locks", [5])), "device_locks="),
     ("variant a list", on_json("run.json", put("variant", [1])), ""),
     ("variant a text", on_json("run.json", put("variant", "trm")), ""),
     (

@@ -4,6 +4,7 @@ import pytest
 
 from storage.examples import Header
 from trm_model.training.accelerators import ACCELERATORS, expected
+from trm_model.training.execution import Execution
 from trm_model.training.plan import plan
 from trm_model.training.recipe import Recipe
 from trm_model.variants import VARIANTS
@@ -15,7 +16,7 @@ RECIPE = Recipe(steps=65_000, precision="bfloat16")
 @pytest.mark.parametrize(("variant", "hours"), [("trm_mlp", 2.8), ("trm", 65_000 * 0.112 / 3600)])
 def test_an_h100_takes_what_was_measured(variant: str, hours: float) -> None:
     """docs/measurements.md, 2026-11-26: 155 and 112 ms a step, compiled."""
-    takes = plan(VARIANTS[variant], RECIPE, HEADER)
+    takes = plan(VARIANTS[variant], RECIPE, HEADER, Execution())
     h100 = expected(VARIANTS[variant], takes)[0]
     assert h100.accelerator.name == "H100"
     assert h100.hours == pytest.approx(hours, rel=0.05)
@@ -24,18 +25,23 @@ def test_an_h100_takes_what_was_measured(variant: str, hours: float) -> None:
 
 
 def test_smaller_cards_take_longer_and_may_not_hold_the_batch() -> None:
-    takes = plan(VARIANTS["trm_mlp"], RECIPE, HEADER)
+    takes = plan(VARIANTS["trm_mlp"], RECIPE, HEADER, Execution())
     found = {each.accelerator.name: each for each in expected(VARIANTS["trm_mlp"], takes)}
     assert list(found) == [each.name for each in ACCELERATORS]
     assert found["RTX 4090"].hours > 5 * found["H100"].hours
     assert not found["RTX 4090"].fits
+    four = plan(VARIANTS["trm_mlp"], RECIPE, HEADER, Execution(processes=4))
+    together = expected(VARIANTS["trm_mlp"], four)[2]
+    assert together.fits
+    assert together.hours == pytest.approx(found["RTX 4090"].hours / 4)
+    assert str(together).startswith("4 x RTX 4090 (24 GiB): about ")
     assert str(found["RTX 4090"]).startswith("RTX 4090 (24 GiB): about ")
     assert str(found["RTX 4090"]).endswith(
-        "computed, at 21% of its peak (assumed); too little memory for the whole batch: lower "
-        "batch_size"
+        "computed, at 21% of its peak (assumed); too little memory for so many at once: "
+        "lower micro_batch"
     )
 
 
 def test_short_trainings_are_told_in_minutes() -> None:
-    short = plan(VARIANTS["trm_mlp"], Recipe(steps=100, precision="bfloat16"), HEADER)
+    short = plan(VARIANTS["trm_mlp"], Recipe(steps=100, precision="bfloat16"), HEADER, Execution())
     assert "about 0.3 min, computed" in str(expected(VARIANTS["trm_mlp"], short)[0])

@@ -47,6 +47,9 @@ def test_a_training_runs_on_the_cpu_and_saves_every_minute() -> None:
         "validate_steps": 250,
         "threads": None,
         "compile": False,
+        "processes": 1,
+        "micro_batch": None,
+        "recompute": False,
     }
 
 

@@ -12,7 +12,7 @@ import torch
 from storage.examples import Examples, read_examples
 from tests.trm_model.training.recipes import TINY, at_once
 from trm_model.model.batch import Batch
-from trm_model.model.state import Output, State
+from trm_model.model.state import State
 from trm_model.optimizers.adam_atan2 import AdamAtan2
 from trm_model.optimizers.adamw import AdamW
 from trm_model.optimizers.muon import Muon
@@ -21,6 +21,7 @@ from trm_model.training import checkpoint as checkpoints
 from trm_model.training import loop
 from trm_model.training.execution import Execution
 from trm_model.training.figures import METRICS, read_rows
+from trm_model.training.group import Group
 from trm_model.training.loop import Trainer, TrainingError, train
 from trm_model.training.losses import Losses
 from trm_model.training.nonfinite import (
@@ -32,7 +33,7 @@ from trm_model.training.nonfinite import (
     unchanged_unless,
 )
 from trm_model.training.recipe import Recipe
-from trm_model.training.supervision import Carry, Supervision
+from trm_model.training.supervision import Carry, Learned, Supervision
 from trm_model.variants import VARIANTS
 
 STEPS, BAD, ROW = 60, 7, 50
@@ -69,15 +70,12 @@ def inject(
     """Let the loss of the third example, or a gradient alone, be NaN in some steps."""
     update = Trainer._update  # pyright: ignore[reportPrivateUsage]
 
-    def updated(trainer: Trainer, result: Supervision, step: int) -> torch.Tensor:
+    def updated(trainer: Trainer, result: Learned, step: int) -> torch.Tensor:
         if not is_bad(trainer):
             return update(trainer, result, step)
         if gradient:
-            hook = trainer.reasoner.halt_bias.register_hook(lambda given: given * torch.nan)
-            try:
-                return update(trainer, result, step)
-            finally:
-                hook.remove()
+            trainer.reasoner.halt_bias.grad = trainer.reasoner.halt_bias * torch.nan
+            return update(trainer, result, step)
         factor = torch.ones_like(result.losses.answer)
         factor[2] = torch.nan
         losses = result.losses._replace(answer=result.losses.answer * factor)
@@ -171,7 +169,7 @@ def test_a_step_that_is_passed_over_changes_nothing(
     spoiled = Trainer._update  # pyright: ignore[reportPrivateUsage]
     assert spoiled is not update
 
-    def watched(trainer: Trainer, result: Supervision, step: int) -> torch.Tensor:
+    def watched(trainer: Trainer, result: Learned, step: int) -> torch.Tensor:
         if step == bad + 1:
             after.update(everything(trainer))
             assert trainer.carry is not None
@@ -267,49 +265,42 @@ def test_noting_waits_for_no_device() -> None:
     weights = torch.nn.Linear(2, 2, device=device)
     for weight in weights.parameters():
         weight.grad = torch.empty_like(weight)
-    rows = torch.empty(3, 4, device=device, requires_grad=True)
-    rows.grad = torch.empty_like(rows)
     one, number = torch.empty(3, device=device), torch.empty(3, dtype=torch.int64, device=device)
     state = State(torch.empty(3, 5, 4, device=device), (torch.empty(3, 5, 4, device=device),))
     carry = Carry(Batch(number, number, number), state, number, number > 0)
-    output = Output(one, one, one, state)
-    result = Supervision(output, Losses(one, one, one, number, number, one), carry, rows)
+    learned = Learned(Losses(one, one, one, number, number, one), carry, None)
+    gradients = [weight.grad for weight in weights.parameters() if weight.grad is not None]
     watch = Watch(device)
     for _ in range(2):
         watch.take(number, carry.halted)
-        finite = watch.note(7, result, weights)
+        finite = watch.note(7, learned, torch.empty(1, device=device), gradients)
         with unchanged_unless(finite, lambda: dict(weights.named_parameters())):
             pass
         assert dropped_unless(finite, carry).state.answer.shape == state.answer.shape
 
 
 def test_of_several_steps_the_first_is_told() -> None:
-    watch, weights = Watch(torch.device("cpu")), torch.nn.Linear(1, 1)
-    number, rows = torch.arange(3), torch.zeros(3, 1)
+    watch, number, alone = Watch(torch.device("cpu")), torch.arange(3), Group()
     state = State(torch.zeros(3, 1, 1), ())
     carry = Carry(Batch(number, number, number % 2 + 4), state, number, number > 0)
-    output = Output(rows, rows, rows, state)
-    for weight in weights.parameters():
-        weight.grad = torch.zeros_like(weight)
     found = []
     for step, bad in ((1, None), (2, 0), (3, 1), (4, None)):
         loss = torch.ones(3)
         if bad is not None:
             loss[bad] = torch.inf
-        result = Supervision(output, Losses(loss, loss, loss, number, number, loss), carry, rows)
+        learned = Learned(Losses(loss, loss, loss, number, number, loss), carry, None)
         watch.take(10 * step + number, None if step == 1 else torch.tensor([False, True, True]))
-        assert bool(watch.note(step, result, weights)) == (bad is None)
+        spoiled = torch.tensor([0.0 if bad is None else 1.0])
+        assert bool(watch.note(step, learned, spoiled, [torch.zeros(2)])) == (bad is None)
         if step in (1, 4):
-            found.append(watch.read())
+            found.append(watch.read(alone))
     assert found == [None, Found(2, 2, (10,), (4,))]
     assert "of the examples 10 (puzzle ids 4); later steps like it: 1" in str(found[1])
-    assert watch.read() is None
+    assert watch.read(alone) is None
     # The examples that were under way when a process starts are not known to it.
     late = Watch(torch.device("cpu"))
     late.take(number + 20, torch.tensor([True, False, False]))
-    weights.weight.grad = torch.full((1, 1), torch.nan)
     ones = torch.ones(3)
-    late.note(
-        9, Supervision(output, Losses(ones, ones, ones, number, number, ones), carry, rows), weights
-    )
-    assert late.read() == Found(9, 1, (20,), (4, 5))
+    learned = Learned(Losses(ones, ones, ones, number, number, ones), carry, None)
+    late.note(9, learned, torch.zeros(1), [torch.full((2,), torch.nan)])
+    assert late.read(alone) == Found(9, 1, (20,), (4, 5))

@@ -125,7 +125,7 @@ def test_how_long_it_waits_for_run_and_device(
 
     monkeypatch.setattr(locking, "lock", lock)
     monkeypatch.setattr("storage.store.lock", lock)
-    replace(spec, device_lock="devices/cpu").write(tmp_path)
+    replace(spec, device_locks=("devices/cpu",)).write(tmp_path)
     assert process.main([str(tmp_path)]) == 0
     assert asked == [("lock", 60.0), ("cpu", 604_800.0)]
 
@@ -180,7 +180,12 @@ def test_data_of_another_version_are_refused(
 @pytest.mark.parametrize(
     ("error", "code", "message"),
     [
-        (MemoryError("no 8 GiB"), CRASHED, "weights.safetensors: no 8 GiB); end other"),
+        (
+            MemoryError("no 8 GiB"),
+            CRASHED,
+            "weights.safetensors: no 8 GiB); end other programs, or lower micro_batch, which is 8 "
+            "here: 4 takes about half",
+        ),
         (
             RuntimeError("can't allocate memory"),
             CRASHED,

@@ -12,6 +12,7 @@ import pytest
 from storage.store import LocalStore
 from tests.trm_model.training.recipes import tiny_spec
 from trm_model.errors import ConfigurationError
+from trm_model.launching import LocalProcess, Torchrun
 from trm_model.model.backprop.last_calls import LastCalls
 from trm_model.model.curricula.depth import DepthCurriculum
 from trm_model.model.evaluation import Evaluation
@@ -30,7 +31,7 @@ from trm_model.schedules.linear import Linear
 from trm_model.training import checkpoint as checkpoints
 from trm_model.training.checkpoint import Checkpoint, Progress, intact_step, saved, step_reached
 from trm_model.training.execution import Execution
-from trm_model.training.job import training_job
+from trm_model.training.job import started_by, training_job
 from trm_model.training.recipe import Recipe
 from trm_model.training.run import CodeSpan, RunSpec, runs_of_other_code, training_version
 from trm_model.variants import VARIANTS
@@ -176,7 +177,7 @@ def test_what_else_the_key_depends_on() -> None:
     for changes in (
         {"variant_name": "yours"},
         {"data": "examples/elsewhere"},
-        {"device_lock": "locks/cpu.lock"},
+        {"device_locks": ("locks/cpu.lock",)},
         {"execution": Execution(log_steps=9)},
         {"code": (*spec.code, CodeSpan(version="second", from_step=3))},
     ):
@@ -190,7 +191,7 @@ def test_it_moves_with_its_store(tmp_path: Path) -> None:
     store = LocalStore.create(tmp_path / "store")
     run = store.open("runs/tiny/mine/0/key")
     run.mkdir(parents=True)
-    spec = run_of(device_lock="locks/cpu.lock")
+    spec = run_of(device_locks=("locks/cpu.lock",))
     spec.write(run)
     assert str(tmp_path) not in (run / "run.json").read_text()
     assert spec.data_folder(run) == store.root / "examples/tiny/0"
@@ -206,8 +207,8 @@ def test_data_are_named_by_a_key(key: str) -> None:
     with pytest.raises(ConfigurationError, match=f"data{expected}") as error:
         run_of(data=key)
     assert "\n" not in str(error.value)
-    with pytest.raises(ConfigurationError, match=f"device_lock{expected}"):
-        run_of(device_lock=key)
+    with pytest.raises(ConfigurationError, match=f"device_locks{expected}"):
+        run_of(device_locks=(key,))
 
 
 def older(run: Path, **changes: object) -> None:
@@ -223,7 +224,7 @@ def test_an_older_description_is_read_where_its_paths_are_in_the_store(tmp_path:
     run.mkdir(parents=True)
     older(run, data=str(store.root / "examples/a"), device_lock=str(store.root / "locks/cpu.lock"))
     spec = RunSpec.read(run)
-    assert (spec.data, spec.device_lock) == ("examples/a", "locks/cpu.lock")
+    assert (spec.data, spec.device_locks) == ("examples/a", ("locks/cpu.lock",))
     assert spec.code == (CodeSpan(version="old"),)
     # The store has been moved since.
     (store.root / "examples" / "a").mkdir(parents=True)
@@ -335,6 +336,7 @@ def test_steps_of_checkpoints(tmp_path: Path) -> None:
 def test_its_job_imports_the_users_choices(tmp_path: Path) -> None:
     spec = tiny_spec(tmp_path, tmp_path / "data", "d")
     assert training_job(tmp_path, spec).arguments == (str(tmp_path),)
+    assert training_job(tmp_path, spec).progress == tmp_path / "checkpoints"
     mine = replace(spec, variant=WiderVariant())
     assert training_job(tmp_path, mine, other_code=True).arguments == (
         str(tmp_path),
@@ -343,3 +345,11 @@ def test_its_job_imports_the_users_choices(tmp_path: Path) -> None:
         "--continue-other-code",
     )
     assert spec.code[0].version == training_version(spec.variant, spec.recipe)
+
+
+def test_several_processes_are_started_by_torchrun() -> None:
+    launcher = LocalProcess()
+    assert started_by(launcher, Execution()) is launcher
+    assert started_by(launcher, Execution(processes=2)) == Torchrun(2, launcher)
+    with pytest.raises(ConfigurationError, match=r"batch_size=768 with processes=5: "):
+        run_of(execution=Execution(processes=5))

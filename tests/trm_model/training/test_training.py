@@ -28,7 +28,7 @@ from trm_model.training.execution import Execution
 from trm_model.training.loop import TOTALS, Trainer, TrainingError, train
 from trm_model.training.run import RunSpec
 from trm_model.training.sampler import Position, Sampler
-from trm_model.training.supervision import Carry, Supervision, supervise
+from trm_model.training.supervision import Carry, Learned, Supervision, supervise
 from trm_model.variants import VARIANTS
 
 
@@ -248,12 +248,12 @@ def test_every_variant_trains_and_resumes_exactly(
         assert all(torch.equal(one[key], other[key]) for key in one), part
 
 
-def spoiled_at(step: int, part: str) -> Callable[[Trainer, Supervision, torch.Tensor], None]:
+def spoiled_at(step: int, part: str) -> Callable[[Trainer, Learned, torch.Tensor], None]:
     """What counts a step's losses, and at one step writes NaN into a part of the training."""
     count = Trainer._count  # pyright: ignore[reportPrivateUsage]
 
-    def counting(trainer: Trainer, result: Supervision, finite: torch.Tensor) -> None:
-        count(trainer, result, finite)
+    def counting(trainer: Trainer, learned: Learned, finite: torch.Tensor) -> None:
+        count(trainer, learned, finite)
         if trainer.progress.step + 1 == step:
             assert trainer.ema is not None
             assert trainer.carry is not None

@@ -1,0 +1,92 @@
+"""A training of several processes one of which is killed, or the process that started them."""
+
+import os
+import re
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.faults.conftest import NewRun, Start
+from tests.faults.helpers import Child, checkpoint_steps, last_step, trainers, until
+from trm_model.lifeline import INTERRUPTED
+from trm_model.training.checkpoint import FOLDER, saved
+
+
+def _training(start: Start, run: Path, **env: str) -> Child:
+    """Two processes that train ``run``, and the one that started them."""
+    told = ("2", "30", str(run / FOLDER), "trm_model.training.process", str(run))
+    return start("-m", "trm_model.ranks", *told, **env)
+
+
+def _ranks(run: Path, child: Child) -> list[int]:
+    """The processes that train, in their order."""
+    return [pid for pid in sorted(trainers(str(run))) if pid != child.process.pid]
+
+
+def _come_to(child: Child, run: Path, step: int) -> None:
+    until(
+        lambda: not child.running or (bool(checkpoint_steps(run)) and last_step(run) >= step),
+        f"a checkpoint and step {step}",
+        120.0,
+    )
+    assert child.running, f"{child.stdout}\n{child.stderr}"
+
+
+def test_a_killed_process_is_started_again_with_the_others(
+    start: Start, new_run: NewRun, tmp_path: Path
+) -> None:
+    """They go on from the last checkpoint; told to stop, they leave one and end as one does."""
+    run = new_run(tmp_path / "run")
+    child = _training(start, run)
+    _come_to(child, run, 5)
+    first, second = _ranks(run, child)
+    os.kill(second, signal.SIGKILL)
+    until(lambda: not child.running or "continuing from step" in child.stdout, "they go on", 120.0)
+    assert re.search(
+        r"^a process died \(signal 9.*\): all start again$", child.stdout, re.MULTILINE
+    )
+    assert not {first, second} & set(_ranks(run, child))
+    [*_, reached] = checkpoint_steps(run)
+    _come_to(child, run, reached + 10)
+    child.process.send_signal(signal.SIGTERM)
+    assert child.wait() == INTERRUPTED, child.stderr
+    assert child.stdout.splitlines()[-1].startswith("interrupted at step ")
+    assert _ranks(run, child) == []
+    assert checkpoint_steps(run)[-1] >= last_step(run) >= reached + 10
+    assert child.stderr == ""
+
+
+def _kill_the_first(run: Path, child: Child) -> None:
+    os.kill(_ranks(run, child)[0], signal.SIGKILL)
+
+
+def _kill_who_started_them(run: Path, child: Child) -> None:
+    child.kill()
+    until(lambda: not trainers(str(run)), "nobody is left", 60.0)
+
+
+@pytest.mark.slow
+def test_it_ends_with_the_bits_of_an_undisturbed_one(
+    start: Start, new_run: NewRun, tmp_path: Path
+) -> None:
+    undisturbed, run = new_run(tmp_path / "undisturbed"), new_run(tmp_path / "run")
+    whole = _training(start, undisturbed)
+    assert whole.wait(300.0) == 0, whole.stderr
+    kills: list[tuple[int, Callable[[Path, Child], None]]] = [
+        (40, _kill_the_first),
+        (120, _kill_who_started_them),
+        (200, _kill_the_first),
+    ]
+    child = _training(start, run)
+    for step, kill in kills:
+        _come_to(child, run, step)
+        kill(run, child)
+        if not child.running:
+            child = _training(start, run)
+    assert child.wait(300.0) == 0, child.stderr
+    ours, theirs = saved(run)[-1], saved(undisturbed)[-1]
+    for part in ("weights", "average", "optimizer", "carry"):
+        name = f"{part}.safetensors"
+        assert (ours / name).read_bytes() == (theirs / name).read_bytes(), part

@@ -1,0 +1,93 @@
+"""Several processes of one job, by torchrun: ``python -m trm_model.ranks PROCESSES GRACE PROGRESS
+MODULE ARGUMENTS``.
+
+Runs ``python -m MODULE ARGUMENTS`` so many times at once on this machine, each with the environment
+variables by which torch's processes find one another. The processes die with this one, as this one
+does with the process that started it (:mod:`trm_model.lifeline`), and end as one: told to stop,
+this one tells them and gives them GRACE seconds. When one of them dies, all are ended and started
+again, to go on from what they have kept; when that has happened a few times and nothing has changed
+in the folder PROGRESS meanwhile, the job has crashed. A refusal, or an interrupt, of one is that of
+all.
+"""
+
+import logging
+import os
+import signal
+import socket
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from trm_model.lifeline import CRASHED, INTERRUPTED, PARENT_VARIABLE, REFUSED, die_with_parent
+
+RESTARTS = 3
+"""So often the processes are started again without progress."""
+_STOPPED = {INTERRUPTED, -signal.SIGTERM, -signal.SIGINT}
+
+
+def main(arguments: Sequence[str]) -> int:
+    """The command line; returns the exit code."""
+    die_with_parent()
+    processes, grace, progress, module, *others = arguments
+    os.environ[PARENT_VARIABLE] = str(os.getpid())
+    # The processes of one machine need not be seen by others.
+    os.environ.setdefault("GLOO_SOCKET_IFNAME", socket.if_indextoname(1))
+    command = ("-m", module, *others)
+    return _keep_running(int(processes), float(grace), Path(progress), command)
+
+
+def _keep_running(processes: int, grace: float, progress: Path, command: Sequence[str]) -> int:
+    """Run a command as so many processes until they are done; returns the exit code of all."""
+    # Imported here: torch takes seconds, and the parent's death must be watched from the start.
+    from torch.distributed.elastic.multiprocessing import DefaultLogsSpecs, SignalException
+    from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+    from torch.distributed.launcher.api import LaunchConfig, elastic_launch
+
+    logging.disable(logging.ERROR)  # What has happened is said here.
+    restarts, seen = 0, _changed(progress)
+    with TemporaryDirectory() as logs:
+        config = LaunchConfig(
+            min_nodes=1,
+            max_nodes=1,
+            nproc_per_node=processes,
+            logs_specs=DefaultLogsSpecs(log_dir=logs),
+            run_id=f"trm-{os.getpid()}",
+            rdzv_backend="c10d",
+            rdzv_endpoint="127.0.0.1:0",
+            local_addr="127.0.0.1",
+            max_restarts=0,  # It would start a job again that was refused.
+            shutdown_timeout=int(grace),
+        )
+        while True:
+            try:
+                elastic_launch(config, sys.executable)(*command)
+                return 0
+            except ChildFailedError as error:
+                codes = {failure.exitcode for failure in error.failures.values()}
+            except SignalException:
+                return INTERRUPTED
+            if REFUSED in codes:
+                return REFUSED
+            if codes <= _STOPPED:
+                return INTERRUPTED
+            now = _changed(progress)
+            restarts, seen = (restarts + 1 if now == seen else 1), now
+            died = f"a process died ({', '.join(map(_described, sorted(codes)))})"
+            if restarts > RESTARTS:
+                print(f"{died}, again without progress", flush=True)
+                return CRASHED
+            print(f"{died}: all start again", flush=True)
+
+
+def _changed(folder: Path) -> int:
+    """When something in a folder has changed, in ns; 0 where it does not exist."""
+    return folder.stat().st_mtime_ns if folder.is_dir() else 0
+
+
+def _described(code: int) -> str:
+    return f"exit code {code}" if code > 0 else f"signal {-code}"
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
