@@ -20,10 +20,12 @@ from trm_model.training import checkpoint as checkpoints
 from trm_model.training import group as groups
 from trm_model.training import loop
 from trm_model.training.execution import Execution, most_shares
+from trm_model.training.figures import read_rows
 from trm_model.training.group import Group, JoinedGroup, LostError, join
 from trm_model.training.loop import Trainer, train
+from trm_model.training.nonfinite import EVENTS
 from trm_model.training.recipe import Recipe
-from trm_model.training.supervision import Carry
+from trm_model.training.supervision import Carry, Learned
 from trm_model.training.validation import Validated
 from trm_model.variants import VARIANTS
 
@@ -85,6 +87,22 @@ def _train(group: Group, run: Path, data: Path, stop_after: int | None, recipe: 
     settings = (VARIANT, recipe, examples, 3, EXECUTION)
     train(run, *settings, group=group, report=lambda _: None, stop=stop)
     group.leave()
+
+
+def _train_through_nan(group: Group, run: Path, data: Path) -> None:
+    update = Trainer._update  # pyright: ignore[reportPrivateUsage]
+
+    def updated(trainer: Trainer, learned: Learned, step: int) -> torch.Tensor:
+        # In the last process alone, and not once the training has gone back.
+        if step == 5 and trainer.draws == trainer.seed and group.rank == group.size - 1:
+            spoiled = torch.ones_like(learned.losses.answer)
+            spoiled[1] = torch.nan
+            losses = learned.losses._replace(answer=learned.losses.answer * spoiled)
+            learned = replace(learned, losses=losses)
+        return update(trainer, learned, step)
+
+    Trainer._update = updated  # pyright: ignore[reportPrivateUsage]
+    _train(group, run, data, None, replace(RECIPE, on_nonfinite="rewind"))
 
 
 def losses(run: Path) -> torch.Tensor:
@@ -288,3 +306,14 @@ def test_a_carry_of_several_starts_is_put_together_again(tiny: tuple[object, Pat
     tensors = checkpoints.carry_tensors(carry)
     found = checkpoints.carry_tensors(again)
     assert all(torch.equal(found[name], tensor) for name, tensor in tensors.items())
+
+
+def test_all_go_back_where_one_has_numbers_that_are_not_finite(
+    tmp_path: Path, tiny: tuple[object, Path, str]
+) -> None:
+    assert together(2, tmp_path, _train_through_nan, tmp_path, tiny[1]) == [0, 0]
+    (event,) = read_rows(tmp_path / EVENTS)
+    assert (event["action"], event["at"], event["step"]) == ("rewind", 5, 0)
+    assert len(event["examples"]) == 1
+    assert final(tmp_path).progress.step == RECIPE.steps
+    assert losses(tmp_path).isfinite().all()

@@ -1,0 +1,67 @@
+"""MLflow, on a server or in a database of this machine."""
+
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import ClassVar
+
+from trm_model.choices import check_fields
+from trm_model.trackers.tracker import Figures, Send, Tracked, Tracker, missing, require_text
+
+_RUN = "trm.run"
+"""The tag by which a training that goes on finds its run there."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MlFlow(Tracker):
+    """Runs of MLflow. A training that goes on is the same run there.
+
+    :param uri: of the tracking store: a server's address, or ``sqlite:///PATH`` of a file of this
+        machine (relative to where the training was started).
+    """
+
+    name: ClassVar[str] = "mlflow"
+    package: ClassVar[str] = "mlflow"
+    uri: str = "sqlite:///mlflow.db"
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+        require_text("uri", self.uri)
+
+    @contextmanager
+    def follow(self, tracked: Tracked) -> Generator[Send]:
+        """See :class:`Tracker`."""
+        try:
+            from mlflow import MlflowClient
+            from mlflow.entities import Metric
+        except ImportError as error:
+            raise missing(self, error) from error
+        client = MlflowClient(tracking_uri=self.uri)
+        experiment = client.get_experiment_by_name(tracked.group)
+        where = (
+            client.create_experiment(tracked.group)
+            if experiment is None
+            else experiment.experiment_id
+        )
+        found = client.search_runs([where], f"tags.`{_RUN}` = '{tracked.name}'")
+        run = (
+            found[0]
+            if found
+            else client.create_run(where, run_name=tracked.name, tags={_RUN: tracked.name})
+        )
+        key = run.info.run_id
+        if not found:
+            for name, value in tracked.configuration.items():
+                client.log_param(key, name, value)
+
+        def send(step: int, figures: Figures) -> None:
+            metrics = [Metric(name, value, 0, step) for name, value in figures.items()]
+            client.log_batch(key, metrics=metrics)
+
+        client.update_run(key, status="RUNNING")
+        status = "KILLED"
+        try:
+            yield send
+            status = "FINISHED"
+        finally:
+            client.set_terminated(key, status)

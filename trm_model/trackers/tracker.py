@@ -1,0 +1,63 @@
+"""The axis of where a training's figures go beside the run's own file, for people who follow many
+trainings in one place."""
+
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+from trm_model.choices import Choice
+from trm_model.errors import ConfigurationError, require
+
+Figures = Mapping[str, float]
+"""Names of figures -> their values after a step."""
+Send = Callable[[int, Figures], None]
+"""Takes the step, counted from 1, and its figures."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tracked:
+    """A training as a tracker knows it.
+
+    :param name: of the run, unlike that of any other.
+    :param group: what it is one of, such as its benchmark and variant.
+    :param folder: of the run, for what is written on this machine.
+    :param configuration: numbers and words by name, ``recipe.learning_rate`` for instance.
+    :param step: after which it goes on; figures of later steps will be sent again.
+    """
+
+    name: str
+    group: str
+    folder: Path
+    configuration: Mapping[str, Any]
+    step: int = 0
+
+
+class Tracker(Choice, axis=True):
+    """Where the figures go. No training depends on it."""
+
+    __slots__ = ()
+    package: ClassVar[str]
+    """What must be installed: the project's optional part ``trackers`` has it."""
+
+    def follow(self, tracked: Tracked) -> AbstractContextManager[Send]:
+        """Follow a training until the context ends.
+
+        :raises ConfigurationError: the package is not installed.
+        """
+        raise NotImplementedError
+
+
+def missing(tracker: Tracker, error: ImportError) -> ConfigurationError:
+    """What is said where a tracker's package is not installed."""
+    return ConfigurationError(
+        f"tracker {tracker.name}: the package {tracker.package} cannot be imported ({error}); "
+        "expected it to be installed: pip install 'trm-pipelines[trackers]', or leave the tracker "
+        "out"
+    )
+
+
+def require_text(name: str, text: str) -> None:
+    """Whether a setting that is a name or an address says something."""
+    require(text.strip() != "", f"{name}={text!r}: expected a name; give one, or leave it out")

@@ -1,0 +1,55 @@
+"""Weights & Biases, on its server or in files of this machine."""
+
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+from trm_model.choices import check_fields
+from trm_model.trackers.tracker import Figures, Send, Tracked, Tracker, missing, require_text
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WeightsAndBiases(Tracker):
+    """Runs of Weights & Biases. A training that goes on is the same run there.
+
+    :param project: that the runs are shown in.
+    :param mode: ``offline``: in files of the run's folder, which ``wandb sync`` sends later;
+        ``online``: to the server that ``wandb login`` has chosen.
+    """
+
+    name: ClassVar[str] = "wandb"
+    package: ClassVar[str] = "wandb"
+    project: str = "trm"
+    mode: Literal["offline", "online"] = "offline"
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+        require_text("project", self.project)
+
+    @contextmanager
+    def follow(self, tracked: Tracked) -> Generator[Send]:
+        """See :class:`Tracker`."""
+        try:
+            import wandb
+        except ImportError as error:
+            raise missing(self, error) from error
+        run = wandb.init(
+            project=self.project,
+            id=tracked.name,
+            name=tracked.name,
+            group=tracked.group,
+            dir=str(tracked.folder),
+            config=dict(tracked.configuration),
+            mode=self.mode,
+            resume="allow",
+            settings=wandb.Settings(silent=True),
+        )
+
+        def send(step: int, figures: Figures) -> None:
+            run.log(dict(figures), step=step)
+
+        try:
+            yield send
+        finally:
+            run.finish()
