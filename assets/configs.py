@@ -22,6 +22,7 @@ from trm_model.model.evaluation import Evaluation
 from trm_model.model.variant import Variant
 from trm_model.names import unknown_name
 from trm_model.puzzles.family import Family
+from trm_model.trackers.tracker import Tracker
 from trm_model.training.execution import Execution, most_shares
 from trm_model.training.initial import find_source
 from trm_model.training.recipe import Recipe
@@ -119,6 +120,9 @@ class TrainingConfig(StageConfig):
         are summed over the batch before the weights change; None: all of its share.
     :param recompute: save memory: keep no more than the input of each network call for the
         gradient, and compute the call again when it is due.
+    :param compile: let torch compile the networks; None: on GPUs alone.
+    :param trackers: where the figures go beside the run's own file: ``tensorboard``, ``wandb``,
+        ``mlflow``, each alone or with its settings.
     """
 
     recipe: dict[str, Any] = Field(default_factory=dict)
@@ -136,6 +140,8 @@ class TrainingConfig(StageConfig):
     processes: int | None = Field(default=None, ge=1, le=1_000)
     micro_batch: int | None = Field(default=None, ge=1, le=1_000_000)
     recompute: bool = False
+    compile: bool | None = None
+    trackers: list[Any] = Field(default_factory=list[Any])
 
     def recipe_of(self, base: Recipe) -> Recipe:
         """A benchmark's recipe with these changes.
@@ -197,11 +203,22 @@ class TrainingConfig(StageConfig):
             keep_checkpoints=self.keep_checkpoints,
             validate_steps=self.validate_steps,
             threads=torch.get_num_threads(),
-            compile=device.startswith("cuda"),
+            compile=device.startswith("cuda") if self.compile is None else self.compile,
+            trackers=self._trackers(),
         )
         found.require_batch(recipe.batch_size)
         for name in found.devices:
             resolve_device(name)
+        return found
+
+    def _trackers(self) -> tuple[Tracker, ...]:
+        """Those that are asked for, whose packages are installed.
+
+        :raises ConfigurationError: there is no such tracker, or its package is missing.
+        """
+        found = from_plain(Execution, {"trackers": self.trackers}).trackers
+        for tracker in found:
+            tracker.require_installed()
         return found
 
     def _one_on_each(self, device: str, batch_size: int) -> int:

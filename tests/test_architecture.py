@@ -71,7 +71,7 @@ FLOORS = (
     Layer("training"),
     Layer("evaluation", "variants", independent=True),
     Layer("model"),
-    Layer("optimizers", "puzzles", "schedules", independent=True),
+    Layer("optimizers", "puzzles", "schedules", "trackers", independent=True),
     Layer(*GROUND, independent=False),
 )
 """Those of ``trm_model``, from the top down; independent ones do not import each other."""

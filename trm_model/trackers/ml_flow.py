@@ -1,5 +1,6 @@
 """MLflow, on a server or in a database of this machine."""
 
+import os
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -31,11 +32,13 @@ class MlFlow(Tracker):
     @contextmanager
     def follow(self, tracked: Tracked) -> Generator[Send]:
         """See :class:`Tracker`."""
+        # It would tell its makers what is used, unless the user has decided otherwise.
+        os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
         try:
             from mlflow import MlflowClient
             from mlflow.entities import Metric
         except ImportError as error:
-            raise missing(self, error) from error
+            raise missing(self) from error
         client = MlflowClient(tracking_uri=self.uri)
         experiment = client.get_experiment_by_name(tracked.group)
         where = (

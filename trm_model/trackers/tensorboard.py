@@ -24,7 +24,7 @@ class TensorBoard(Tracker):
         try:
             from torch.utils.tensorboard import SummaryWriter
         except ImportError as error:
-            raise missing(self, error) from error
+            raise missing(self) from error
         writer = SummaryWriter(str(tracked.folder / FOLDER), purge_step=tracked.step + 1)
 
         def send(step: int, figures: Figures) -> None:

@@ -4,6 +4,7 @@ trainings in one place."""
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -41,6 +42,14 @@ class Tracker(Choice, axis=True):
     package: ClassVar[str]
     """What must be installed: the project's optional part ``trackers`` has it."""
 
+    def require_installed(self) -> None:
+        """Whether the package is there, found out without loading it.
+
+        :raises ConfigurationError: it is not.
+        """
+        if find_spec(self.package) is None:
+            raise missing(self)
+
     def follow(self, tracked: Tracked) -> AbstractContextManager[Send]:
         """Follow a training until the context ends.
 
@@ -49,12 +58,11 @@ class Tracker(Choice, axis=True):
         raise NotImplementedError
 
 
-def missing(tracker: Tracker, error: ImportError) -> ConfigurationError:
+def missing(tracker: Tracker) -> ConfigurationError:
     """What is said where a tracker's package is not installed."""
     return ConfigurationError(
-        f"tracker {tracker.name}: the package {tracker.package} cannot be imported ({error}); "
-        "expected it to be installed: pip install 'trm-pipelines[trackers]', or leave the tracker "
-        "out"
+        f"tracker {tracker.name}: expected the package {tracker.package}, which is not installed; "
+        "pip install 'trm-pipelines[trackers]', or leave the tracker out"
     )
 
 

@@ -1,5 +1,6 @@
 """Weights & Biases, on its server or in files of this machine."""
 
+import os
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -30,10 +31,12 @@ class WeightsAndBiases(Tracker):
     @contextmanager
     def follow(self, tracked: Tracked) -> Generator[Send]:
         """See :class:`Tracker`."""
+        # It would send errors to its makers, unless the user has decided otherwise.
+        os.environ.setdefault("WANDB_ERROR_REPORTING", "false")
         try:
             import wandb
         except ImportError as error:
-            raise missing(self, error) from error
+            raise missing(self) from error
         run = wandb.init(
             project=self.project,
             id=tracked.name,

@@ -363,6 +363,7 @@ def train(
     initial: Mapping[str, Tensor] | None = None,
     validation: Validation | None = None,
     report: Callable[[str], None] = print,
+    send: Callable[[int, Mapping[str, float]], None] = lambda _step, _figures: None,
     stop: Callable[[], bool] = lambda: False,
 ) -> Progress:
     """Train in the folder ``run``, from its newest checkpoint if it has one; writes checkpoints and
@@ -375,6 +376,7 @@ def train(
         nothing of the training depends on it, but that the best checkpoint is kept beside the last,
         and when it ends where the recipe has patience.
     :param report: told about progress, a few times a minute.
+    :param send: given the step and the figures of each row.
     :param stop: asked after each step; True writes a checkpoint and returns.
     :returns: the progress at the last checkpoint; whether the training is over there,
         :func:`trm_model.training.stopping.is_over` tells.
@@ -398,6 +400,7 @@ def train(
                 initial,
                 validation,
                 report,
+                send,
                 stop,
             )
         except _DivergedError as error:
@@ -413,6 +416,7 @@ def _train(
     initial: Mapping[str, Tensor] | None,
     validation: Validation | None,
     report: Callable[[str], None],
+    send: Callable[[int, Mapping[str, float]], None],
     stop: Callable[[], bool],
 ) -> Progress:
     recipe, execution, group = trainer.recipe, trainer.execution, trainer.group
@@ -471,8 +475,10 @@ def _train(
             found = validated(step)
             if found is not None:
                 validations.append(found)
-            lines.write(json.dumps({**row, **columns(found)}) + "\n")
+            figures = {**row, **columns(found)}
+            lines.write(json.dumps(figures) + "\n")
             lines.flush()
+            send(step, {name: value for name, value in figures.items() if value is not None})
             if time.monotonic() - reported_at > 10 or over(step):
                 reported_at = time.monotonic()
                 report(

@@ -111,12 +111,14 @@ def _train(run: Path, stop: _Stop, modules: Sequence[str], *, other_code: bool) 
     from trm_model.choices import import_own
     from trm_model.errors import ConfigurationError
     from trm_model.puzzles.plans import examples_modules, open_examples
+    from trm_model.trackers.following import following
     from trm_model.training.checkpoint import intact_step, saved
     from trm_model.training.group import LostError, join
     from trm_model.training.initial import load_initial
     from trm_model.training.loop import TrainingError, train
     from trm_model.training.run import RunSpec, run_store, training_version
     from trm_model.training.stopping import is_over
+    from trm_model.training.tracked import tracked
 
     def prepared(spec: RunSpec, locks: ExitStack) -> RunSpec | None:
         """Take the locks and look whether the run can go on; None where nothing is left to do."""
@@ -169,21 +171,25 @@ def _train(run: Path, stop: _Stop, modules: Sequence[str], *, other_code: bool) 
             if not group.told(ready is not None) or ready is None:
                 return 0
             spec = ready
-            progress = train(
-                run,
-                spec.variant,
-                spec.recipe,
-                open_examples(spec.data_folder(run) / "train.zarr"),
-                spec.seed,
-                spec.execution,
-                group=group,
-                validation=_validation(run, spec) if group.leads else None,
-                initial=load_initial(run, spec.initial)
-                if spec.initial and not saved(run)
-                else None,
-                report=_report if group.leads else _ignore,
-                stop=stop,
-            )
+            report = _report if group.leads else _ignore
+            trackers = spec.execution.trackers if group.leads else ()
+            with following(trackers, tracked(run, spec), report) as send:
+                progress = train(
+                    run,
+                    spec.variant,
+                    spec.recipe,
+                    open_examples(spec.data_folder(run) / "train.zarr"),
+                    spec.seed,
+                    spec.execution,
+                    group=group,
+                    validation=_validation(run, spec) if group.leads else None,
+                    initial=load_initial(run, spec.initial)
+                    if spec.initial and not saved(run)
+                    else None,
+                    report=report,
+                    send=send,
+                    stop=stop,
+                )
             group.leave()
     except LostError as error:
         # What has happened is the other's to say; together they can go on from the last checkpoint.

@@ -235,6 +235,7 @@ class RunSpec:
             **asdict(self),
             "variant": to_plain(self.variant),
             "recipe": to_plain(self.recipe),
+            "execution": to_plain(self.execution),
         }
 
     def write(self, run: Path) -> None:

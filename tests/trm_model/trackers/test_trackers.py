@@ -1,15 +1,20 @@
 """Figures arrive where they are sent, and a training that goes on is the same run there."""
 
 import sys
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
 from trm_model.choices import from_plain, to_plain
 from trm_model.errors import ConfigurationError
+from trm_model.trackers.following import flat, following
 from trm_model.trackers.ml_flow import MlFlow
 from trm_model.trackers.tensorboard import FOLDER, TensorBoard
-from trm_model.trackers.tracker import Tracked, Tracker
+from trm_model.trackers.tracker import Figures, Send, Tracked, Tracker
 from trm_model.trackers.weights_and_biases import WeightsAndBiases
 from trm_model.training.execution import Execution
 
@@ -84,7 +89,7 @@ def test_a_missing_package_is_named_with_the_remedy(
 ) -> None:
     monkeypatch.setitem(sys.modules, module, None)
     with (
-        pytest.raises(ConfigurationError, match=rf"tracker {tracker.name}: .*pip install 'trm-pip"),
+        pytest.raises(ConfigurationError, match=rf"tracker {tracker.name}: .*pip install 'trm-"),
         tracker.follow(tracked(tmp_path)),
     ):
         pass
@@ -101,3 +106,56 @@ def test_trackers_are_named_in_settings() -> None:
     assert from_plain(Execution, to_plain(found)) == found
     with pytest.raises(ConfigurationError, match="project=' ': expected a name"):
         WeightsAndBiases(project=" ")
+
+
+@dataclass(frozen=True, slots=True)
+class Fails(Tracker):
+    """One that fails, from the given moment on."""
+
+    name: ClassVar[str] = "fails"
+    package: ClassVar[str] = "json"
+    when: str = "send"
+
+    @contextmanager
+    def follow(self, tracked: Tracked) -> Generator[Send]:
+        def send(step: int, figures: Figures) -> None:
+            if self.when == "send":
+                raise OSError(f"step {step}:\nno network for {len(figures)} figures")
+
+        if self.when == "start":
+            raise OSError("no server")
+        yield send
+        if self.when == "end":
+            raise OSError("not flushed")
+
+
+@pytest.mark.parametrize(
+    ("when", "said"), [("start", "no server"), ("send", "no network"), ("end", "not flushed")]
+)
+def test_a_tracker_that_fails_is_told_of_once_and_left_out(
+    when: str, said: str, tmp_path: Path
+) -> None:
+    pytest.importorskip("tensorboard")
+    told: list[str] = []
+    with following([Fails(when), TensorBoard()], tracked(tmp_path), told.append) as send:
+        send(1, {"loss": 0.5})
+        send(2, {"loss": 0.4})
+    [line] = told
+    assert line.startswith("tracker fails: ")
+    assert said in line
+    assert "\n" not in line
+    assert list((tmp_path / FOLDER).iterdir())
+
+
+def test_what_interrupts_a_training_is_raised(tmp_path: Path) -> None:
+    told: list[str] = []
+    with (
+        pytest.raises(KeyboardInterrupt),
+        following([Fails("end")], tracked(tmp_path), told.append),
+    ):
+        raise KeyboardInterrupt
+    assert told == []
+
+
+def test_settings_are_flat() -> None:
+    assert flat({"a": {"b": {"c": 1}, "d": [2]}, "e": {}}) == {"a.b.c": 1, "a.d": [2], "e": {}}

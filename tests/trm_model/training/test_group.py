@@ -101,7 +101,7 @@ def _train_through_nan(group: Group, run: Path, data: Path) -> None:
             learned = replace(learned, losses=losses)
         return update(trainer, learned, step)
 
-    Trainer._update = updated  # pyright: ignore[reportPrivateUsage]
+    Trainer._update = updated  # pyright: ignore[reportPrivateUsage, reportAttributeAccessIssue]
     _train(group, run, data, None, replace(RECIPE, on_nonfinite="rewind"))
 
 
