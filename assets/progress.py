@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
+from typing import TypeVar
 
 MADE = "made"
 """Key in the metadata of each materialization: one line that says what was made and where, which
@@ -42,11 +43,14 @@ class Pace:
         return f"{text}, {timedelta(seconds=round(seconds))} left"
 
 
-def spaced(log: Callable[[str], object], seconds: float = 10.0) -> Callable[[str], None]:
-    """``log``, with the messages left out that come less than ``seconds`` after the one before."""
+Told = TypeVar("Told")
+
+
+def spaced(log: Callable[[Told], object], seconds: float = 10.0) -> Callable[[Told], None]:
+    """``log``, with what is left out that comes less than ``seconds`` after the one before."""
     told = float("-inf")
 
-    def say(text: str) -> None:
+    def say(text: Told) -> None:
         nonlocal told
         if time.monotonic() - told > seconds:
             told = time.monotonic()

@@ -18,7 +18,7 @@ from assets.failures import user_error
 from assets.outcomes import CheckOutcome
 from assets.pages import markdown, pictures
 from assets.partitions import variant_and_seed
-from assets.progress import MADE, progress_of
+from assets.progress import MADE, progress_of, spaced
 from assets.store import current_examples, current_run, folder_bytes
 from assets.tables import Training, of_run, stamped
 from assets.training.runs import recorded
@@ -31,15 +31,16 @@ from trm_model.launching import Ending, Launcher
 from trm_model.model.variant import Variant
 from trm_model.puzzles.plans import examples_modules
 from trm_model.solving.fine_tuning import begin_from
-from trm_model.texts import counted
+from trm_model.texts import counted, duration
 from trm_model.training.checkpoint import saved, step_reached
-from trm_model.training.figures import METRICS
+from trm_model.training.figures import METRICS, read_rows, seconds_left
 from trm_model.training.initial import weights_hash, write_initial
 from trm_model.training.job import started_by, training_job
 from trm_model.training.lineage import adopt, depends_on_steps, shorter_runs
 from trm_model.training.loop import PROGRESS
 from trm_model.training.plan import plan
 from trm_model.training.process import LOCK, ORPHAN_SECONDS
+from trm_model.training.recipe import Recipe
 from trm_model.training.run import (
     CodeSpan,
     RunSpec,
@@ -57,6 +58,20 @@ def finite_loss(training: pl.DataFrame) -> CheckOutcome:
         len(training) > 0 and bool(finite.all()),
         {"rows": len(training), "not_finite": int((~finite).sum())},
     )
+
+
+OBSERVED_SECONDS = 60.0
+"""Time between two points of a training's curves in the page."""
+
+
+def under_way(run: Path, recipe: Recipe) -> dict[str, float | str]:
+    """What a run's newest row of figures says, for the asset's page: Dagster draws the numbers."""
+    row = (read_rows(run / METRICS) or [{}])[-1]
+    names = ("step", "loss", "exact_accuracy", "learning_rate", "validation_exact_accuracy")
+    found = {name: row[name] for name in names if row.get(name) is not None}
+    if found:
+        found["left"] = duration(seconds_left(row, recipe.steps, recipe.batch_size))
+    return found
 
 
 class Trained(NamedTuple):
@@ -140,10 +155,18 @@ def train_run(
     run.mkdir(parents=True, exist_ok=True)
     _describe(store, run_key, spec, weights, shorter, context.log.info)
     job = training_job(run, spec, other_code=config.continue_other_code)
-    progress = progress_of(context.log)
+    progress, observe = progress_of(context.log), spaced(context.log_event, OBSERVED_SECONDS)
 
     def say(line: str) -> None:
-        (progress if PROGRESS.match(line) else context.log.info)(line)
+        if not PROGRESS.match(line):
+            context.log.info(line)
+            return
+        progress(line)
+        observe(
+            dg.AssetObservation(
+                context.asset_key, partition=context.partition_key, metadata=under_way(run, recipe)
+            )
+        )
 
     starter = started_by(launcher, execution)
     outcome = recorded(store, run, takes, changed, lambda: starter.start(job).wait(say))

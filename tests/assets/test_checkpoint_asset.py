@@ -24,6 +24,7 @@ from assets.partitions import variant_seed_partitions
 from assets.stages import STAGE_MODULES
 from assets.store import StoreResource
 from assets.tables import Residuals, Runs
+from assets.training.checkpoint import under_way
 from assets.training.runs import recorded
 from storage.lock import LockedError, lock
 from storage.store import MARKER, LocalStore
@@ -142,6 +143,23 @@ def place(tmp_path: Path) -> Workplace:
     store.point(keys.current_examples("tiny"), key)
     partitions = variant_seed_partitions(VARIANTS)
     return Workplace(store, build_benchmark("tiny", BENCHMARK, VARIANTS, partitions))
+
+
+@pytest.mark.filterwarnings("ignore::dagster.BetaWarning")
+def test_a_training_under_way_is_observed(place: Workplace) -> None:
+    done = place.materialize(Here(), log_steps=2)
+    [event] = done.get_asset_observation_events()
+    observed = event.asset_observation_data.asset_observation
+    assert observed.asset_key == dg.AssetKey(["tiny", "checkpoint"])
+    assert observed.partition == "trm_mlp|0"
+    values = {name: value.value for name, value in observed.metadata.items()}
+    assert values["step"] == BENCHMARK.recipe.steps
+    assert {"loss", "exact_accuracy", "learning_rate"} < {*values}
+    assert values["left"] == "1 s"
+
+
+def test_before_the_first_row_nothing_is_known(tmp_path: Path) -> None:
+    assert under_way(tmp_path, BENCHMARK.recipe) == {}
 
 
 @pytest.mark.filterwarnings("ignore::dagster.BetaWarning")
