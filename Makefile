@@ -7,7 +7,7 @@ export TRM_DATA ?= $(CURDIR)/data
 PORT ?= 3000
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check
 
-.PHONY: install demo test coverage lint mutation check-full ui bench gpu-check bench-gpu clean
+.PHONY: install demo test coverage lint mutation check-full ui bench agreement gpu-check bench-gpu clean
 
 # Two processes share the test files; each computes with one thread, since threads that wait for each other's cores are slow.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadscope
@@ -56,6 +56,10 @@ ui: install
 
 bench: install
 	$(BIN)/python -m tests.benchmarks $(ONLY)
+
+# One training in every way to run it: losses of 1, 2 and 4 processes, of parts of a batch, compiled, in one table.
+agreement: install
+	$(BIN)/python -m tests.benchmarks.agreement
 
 # Both take DEVICE (auto, cuda:1, cpu …); on a machine without this Makefile's installation run the modules themselves.
 gpu-check: install

@@ -1,9 +1,9 @@
 """A training of several processes one of which is killed, or the process that started them."""
 
+import contextlib
 import os
 import re
 import signal
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -11,6 +11,7 @@ import pytest
 from tests.faults.conftest import NewRun, Start
 from tests.faults.helpers import Child, checkpoint_steps, last_step, trainers, until
 from trm_model.lifeline import INTERRUPTED
+from trm_model.seeding import numpy_generator
 from trm_model.training.checkpoint import FOLDER, saved
 
 
@@ -58,32 +59,30 @@ def test_a_killed_process_is_started_again_with_the_others(
     assert child.stderr == ""
 
 
-def _kill_the_first(run: Path, child: Child) -> None:
-    os.kill(_ranks(run, child)[0], signal.SIGKILL)
-
-
-def _kill_who_started_them(run: Path, child: Child) -> None:
-    child.kill()
-    until(lambda: not trainers(str(run)), "nobody is left", 60.0)
+KILLS = 20
 
 
 @pytest.mark.slow
 def test_it_ends_with_the_bits_of_an_undisturbed_one(
     start: Start, new_run: NewRun, tmp_path: Path
 ) -> None:
+    """Killed twenty times: a random one of the two processes and of the one that started them, a
+    random number of steps after the newest checkpoint."""
     undisturbed, run = new_run(tmp_path / "undisturbed"), new_run(tmp_path / "run")
     whole = _training(start, undisturbed)
     assert whole.wait(300.0) == 0, whole.stderr
-    kills: list[tuple[int, Callable[[Path, Child], None]]] = [
-        (40, _kill_the_first),
-        (120, _kill_who_started_them),
-        (200, _kill_the_first),
-    ]
-    child = _training(start, run)
-    for step, kill in kills:
+    generator = numpy_generator(0, "kills")
+    child, kills, step = _training(start, run), 0, 0
+    while kills < KILLS:
         _come_to(child, run, step)
-        kill(run, child)
-        if not child.running:
+        victim = generator.choice([*_ranks(run, child), child.process.pid])
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(victim, signal.SIGKILL)
+            kills += 1
+        step = max(checkpoint_steps(run)) + int(generator.integers(1, 12))
+        if victim == child.process.pid:
+            child.kill()
+            until(lambda: not trainers(str(run)), "nobody is left", 60.0)
             child = _training(start, run)
     assert child.wait(300.0) == 0, child.stderr
     ours, theirs = saved(run)[-1], saved(undisturbed)[-1]
