@@ -22,6 +22,9 @@ _SHOWN = 3
 OWN_VARIANTS_VARIABLE = "TRM_VARIANTS"
 """Environment variable: the folder of the user's own variants."""
 OWN_VARIANTS_DEFAULT = Path("variants")
+STORE_VARIABLE = "TRM_RANKS_STORE"
+"""Environment variable with the address at which the processes of one training on one machine find
+one another."""
 OWN_STUDIES_VARIABLE = "TRM_STUDIES"
 """Environment variable: the folder of the user's own studies."""
 OWN_STUDIES_DEFAULT = Path("studies")

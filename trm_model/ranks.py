@@ -16,10 +16,12 @@ import signal
 import socket
 import sys
 from collections.abc import Sequence
+from itertools import count
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from trm_model.lifeline import CRASHED, INTERRUPTED, PARENT_VARIABLE, REFUSED, die_with_parent
+from trm_model.names import STORE_VARIABLE
 
 RESTARTS = 3
 """So often the processes are started again without progress."""
@@ -33,6 +35,7 @@ def main(arguments: Sequence[str]) -> int:
     os.environ[PARENT_VARIABLE] = str(os.getpid())
     # The processes of one machine need not be seen by others.
     os.environ.setdefault("GLOO_SOCKET_IFNAME", socket.if_indextoname(1))
+    os.environ["TORCH_DISABLE_SHARE_RDZV_TCP_STORE"] = "1"
     command = ("-m", module, *others)
     return _keep_running(int(processes), float(grace), Path(progress), command)
 
@@ -45,21 +48,25 @@ def _keep_running(processes: int, grace: float, progress: Path, command: Sequenc
     from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
     logging.disable(logging.ERROR)  # What has happened is said here.
-    restarts, seen = 0, _changed(progress)
-    with TemporaryDirectory() as logs:
-        config = LaunchConfig(
-            min_nodes=1,
-            max_nodes=1,
-            nproc_per_node=processes,
-            logs_specs=DefaultLogsSpecs(log_dir=logs),
-            run_id=f"trm-{os.getpid()}",
-            rdzv_backend="c10d",
-            rdzv_endpoint="127.0.0.1:0",
-            local_addr="127.0.0.1",
-            max_restarts=0,  # It would start a job again that was refused.
-            shutdown_timeout=int(grace),
-        )
+    attempts, restarts, seen = count(), 0, _changed(progress)
+    with TemporaryDirectory() as folder:
         while True:
+            attempt = next(attempts)
+            config = LaunchConfig(
+                min_nodes=1,
+                max_nodes=1,
+                nproc_per_node=processes,
+                logs_specs=DefaultLogsSpecs(log_dir=folder),
+                run_id=f"trm-{os.getpid()}-{attempt}",
+                # They find one another by files: torch's servers would listen to other machines.
+                rdzv_backend="c10d",
+                rdzv_endpoint=f"{folder}/agent-{attempt}",
+                rdzv_configs={"store_type": "file"},
+                local_addr="127.0.0.1",
+                max_restarts=0,  # It would start a job again that was refused.
+                shutdown_timeout=int(grace),
+            )
+            os.environ[STORE_VARIABLE] = f"file://{folder}/ranks-{attempt}"
             try:
                 elastic_launch(config, sys.executable)(*command)
                 return 0

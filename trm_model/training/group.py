@@ -16,6 +16,8 @@ import torch
 from torch import Tensor
 from torch import distributed as dist
 
+from trm_model.names import STORE_VARIABLE
+
 BUCKET = 1 << 23
 """Numbers that are summed in one message: 32 MiB of float32."""
 PATIENCE = timedelta(days=8)
@@ -165,7 +167,8 @@ def join(environment: Mapping[str, str] = os.environ) -> Group:
         return Group()
     with _connected():
         # Messages from the CPU go by gloo, those from GPUs by their own library.
-        dist.init_process_group(timeout=PATIENCE)
+        where = environment.get(STORE_VARIABLE, "env://")
+        dist.init_process_group(init_method=where, rank=rank, world_size=size, timeout=PATIENCE)
     return JoinedGroup(rank, size, local_rank, local_size)
 
 
