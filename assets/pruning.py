@@ -1,6 +1,7 @@
 """What may be removed from a store: runs, data sets and left-overs that nothing refers to."""
 
 import contextlib
+import json
 import posixpath
 import time
 from collections.abc import Iterator, Mapping, Set
@@ -9,14 +10,17 @@ from dataclasses import dataclass
 import polars as pl
 
 from assets import keys
-from assets.tables import Predictions, Scores, ScoresElsewhere
+from assets.tables import Predictions, Runs, Scores, ScoresElsewhere
+from assets.training.runs import FINISHED
 from storage.build import PREFIX
 from storage.lock import LockedError
+from storage.manifest import CorruptDataError
+from storage.reading import json_object, reading
 from storage.store import Store
 from storage.tables import Table, scan
-from trm_model.errors import ConfigurationError
+from trm_model.training.checkpoint import saved
 from trm_model.training.process import LOCK
-from trm_model.training.run import RunSpec
+from trm_model.training.run import RUN_FILE
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,13 +44,15 @@ class Stored:
 def stored(store: Store, *, now: float | None = None) -> list[Stored]:
     """Every run, data set, version of validation puzzles and left-over of a store.
 
-    A run is kept where a pointer names it, a table has scores or predictions of it, or a process
-    trains it. A data set is kept where a pointer names it, a run that is kept was trained on it, or
-    a score is of it; its validation puzzles stay with it. What an interrupted build, evaluation or
-    check left is never kept.
+    A run is kept where a pointer names it, a table has scores or predictions of it, a process
+    trains it, or it has a checkpoint from which an unfinished training can go on. A data set is
+    kept where a pointer names it, a run that is kept was trained on it, or a score is of it; its
+    validation puzzles stay with it. What an interrupted build, evaluation or check left is never
+    kept.
 
     :param now: in seconds since 1970; None: the time.
-    :raises TableError: a table that cannot be read, so that nobody knows what it refers to.
+    :raises TableError, CorruptDataError: a table or the description of a run that is kept cannot be
+        read, so that nobody knows what it refers to.
     """
     now = time.time() if now is None else now
     runs = [*_runs(store, now)]
@@ -68,17 +74,19 @@ def prune(store: Store, chosen: Set[str]) -> list[Stored]:
     although its weights are gone.
     """
     removed: list[Stored] = []
-    for item in stored(store):
-        if item.key not in chosen or item.kept:
-            continue
-        with contextlib.ExitStack() as held:
-            if item.kind == _RUN:
-                try:
-                    held.enter_context(_held(store, item.key))
-                except LockedError:
-                    continue
-            store.remove(item.key)
-            removed.append(item)
+    # Asked again for each kind: what is removed takes its time, and others work meanwhile.
+    for kind in dict.fromkeys(item.kind for item in stored(store) if item.key in chosen):
+        for item in stored(store):
+            if item.kind != kind or item.key not in chosen or item.kept:
+                continue
+            with contextlib.ExitStack() as held:
+                if kind == _RUN:
+                    try:
+                        held.enter_context(_held(store, item.key))
+                    except LockedError:
+                        continue
+                store.remove(item.key)
+                removed.append(item)
     return removed
 
 
@@ -90,11 +98,14 @@ _OF_A_RUN = "of a run that is kept"
 
 def _item(store: Store, key: str, kind: str, now: float, kept: str = "") -> Stored:
     path = store.open(key)
-    files = [each for each in (path, *path.rglob("*")) if each.is_file()]
-    size = sum(each.stat().st_size for each in files)
-    # Whether a run is in use is found out with its lock, which writes that file.
-    changed = (each.stat().st_mtime for each in files if each.name != LOCK)
-    newest = max(changed, default=path.stat().st_mtime)
+    size, newest = 0, path.stat().st_mtime if path.is_file() else 0.0
+    for each in (path, *path.rglob("*")):
+        # What is being written or replaced may vanish meanwhile.
+        with contextlib.suppress(FileNotFoundError):
+            found = each.stat()
+            # Whether a run is in use is found out with its lock, which writes that file.
+            if each.is_file() and each.name != LOCK:
+                size, newest = size + found.st_size, max(newest, found.st_mtime)
     age = max(0.0, now - newest)
     return Stored(key, kind, size, age, kept or ("changed just now" if age < RECENT else ""))
 
@@ -116,9 +127,12 @@ def _folders(store: Store, key: str, depth: int) -> Iterator[str]:
 
 def _runs(store: Store, now: float) -> Iterator[Stored]:
     used = _in_table(store, Predictions, "has predictions") | _in_table(store, Scores, "scored")
+    finished = _in_table(store, Runs, "finished", pl.col("status") == FINISHED)
     for key in _folders(store, "runs", 4):
         _, benchmark, variant, seed, run = key.split("/")
         kept = used.get((benchmark, variant, seed, run), "")
+        if not kept and (benchmark, variant, seed, run) not in finished and saved(store.open(key)):
+            kept = "not finished: it can go on"
         if store.follow(f"{posixpath.dirname(key)}/current") == key:
             kept = "trained last"
         yield _item(store, key, _RUN, now, kept or _in_use(store, key))
@@ -132,10 +146,13 @@ def _in_use(store: Store, run: str) -> str:
         return "in use"
 
 
-def _in_table(store: Store, table: type[Table], why: str) -> dict[tuple[str, str, str, str], str]:
-    """Benchmark, variant, seed and name of the runs that a table has rows of."""
+def _in_table(
+    store: Store, table: type[Table], why: str, *which: pl.Expr
+) -> dict[tuple[str, str, str, str], str]:
+    """Benchmark, variant, seed and name of the runs that a table has such rows of."""
     columns = ("benchmark", "variant", pl.col("seed").cast(pl.String), "run")
-    return dict.fromkeys(scan(store, table).select(columns).unique().collect().iter_rows(), why)
+    rows = scan(store, table).filter(*which).select(columns).unique().collect()
+    return dict.fromkeys(rows.iter_rows(), why)
 
 
 def _versions(store: Store, now: float, folder: str, used: Mapping[str, str]) -> Iterator[Stored]:
@@ -146,13 +163,18 @@ def _versions(store: Store, now: float, folder: str, used: Mapping[str, str]) ->
 
 
 def _used_by(store: Store, runs: Set[str], field: str) -> dict[str, str]:
-    """The keys that a field of these runs' descriptions names."""
+    """The keys that a field of these runs' descriptions names.
+
+    :raises CorruptDataError: a description that cannot be read, so that nobody knows what it names.
+    """
     found: dict[str, str] = {}
     for run in runs:
-        with contextlib.suppress(ConfigurationError):  # A damaged description names nothing.
-            target = getattr(RunSpec.read(store.open(run)), field)
-            if target is not None:
-                found[target] = _OF_A_RUN
+        path = store.open(run) / RUN_FILE
+        # Not as a description: that would want the modules of the user's own choices.
+        with reading(CorruptDataError, path, f"a run's description; remove the run {run}"):
+            target = json_object(json.loads(path.read_bytes()), RUN_FILE).get(field)
+        if isinstance(target, str):
+            found[target] = _OF_A_RUN
     return found
 
 

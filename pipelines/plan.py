@@ -21,11 +21,11 @@ from trm_model.training.plan import plan
 def tell_plans(benchmark: str, partitions: Sequence[str], settings: Sequence[str]) -> int:
     """Print what each training would take, a line each; returns the exit code.
 
-    :param partitions: keys ``VARIANT|SEED`` and ranges of them.
-    :param settings: ``checkpoint.FIELD=VALUE``.
     Where the recipe computes in bfloat16, as on GPUs, what it would take on some of them follows,
     and the figure that is published for the variant on these puzzles.
 
+    :param partitions: keys ``VARIANT|SEED`` and ranges of them.
+    :param settings: ``checkpoint.FIELD=VALUE``.
     :raises ConfigurationError: settings that cannot be, or no data set yet of a family whose puzzle
         table has as many rows as there are puzzles.
     """

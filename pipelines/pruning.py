@@ -6,6 +6,7 @@ from pathlib import Path
 
 from assets.pruning import Stored, prune, stored
 from pipelines.place import data_folder
+from storage.manifest import CorruptDataError
 from storage.store import LocalStore, StoreError
 from storage.tables import TableError
 from trm_model.errors import ConfigurationError
@@ -35,17 +36,17 @@ def tell_prunable(*, older_than: float, every: bool, remove: bool) -> int:
         total = in_bytes(sum(item.size for item in useless))
         what = counted(len(useless), "thing")
         if not useless:
-            print("nothing to remove: tables or pointers refer to all that is there")
+            print("nothing to remove; trm prune --all says why each thing is kept")
         elif not remove:
             print(
-                f"{what} with {total} may be removed, since no table and no pointer refers to "
-                f"them: trm prune --remove"
+                f"{what} with {total} may be removed, since no score, no pointer and no unfinished "
+                "training needs them: trm prune --remove"
             )
         else:
             gone = prune(store, {item.key for item in useless})
             size = in_bytes(sum(item.size for item in gone))
             print(f"removed {counted(len(gone), 'thing')}, {size}")
-    except (StoreError, TableError) as error:
+    except (CorruptDataError, StoreError, TableError) as error:
         raise ConfigurationError(str(error)) from error
     return 0
 

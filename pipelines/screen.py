@@ -73,4 +73,7 @@ class ScreenHandler(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """See :class:`logging.Handler`."""
         show = self._screen.progress if IN_PLACE in record.__dict__ else self._screen.say
-        show(self.format(record))
+        try:
+            show(self.format(record))
+        except OSError:
+            self.handleError(record)

@@ -9,16 +9,18 @@ import pytest
 
 from assets import keys
 from assets.pruning import prune, stored
-from assets.tables import Predictions, Scores
+from assets.tables import Predictions, Runs, Scores
 from pipelines import command
 from pipelines.place import DATA_VARIABLE
 from storage.atomic import write_text
+from storage.manifest import CorruptDataError
 from storage.store import LocalStore
 from storage.tables import publish_partition
 from tests.assets.test_tables import ROWS
 from tests.trm_model.training.recipes import tiny_spec
 from trm_model.terminal import run
 from trm_model.training.process import LOCK
+from trm_model.training.run import RUN_FILE
 
 OLD = time.time() - 30 * 24 * 3600.0
 
@@ -166,3 +168,30 @@ def test_a_table_that_cannot_be_read_stops_it(
     assert run(command.trm, ["prune", "--remove"], program="trm") == 2
     assert "a.parquet" in capsys.readouterr().err
     assert store.open(useless).is_dir()
+
+
+def test_a_training_that_can_go_on_is_kept_with_its_data(store: LocalStore) -> None:
+    data, other = (written(store, f"{keys.examples('tiny')}/{name * 16}") for name in "ab")
+    begun, done = trained(store, "begun", data), trained(store, "done", other)
+    for run_ in (begun, done):
+        written(store, f"{run_}/checkpoints/step-00000004")
+    in_table(store, Runs, run="done", status="finished")
+    in_table(store, Runs, run="begun", status="interrupted")
+    # A description that names a class of the user's own, which is not imported here.
+    path = store.open(begun) / RUN_FILE
+    path.write_text(path.read_text().replace('"fixed"', '"my_starts:Mine"'))
+    grow_old(store)
+    assert found(store) == {
+        begun: "not finished: it can go on",
+        done: "",
+        data: "of a run that is kept",
+        other: "",
+    }
+
+
+def test_a_description_that_cannot_be_read_stops_it(store: LocalStore) -> None:
+    run_ = trained(store, "run", written(store, f"{keys.examples('tiny')}/{'a' * 16}"))
+    in_table(store, Scores, run="run")
+    (store.open(run_) / RUN_FILE).write_text("{")
+    with pytest.raises(CorruptDataError, match="run.json"):
+        stored(store)

@@ -49,8 +49,11 @@ class WeightsAndBiases(Tracker):
             settings=wandb.Settings(silent=True),
         )
 
+        # An axis of our own: of a training that has gone back, its own would drop what comes again.
+        run.define_metric("*", step_metric="step")
+
         def send(step: int, figures: Figures) -> None:
-            run.log(dict(figures), step=step)
+            run.log({**figures, "step": step})
 
         try:
             yield send

@@ -157,7 +157,9 @@ def save(run: Path, checkpoint: Checkpoint, keep: int = KEEP) -> Path:
         write_manifest(temporary)
         publish(temporary, target)
     kept = best(run)
-    for old in saved(run)[:-keep]:
+    # A damaged one of a later step, from before the training went back, is none of the newest.
+    until_now = [folder for folder in saved(run) if step_of(folder) <= checkpoint.progress.step]
+    for old in until_now[:-keep]:
         if old == kept:
             continue
         # Renamed first: a half-removed folder must not look like a checkpoint.
@@ -169,7 +171,7 @@ def save(run: Path, checkpoint: Checkpoint, keep: int = KEEP) -> Path:
 def keep_best(run: Path, step: int) -> None:
     """Let the checkpoint of ``step``, if it is there, be kept as the best one."""
     target = at(run, step)
-    if target.is_dir():
+    if target.is_dir() and best(run) != target:
         write_text(run / FOLDER / BEST, f"{POINTER}{target.name}\n")
 
 

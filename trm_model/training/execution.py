@@ -1,4 +1,5 @@
-"""How a training runs: settings that change its speed, and its results only by rounding."""
+"""How a training runs: settings that change its speed, and its results only by rounding, but for
+the moment at which patience ends it."""
 
 from dataclasses import dataclass
 
@@ -11,7 +12,8 @@ from trm_model.training.checkpoint import KEEP
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Execution:
-    """How to run: changes speed, and results only by rounding.
+    """How to run: changes speed, and results only by rounding. Where the recipe has patience, the
+    moment at which it ends depends on ``validate_steps`` and ``log_steps`` too.
 
     :param device: ``cpu``, ``cuda``, ``cuda:1``, …
     :param log_steps: optimizer steps per row of metrics; progress is reported by the newest row, at

@@ -16,13 +16,14 @@ import torch
 from torch import Tensor
 from torch import distributed as dist
 
+from storage.reading import out_of_memory
 from trm_model.names import STORE_VARIABLE
 
 BUCKET = 1 << 23
 """Numbers that are summed in one message: 32 MiB of float32."""
 PATIENCE = timedelta(days=8)
 """How long the others wait for a process, which may be the lead that waits for the device or
-validates. One that has died is noticed at once, by its connection."""
+validates. One that has died is noticed by its connection, or ended by :mod:`trm_model.ranks`."""
 
 
 class LostError(RuntimeError):
@@ -178,6 +179,8 @@ def _connected() -> Generator[None]:
     try:
         yield
     except RuntimeError as error:
+        if out_of_memory(error):
+            raise
         raise LostError(f"another process of the group has ended: {error}") from error
 
 

@@ -62,6 +62,8 @@ from trm_model.training.validation import (
 )
 from trm_model.training.writer import Writer
 
+MOST_SPOILED = 50
+"""So many steps in a row that are not finite end a training that passes over such steps."""
 PROGRESS = re.compile(r"step \d+/\d+: ")
 """How the reports begin that say how far a training is; each takes the place of the one before."""
 TOTALS = (
@@ -440,6 +442,7 @@ def _train(
         return trainer.progress
     clock = _Clock(trainer.progress)
     saved_at = reported_at = time.monotonic()
+    finite_at = trainer.progress.step
     validations = read_validated(metrics)
     best = best_of(validations)
     if best is not None:  # Killed between the two, a process has saved it and not said so.
@@ -463,11 +466,16 @@ def _train(
     ):
 
         def told(totals: Tensor) -> Validated | None:
-            """Write and tell the row of an interval; what its validation found, if it has one."""
-            nonlocal reported_at
+            """Write and tell the row of an interval, unless no step of it was finite; what its
+            validation found, if it has one."""
+            nonlocal reported_at, finite_at
             step = trainer.progress.step
+            if not totals[0] and step - finite_at >= MOST_SPOILED:
+                what = f"none of the last {step - finite_at} steps was finite"
+                raise _DivergedError(what, Found(step))
             if not totals[0]:
-                raise _DivergedError("no step since the row before was finite", Found(step))
+                return None
+            finite_at = step
             row = _row(trainer, totals, clock)
             if not math.isfinite(row["loss"]):
                 what = f"loss {row['loss']}, expected a finite number"
@@ -521,8 +529,12 @@ def _train(
                     diverged = _DivergedError(str(error), Found(step))
             if ended or stopping or saving or last:
                 group.agreed(diverged is not None)
-            if diverged is not None:
-                raise diverged
+            try:
+                if diverged is not None:
+                    raise diverged
+            finally:
+                # Its traceback holds this frame, and so the trainer, whose memory is needed again.
+                del diverged
             return not (stopping or last)
 
         if group.told(gave_up(validations, recipe)):

@@ -46,7 +46,8 @@ class Recipe:
         training goes back to its last checkpoint, and on from there with another order and other
         draws.
     :param patience: end the training once the accuracy on validation puzzles has not risen for so
-        many optimizer steps (it is measured every ``validate_steps``); None: train all steps.
+        many optimizer steps; when that is noticed depends on ``validate_steps``, which is not part
+        of the recipe; None: train all steps.
     :param ema_decay: of the averaged weights, per optimizer step; short trainings want a shorter
         memory than the papers' 0.999.
     :param precision: of activations and matrix products; weights are kept in float32.

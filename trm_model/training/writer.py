@@ -31,8 +31,12 @@ class Writer:
         trace: TracebackType | None,
     ) -> None:
         self._pool.shutdown()
-        if error is None:
+        try:
             self.finish()
+        except OSError as failed:
+            if error is None:
+                raise
+            error.add_note(f"the checkpoint before it could not be written: {failed}")
 
     @property
     def busy(self) -> bool:

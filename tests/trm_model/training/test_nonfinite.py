@@ -213,7 +213,7 @@ def test_a_row_of_nothing_but_such_steps_ends_it(
     tmp_path: Path, examples: Examples, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     inject(monkeypatch, lambda _: True)
-    with pytest.raises(TrainingError, match="step 50: no step since the row before was finite"):
+    with pytest.raises(TrainingError, match="step 50: none of the last 50 steps was finite"):
         run(tmp_path, examples, on_nonfinite="skip")
 
 
