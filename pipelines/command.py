@@ -173,7 +173,11 @@ def plan(benchmark: str, partitions: Sequence[str], settings: Sequence[str]) -> 
 @trm.command("study")
 @click.argument("name", required=False, help="A study's name; none: which there are.")
 @click.option(
-    "--point", "points", multiple=True, metavar="KEY", help="Only these points, and no report."
+    "--point",
+    "points",
+    multiple=True,
+    metavar="KEY",
+    help="Only these points, and no report; KEY as --plan shows it, before the colon.",
 )
 @click.option("--plan", is_flag=True, help="Say what the points take, and start nothing.")
 def study(name: str | None, points: Sequence[str], plan: bool) -> int:

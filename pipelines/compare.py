@@ -10,6 +10,7 @@ from pipelines.place import data_folder
 from storage.store import LocalStore
 from storage.tables import TableError
 from trm_model.errors import ConfigurationError
+from trm_model.texts import counted
 
 
 def compare(benchmark: str, first: str, second: str) -> int:
@@ -22,12 +23,16 @@ def compare(benchmark: str, first: str, second: str) -> int:
     entry = BENCHMARKS[benchmark]
     store = LocalStore.containing(Path(data_folder()))
     try:
-        found = compare_stored(store, benchmark, entry, VARIANTS.known, (first, second))
+        found, sides = compare_stored(store, benchmark, entry, VARIANTS.known, (first, second))
     except TableError as error:
         raise ConfigurationError(str(error)) from error
     metric, k = entry.metric
     print(f"{benchmark}, {metric}{'' if k is None else f' of k = {k}'}")
-    for text, value, seeds in zip((first, second), found[:2], found.seeds, strict=True):
-        print(f"  {text}: {value:.4f} ({seeds} {'seed' if seeds == 1 else 'seeds'})")
+    for text, value, seeds, runs in zip(
+        (first, second), found[:2], found.seeds, sides, strict=True
+    ):
+        print(f"  {text}: {value:.4f} ({counted(seeds, 'seed')})")
+        for run in runs:
+            print(f"    {run}")
     print(f"{first} - {second}: {found}")
     return 0

@@ -3,7 +3,7 @@ compared."""
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -11,18 +11,25 @@ import polars as pl
 
 from assets import keys
 from assets.benchmarks import Benchmark
-from assets.declared import declared
+from assets.declared import declared, evaluation_differences
 from assets.evaluation.paired import Paired, compare
 from assets.evaluation.votes import task_shares
 from assets.latest import latest
 from assets.reports.comparison import comparable, headline
-from assets.tables import Predictions, Scores, Votes
+from assets.tables import Predictions, Runs, Scores, Votes
 from storage.store import Store
 from storage.tables import partition_key, read_file, scan
 from trm_model.errors import require
 from trm_model.model.variant import Variant
 from trm_model.puzzles.plans import open_examples
 from trm_model.training.run import RunSpec
+
+
+class Compared(NamedTuple):
+    """A comparison, and of each side a line for each of its runs: which, and what is changed."""
+
+    result: Paired
+    sides: list[list[str]]
 
 
 def chosen(
@@ -50,10 +57,15 @@ def chosen(
     partitions = sorted(f"{name}|{number}" for name, number in
                         scores.select("variant", "seed").unique().rows())  # fmt: skip
     require(
+        bool(partitions),
+        f"{text!r}: no scores of the test split yet; first: trm train BENCHMARK --partition "
+        "'VARIANT|SEED'",
+    )
+    require(
         len(found) > 0,
         f"{text!r}: expected VARIANT|SEED, a VARIANT with seeds trained and tested as the "
         "benchmark declares, or the key of a run, with scores of the test split; there are "
-        f"{', '.join(partitions) or 'none'}",
+        f"{', '.join(partitions)}",
     )
     return found.sort("seed")
 
@@ -101,7 +113,7 @@ def compare_stored(
     benchmark: Benchmark,
     variants: Mapping[str, Variant],
     texts: tuple[str, str],
-) -> Paired:
+) -> Compared:
     """Compare two of a benchmark by what reports compare (of ARC: pass@2 of each task).
 
     :param texts: see :func:`chosen`.
@@ -124,4 +136,24 @@ def compare_stored(
         bool(puzzles),
         f"{texts[0]} and {texts[1]}: no test puzzle that both answered; evaluate both again",
     )
-    return compare(outcomes[: len(sides[0])], outcomes[len(sides[0]) :])
+    found = compare(outcomes[: len(sides[0])], outcomes[len(sides[0]) :])
+    told = [[_told(store, row, benchmark, variants) for row in side] for side in sides]
+    return Compared(found, told)
+
+
+def _told(
+    store: Store, row: Mapping[str, Any], benchmark: Benchmark, variants: Mapping[str, Variant]
+) -> str:
+    """Which run a row of scores is of, and what it and its test change of what is declared."""
+    of_run = pl.col("run") == row["run"], pl.col("variant") == row["variant"]
+    runs = scan(store, Runs).filter(*of_run).select("changes").collect()["changes"].to_list()
+    said = [*runs[:1]]
+    variant = variants.get(row["variant"])
+    if variant is not None:
+        depth = variant.test_steps(benchmark.recipe.max_steps, variant.evaluation)
+        tested = evaluation_differences(
+            row["settings"], variant.evaluation, depth, benchmark.evaluated
+        )
+        said.append(f"tested with {tested}" if tested else "")
+    changes = ", ".join(each for each in said if each) or "as declared"
+    return f"run {row['run'][:8]} on {row['n']:,} puzzles: {changes}"

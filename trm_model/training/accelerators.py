@@ -61,7 +61,11 @@ class Expected:
         """On one line."""
         basis = "as measured on one" if self.measured else "assumed"
         hours = f"{self.hours:,.1f} h" if self.hours >= 0.1 else f"{60 * self.hours:.1f} min"
-        memory = "" if self.fits else "; too little memory for so many at once: lower micro_batch"
+        memory = (
+            ""
+            if self.fits
+            else "; too little memory for so many examples at once: give a smaller micro_batch"
+        )
         several = f"{self.count} x " * (self.count > 1)
         return (
             f"{several}{self.accelerator.name} ({self.accelerator.gibibytes:g} GiB): "

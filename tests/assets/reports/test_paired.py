@@ -1,5 +1,6 @@
 """Two runs or variants on the same test puzzles."""
 
+import re
 import shutil
 from pathlib import Path
 
@@ -133,7 +134,9 @@ def put(
 
 
 def stored(store: LocalStore, first: str, second: str) -> tuple[float, float, int, tuple[int, int]]:
-    found = compare_stored(store, "sudoku_4x4", SUDOKU, VARIANTS, (first, second))
+    found, sides = compare_stored(store, "sudoku_4x4", SUDOKU, VARIANTS, (first, second))
+    assert tuple(map(len, sides)) == found.seeds
+    assert all(re.match(r"run \w+ on \d+ puzzles: ", line) for side in sides for line in side)
     return found.first, found.second, found.puzzles, found.seeds
 
 
@@ -191,7 +194,7 @@ def test_tasks_are_compared_by_the_two_attempts(tmp_path: Path) -> None:
             for (task, of, number), rank in zip(tasks, ranks, strict=True)
         ]  # fmt: skip
         publish_partition(store, Votes, pl.concat(votes))
-    found = compare_stored(store, "arc_demo", arc, VARIANTS, ("a", "b"))
+    found, _ = compare_stored(store, "arc_demo", arc, VARIANTS, ("a", "b"))
     assert (found.first, found.second) == pytest.approx((2 / 3, 0.5))
     assert found.puzzles == 3
     assert found.method.startswith("bootstrap of puzzles,")

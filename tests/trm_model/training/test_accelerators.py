@@ -37,8 +37,8 @@ def test_smaller_cards_take_longer_and_may_not_hold_the_batch() -> None:
     assert str(together).startswith("4 x RTX 4090 (24 GiB): about ")
     assert str(found["RTX 4090"]).startswith("RTX 4090 (24 GiB): about ")
     assert str(found["RTX 4090"]).endswith(
-        "computed, at 21% of its peak (assumed); too little memory for so many at once: "
-        "lower micro_batch"
+        "computed, at 21% of its peak (assumed); too little memory for so many examples "
+        "at once: give a smaller micro_batch"
     )
 
 
