@@ -124,7 +124,7 @@ def _training(spec: RunSpec, benchmark: Benchmark) -> list[str]:
 
 
 def _changes(path: str, declared: Recipe | Variant, own: Recipe | Variant) -> list[str]:
-    """What ``--set`` is given where a recipe or a variant is not as it is declared."""
+    """The settings that ``--set`` needs for a recipe or a variant that is not as declared."""
     before, after = to_plain(declared), to_plain(own)
     return [
         f"{path}.{name}={json.dumps(value)}"

@@ -33,7 +33,7 @@ EVALUATION = "evaluation"
 
 @cache
 def _variant_changes() -> dg.Shape:
-    """What a training may be told of its variant, the same for every benchmark."""
+    """The changes of its variant that a training takes; they are the same for all benchmarks."""
     stays = "Default: as the partition's variant has it."
     return dg.Shape(change_fields(Variant, without=(EVALUATION,), stays=stays))
 
@@ -176,7 +176,7 @@ class TrainingConfig(StageConfig):
 
     @classmethod
     def fields_for(cls, recipe: Recipe) -> dict[str, dg.Field]:
-        """What Dagster checks and shows of the settings, for a benchmark with this recipe."""
+        """The settings as Dagster checks and shows them, for a benchmark with this recipe."""
         found = cls.to_fields_dict()
         texts = {name: found[name].description for name in ("recipe", "variant")}
         return {

@@ -3,9 +3,10 @@
 import logging
 import time
 from collections.abc import Callable
-from datetime import timedelta
 from functools import partial
 from typing import TypeVar
+
+from trm_model.texts import duration
 
 MADE = "made"
 """Key in the metadata of each materialization: one line that says what was made and where, which
@@ -37,10 +38,10 @@ class Pace:
         if self._began is None:
             self._began = done, time.monotonic()
         before, started = self._began
-        if done == before:
+        if done in (before, total):
             return text
         seconds = (time.monotonic() - started) / (done - before) * (total - done)
-        return f"{text}, {timedelta(seconds=round(seconds))} left"
+        return f"{text}, about {duration(seconds)} left"
 
 
 Told = TypeVar("Told")

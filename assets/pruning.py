@@ -98,7 +98,7 @@ _OF_A_RUN = "of a run that is kept"
 
 def _item(store: Store, key: str, kind: str, now: float, kept: str = "") -> Stored:
     path = store.open(key)
-    size, newest = 0, path.stat().st_mtime if path.is_file() else 0.0
+    size, newest = 0, 0.0
     for each in (path, *path.rglob("*")):
         # What is being written or replaced may vanish meanwhile.
         with contextlib.suppress(FileNotFoundError):
@@ -106,7 +106,8 @@ def _item(store: Store, key: str, kind: str, now: float, kept: str = "") -> Stor
             # Whether a run is in use is found out with its lock, which writes that file.
             if each.is_file() and each.name != LOCK:
                 size, newest = size + found.st_size, max(newest, found.st_mtime)
-    age = max(0.0, now - newest)
+    # A folder without files may be one that somebody has just made.
+    age = max(0.0, now - (newest or path.stat().st_mtime))
     return Stored(key, kind, size, age, kept or ("changed just now" if age < RECENT else ""))
 
 
@@ -170,6 +171,8 @@ def _used_by(store: Store, runs: Set[str], field: str) -> dict[str, str]:
     found: dict[str, str] = {}
     for run in runs:
         path = store.open(run) / RUN_FILE
+        if not path.exists():  # It is about to be written, and names nothing yet.
+            continue
         # Not as a description: that would want the modules of the user's own choices.
         with reading(CorruptDataError, path, f"a run's description; remove the run {run}"):
             target = json_object(json.loads(path.read_bytes()), RUN_FILE).get(field)

@@ -296,7 +296,10 @@ def _part(benchmark: Benchmark, limit: int | None) -> str:
 
 
 def _told(store: Store, predictions: str, table: pl.DataFrame, picture: str) -> dict[str, Any]:
-    """What a materialization tells of predictions, made now or before; both are keys."""
+    """The metadata of a materialization of predictions, which were made now or before.
+
+    :param predictions, picture: their keys in the store.
+    """
     solved = float(table["solved"].mean())  # type: ignore[arg-type]
     return {
         MADE: f"{counted(len(table), 'answer')}, {solved:.1%} of them right, in "

@@ -1,4 +1,4 @@
-"""What each selection among the same rollouts would have scored, as rows and as a report."""
+"""The scores that each selection among the same rollouts would have had: rows and a report."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, fields

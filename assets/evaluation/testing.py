@@ -164,7 +164,7 @@ def score_model(
 def _by_selection(
     found: Evaluated, selections: list[Selection], rollouts: int, puzzles: pl.Series
 ) -> list[Metric]:
-    """What each selection scores after the last step, and how often any rollout is right."""
+    """The score of each selection after the last step, and how often any rollout is right."""
     share = partial(share_of, k=rollouts, puzzles=puzzles)
     return [
         *(

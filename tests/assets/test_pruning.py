@@ -195,3 +195,9 @@ def test_a_description_that_cannot_be_read_stops_it(store: LocalStore) -> None:
     (store.open(run_) / RUN_FILE).write_text("{")
     with pytest.raises(CorruptDataError, match="run.json"):
         stored(store)
+
+
+def test_a_folder_that_has_just_been_made_is_kept(store: LocalStore) -> None:
+    run_ = keys.run("tiny", "trm", 0, "begins")
+    store.open(run_).mkdir(parents=True)
+    assert found(store) == {run_: "changed just now"}
