@@ -22,6 +22,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from torch.utils.flop_counter import FlopCounterMode
 
 from assets import keys
 from assets.benchmarks import BENCHMARKS
@@ -31,7 +32,15 @@ from storage.examples import Ints, map_shards, read_examples
 from storage.store import LocalStore
 from storage.tables import scan
 from tests.benchmarks import many_runs, plain_builders
-from tests.benchmarks.plain_trm import PlainTrm, plain_step
+from tests.benchmarks.plain_models import (
+    HRM,
+    TRM_ATTENTION,
+    TRM_MLP,
+    PlainModel,
+    Plan,
+    Shape,
+    plain_step,
+)
 from tests.benchmarks.writing import SHARED, WRITERS, Written, arc_tasks, sudoku_examples
 from trm_model.model.batch import Batch, DeviceExamples
 from trm_model.model.generations.autoregressive import Cache
@@ -52,46 +61,57 @@ from trm_model.training.supervision import Carry, supervise
 from trm_model.variants import VARIANTS
 
 ROOT = Path(__file__).resolve().parents[2]
-BATCH, LENGTH, WIDTH, PREFIX, VOCABULARY = 64, 16, 64, 4, 6
+SMALL = Shape(batch=64, length=16, width=64, prefix=4, heads=4, vocabulary=6)
+MIDDLE = Shape(batch=64, length=81, width=128, prefix=16, heads=4, vocabulary=11)
+LARGE = Shape(batch=16, length=81, width=512, prefix=16, heads=8, vocabulary=11)
+PLANS = {"trm_mlp": TRM_MLP, "trm": TRM_ATTENTION, "hrm": HRM}
+STEPS = (
+    ("L16_D64", SMALL, ("trm_mlp", "trm")),
+    ("L81_D128", MIDDLE, ("trm_mlp", "trm", "hrm")),
+    ("L81_D512", LARGE, ("trm_mlp", "trm")),
+)
+"""Shapes, and the models whose step is timed at them."""
 
 
 def show(name: str, value: float, unit: str) -> None:
     print(f"{name} {value:.4g} {unit}", flush=True)
 
 
-def random_batch() -> Batch:
+def random_batch(shape: Shape) -> Batch:
     generator = torch.Generator().manual_seed(0)
     inputs, labels = (
-        torch.randint(1, VOCABULARY, (BATCH, LENGTH), generator=generator) for _ in range(2)
+        torch.randint(1, shape.vocabulary, (shape.batch, shape.length), generator=generator)
+        for _ in range(2)
     )
-    return Batch(inputs, labels, torch.zeros(BATCH, dtype=torch.int64))
+    return Batch(inputs, labels, torch.zeros(shape.batch, dtype=torch.int64))
 
 
-def ours(name: str) -> tuple[Reasoner, Callable[[], torch.Tensor]]:
+def ours(name: str, shape: Shape) -> tuple[Reasoner, Callable[[], torch.Tensor]]:
     """Our model and a function that makes one training step and returns its loss."""
-    recipe = Recipe(size=Size(width=WIDTH, heads=4, prefix=PREFIX, puzzle_width=WIDTH))
+    size = Size(width=shape.width, heads=shape.heads, prefix=shape.prefix, puzzle_width=shape.width)
+    recipe = Recipe(size=size)
     model = Reasoner(
         VARIANTS[name],
         recipe.size,
-        vocabulary=VOCABULARY,
-        length=LENGTH,
+        vocabulary=shape.vocabulary,
+        length=shape.length,
         num_puzzles=1,
         generator=torch.Generator().manual_seed(0),
     )
     (optimizer,), ema, batch = (
         make_optimizers(model, recipe),
         Ema(model, recipe.ema_decay),
-        random_batch(),
+        random_batch(shape),
     )
     for group in optimizer.param_groups:
         group["lr"] = recipe.learning_rate
-    noise = Noise(0, torch.arange(BATCH))
+    noise = Noise(0, torch.arange(shape.batch))
     carry = Carry.fresh(model, batch, noise)
 
     def step() -> torch.Tensor:
         nonlocal carry
         result = supervise(model, carry, max_steps=recipe.max_steps, noise=noise)
-        loss = result.losses.total / BATCH
+        loss = result.losses.total / shape.batch
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -104,30 +124,39 @@ def ours(name: str) -> tuple[Reasoner, Callable[[], torch.Tensor]]:
             learning_rate=1e-4,
             weight_decay=1.0,
         )
-        carry = Carry(batch, result.carry.state, result.carry.steps, result.carry.halted)
+        halted = torch.zeros_like(result.carry.halted)
+        # As at the first step: Q-learning's last step has another target.
+        carry = Carry(batch, result.carry.state, torch.zeros_like(result.carry.steps), halted)
         return loss.detach()
 
     return model, step
 
 
-def plain(source: Reasoner) -> Callable[[], torch.Tensor]:
+def plain(source: Reasoner, plan: Plan, shape: Shape) -> Callable[[], torch.Tensor]:
     """The plain transcription with the same weights as ``source``, and the same step."""
-    model = PlainTrm(
-        vocabulary=VOCABULARY, length=LENGTH, width=WIDTH, prefix=PREFIX, updates=6, cycles=3
-    )
+    model = PlainModel(plan, shape)
     state = source.state_dict()
+    mixer = ("qkv", "out") if plan.mixer == "attention" else ("gate_up", "down")
+    parts = [("mixer", part) for part in mixer] + [
+        ("channels", part) for part in ("gate_up", "down")
+    ]
+    places = [
+        (network, layer, *part)
+        for network in range(plan.networks)
+        for layer in range(plan.layers)
+        for part in parts
+    ]
     renamed = {
         "tokens.weight": "tokens",
         "head.weight": "head",
         "halt.weight": "halt_weight",
         "halt.bias": "halt_bias",
         "y0": "answer_start",
-    }
-    renamed |= {
-        f"blocks.{layer}.{theirs}.{part}.weight": f"networks.0.{layer}.{mine}.{part}"
-        for layer in range(2)
-        for theirs, mine in (("tokens", "mixer"), ("channels", "channels"))
-        for part in ("gate_up", "down")
+    } | {
+        f"networks.{network}.{layer}.{kind}.{part}.weight": (
+            f"networks.{network}.{layer}.{kind}.{part}"
+        )
+        for network, layer, kind, part in places
     }
     model.load_state_dict(
         {
@@ -137,9 +166,9 @@ def plain(source: Reasoner) -> Callable[[], torch.Tensor]:
     )
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4, betas=(0.9, 0.95), weight_decay=1.0)
     average = {name: p.detach().clone() for name, p in model.named_parameters()}
-    table, batch = torch.zeros(1, WIDTH), random_batch()
-    shape = (BATCH, PREFIX + LENGTH, WIDTH)
-    carry = (state["answer_start"].expand(shape), state["latent_starts"][0].expand(shape))
+    table, batch = torch.zeros(1, shape.width), random_batch(shape)
+    start = (shape.batch, shape.prefix + shape.length, shape.width)
+    carry = (state["answer_start"].expand(start), state["latent_starts"][0].expand(start))
 
     def step() -> torch.Tensor:
         nonlocal carry
@@ -169,14 +198,37 @@ def milliseconds(
     return times
 
 
+def forward_and_backward(steps: Callable[[], object]) -> int:
+    """Floating-point operations of a call by torch's counter."""
+    with FlopCounterMode(display=False) as counter:
+        steps()
+    return counter.get_total_flops()
+
+
+def product_rate(rows: int = 2_048) -> float:
+    """Floating-point operations a second of a large matrix product here, the best of some."""
+    a, b = torch.rand(rows, rows), torch.rand(rows, rows)
+    best = min(min(times) for times in milliseconds({"": lambda: a @ b}, 5, 2).values())
+    return 2 * rows**3 / best * 1e3
+
+
 def bench_step() -> None:
-    """One training step on the CPU: B 64, L 16, D 64, T 3, n 6, float32."""
-    model, mlp = ours("trm_mlp")
-    times = milliseconds({"plain": plain(model), "trm_mlp": mlp, "trm": ours("trm")[1]})
-    for name, values in times.items():
-        show(f"step_{name}_L16_D64", statistics.median(values), "ms")
-    ratios = [mine / theirs for mine, theirs in zip(times["trm_mlp"], times["plain"], strict=True)]
-    show("step_ratio_trm_mlp_L16_D64", statistics.median(ratios), "ours/plain")
+    """Training steps on the CPU in float32 beside the plain transcription of the same, which takes
+    turns with ours; and how long their operations would take at the rate of a matrix product."""
+    rate = product_rate()
+    show("product_rate", rate / 1e9, "GFLOP/s")
+    for place, shape, models in STEPS:
+        for name in models:
+            model, mine = ours(name, shape)
+            theirs = plain(model, PLANS[name], shape)
+            rounds, repeats = (9, 4) if shape.width < 512 else (3, 1)
+            times = milliseconds({"plain": theirs, "ours": mine}, rounds, repeats)
+            show(f"step_{name}_{place}_plain", statistics.median(times["plain"]), "ms")
+            show(f"step_{name}_{place}", statistics.median(times["ours"]), "ms")
+            operations = forward_and_backward(theirs)
+            show(f"step_{name}_{place}_at_product_rate", operations / rate * 1e3, "ms")
+            ratios = [a / b for a, b in zip(times["ours"], times["plain"], strict=True)]
+            show(f"step_ratio_{name}_{place}", statistics.median(ratios), "ours/plain")
 
 
 def bench_load() -> None:
@@ -461,13 +513,13 @@ def refine(model: Reasoner, steps: int, cache: Cache | None, first: int, stop: i
 def bench_autoregressive() -> None:
     """One token after a prefix of N cells, four supervision steps of 21 calls: D 64, one sequence,
     CPU time of one thread."""
-    size, steps = Size(width=WIDTH, heads=4, prefix=0, puzzle_width=0), 4
+    size, steps = Size(width=SMALL.width, heads=4, prefix=0, puzzle_width=0), 4
     for prefix in (16, 64, 256, 1_024):
         generator = torch.Generator().manual_seed(0)
         model = Reasoner(
             VARIANTS["autoregressive"],
             size,
-            vocabulary=VOCABULARY,
+            vocabulary=SMALL.vocabulary,
             length=prefix + 1,
             num_puzzles=1,
             generator=generator,

@@ -1,5 +1,6 @@
 """What ours is timed against computes the same."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,7 @@ import torch
 
 from storage.examples import ExampleSet
 from tests.benchmarks import plain_builders
-from tests.benchmarks.__main__ import ours, plain
+from tests.benchmarks.__main__ import PLANS, SMALL, ours, plain
 from trm_model.puzzles import arc, maze, sudoku
 from trm_model.puzzles.arc.examples import make_examples
 from trm_model.puzzles.maze.sampling import good_shares
@@ -18,12 +19,13 @@ from trm_model.puzzles.symmetry import COUNT, dihedral
 from trm_model.seeding import numpy_generator
 
 
-def test_plain_and_ours_make_the_same_steps() -> None:
-    model, step = ours("trm_mlp")
-    reference = plain(model)
-    first = [(step().item(), reference().item()) for _ in range(2)]
-    for mine, theirs in first:
-        torch.testing.assert_close(mine, theirs, rtol=1e-3, atol=1e-4)
+@pytest.mark.parametrize("name", PLANS)
+def test_plain_and_ours_make_the_same_steps(name: str) -> None:
+    shape = replace(SMALL, batch=8)
+    model, step = ours(name, shape)
+    reference = plain(model, PLANS[name], shape)
+    for _ in range(2):
+        torch.testing.assert_close(step(), reference(), rtol=1e-3, atol=1e-4)
 
 
 def assert_same_split(folder: Path, source: ExampleSet) -> tuple[np.ndarray, np.ndarray]:

@@ -12,16 +12,10 @@ numba compiles the loops, once per machine, for whatever vector registers it has
 torch's own threads, since a second pool would fight with those, which spin between products.
 """
 
-import ctypes
-import math
-import struct
-from collections.abc import Callable
-from functools import cache
 from typing import Any
 
 import numpy as np
 import torch
-from numba import types
 from torch import Tensor
 
 from trm_model.compiled import numba
@@ -32,9 +26,23 @@ from trm_model.model.kernels.instructions import (
     add_product,
     array_of,
     as_float,
-    as_int,
     set_product,
-    transpose_block,
+)
+from trm_model.model.kernels.tiles import (
+    ONE,
+    compiled,
+    copy,
+    norm_backward,
+    normalise,
+    part,
+    run,
+    share,
+    sigmoid,
+    thread,
+    threads,
+    threads_reached,
+    transpose,
+    zero,
 )
 
 TILE = 64
@@ -42,91 +50,32 @@ TILE = 64
 CHUNK = 64
 """Inner activations that are worked on at a time; inner widths are multiples of it."""
 
-_F = np.float32
-_ONE = _F(1)
-_MINUS_LOG2_E = _F(-1 / math.log(2))
-_EXPONENT_BITS = np.int32(23)
-_ROUND = _F(1.5 * 2**23 + 127)
-"""Added to a number below 2^22 it leaves that number, rounded and raised by the exponent's bias, in
-the lowest bits."""
-_C0, _C1, _C2, _C3, _C4, _C5 = map(
-    _F, (1.00000012, 0.693146944, 0.240221202, 0.0555071309, 0.00967554096, 0.00132764713)
-)
-"""2^r on [-1/2, 1/2] with the least relative error, 7.5e-8."""
 
-
-@numba.njit(cache=True, fastmath={"contract"}, inline="always")
-def _sigmoid(x: Any) -> Any:
-    """1 / (1 + e^-x) in operations that LLVM turns into vector instructions; NaN stays NaN."""
-    power = max(max(x, _F(-87)) * _MINUS_LOG2_E, _F(-126))
-    raised = power + _ROUND
-    r = power - (raised - _ROUND)
-    fraction = ((((_C5 * r + _C4) * r + _C3) * r + _C2) * r + _C1) * r + _C0
-    return _ONE / (_ONE + fraction * as_float(as_int(raised) << _EXPONENT_BITS))
-
-
-def _compiled(function: Callable[..., None]) -> Any:
-    return numba.njit(cache=True, fastmath={"contract"}, error_model="numpy")(function)
-
-
-@_compiled
-def _zero(target: Any) -> None:
-    """Explicit loops, because numba compiles slice assignments into slower code."""
-    for i in range(len(target)):
-        target[i] = _F(0)
-
-
-@_compiled
-def _copy(target: Any, source: Any) -> None:
-    for i in range(len(target)):
-        target[i] = source[i]
-
-
-@_compiled
-def _transpose(target: Any, source: Any) -> None:
-    """``target[c, r] = source[r, c]``; the target may be larger."""
-    rows, columns = source.shape
-    for r in range(0, rows, LANES):
-        for c in range(0, columns, LANES):
-            if r + LANES <= rows and c + LANES <= columns:
-                transpose_block(target, source, r, c)
-            else:
-                for i in range(r, min(r + LANES, rows)):
-                    for j in range(c, min(c + LANES, columns)):
-                        target[j, i] = source[i, j]
-
-
-@_compiled
+@compiled
 def _load(tile: Any, source: Any, item: int, first: int, turned: bool) -> None:
     """Copy columns from ``first`` on into a tile, from ``source`` [B, W, C] or, turned, [1, C, W];
     those beyond the last are zeros."""
     columns = min(TILE, source.shape[1 if turned else 2] - first)
     if columns < TILE:
-        _zero(tile.reshape(-1))
+        zero(tile.reshape(-1))
     if turned:
-        _transpose(tile, source[item, first : first + columns])
+        transpose(tile, source[item, first : first + columns])
     else:
         for k in range(len(tile)):
-            _copy(tile[k, :columns], source[item, k, first : first + columns])
+            copy(tile[k, :columns], source[item, k, first : first + columns])
 
 
-@_compiled
+@compiled
 def _store(target: Any, item: int, first: int, turned: bool, tile: Any) -> None:
     columns = min(TILE, target.shape[1 if turned else 2] - first)
     if turned:
-        _transpose(target[item, first : first + columns], tile[:, :columns])
+        transpose(target[item, first : first + columns], tile[:, :columns])
     else:
         for k in range(len(tile)):
-            _copy(target[item, k, first : first + columns], tile[k, :columns])
+            copy(target[item, k, first : first + columns], tile[k, :columns])
 
 
-@numba.njit(cache=True)
-def _part(memory: Any, rows: int, columns: int) -> Any:
-    """The first numbers of ``memory`` as a matrix, and the rest of it."""
-    return memory[: rows * columns].reshape(rows, columns), memory[rows * columns :]
-
-
-@_compiled
+@compiled
 def _gate_and_up(gate: Any, up: Any, x: Any, gate_up: Any, first: int) -> None:
     """Both products for the inner activations from ``first`` on."""
     inner = gate_up.shape[0] // 2
@@ -134,64 +83,41 @@ def _gate_and_up(gate: Any, up: Any, x: Any, gate_up: Any, first: int) -> None:
     set_product(up, gate_up[inner + first : inner + first + CHUNK], x)
 
 
-@_compiled
+@compiled
 def _gate(gate: Any, up: Any) -> None:
     """``up *= silu(gate)``; both [.] in one piece, which LLVM makes faster loops of than of
     matrices."""
     for i in range(len(gate)):
-        up[i] *= gate[i] * _sigmoid(gate[i])
+        up[i] *= gate[i] * sigmoid(gate[i])
 
 
-@_compiled
+@compiled
 def _forward_tile(
     x: Any, y: Any, scale: Any, gate: Any, up: Any, gate_up: Any, down: Any, epsilon: Any
 ) -> None:
-    width, inner = down.shape
-    _copy(y.reshape(-1), x.reshape(-1))
+    inner = down.shape[1]
+    copy(y.reshape(-1), x.reshape(-1))
     for first in range(0, inner, CHUNK):
         _gate_and_up(gate, up, x, gate_up, first)
         _gate(gate.reshape(-1), up.reshape(-1))
         add_product(y, down[:, first : first + CHUNK], up)
-    _zero(scale[0])
-    for k in range(width):
-        for c in range(TILE):
-            scale[0, c] += y[k, c] * y[k, c]
-    for c in range(TILE):
-        scale[0, c] = _ONE / np.sqrt(scale[0, c] / _F(width) + epsilon)
-    for k in range(width):
-        for c in range(TILE):
-            y[k, c] *= scale[0, c]
+    normalise(y, scale, epsilon)
 
 
-@_compiled
-def _norm_backward(gradient: Any, y: Any, scale: Any, mean: Any) -> None:
-    """From the gradient of the normalised ``y`` to that of what was normalised, in place."""
-    width = y.shape[0]
-    _zero(mean[0])
-    for k in range(width):
-        for c in range(TILE):
-            mean[0, c] += gradient[k, c] * y[k, c]
-    for c in range(TILE):
-        mean[0, c] /= _F(width)
-    for k in range(width):
-        for c in range(TILE):
-            gradient[k, c] = scale[0, c] * (gradient[k, c] - y[k, c] * mean[0, c])
-
-
-@_compiled
+@compiled
 def _gate_backward(gate: Any, up: Any, hidden: Any) -> None:
     """From gate, up and the gradient of ``silu(gate) * up`` to the gradients of gate and up, and
     ``silu(gate) * up``, in place."""
     for i in range(len(gate)):
         g, u, gradient = gate[i], up[i], hidden[i]
-        sigmoid = _sigmoid(g)
-        silu = g * sigmoid
-        gate[i] = gradient * u * (sigmoid + silu * (_ONE - sigmoid))
+        open_ = sigmoid(g)
+        silu = g * open_
+        gate[i] = gradient * u * (open_ + silu * (ONE - open_))
         up[i] = gradient * silu
         hidden[i] = silu * u
 
 
-@_compiled
+@compiled
 def _backward_tile(
     x: Any,
     gradient: Any,
@@ -208,9 +134,9 @@ def _backward_tile(
     """``gradient`` is that of ``x + swiglu(x)``; ``rows`` and ``gradient_rows``: [TILE, W padded],
     where columns are turned to rows."""
     inner = down.shape[1]
-    _transpose(rows, x)
-    _transpose(gradient_rows, gradient)
-    _copy(of_x.reshape(-1), gradient.reshape(-1))
+    transpose(rows, x)
+    transpose(gradient_rows, gradient)
+    copy(of_x.reshape(-1), gradient.reshape(-1))
     for first in range(0, inner, CHUNK):
         last = first + CHUNK
         _gate_and_up(gate, up, x, gate_up, first)
@@ -223,33 +149,22 @@ def _backward_tile(
         add_product(sums[2 * inner + first : 2 * inner + last], hidden, gradient_rows)
 
 
-_thread = types.ExternalFunction("omp_get_thread_num", types.int32())
-_threads = types.ExternalFunction("omp_get_num_threads", types.int32())
-
-
-@numba.njit(cache=True)
-def _share(items: int) -> tuple[int, int]:
-    """This thread's part of the items."""
-    thread, threads = _thread(), _threads()
-    return items * thread // threads, items * (thread + 1) // threads
-
-
 def _forward(pointer: Any) -> None:
     """The forward pass on one thread. The task describes x, gate_up, down, the result, its scale
     and the threads' memory."""
     task = numba.carray(pointer, FIRST + 6 * WORDS)
     x, gate_up, down = array_of(task, 0), array_of(task, 1)[0], array_of(task, 2)[0]
     result, scale = array_of(task, 3), array_of(task, 4)
-    memory = array_of(task, 5)[0, _thread()]
+    memory = array_of(task, 5)[0, thread()]
     width, turned = down.shape[0], task[0] == 1
     batch, columns = x.shape[0], x.shape[1 if turned else 2]
-    tile, memory = _part(memory, width, TILE)
-    y, memory = _part(memory, width, TILE)
-    gate, memory = _part(memory, CHUNK, TILE)
-    up, memory = _part(memory, CHUNK, TILE)
-    factor, memory = _part(memory, 1, TILE)
+    tile, memory = part(memory, width, TILE)
+    y, memory = part(memory, width, TILE)
+    gate, memory = part(memory, CHUNK, TILE)
+    up, memory = part(memory, CHUNK, TILE)
+    factor, memory = part(memory, 1, TILE)
     tiles = -(-columns // TILE)
-    begin, end = _share(batch * tiles)
+    begin, end = share(batch * tiles)
     for number in range(begin, end):
         item, first = number // tiles, number % tiles * TILE
         _load(tile, x, item, first, turned)
@@ -269,80 +184,39 @@ def _backward(pointer: Any) -> None:
         array_of(task, 5),
         array_of(task, 6),
     )
-    all_sums, memory = array_of(task, 7), array_of(task, 8)[0, _thread()]
+    all_sums, memory = array_of(task, 7), array_of(task, 8)[0, thread()]
     width, turned = down.shape[0], task[0] == 1
     batch, columns = x.shape[0], x.shape[1 if turned else 2]
-    sums, padded = all_sums[_thread()], all_sums.shape[2]
-    tile, memory = _part(memory, width, TILE)
-    y, memory = _part(memory, width, TILE)
-    gradient, memory = _part(memory, width, TILE)
-    gate, memory = _part(memory, CHUNK, TILE)
-    up, memory = _part(memory, CHUNK, TILE)
-    hidden, memory = _part(memory, CHUNK, TILE)
-    factor, memory = _part(memory, 1, TILE)
-    mean, memory = _part(memory, 1, TILE)
-    rows, memory = _part(memory, TILE, padded)
-    gradient_rows, memory = _part(memory, TILE, padded)
+    sums, padded = all_sums[thread()], all_sums.shape[2]
+    tile, memory = part(memory, width, TILE)
+    y, memory = part(memory, width, TILE)
+    gradient, memory = part(memory, width, TILE)
+    gate, memory = part(memory, CHUNK, TILE)
+    up, memory = part(memory, CHUNK, TILE)
+    hidden, memory = part(memory, CHUNK, TILE)
+    factor, memory = part(memory, 1, TILE)
+    mean, memory = part(memory, 1, TILE)
+    rows, memory = part(memory, TILE, padded)
+    gradient_rows, memory = part(memory, TILE, padded)
     # OpenMP may grant fewer threads than asked for: the sums of those that are missing are zeros
     # too.
-    for number in range(_thread(), len(all_sums), _threads()):
-        _zero(all_sums[number].reshape(-1))
-    _zero(rows.reshape(-1))
-    _zero(gradient_rows.reshape(-1))
+    for number in range(thread(), len(all_sums), threads()):
+        zero(all_sums[number].reshape(-1))
+    zero(rows.reshape(-1))
+    zero(gradient_rows.reshape(-1))
     tiles = -(-columns // TILE)
-    begin, end = _share(batch * tiles)
+    begin, end = share(batch * tiles)
     for number in range(begin, end):
         item, first = number // tiles, number % tiles * TILE
         _load(tile, x, item, first, turned)
         _load(y, result, item, first, turned)
         _load(gradient, of_result, item, first, turned)
         _load(factor, scale, item, first, False)
-        _norm_backward(gradient, y, factor, mean)
+        norm_backward(gradient, y, factor, mean)
         _backward_tile(
             tile, gradient, y, gate, up, hidden, rows, gradient_rows, gate_up, down, sums
         )
         _store(of_x, item, first, turned, y)
-
-
-@cache
-def _kernel(function: Callable[[Any], None]) -> Any:
-    """The compiled function, to be called by a thread with the address of its task."""
-    compile_it = numba.cfunc(
-        types.void(types.CPointer(types.int64)),
-        cache=True,
-        fastmath={"contract"},
-        error_model="numpy",
-    )
-    return compile_it(function)
-
-
-@cache
-def _parallel() -> Callable[[int, int, int, int], None] | None:
-    """OpenMP's entry to torch's threads; None where torch has others (macOS, Windows)."""
-    try:
-        run = ctypes.CDLL(None).GOMP_parallel
-    except (AttributeError, TypeError):
-        return None
-    run.argtypes, run.restype = (
-        (ctypes.c_void_p, ctypes.c_void_p, ctypes.c_uint, ctypes.c_uint),
-        None,
-    )
-    return run
-
-
-def _run(
-    function: Callable[[Any], None], threads: int, turned: bool, epsilon: float, *arrays: Tensor
-) -> None:
-    """Let each thread run the function on the arrays [., ., .]."""
-    parallel = _parallel()
-    assert parallel is not None, "serves() was asked"
-    words = [
-        int(turned),
-        *struct.unpack("i", struct.pack("f", epsilon)),
-        *(word for array in arrays for word in (array.data_ptr(), *array.shape)),
-    ]
-    task = (ctypes.c_int64 * len(words))(*words)
-    parallel(_kernel(function).address, ctypes.addressof(task), threads, 0)
 
 
 class _PostNormSwiGlu(torch.autograd.Function):
@@ -353,12 +227,10 @@ class _PostNormSwiGlu(torch.autograd.Function):
         ctx: Any, x: Tensor, gate_up: Tensor, down: Tensor, turned: bool, epsilon: float
     ) -> Tensor:
         batch, width, columns = len(x), len(down), x.shape[1 if turned else 2]
-        threads = min(torch.get_num_threads(), batch * -(-columns // TILE))
+        count = min(torch.get_num_threads(), batch * -(-columns // TILE))
         result, scale = torch.empty_like(x), x.new_empty(batch, 1, columns)
-        memory = x.new_empty(1, threads, TILE * (2 * width + 2 * CHUNK + 1))
-        _run(
-            _forward, threads, turned, epsilon, x, gate_up[None], down[None], result, scale, memory
-        )
+        memory = x.new_empty(1, count, TILE * (2 * width + 2 * CHUNK + 1))
+        run(_forward, count, turned, epsilon, x, gate_up[None], down[None], result, scale, memory)
         ctx.save_for_backward(x, gate_up, down, result, scale)
         ctx.turned = turned
         return result
@@ -374,13 +246,13 @@ class _PostNormSwiGlu(torch.autograd.Function):
         x, gate_up, down, result, scale = ctx.saved_tensors
         batch, (width, inner), columns = len(x), down.shape, scale.shape[2]
         padded = -(-width // LANES) * LANES
-        threads = min(torch.get_num_threads(), batch * -(-columns // TILE))
-        of_x, sums = torch.empty_like(x), x.new_empty(threads, 3 * inner, padded)
-        memory = x.new_empty(1, threads, TILE * (3 * width + 3 * CHUNK + 2 + 2 * padded))
+        count = min(torch.get_num_threads(), batch * -(-columns // TILE))
+        of_x, sums = torch.empty_like(x), x.new_empty(count, 3 * inner, padded)
+        memory = x.new_empty(1, count, TILE * (3 * width + 3 * CHUNK + 2 + 2 * padded))
         gradient = gradients[0].contiguous()
-        _run(
+        run(
             _backward,
-            threads,
+            count,
             ctx.turned,
             0.0,
             x,
@@ -417,7 +289,7 @@ def serves(x: Tensor, gate_up: Tensor, down: Tensor) -> bool:
         and gate_up.shape == (2 * inner, width)
         and down.shape == (width, inner)
         and not torch.compiler.is_compiling()
-        and _parallel() is not None
+        and threads_reached()
     )
 
 

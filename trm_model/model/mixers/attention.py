@@ -11,7 +11,8 @@ from torch.nn import functional as F
 
 from trm_model.choices import check_fields
 from trm_model.model.feed_forwards.feed_forward import FeedForward
-from trm_model.model.layers import linear, rms_norm, truncated_normal
+from trm_model.model.kernels import attention as kernel
+from trm_model.model.layers import NORM_EPSILON, linear, rms_norm, truncated_normal
 from trm_model.model.layout import Layout
 from trm_model.model.mixers.mixer import Mixer
 from trm_model.model.positions.position import Position, require_distinct
@@ -70,6 +71,13 @@ class SelfAttention(nn.Module):
             query, key = rotate(query, table), rotate(key, table)
         return query, key, value
 
+    def post_norm(self, x: Tensor, cache: KeysAndValues | None = None) -> Tensor:
+        """``rms_norm(x + self(x))``."""
+        weights = self.qkv, self.out, self.rotary, self.heads
+        if cache is None and not self.causal and kernel.serves(x, *weights):
+            return kernel.post_norm_attention(x, *weights, NORM_EPSILON)
+        return rms_norm(x + self(x, cache))
+
     def forward(self, x: Tensor, cache: KeysAndValues | None = None) -> Tensor:
         batch, length, width = x.shape
         query, key, value = self.heads_of(x, 0 if cache is None else cache.start)
@@ -115,7 +123,7 @@ class Attention(Mixer):
 
     def mix(self, module: nn.Module, x: Tensor, cache: KeysAndValues | None) -> Tensor:
         """See :class:`Mixer`; normalised over channels."""
-        return rms_norm(x + module(x, cache))
+        return cast(SelfAttention, module).post_norm(x, cache)
 
     def maps(self, module: nn.Module, x: Tensor) -> Tensor:
         """The weights of attention of each head. See :class:`Mixer`."""

@@ -1,0 +1,229 @@
+"""Attention in one pass on CPUs, against its formula in float64."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from functools import partial
+
+import pytest
+import torch
+from torch import Tensor
+
+from trm_model.model.kernels import attention as fused
+from trm_model.model.layers import NORM_EPSILON, rms_norm, truncated_normal
+from trm_model.model.layout import Layout
+from trm_model.model.mixers.attention import SelfAttention, rotary_table
+from trm_model.model.positions.none import NoPosition
+from trm_model.model.positions.rope import Rotary
+from trm_model.model.size import Size
+
+Inputs = tuple[Tensor, Tensor, Tensor, Tensor | None]
+
+
+def inputs_of(batch: int, length: int, width: int, heads: int, *, turned: bool = True) -> Inputs:
+    """x [B, S, D], the weights, and the table that turns queries and keys."""
+    g = torch.Generator().manual_seed(0)
+    angles = torch.rand(length, width // heads // 2, generator=g) * 6
+    return (
+        torch.randn((batch, length, width), generator=g),
+        truncated_normal((3 * width, width), width**-0.5, g),
+        truncated_normal((width, width), width**-0.5, g),
+        rotary_table(angles) if turned else None,
+    )
+
+
+pytestmark = pytest.mark.skipif(
+    not fused.serves(*inputs_of(1, 4, 8, 1), 1), reason="torch's threads are not OpenMP's here"
+)
+
+
+def ours(x: Tensor, qkv: Tensor, out: Tensor, *, table: Tensor | None, heads: int) -> Tensor:
+    return fused.post_norm_attention(x, qkv, out, table, heads, NORM_EPSILON)
+
+
+def formula(x: Tensor, qkv: Tensor, out: Tensor, *, table: Tensor | None, heads: int) -> Tensor:
+    query, key, value = (x @ qkv.T).view(*x.shape[:2], 3, heads, -1).permute(2, 0, 3, 1, 4)
+    if table is not None:
+        cosine, sine = table
+
+        def turned(each: Tensor) -> Tensor:
+            left, right = each.chunk(2, -1)
+            return each * cosine + torch.cat((-right, left), -1) * sine
+
+        query, key = turned(query), turned(key)
+    weights = (query @ key.mT / query.shape[-1] ** 0.5).softmax(-1)
+    y = x + (weights @ value).transpose(1, 2).reshape(x.shape) @ out.T
+    return y * (y.square().mean(-1, keepdim=True) + 1e-5).rsqrt()
+
+
+def with_gradients(
+    function: Callable[..., Tensor], dtype: torch.dtype, *inputs: Tensor
+) -> list[Tensor]:
+    leaves = [t.to(dtype).requires_grad_() for t in inputs]
+    result = function(*leaves)
+    weight = torch.linspace(-1, 1, result.numel(), dtype=dtype).view(result.shape)
+    return [result.detach(), *torch.autograd.grad((result * weight).sum(), leaves)]
+
+
+@pytest.fixture
+def threads() -> Iterator[None]:
+    before = torch.get_num_threads()
+    yield
+    torch.set_num_threads(before)
+
+
+SHAPES = [
+    (5, 20, 64, 4),
+    (2, 97, 32, 2),
+    (7, 3, 16, 2),
+    (25, 3, 16, 2),
+    (11, 6, 16, 2),
+    (1, 1, 8, 1),
+    (4, 33, 40, 5),
+    (1, 130, 8, 2),
+    (65, 1, 24, 3),
+]
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+@pytest.mark.parametrize("turned", [False, True])
+def test_equals_the_formula_forward_and_backward(
+    shape: tuple[int, int, int, int], turned: bool
+) -> None:
+    *inputs, table = inputs_of(*shape, turned=turned)
+    mine = with_gradients(partial(ours, table=table, heads=shape[-1]), torch.float32, *inputs)
+    reference = with_gradients(
+        partial(formula, table=table, heads=shape[-1]), torch.float64, *inputs
+    )
+    for one, theirs in zip(mine, reference, strict=True):
+        torch.testing.assert_close(
+            one.double(), theirs, rtol=1e-4, atol=1e-5 * theirs.abs().max().item()
+        )
+    with torch.no_grad():
+        assert torch.equal(ours(*inputs, table=table, heads=shape[-1]), mine[0])
+
+
+def test_large_scores_and_what_is_not_finite() -> None:
+    x, *weights, table = inputs_of(5, 20, 16, 2)
+    x = x * 100
+    mine = with_gradients(partial(ours, table=table, heads=2), torch.float32, x, *weights)
+    reference = with_gradients(partial(formula, table=table, heads=2), torch.float64, x, *weights)
+    torch.testing.assert_close(mine[0].double(), reference[0], rtol=1e-3, atol=1e-3)
+    x = x.detach().clone()
+    x[1, 3, 5] = float("nan")
+    result = ours(x, *weights, table=table, heads=2)
+    assert result[1].isnan().all()
+    others = [0, 2, 3, 4]
+    assert torch.equal(result[others], mine[0][others])
+
+
+def test_an_example_has_the_same_bits_in_any_batch_and_with_any_number_of_threads(
+    threads: None,
+) -> None:
+    x, *weights, table = inputs_of(7, 20, 16, 2)
+    function = partial(ours, table=table, heads=2)
+    whole = function(x, *weights)
+    assert torch.equal(function(x[2:6].clone(), *weights), whole[2:6])
+    torch.set_num_threads(1)
+    assert torch.equal(function(x, *weights), whole)
+
+
+def test_gradients_do_not_depend_on_the_number_of_threads_beyond_rounding(threads: None) -> None:
+    *inputs, table = inputs_of(7, 20, 16, 2)
+    function = partial(ours, table=table, heads=2)
+    several = with_gradients(function, torch.float32, *inputs)
+    torch.set_num_threads(1)
+    for one, more in zip(with_gradients(function, torch.float32, *inputs), several, strict=True):
+        torch.testing.assert_close(one, more, rtol=1e-4, atol=1e-5)
+
+
+def test_what_does_not_fit_is_not_read() -> None:
+    x, qkv, out, table = inputs_of(2, 5, 16, 2)
+    assert table is not None
+    assert fused.serves(x, qkv, out, table, 2)
+    assert fused.serves(x, qkv, out, None, 2)
+    for others in (
+        (x.double(), qkv, out, table, 2),
+        (x, qkv.bfloat16(), out, table, 2),
+        (x, qkv, out.to("meta"), table, 2),
+        (x, qkv, out, table.double(), 2),
+        (x, qkv, out, table[:, :4], 2),
+        (x, qkv, out, table, 4),
+        (x, qkv, out, None, 3),
+        (x, qkv[:-1], out, table, 2),
+        (x, qkv, out[:, :-1], table, 2),
+        (x[..., :12], qkv[:36, :12], out[:12, :12], None, 2),
+        (x[:0], qkv, out, table, 2),
+        (x[0], qkv, out, table, 2),
+        (x.new_zeros(1, fused.MOST_POSITIONS + 1, 16), qkv, out, None, 2),
+    ):
+        assert not fused.serves(*others)
+
+
+@pytest.mark.parametrize("causal", [False, True])
+@pytest.mark.parametrize("positions", [Rotary(), NoPosition()], ids=lambda each: each.name)
+def test_the_sublayer_gives_what_its_formula_gives(
+    causal: bool, positions: Rotary | NoPosition
+) -> None:
+    size = Size(width=16, heads=2, prefix=0, puzzle_width=0)
+    sublayer = SelfAttention(
+        size,
+        Layout(0, 6),
+        torch.Generator().manual_seed(0),
+        positions=(positions,),
+        causal=causal,
+    )
+    x = torch.randn(3, 6, 16, generator=torch.Generator().manual_seed(1))
+    expected = rms_norm(x + sublayer(x))
+    torch.testing.assert_close(sublayer.post_norm(x), expected, rtol=1e-4, atol=1e-5)
+    compiled = torch.compile(sublayer.post_norm, backend="eager", fullgraph=True)
+    torch.testing.assert_close(compiled(x), expected, rtol=1e-6, atol=1e-6)
+    wide = x.double()
+    result = sublayer.double().post_norm(wide)
+    assert result.dtype == torch.float64
+    torch.testing.assert_close(result.float(), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_strided_inputs_are_read_as_they_are() -> None:
+    x, qkv, out, table = inputs_of(2, 5, 16, 2)
+    wide = torch.zeros(4, 5, 32)
+    wide[::2, :, ::2] = x
+    strided = ours(wide[::2, :, ::2], qkv.T.contiguous().T, out, table=table, heads=2)
+    assert torch.equal(strided, ours(x, qkv, out, table=table, heads=2))
+
+
+def test_a_second_derivative_is_refused() -> None:
+    x, qkv, out, table = inputs_of(1, 3, 16, 2)
+    x.requires_grad_()
+    with pytest.raises(NotImplementedError, match=r"has no second one; use model\.double"):
+        torch.autograd.grad(ours(x, qkv, out, table=table, heads=2).sum(), x, create_graph=True)
+
+
+CHECK = """
+import sys
+from tests.trm_model.model import test_fused_attention
+from tests.trm_model.model.test_fused_attention import SHAPES
+from trm_model.model.kernels.instructions import WIDE
+check = test_fused_attention.test_equals_the_formula_forward_and_backward
+assert int(sys.argv[1] or WIDE) == WIDE, WIDE
+for shape in SHAPES:
+    for turned in (False, True):
+        check(shape, turned)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(
+    os.uname().machine != "x86_64", reason="only x86 has registers of several widths"
+)
+def test_equals_the_formula_on_narrower_registers() -> None:
+    """As on a processor with AVX2 alone."""
+    narrow = {
+        "NUMBA_CPU_NAME": "haswell",
+        "NUMBA_CPU_FEATURES": "+avx,+avx2,+bmi,+bmi2,+f16c,+fma,+popcnt,+sse4.2",
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", CHECK, "16"], env=os.environ | narrow, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
