@@ -5,6 +5,7 @@ Weights are float32 and are cast to the activations' dtype where they are used.
 """
 
 import math
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -74,13 +75,17 @@ class Gated(Sublayer):
 
 
 class SwiGlu(Gated):
-    """``(silu(x @ gate.T) * (x @ up.T)) @ down.T`` (Shazeer 2020)."""
+    """``(silu(x @ gate.T) * (x @ up.T)) @ down.T`` (Shazeer 2020); ``normed``: with
+    ``rms_norm(x @ up.T)``."""
+
+    normed: ClassVar[bool] = False
 
     def forward(self, x: Tensor) -> Tensor:
         gate, up = linear(x, self.gate_up).chunk(2, dim=-1)
-        return linear(F.silu(gate) * up, self.down)
+        return linear(F.silu(gate) * (rms_norm(up) if self.normed else up), self.down)
 
     def post_norm(self, x: Tensor) -> Tensor:
-        if kernel.serves(x, self.gate_up, self.down):
-            return kernel.post_norm_swiglu(x, self.gate_up, self.down, NORM_EPSILON)
+        weights = self.gate_up, self.down
+        if kernel.serves(x, *weights):
+            return kernel.post_norm_swiglu(x, *weights, NORM_EPSILON, normed=self.normed)
         return super().post_norm(x)

@@ -4,12 +4,14 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import partial
 
 import pytest
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from trm_model.model.feed_forwards.gated_norm import GatedNormSwiGlu
 from trm_model.model.kernels import swiglu as fused
 from trm_model.model.layers import NORM_EPSILON, SwiGlu, inner_width, rms_norm, truncated_normal
 
@@ -33,14 +35,17 @@ pytestmark = pytest.mark.skipif(
 )
 
 
-def ours(x: Tensor, gate_up: Tensor, down: Tensor) -> Tensor:
-    return fused.post_norm_swiglu(x, gate_up, down, NORM_EPSILON)
+def ours(x: Tensor, gate_up: Tensor, down: Tensor, *, normed: bool = False) -> Tensor:
+    return fused.post_norm_swiglu(x, gate_up, down, NORM_EPSILON, normed=normed)
 
 
-def formula(x: Tensor, gate_up: Tensor, down: Tensor) -> Tensor:
-    gate, up = (x @ gate_up.T).chunk(2, dim=-1)
-    y = x + (F.silu(gate) * up) @ down.T
+def normalised(y: Tensor) -> Tensor:
     return y * (y.square().mean(-1, keepdim=True) + 1e-5).rsqrt()
+
+
+def formula(x: Tensor, gate_up: Tensor, down: Tensor, *, normed: bool = False) -> Tensor:
+    gate, up = (x @ gate_up.T).chunk(2, dim=-1)
+    return normalised(x + (F.silu(gate) * (normalised(up) if normed else up)) @ down.T)
 
 
 def with_gradients(function: object, dtype: torch.dtype, *inputs: Tensor) -> list[Tensor]:
@@ -71,16 +76,19 @@ SHAPES = [
 
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 @pytest.mark.parametrize("turned", [False, True])
-def test_equals_the_formula_forward_and_backward(shape: tuple[int, ...], turned: bool) -> None:
+@pytest.mark.parametrize("normed", [False, True])
+def test_equals_the_formula_forward_and_backward(
+    shape: tuple[int, ...], turned: bool, normed: bool
+) -> None:
     inputs = tensors(*shape, turned=turned)
-    mine = with_gradients(ours, torch.float32, *inputs)
-    reference = with_gradients(formula, torch.float64, *inputs)
+    mine = with_gradients(partial(ours, normed=normed), torch.float32, *inputs)
+    reference = with_gradients(partial(formula, normed=normed), torch.float64, *inputs)
     for one, theirs in zip(mine, reference, strict=True):
         torch.testing.assert_close(
             one.double(), theirs, rtol=1e-4, atol=1e-5 * theirs.abs().max().item()
         )
     with torch.no_grad():
-        assert torch.equal(ours(*inputs), mine[0])
+        assert torch.equal(ours(*inputs, normed=normed), mine[0])
 
 
 def test_large_gates_and_what_is_not_finite() -> None:
@@ -119,13 +127,25 @@ def test_gradients_do_not_depend_on_the_number_of_threads_beyond_rounding(thread
         torch.testing.assert_close(one, more, rtol=1e-4, atol=1e-5)
 
 
-def test_other_types_and_compiled_networks_take_the_formula_of_torch() -> None:
+def test_wide_sublayers_whose_gradient_is_wanted_take_the_formula_of_torch() -> None:
+    x, gate_up, down = tensors(1, 2, fused.MOST_GRADED_WIDTH + 8)
+    down.requires_grad_()
+    assert not fused.serves(x, gate_up, down)
+    with torch.no_grad():
+        assert fused.serves(x, gate_up, down)
+    assert fused.serves(x, gate_up, down.detach())
+    x, gate_up, down = tensors(1, 2, fused.MOST_GRADED_WIDTH)
+    assert fused.serves(x, gate_up, down.requires_grad_())
+
+
+@pytest.mark.parametrize("kind", [SwiGlu, GatedNormSwiGlu])
+def test_other_types_and_compiled_networks_take_the_formula_of_torch(kind: type[SwiGlu]) -> None:
     x, *weights = tensors(2, 5, 16)
     gate_up = weights[0]
     assert not fused.serves(x.double(), *weights)
     assert not fused.serves(x.bfloat16(), *weights)
     assert not fused.serves(x[:0], *weights)
-    sublayer = SwiGlu(16, 4.0, torch.Generator().manual_seed(0))
+    sublayer = kind(16, 4.0, torch.Generator().manual_seed(0))
     assert sublayer.gate_up.shape == gate_up.shape
     compiled = torch.compile(sublayer.post_norm, backend="eager", fullgraph=True)
     expected = rms_norm(x + sublayer(x))
@@ -198,7 +218,8 @@ check = test_fused.test_equals_the_formula_forward_and_backward
 assert int(sys.argv[1] or WIDE) == WIDE, WIDE
 for shape in SHAPES:
     for turned in (False, True):
-        check(shape, turned)
+        for normed in (False, True):
+            check(shape, turned, normed)
 """
 
 

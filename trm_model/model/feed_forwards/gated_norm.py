@@ -4,19 +4,15 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
-from torch import Tensor
-from torch.nn import functional as F
 
 from trm_model.model.feed_forwards.feed_forward import FeedForward
-from trm_model.model.layers import Gated, Sublayer, linear, rms_norm
+from trm_model.model.layers import Sublayer, SwiGlu
 
 
-class GatedNormSwiGlu(Gated):
+class GatedNormSwiGlu(SwiGlu):
     """``(silu(x @ gate.T) * rms_norm(x @ up.T)) @ down.T``."""
 
-    def forward(self, x: Tensor) -> Tensor:
-        gate, up = linear(x, self.gate_up).chunk(2, dim=-1)
-        return linear(F.silu(gate) * rms_norm(up), self.down)
+    normed: ClassVar[bool] = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,9 +14,21 @@ from numba.np.arrayobj import make_array, populate_array
 from trm_model.compiled import numba
 
 LANES = 8
-ROWS = 4
-WIDE = 64 if "+avx512f" in (numba.config.CPU_FEATURES or get_host_cpu_features()) else 16  # pyright: ignore[reportAttributeAccessIssue]
-"""Columns of four rows whose sums stay in registers: half of those of AVX-512, AVX2 or NEON."""
+_AVX_512 = "+avx512f" in (numba.config.CPU_FEATURES or get_host_cpu_features())  # pyright: ignore[reportAttributeAccessIssue]
+_WIDEST, _SUMS = (2 * LANES, 24) if _AVX_512 else (LANES, 12)
+"""Numbers of a register, and how many may hold the sums of a block: three quarters of those of
+AVX-512, AVX2 or NEON. The others are for the factors."""
+WIDE = 4 * _WIDEST if _AVX_512 else 2 * _WIDEST
+"""Columns of a block."""
+
+
+def _heights(width: int) -> tuple[int, ...]:
+    """Rows of a block of ``width`` columns, largest first; rows left over take the next."""
+    return (8, 4, 1) if _SUMS // -(-width // _WIDEST) >= 8 else (6, 2, 1)
+
+
+HEIGHTS = tuple(_heights(width) for width in range(LANES, WIDE + 1, LANES))
+"""For 8, 16, … columns."""
 
 _FLOAT, _INT = ir.FloatType(), ir.IntType(64)
 
@@ -26,53 +38,51 @@ def _emit_block(
 ) -> None:
     """``out = a @ b``, or ``out += a @ b``, for a block of ``rows`` x ``width``; ``out``, ``a``,
     ``b``: pointer and strides in numbers."""
-    lanes = 2 * LANES if width % (2 * LANES) == 0 else LANES
-    places = [(r, column) for r in range(rows) for column in range(0, width, lanes)]
-    kind = ir.VectorType(_FLOAT, lanes)
-    fma = cgutils.get_or_insert_function(
-        builder.module, ir.FunctionType(kind, [kind] * 3), f"llvm.fma.v{lanes}f32"
-    )
-    undefined, all_lanes = (
-        ir.Constant(kind, ir.Undefined),
-        ir.Constant(ir.VectorType(ir.IntType(32), lanes), [0] * lanes),
-    )
+    # Whole registers, and half of one where eight columns are left.
+    columns = [
+        (column, min(_WIDEST, width - column) // LANES * LANES)
+        for column in range(0, width, _WIDEST)
+    ]
+    kinds = {lanes: ir.VectorType(_FLOAT, lanes) for _, lanes in columns}
+    joined = {
+        lanes: cgutils.get_or_insert_function(
+            builder.module, ir.FunctionType(kind, [kind] * 3), f"llvm.fma.v{lanes}f32"
+        )
+        for lanes, kind in kinds.items()
+    }
+    places = [(r, column, lanes) for r in range(rows) for column, lanes in columns]
 
-    def vector(pointer: Any, offset: int) -> Any:
-        return builder.bitcast(builder.gep(pointer, [_INT(offset)]), kind.as_pointer())
+    def vector(pointer: Any, offset: int, lanes: int) -> Any:
+        return builder.bitcast(builder.gep(pointer, [_INT(offset)]), kinds[lanes].as_pointer())
+
+    def in_all(number: Any, lanes: int) -> Any:
+        undefined = ir.Constant(kinds[lanes], ir.Undefined)
+        first = builder.insert_element(undefined, number, ir.IntType(32)(0))
+        all_lanes = ir.Constant(ir.VectorType(ir.IntType(32), lanes), [0] * lanes)
+        return builder.shuffle_vector(first, undefined, all_lanes)
 
     out_rows = [builder.gep(out[0], [builder.mul(_INT(r), out[1])]) for r in range(rows)]
     a_rows = [builder.gep(a[0], [builder.mul(_INT(r), a[1])]) for r in range(rows)]
-    sums = [cgutils.alloca_once(builder, kind) for _ in places]
-    for (r, column), total in zip(places, sums, strict=True):
+    sums = [cgutils.alloca_once(builder, kinds[lanes]) for _, _, lanes in places]
+    for (r, column, lanes), total in zip(places, sums, strict=True):
         start = (
-            builder.load(vector(out_rows[r], column), align=4)
+            builder.load(vector(out_rows[r], column, lanes), align=4)
             if add
-            else ir.Constant(kind, [0.0] * lanes)
+            else ir.Constant(kinds[lanes], [0.0] * lanes)
         )
         builder.store(start, total)
     with cgutils.for_range(builder, depth) as loop:
         b_row = builder.gep(b[0], [builder.mul(loop.index, b[1])])
         vectors = {
-            column: builder.load(vector(b_row, column), align=4)
-            for column in range(0, width, lanes)
+            column: builder.load(vector(b_row, column, lanes), align=4) for column, lanes in columns
         }
         a_column = builder.mul(loop.index, a[2])
-        scalars = [
-            builder.shuffle_vector(
-                builder.insert_element(
-                    undefined, builder.load(builder.gep(row, [a_column])), ir.IntType(32)(0)
-                ),
-                undefined,
-                all_lanes,
-            )
-            for row in a_rows
-        ]
-        for (r, column), total in zip(places, sums, strict=True):
-            builder.store(
-                builder.call(fma, [scalars[r], vectors[column], builder.load(total)]), total
-            )
-    for (r, column), total in zip(places, sums, strict=True):
-        builder.store(builder.load(total), vector(out_rows[r], column), align=4)
+        numbers = [builder.load(builder.gep(row, [a_column])) for row in a_rows]
+        for (r, column, lanes), total in zip(places, sums, strict=True):
+            factors = in_all(numbers[r], lanes), vectors[column]
+            builder.store(builder.call(joined[lanes], [*factors, builder.load(total)]), total)
+    for (r, column, lanes), total in zip(places, sums, strict=True):
+        builder.store(builder.load(total), vector(out_rows[r], column, lanes), align=4)
 
 
 def _builtin(function: Callable[..., Any]) -> Any:
@@ -86,8 +96,8 @@ def _block(*, add: bool) -> Any:
     def block(
         _typing: Any, out: Any, a: Any, b: Any, row: Any, column: Any, rows: Any, width: Any
     ) -> Any:
-        """One block of ``out = a @ b`` or ``out += a @ b``: ``rows`` is 4 or 1, ``width`` a
-        multiple of eight up to :data:`WIDE`."""
+        """One block of ``out = a @ b`` or ``out += a @ b``: ``width`` is a multiple of eight
+        up to :data:`WIDE`, ``rows`` one of its :data:`HEIGHTS`."""
 
         def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
             def corner(position: int, at: tuple[Any | None, Any | None]) -> tuple[Any, Any, Any]:
@@ -113,8 +123,8 @@ def _block(*, add: bool) -> Any:
             )[1]
             done = builder.append_basic_block("done")
             switch = builder.switch(builder.add(builder.mul(height, _INT(WIDE + 1)), breadth), done)
-            for r in (ROWS, 1):
-                for w in range(LANES, WIDE + 1, LANES):
+            for w, heights in zip(range(LANES, WIDE + 1, LANES), HEIGHTS, strict=True):
+                for r in heights:
                     case = builder.append_basic_block(f"block_{r}_{w}")
                     switch.add_case(_INT(r * (WIDE + 1) + w), case)
                     builder.position_at_end(case)
@@ -139,10 +149,10 @@ def _product(*, add: bool) -> Any:
         for column in range(0, columns, WIDE):
             width = min(WIDE, columns - column)
             row = 0
-            while row < rows:
-                height = ROWS if rows - row >= ROWS else 1
-                block(out, a, b, row, column, height, width)
-                row += height
+            for height in HEIGHTS[width // LANES - 1]:
+                while rows - row >= height:
+                    block(out, a, b, row, column, height, width)
+                    row += height
 
     return product
 

@@ -1,5 +1,5 @@
 """``rms_norm(x + swiglu(x))`` on CPUs in float32, in one pass over tiles that stay in a core's
-cache.
+cache; also with a norm of the up product before it meets the gate.
 
 The recursion is one such sublayer after another, narrow ones: torch spends most of a step carrying
 inner activations to memory and back, and where 20 positions are mixed its products leave registers
@@ -48,7 +48,11 @@ from trm_model.model.kernels.tiles import (
 TILE = 64
 """Columns that are worked on at a time."""
 CHUNK = 64
-"""Inner activations that are worked on at a time; inner widths are multiples of it."""
+"""Inner activations that are worked on at a time, unless they are normalised together; inner widths
+are multiples of it."""
+MOST_GRADED_WIDTH = 256
+"""Wider sublayers whose gradient is wanted are for torch, which keeps the inner activations: then
+that costs less than computing them again (docs/measurements.md)."""
 
 
 @compiled
@@ -78,9 +82,9 @@ def _store(target: Any, item: int, first: int, turned: bool, tile: Any) -> None:
 @compiled
 def _gate_and_up(gate: Any, up: Any, x: Any, gate_up: Any, first: int) -> None:
     """Both products for the inner activations from ``first`` on."""
-    inner = gate_up.shape[0] // 2
-    set_product(gate, gate_up[first : first + CHUNK], x)
-    set_product(up, gate_up[inner + first : inner + first + CHUNK], x)
+    inner, last = gate_up.shape[0] // 2, first + len(gate)
+    set_product(gate, gate_up[first:last], x)
+    set_product(up, gate_up[inner + first : inner + last], x)
 
 
 @compiled
@@ -93,14 +97,23 @@ def _gate(gate: Any, up: Any) -> None:
 
 @compiled
 def _forward_tile(
-    x: Any, y: Any, scale: Any, gate: Any, up: Any, gate_up: Any, down: Any, epsilon: Any
+    x: Any,
+    y: Any,
+    scale: Any,
+    gate: Any,
+    up: Any,
+    gate_up: Any,
+    down: Any,
+    normed: bool,
+    epsilon: Any,
 ) -> None:
-    inner = down.shape[1]
     copy(y.reshape(-1), x.reshape(-1))
-    for first in range(0, inner, CHUNK):
+    for first in range(0, down.shape[1], len(gate)):
         _gate_and_up(gate, up, x, gate_up, first)
+        if normed:
+            normalise(up, scale, epsilon)
         _gate(gate.reshape(-1), up.reshape(-1))
-        add_product(y, down[:, first : first + CHUNK], up)
+        add_product(y, down[:, first : first + len(gate)], up)
     normalise(y, scale, epsilon)
 
 
@@ -125,28 +138,44 @@ def _backward_tile(
     gate: Any,
     up: Any,
     hidden: Any,
+    normed_up: Any,
+    scale: Any,
+    mean: Any,
     rows: Any,
     gradient_rows: Any,
     gate_up: Any,
     down: Any,
     sums: Any,
+    epsilon: Any,
 ) -> None:
-    """``gradient`` is that of ``x + swiglu(x)``; ``rows`` and ``gradient_rows``: [TILE, W padded],
-    where columns are turned to rows."""
+    """``gradient`` is that of ``x + swiglu(x)``; ``normed_up`` is empty where the up product is not
+    normalised; ``rows`` and ``gradient_rows``: [TILE, W padded], where columns are turned to
+    rows."""
     inner = down.shape[1]
     transpose(rows, x)
     transpose(gradient_rows, gradient)
     copy(of_x.reshape(-1), gradient.reshape(-1))
-    for first in range(0, inner, CHUNK):
-        last = first + CHUNK
+    for first in range(0, inner, len(gate)):
+        last = first + len(gate)
         _gate_and_up(gate, up, x, gate_up, first)
+        if len(normed_up):
+            normalise(up, scale, epsilon)
+            copy(normed_up.reshape(-1), up.reshape(-1))
         set_product(hidden, down[:, first:last].T, gradient)
         _gate_backward(gate.reshape(-1), up.reshape(-1), hidden.reshape(-1))
+        if len(normed_up):
+            norm_backward(up, normed_up, scale, mean)
         add_product(of_x, gate_up[first:last].T, gate)
         add_product(of_x, gate_up[inner + first : inner + last].T, up)
         add_product(sums[first:last], gate, rows)
         add_product(sums[inner + first : inner + last], up, rows)
         add_product(sums[2 * inner + first : 2 * inner + last], hidden, gradient_rows)
+
+
+@numba.njit(cache=True)
+def _setting(task: Any) -> tuple[bool, bool]:
+    """Whether columns are turned, and whether the up product is normalised."""
+    return task[0] & 1 == 1, task[0] & 2 == 2
 
 
 def _forward(pointer: Any) -> None:
@@ -156,19 +185,21 @@ def _forward(pointer: Any) -> None:
     x, gate_up, down = array_of(task, 0), array_of(task, 1)[0], array_of(task, 2)[0]
     result, scale = array_of(task, 3), array_of(task, 4)
     memory = array_of(task, 5)[0, thread()]
-    width, turned = down.shape[0], task[0] == 1
+    (width, inner), (turned, normed) = down.shape, _setting(task)
+    epsilon = as_float(np.int32(task[1]))
+    chunk = inner if normed else CHUNK
     batch, columns = x.shape[0], x.shape[1 if turned else 2]
     tile, memory = part(memory, width, TILE)
     y, memory = part(memory, width, TILE)
-    gate, memory = part(memory, CHUNK, TILE)
-    up, memory = part(memory, CHUNK, TILE)
+    gate, memory = part(memory, chunk, TILE)
+    up, memory = part(memory, chunk, TILE)
     factor, memory = part(memory, 1, TILE)
     tiles = -(-columns // TILE)
     begin, end = share(batch * tiles)
     for number in range(begin, end):
         item, first = number // tiles, number % tiles * TILE
         _load(tile, x, item, first, turned)
-        _forward_tile(tile, y, factor, gate, up, gate_up, down, as_float(np.int32(task[1])))
+        _forward_tile(tile, y, factor, gate, up, gate_up, down, normed, epsilon)
         _store(result, item, first, turned, y)
         _store(scale, item, first, False, factor)
 
@@ -185,15 +216,18 @@ def _backward(pointer: Any) -> None:
         array_of(task, 6),
     )
     all_sums, memory = array_of(task, 7), array_of(task, 8)[0, thread()]
-    width, turned = down.shape[0], task[0] == 1
+    (width, inner), (turned, normed) = down.shape, _setting(task)
+    epsilon = as_float(np.int32(task[1]))
+    chunk = inner if normed else CHUNK
     batch, columns = x.shape[0], x.shape[1 if turned else 2]
     sums, padded = all_sums[thread()], all_sums.shape[2]
     tile, memory = part(memory, width, TILE)
     y, memory = part(memory, width, TILE)
     gradient, memory = part(memory, width, TILE)
-    gate, memory = part(memory, CHUNK, TILE)
-    up, memory = part(memory, CHUNK, TILE)
-    hidden, memory = part(memory, CHUNK, TILE)
+    gate, memory = part(memory, chunk, TILE)
+    up, memory = part(memory, chunk, TILE)
+    hidden, memory = part(memory, chunk, TILE)
+    normed_up, memory = part(memory, chunk if normed else 0, TILE)
     factor, memory = part(memory, 1, TILE)
     mean, memory = part(memory, 1, TILE)
     rows, memory = part(memory, TILE, padded)
@@ -214,7 +248,21 @@ def _backward(pointer: Any) -> None:
         _load(factor, scale, item, first, False)
         norm_backward(gradient, y, factor, mean)
         _backward_tile(
-            tile, gradient, y, gate, up, hidden, rows, gradient_rows, gate_up, down, sums
+            tile,
+            gradient,
+            y,
+            gate,
+            up,
+            hidden,
+            normed_up,
+            factor,
+            mean,
+            rows,
+            gradient_rows,
+            gate_up,
+            down,
+            sums,
+            epsilon,
         )
         _store(of_x, item, first, turned, y)
 
@@ -224,19 +272,36 @@ class _PostNormSwiGlu(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, x: Tensor, gate_up: Tensor, down: Tensor, turned: bool, epsilon: float
+        ctx: Any,
+        x: Tensor,
+        gate_up: Tensor,
+        down: Tensor,
+        turned: bool,
+        normed: bool,
+        epsilon: float,
     ) -> Tensor:
-        batch, width, columns = len(x), len(down), x.shape[1 if turned else 2]
+        batch, (width, inner), columns = len(x), down.shape, x.shape[1 if turned else 2]
         count = min(torch.get_num_threads(), batch * -(-columns // TILE))
         result, scale = torch.empty_like(x), x.new_empty(batch, 1, columns)
-        memory = x.new_empty(1, count, TILE * (2 * width + 2 * CHUNK + 1))
-        run(_forward, count, turned, epsilon, x, gate_up[None], down[None], result, scale, memory)
+        chunk = inner if normed else CHUNK
+        ctx.setting, ctx.epsilon = turned | normed << 1, epsilon
+        run(
+            _forward,
+            count,
+            ctx.setting,
+            epsilon,
+            x,
+            gate_up[None],
+            down[None],
+            result,
+            scale,
+            x.new_empty(1, count, TILE * (2 * width + 2 * chunk + 1)),
+        )
         ctx.save_for_backward(x, gate_up, down, result, scale)
-        ctx.turned = turned
         return result
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, Tensor, None, None]:
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, Tensor, None, None, None]:
         if torch.is_grad_enabled():
             # torch would take what follows for constants, and a second derivative for zero.
             raise NotImplementedError(
@@ -245,25 +310,24 @@ class _PostNormSwiGlu(torch.autograd.Function):
             )
         x, gate_up, down, result, scale = ctx.saved_tensors
         batch, (width, inner), columns = len(x), down.shape, scale.shape[2]
-        padded = -(-width // LANES) * LANES
+        padded, normed = -(-width // LANES) * LANES, ctx.setting >= 2
+        inner_memory = 4 * inner if normed else 3 * CHUNK
         count = min(torch.get_num_threads(), batch * -(-columns // TILE))
         of_x, sums = torch.empty_like(x), x.new_empty(count, 3 * inner, padded)
-        memory = x.new_empty(1, count, TILE * (3 * width + 3 * CHUNK + 2 + 2 * padded))
-        gradient = gradients[0].contiguous()
         run(
             _backward,
             count,
-            ctx.turned,
-            0.0,
+            ctx.setting,
+            ctx.epsilon,
             x,
             gate_up[None],
             down[None],
             result,
             scale,
-            gradient,
+            gradients[0].contiguous(),
             of_x,
             sums,
-            memory,
+            x.new_empty(1, count, TILE * (3 * width + inner_memory + 2 + 2 * padded)),
         )
         of_weights = sums.sum(0)[:, :width]
         return (
@@ -272,17 +336,22 @@ class _PostNormSwiGlu(torch.autograd.Function):
             of_weights[2 * inner :].t().contiguous(),
             None,
             None,
+            None,
         )
 
 
 def serves(x: Tensor, gate_up: Tensor, down: Tensor) -> bool:
     """Whether :func:`post_norm_swiglu` takes these, as it reads and writes plain memory: all are
     float32 on a CPU, none is empty and their shapes fit; torch is not compiling and its threads can
-    be reached. What it does not take is for torch's formula, which refuses what cannot be.
+    be reached; and it is faster there than torch. What it does not take is for torch's formula,
+    which refuses what cannot be.
     """
     width, inner = x.shape[-1], down.shape[-1]
+    tensors = (x, gate_up, down)
+    graded = torch.is_grad_enabled() and any(t.requires_grad for t in tensors)
     return (
-        all(t.device.type == "cpu" and t.dtype == torch.float32 for t in (x, gate_up, down))
+        all(t.device.type == "cpu" and t.dtype == torch.float32 for t in tensors)
+        and (width <= MOST_GRADED_WIDTH or not graded)
         and x.numel() > 0
         and inner > 0
         and inner % CHUNK == 0
@@ -293,18 +362,21 @@ def serves(x: Tensor, gate_up: Tensor, down: Tensor) -> bool:
     )
 
 
-def post_norm_swiglu(x: Tensor, gate_up: Tensor, down: Tensor, epsilon: float) -> Tensor:
+def post_norm_swiglu(
+    x: Tensor, gate_up: Tensor, down: Tensor, epsilon: float, *, normed: bool = False
+) -> Tensor:
     """``rms_norm(x + swiglu(x))``, both over the last axis (:mod:`trm_model.model.blocks`), of what
     :func:`serves` accepts. It has a first derivative; a graph of that is refused.
 
     :param x: float32 [..., W].
     :param gate_up: float32 [2 I, W], I a multiple of :data:`CHUNK`.
     :param down: float32 [W, I].
-    :param epsilon: of the norm.
+    :param epsilon: of the norms.
+    :param normed: the up product is normalised, over I, before it meets the gate.
     """
     weights = gate_up.contiguous(), down.contiguous()
     if x.dim() == 3 and x.transpose(1, 2).is_contiguous():
-        return _PostNormSwiGlu.apply(x.transpose(1, 2), *weights, False, epsilon).transpose(1, 2)
-    return _PostNormSwiGlu.apply(
-        x.contiguous().view(1, -1, x.shape[-1]), *weights, True, epsilon
-    ).view(x.shape)
+        columns = x.transpose(1, 2)
+        return _PostNormSwiGlu.apply(columns, *weights, False, normed, epsilon).transpose(1, 2)
+    rows = x.contiguous().view(1, -1, x.shape[-1])
+    return _PostNormSwiGlu.apply(rows, *weights, True, normed, epsilon).view(x.shape)
