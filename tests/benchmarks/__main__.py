@@ -66,11 +66,11 @@ MIDDLE = Shape(batch=64, length=81, width=128, prefix=16, heads=4, vocabulary=11
 LARGE = Shape(batch=16, length=81, width=512, prefix=16, heads=8, vocabulary=11)
 PLANS = {"trm_mlp": TRM_MLP, "trm": TRM_ATTENTION, "hrm": HRM}
 STEPS = (
-    ("L16_D64", SMALL, ("trm_mlp", "trm")),
-    ("L81_D128", MIDDLE, ("trm_mlp", "trm", "hrm")),
-    ("L81_D512", LARGE, ("trm_mlp", "trm")),
+    ("L16_D64", SMALL, ("trm_mlp", "trm"), (9, 4)),
+    ("L81_D128", MIDDLE, ("trm_mlp", "trm", "hrm"), (5, 1)),
+    ("L81_D512", LARGE, ("trm_mlp", "trm"), (3, 1)),
 )
-"""Shapes, and the models whose step is timed at them."""
+"""Shapes, the models whose step is timed at them, and in how many rounds of how many steps."""
 
 
 def show(name: str, value: float, unit: str) -> None:
@@ -185,7 +185,7 @@ def milliseconds(
 ) -> dict[str, list[float]]:
     """Times per call, taken in turns so that a busy moment of the machine meets all alike."""
     for step in steps.values():
-        for _ in range(4):
+        for _ in range(2):
             step()
     times: dict[str, list[float]] = {name: [] for name in steps}
     for _ in range(rounds):
@@ -198,10 +198,10 @@ def milliseconds(
     return times
 
 
-def forward_and_backward(steps: Callable[[], object]) -> int:
+def floating_point_operations(step: Callable[[], object]) -> int:
     """Floating-point operations of a call by torch's counter."""
     with FlopCounterMode(display=False) as counter:
-        steps()
+        step()
     return counter.get_total_flops()
 
 
@@ -217,15 +217,14 @@ def bench_step() -> None:
     turns with ours; and how long their operations would take at the rate of a matrix product."""
     rate = product_rate()
     show("product_rate", rate / 1e9, "GFLOP/s")
-    for place, shape, models in STEPS:
+    for place, shape, models, rounds in STEPS:
         for name in models:
             model, mine = ours(name, shape)
             theirs = plain(model, PLANS[name], shape)
-            rounds, repeats = (9, 4) if shape.width < 512 else (3, 1)
-            times = milliseconds({"plain": theirs, "ours": mine}, rounds, repeats)
+            times = milliseconds({"plain": theirs, "ours": mine}, *rounds)
             show(f"step_{name}_{place}_plain", statistics.median(times["plain"]), "ms")
             show(f"step_{name}_{place}", statistics.median(times["ours"]), "ms")
-            operations = forward_and_backward(theirs)
+            operations = floating_point_operations(theirs)
             show(f"step_{name}_{place}_at_product_rate", operations / rate * 1e3, "ms")
             ratios = [a / b for a, b in zip(times["ours"], times["plain"], strict=True)]
             show(f"step_ratio_{name}_{place}", statistics.median(ratios), "ours/plain")
