@@ -47,7 +47,7 @@ from trm_model.model.kernels.tiles import (
 
 TILE = 64
 """Columns that are worked on at a time."""
-CHUNK = 64
+CHUNK = 256
 """Inner activations that are worked on at a time, unless they are normalised together; inner widths
 are multiples of it."""
 MOST_GRADED_WIDTH = 256
