@@ -5,6 +5,7 @@ from pathlib import Path
 
 import dagster as dg
 import polars as pl
+from matplotlib.figure import Figure
 
 from assets import keys
 from assets.benchmarks import Benchmark
@@ -22,7 +23,15 @@ from assets.reports.comparison import headline
 from assets.stages import making
 from assets.store import current_examples
 from assets.studies.points import asked, resolved
-from assets.studies.report import RUN, axis_figure, over_seeds, readable, scored
+from assets.studies.report import (
+    RUN,
+    axis_figure,
+    curves_figure,
+    over_seeds,
+    readable,
+    scored,
+    telling_axes,
+)
 from assets.studies.study import Study
 from assets.tables import Scores, StudyResults, Training
 from assets.training.checkpoint import train_run
@@ -119,8 +128,12 @@ def materialize_report(
         raise user_error(f"{name}: no point has been scored yet; first: {making('points', name)}")
     table = publish_partition(store, StudyResults, found)
     means, points = over_seeds(table), study.trainings()
-    axes = [axis for axis in study.axes if means["axes"].n_unique() > 1]
-    drawn = {f"Against {axis}": png(axis_figure(means, axis)) for axis in axes}
+    figures: dict[str, Figure | None] = {
+        f"Against {axis}": axis_figure(means, axis) for axis in telling_axes(means, study.axes)
+    }
+    training = scan(store, Training).filter(benchmark=study.benchmark).collect()
+    figures["In training"] = curves_figure(table, training)
+    drawn = {title: png(figure) for title, figure in figures.items() if figure is not None}
     missing = [point.key for point in points if point.key not in table["point"]]
     older = table.filter(~pl.col("current"))["point"].to_list()
     notes = [

@@ -94,6 +94,64 @@ def readable(means: pl.DataFrame, axes: Sequence[str]) -> list[dict[str, str]]:
     ]
 
 
+def telling_axes(means: pl.DataFrame, axes: Sequence[str]) -> list[str]:
+    """The axes that a figure can be drawn against: those in which two settings of a variant differ
+    while all others are the same.
+
+    :param means: rows of :func:`over_seeds`.
+    """
+    settings = [(row["variant"], json.loads(row["axes"])) for row in means.iter_rows(named=True)]
+
+    def without(axis: str) -> list[str]:
+        return [
+            canonical({"": variant, **{path: value for path, value in at.items() if path != axis}})
+            for variant, at in settings
+        ]
+
+    found = [(axis, without(axis)) for axis in axes]
+    return [axis for axis, others in found if len(set(others)) < len(others)]
+
+
+MOST_TOLD = 2
+"""Axes that a line of a figure is named by; the table has all."""
+
+
+def _line_name(variant: str, settings: Mapping[str, Any]) -> str:
+    told = [f"{path.rpartition('.')[2]}={value}" for path, value in settings.items()]
+    return ", ".join([variant, *told[:MOST_TOLD], *(["…"] if len(told) > MOST_TOLD else [])])
+
+
+def curves_figure(results: pl.DataFrame, training: pl.DataFrame) -> Figure | None:
+    """Validation puzzles that were solved against minutes of training: a line for each run, the
+    seeds of a setting in one colour; None where nothing was validated.
+
+    :param results: rows of :class:`assets.tables.StudyResults`.
+    :param training: rows of :class:`assets.tables.Training` of the benchmark.
+    """
+    validated = training.filter(pl.col("validation_exact_accuracy").is_not_null())
+    rows = results.select(*RUN, "axes").join(validated, on=RUN, how="inner").sort("step")
+    if rows.is_empty():
+        return None
+    figure = Figure(figsize=(6, 3.4))
+    axes = figure.subplots()
+    settings = rows.partition_by("variant", "axes", as_dict=True, maintain_order=True)
+    for number, ((variant, at), part) in enumerate(sorted(settings.items())):
+        for seed, run in enumerate(part.partition_by(RUN)):
+            axes.plot(
+                run["wall_seconds"] / 60,
+                run["validation_exact_accuracy"],
+                color=f"C{number}",
+                linewidth=1,
+                # One entry of the legend for all seeds.
+                label=None if seed else _line_name(variant, json.loads(at)),
+            )
+    axes.set_xlabel("minutes of training")
+    axes.set_ylabel("solved (validation puzzles)")
+    axes.set_ylim(-0.02, 1.02)
+    axes.legend(fontsize=7, loc="upper left", bbox_to_anchor=(1.02, 1.0), borderaxespad=0.0)
+    return figure
+
+
 def axis_figure(means: pl.DataFrame, axis: str) -> Figure:
     """The metric against one axis with its intervals: a line for each variant and setting of the
     other axes.
@@ -104,8 +162,7 @@ def axis_figure(means: pl.DataFrame, axis: str) -> Figure:
     for row in means.iter_rows(named=True):
         settings = json.loads(row["axes"])
         place = settings.pop(axis, None)
-        shown = [f"{path.rpartition('.')[2]}={value}" for path, value in settings.items()]
-        lines.setdefault(", ".join([row["variant"], *shown]), []).append((place, row))
+        lines.setdefault(_line_name(row["variant"], settings), []).append((place, row))
     places = list(dict.fromkeys(str(place) for line in lines.values() for place, _ in line))
     numbers = all(type(place) in (int, float) for line in lines.values() for place, _ in line)
     # What is no number stands at equal distances, in the order of the study.

@@ -1,9 +1,10 @@
 """Scores of a study's points, beside what their trainings took."""
 
+import numpy as np
 import polars as pl
 
 from assets.latest import CONFIGURATION
-from assets.studies.report import RUN, scored
+from assets.studies.report import RUN, curves_figure, scored, telling_axes
 from assets.tables import StudyResults
 
 
@@ -31,3 +32,47 @@ def test_runs_of_equal_keys_have_their_own_efforts() -> None:
     assert found.sort("variant").select("variant", "train_seconds").rows() == [
         ("mine", 5.0), ("trm", 3.0), ("untold", None),
     ]  # fmt: skip
+
+
+def test_figures_are_drawn_against_axes_that_change_alone() -> None:
+    def means(*settings: str) -> pl.DataFrame:
+        return pl.DataFrame({"variant": "trm", "axes": settings})
+
+    both = ["a", "b"]
+    assert telling_axes(means('{"a": 1}', '{"a": 2}'), both) == ["a"]
+    assert telling_axes(means('{"a": 1, "b": 1}', '{"a": 2, "b": 2}'), both) == []
+    together = means('{"a": 1, "b": 1}', '{"a": 2, "b": 2}', '{"a": 1, "b": 2}')
+    assert telling_axes(together, both) == both
+    assert telling_axes(means("{}", '{"a": 1}'), both) == ["a"]
+    of_two = pl.DataFrame({"variant": ["trm", "hrm"], "axes": ['{"a": 1}', '{"a": 2}']})
+    assert telling_axes(of_two, both) == []
+
+
+def test_curves_are_those_of_validated_runs_one_colour_for_each_setting() -> None:
+    results = pl.DataFrame(
+        {
+            "benchmark": "b", "variant": "trm", "seed": [0, 1, 0], "run": ["r", "s", "t"],
+            "axes": ["{}", "{}", '{"recipe.x": 1, "recipe.y": 2, "recipe.z": 3}'],
+        }
+    )  # fmt: skip
+    training = pl.DataFrame(
+        {
+            "benchmark": "b", "variant": "trm", "seed": [0, 0, 1, 0, 0], "run": list("rrstt"),
+            "step": [2, 1, 1, 1, 2], "wall_seconds": [120.0, 60.0, 90.0, 60.0, 120.0],
+            "validation_exact_accuracy": [0.5, 0.25, 0.75, 0.0, None],
+        }
+    )  # fmt: skip
+    figure = curves_figure(results, training)
+    assert figure is not None
+    lines = figure.axes[0].get_lines()
+    drawn = {
+        (line.get_color(), *map(tuple, np.asarray(line.get_xydata()).tolist())) for line in lines
+    }
+    assert drawn == {
+        ("C0", (1.0, 0.0)), ("C1", (1.0, 0.25), (2.0, 0.5)), ("C1", (1.5, 0.75)),
+    }  # fmt: skip
+    legend = figure.axes[0].get_legend()
+    assert legend is not None
+    assert [text.get_text() for text in legend.get_texts()] == ["trm, x=1, y=2, …", "trm"]
+    nothing = training.with_columns(validation_exact_accuracy=pl.lit(None, pl.Float64))
+    assert curves_figure(results, nothing) is None
