@@ -60,6 +60,13 @@ def test_memory_grows_with_what_is_graded_and_with_the_batch() -> None:
     assert memory("trm_mlp", recompute=True) < 0.3 * memory("trm_mlp")
 
 
+def test_what_is_computed_again_counts() -> None:
+    """One of three forward cycles, where a backward cycle takes twice a forward one: 6 for 5."""
+    found = plan(VARIANTS["trm_mlp"], RECIPE, HEADER, Execution())
+    again = plan(VARIANTS["trm_mlp"], RECIPE, HEADER, Execution(recompute=True))
+    assert again.flops / found.flops == pytest.approx(6 / 5, rel=0.01)
+
+
 def test_a_plan_says_for_how_many_processes_it_is() -> None:
     told = str(plan(VARIANTS["trm"], RECIPE, HEADER, Execution(processes=4)))
     assert told.endswith(" of memory for each of 4 processes")
