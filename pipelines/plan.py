@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from assets import keys
-from assets.benchmarks import BENCHMARKS, Benchmark
+from assets.benchmarks import BENCHMARKS
 from assets.configs import TrainingConfig, configured, require_settings
 from assets.made import require_made
 from assets.partitions import variant_and_seed
@@ -12,22 +12,24 @@ from assets.titles import require_benchmark
 from pipelines.definitions import PARTITIONS, VARIANTS
 from pipelines.execute import open_store, parse_partitions, parse_settings
 from storage.examples import Header, open_header
-from trm_model.authors.published import PUBLISHED
+from storage.store import Store
+from trm_model.authors.published import told
 from trm_model.errors import require
+from trm_model.model.variant import Variant
 from trm_model.training.accelerators import expected
+from trm_model.training.execution import Execution
 from trm_model.training.plan import plan
+from trm_model.training.recipe import Recipe
 
 
 def tell_plans(benchmark: str, partitions: Sequence[str], settings: Sequence[str]) -> int:
     """Print what each training would take, a line each; returns the exit code.
 
-    Where the recipe computes in bfloat16, as on GPUs, what it would take on some of them follows,
-    and the figure that is published for the variant on these puzzles.
+    What :func:`tell_plan` adds follows.
 
     :param partitions: keys ``VARIANT|SEED`` and ranges of them.
     :param settings: ``checkpoint.FIELD=VALUE``.
-    :raises ConfigurationError: settings that cannot be, or no data set yet of a family whose puzzle
-        table has as many rows as there are puzzles.
+    :raises ConfigurationError: settings that cannot be, or what :func:`planned_header` raises.
     """
     require_benchmark(benchmark)
     entry = BENCHMARKS[benchmark]
@@ -44,29 +46,46 @@ def tell_plans(benchmark: str, partitions: Sequence[str], settings: Sequence[str
     variants = [VARIANTS.known[name] for name in dict.fromkeys(names)]
     family = entry.origin.family
     require_settings("checkpoint", TrainingConfig, given, entry.recipe, variants, family)
-    header = _header(benchmark, entry)
+    header = planned_header(open_store(), benchmark)
     config = configured(TrainingConfig, given)
     for key, name in zip(chosen, names, strict=True):
         variant, recipe = config.variant_of(VARIANTS.known[name]), config.recipe_of(entry.recipe)
-        takes = plan(variant, recipe, header, config.execution(recipe))
-        print(f"{benchmark} {key}: {takes}")
-        if recipe.precision == "bfloat16":
-            for each in expected(variant, takes):
-                print(f"  {each}")
-        paper_name = entry.paper_name if name == entry.paper_variant else None
-        figure = PUBLISHED.get((entry.published_as or "", paper_name or name))
-        if figure is not None and entry.paper_variant is not None:
-            print(f"  published: {figure.value:.1%} on {entry.published_as} ({figure.source})")
+        # A figure of a paper stands beside what reproduces it alone.
+        paper_name = entry.paper_name if name == entry.paper_variant else name
+        of = entry.published_as if entry.paper_variant is not None else None
+        figure = told(of or "", paper_name or name)
+        print(f"{benchmark} {key}: ", end="")
+        tell_plan(variant, recipe, header, config.execution(recipe), figure)
     return 0
 
 
-def _header(benchmark: str, entry: Benchmark) -> Header:
-    """Of the data set, or, where there is none yet, as the family makes it: all puzzles of most
-    families share one puzzle row."""
-    family = entry.origin.family
-    store = open_store()
-    made = store.follow(keys.current_examples(benchmark))
-    if made is None and not family.votes:
-        return Header(vocabulary=family.vocabulary, grid=family.grid)
-    require_made(store, benchmark, "examples")
-    return open_header(store.open(current_examples(store, benchmark)) / "train.zarr")
+def tell_plan(
+    variant: Variant, recipe: Recipe, header: Header, execution: Execution, figure: str | None
+) -> None:
+    """Print what a training takes, a line; where the recipe computes in bfloat16, as on GPUs, what
+    it would take on some of them; and the figure that is published for it, if there is one."""
+    takes = plan(variant, recipe, header, execution)
+    print(takes)
+    if recipe.precision == "bfloat16":
+        for each in expected(variant, takes):
+            print(f"  {each}")
+    if figure is not None:
+        print(f"  published: {figure}")
+
+
+def planned_header(store: Store, benchmark: str) -> Header:
+    """Of the benchmark's data set, or, where there is none yet, as the family makes it, with the
+    most puzzle rows that it may have.
+
+    :raises ConfigurationError: there is none yet, and the puzzles' files decide how many it has.
+    """
+    entry = BENCHMARKS[benchmark]
+    family, rows = entry.origin.family, None
+    if store.follow(keys.current_examples(benchmark)) is None:
+        rows = entry.origin.most_puzzle_rows(entry.augmentations)
+    if rows is None:
+        require_made(store, benchmark, "examples")
+        return open_header(store.open(current_examples(store, benchmark)) / "train.zarr")
+    if rows > 1:
+        print(f"{benchmark}: no data set yet; its puzzle table has at most {rows:,} rows")
+    return Header(vocabulary=family.vocabulary, grid=family.grid, num_puzzle_ids=rows)

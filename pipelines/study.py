@@ -5,11 +5,10 @@ from collections.abc import Sequence
 
 import dagster as dg
 
+from assets import keys
 from assets.benchmarks import BENCHMARKS
 from assets.interrupts import Signals
-from assets.made import require_made
 from assets.stages import DATA_STAGES
-from assets.store import current_examples
 from assets.studies.asset import results
 from assets.studies.points import resolved
 from assets.studies.study import Study
@@ -17,14 +16,12 @@ from pipelines.definitions import STUDIES, VARIANTS
 from pipelines.execute import needed_stages, open_store, run_job, until_interrupted
 from pipelines.home import prepare_home
 from pipelines.jobs import asset_keys
+from pipelines.plan import planned_header, tell_plan
 from pipelines.pools import know_pools
-from storage.examples import open_header
 from storage.store import Store
 from storage.tables import TableError
 from trm_model.errors import ConfigurationError
 from trm_model.texts import counted
-from trm_model.training.execution import Execution
-from trm_model.training.plan import plan
 
 
 def tell_studies() -> int:
@@ -37,20 +34,24 @@ def tell_studies() -> int:
 
 
 def tell_study(name: str) -> int:
-    """Print what the points of a study take, and which are done; returns the exit code.
+    """Print what the points of a study take, which are done, and what is published for them;
+    returns the exit code.
 
-    :raises ConfigurationError: no such study, a point that cannot be trained, or no data set yet,
-        which decides on the size.
+    :raises ConfigurationError: no such study, a point that cannot be trained, or no data set yet of
+        a benchmark whose files decide on the size.
     """
     study, store = _possible(name), open_store()
     benchmark = BENCHMARKS[study.benchmark]
-    require_made(store, study.benchmark, "examples")
-    header = open_header(store.open(current_examples(store, study.benchmark)) / "train.zarr")
-    done = _done(store, name, study)
+    header = planned_header(store, study.benchmark)
+    made = store.follow(keys.current_examples(study.benchmark)) is not None
+    done = _done(store, name, study) if made else set[str]()
     for point in study.trainings():
         recipe, variant = resolved(study, point, benchmark.recipe, VARIANTS.known, header)
         state = "done" if point.key in done else "to do"
-        print(f"{point.key}: {state}: {plan(variant, recipe, header, Execution())}")
+        print(f"{point.key}: {state}: ", end="")
+        figure = study.figure(point.variant, benchmark.published_as)
+        execution = study.training(point).execution(recipe)
+        tell_plan(variant, recipe, header, execution, figure)
     return 0
 
 

@@ -51,6 +51,8 @@ from trm_model.puzzles.arc.leaks import KNOWN_LEAKS, Leak, leaks
 from trm_model.seeding import numpy_generator
 
 CHALLENGES, SOLUTIONS = "_challenges.json", "_solutions.json"
+CONCEPT_TASKS = 160
+"""In ConceptARC, which comes from files."""
 REMEDY = "mend or remove the task"
 
 
@@ -396,6 +398,10 @@ class ArcTasks(ArcOrigin):
     def generated(self) -> bool:
         return not self.files
 
+    def most_puzzle_rows(self, augmentations: int) -> int | None:
+        tasks = [len(packaged_tasks(name)[: self.tasks]) for name in (*self.train, self.test)]
+        return 1 + (1 + augmentations) * (sum(tasks) + CONCEPT_TASKS * self.files)
+
     def puzzles(self, config: Any = None, log: Callable[[str], None] = silent) -> Imported:
         told: ArcConfig = config or ArcConfig()
         if self.files and not told.train and not told.without_files:
@@ -431,6 +437,9 @@ class ArcFiles(ArcOrigin):
     @property
     def generated(self) -> bool:
         return False
+
+    def most_puzzle_rows(self, augmentations: int) -> int | None:
+        del augmentations
 
     def puzzles(self, config: Any = None, log: Callable[[str], None] = silent) -> Imported:
         if config is None:

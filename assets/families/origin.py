@@ -95,6 +95,15 @@ class Origin(ABC):
         """Whether the puzzles need neither files nor a network."""
         return True
 
+    def most_puzzle_rows(self, augmentations: int) -> int | None:
+        """At most so many rows has the puzzle table of a model, known before the data are made;
+        None: they are not known until then.
+
+        :param augmentations: of each puzzle.
+        """
+        del augmentations
+        return 1
+
     @abstractmethod
     def puzzles(self, config: Any = None, log: Callable[[str], None] = silent) -> Imported:
         """Generate or import the base puzzles.

@@ -9,7 +9,6 @@ from matplotlib.figure import Figure
 
 from assets import keys
 from assets.benchmarks import Benchmark
-from assets.configs import TrainingConfig, configured
 from assets.evaluation.predictions import predict, whole
 from assets.evaluation.scores import score
 from assets.evaluation.votes import count_votes
@@ -56,13 +55,8 @@ def materialize_point(
     """Train, evaluate and score one point. What has been done before is kept."""
     point = study.point(key)
     recipe, _ = resolved(study, point, benchmark.recipe, variants, _header(store, study))
-    config = configured(
-        TrainingConfig,
-        {
-            "recipe": {**point.changes("recipe"), "steps": recipe.steps},
-            "variant": point.changes("variant"),
-        },
-    )
+    config = study.training(point)
+    config = config.model_copy(update={"recipe": {**config.recipe, "steps": recipe.steps}})
     trained = train_run(
         context,
         config,
@@ -139,6 +133,11 @@ def materialize_report(
     notes = [
         f"{study.title}.",
         *study.notes,
+        *(
+            f"Published for {variant}: {figure}."
+            for variant in study.variants
+            if (figure := study.figure(variant, benchmark.published_as))
+        ),
         f"{counted(len(table), 'point')} of {len(points)}, on {study.benchmark}: the share of test "
         "puzzles that are solved, mean over seeds with its 95 % interval (one seed: over the "
         "puzzles). All are on the same data, and the seeds of a setting are by the same code.",

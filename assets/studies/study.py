@@ -7,6 +7,8 @@
     variants: [trm_mlp]
     seeds: [0, 1]
     settings: {recipe.steps: 300}            # of all points
+    of_variant:                              # of the points of one variant
+      trm_mlp: {recipe.clip_norm: 1.0}
     grid:                                    # every combination
       recipe.learning_rate: [3.0e-4, 1.0e-3]
       recipe.weight_decay: [0.0, 1.0]
@@ -18,12 +20,13 @@ fields of the benchmark's recipe (``recipe.…``) and of the variant (``variant.
 
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from assets.configs import EvaluationConfig, TrainingConfig, configured
 from storage.reading import MALFORMED, one_line
+from trm_model.authors.published import told
 from trm_model.choices import check_fields, from_plain
 from trm_model.errors import ConfigurationError, require
 from trm_model.model.variant import Variant
@@ -36,6 +39,7 @@ from trm_model.names import (
 from trm_model.puzzles.family import Family
 from trm_model.seeding import numpy_generator
 from trm_model.texts import from_yaml, yaml_files
+from trm_model.training.execution import Execution
 from trm_model.training.recipe import Recipe
 
 SHIPPED = Path(__file__).parent
@@ -174,10 +178,14 @@ class Study:
     :param variants: names of variants, each of which is trained at each point.
     :param seeds: of the weights; each point is trained with each.
     :param settings: of all points.
+    :param of_variant: name of a variant -> settings of its points, in place of those of all.
     :param grid: values of settings, every combination of which is a point.
     :param points: or: the settings of each point.
     :param draws: or: points drawn at random.
     :param evaluation: settings of the predictions of all points, such as ``limit``.
+    :param execution: settings of all trainings besides recipe and variant, such as ``recompute``.
+    :param published: name of a variant -> variant or method whose published figure
+        (:mod:`trm_model.authors.published`) stands beside its points.
     :param training_flops: floating-point operations that each training may take in all; the
         recipe's ``steps`` follow from it, for each variant and size by itself.
     :param notes: what the report says beside the figures, such as what they cost and showed.
@@ -188,10 +196,13 @@ class Study:
     variants: tuple[str, ...]
     seeds: tuple[int, ...] = (0,)
     settings: dict[str, Any] | None = None
+    of_variant: dict[str, Any] | None = None
     grid: dict[str, Any] | None = None
     points: tuple[dict[str, Any], ...] | None = None
     draws: Draws | None = None
     evaluation: dict[str, Any] | None = None
+    execution: dict[str, Any] | None = None
+    published: dict[str, Any] | None = None
     training_flops: float | None = None
     notes: tuple[str, ...] = ()
 
@@ -203,6 +214,22 @@ class Study:
             require(
                 len(set(values)) == len(values), f"{name}={list(values)}: one stands there twice"
             )
+        for name in ("of_variant", "published"):
+            for variant in getattr(self, name) or {}:
+                require(
+                    variant in self.variants,
+                    f"{name}: "
+                    + unknown_name(
+                        "variant", variant, self.variants, f"expected one of {self.variants}"
+                    ),
+                )
+        for variant, settings in (self.of_variant or {}).items():
+            require(
+                isinstance(settings, dict),
+                f"of_variant: {variant}: {settings!r}: expected settings, each with its value; "
+                "change it",
+            )
+        _require_execution(self.execution or {})
         ways = [name for name in ("grid", "points", "draws") if getattr(self, name) is not None]
         require(
             len(ways) <= 1,
@@ -220,6 +247,7 @@ class Study:
 
     def _all_settings(self) -> Iterator[Settings]:
         yield self.settings or {}
+        yield from (self.of_variant or {}).values()
         yield from self._choices()
 
     def _choices(self) -> Sequence[Settings]:
@@ -238,9 +266,9 @@ class Study:
 
     def trainings(self) -> list[Point]:
         """All points, variant by variant, the seeds of each together."""
-        common = self.settings or {}
+        common, own = self.settings or {}, self.of_variant or {}
         return [
-            Point(variant, seed, {**common, **chosen}, chosen)
+            Point(variant, seed, {**common, **own.get(variant, {}), **chosen}, chosen)
             for variant in self.variants
             for chosen in self._choices()
             for seed in self.seeds
@@ -267,6 +295,21 @@ class Study:
         """
         return configured(EvaluationConfig, self.evaluation or {})
 
+    def training(self, point: Point) -> TrainingConfig:
+        """How a point is trained.
+
+        :raises ConfigurationError: settings that cannot be.
+        """
+        return configured(TrainingConfig, {**(self.execution or {}), **_changes(point)})
+
+    def figure(self, variant: str, benchmark: str | None) -> str | None:
+        """The published figure that stands beside the points of a variant, in words; None: none
+        does.
+
+        :param benchmark: under whose name it is published.
+        """
+        return told(benchmark or "", (self.published or {}).get(variant, ""))
+
     def require_possible(
         self, recipe: Recipe, variants: Mapping[str, Variant], family: Family | None = None
     ) -> None:
@@ -286,8 +329,10 @@ class Study:
                 _, variant = changed(point, recipe, variants[point.variant])
                 evaluation = self.predictions().evaluation(variant.evaluation)
                 variant.generation.require_evaluation(evaluation)
+                config = self.training(point)
+                config.execution(config.recipe_of(recipe))
                 if family is not None:
-                    _training(point).require_of(recipe, variants[point.variant], family)
+                    config.require_of(recipe, variants[point.variant], family)
             except ConfigurationError as error:
                 raise ConfigurationError(f"point {point.key!r}: {error}") from error
 
@@ -297,12 +342,22 @@ def changed(point: Point, recipe: Recipe, variant: Variant) -> tuple[Recipe, Var
 
     :raises ConfigurationError: they cannot be.
     """
-    config = _training(point)
+    config = configured(TrainingConfig, _changes(point))
     return config.recipe_of(recipe), config.variant_of(variant)
 
 
-def _training(point: Point) -> TrainingConfig:
-    return configured(TrainingConfig, {owner: point.changes(owner) for owner in OWNERS})
+def _changes(point: Point) -> dict[str, Any]:
+    return {owner: point.changes(owner) for owner in OWNERS}
+
+
+def _require_execution(given: Settings) -> None:
+    """Whether these are settings of how a training runs, none that its results depend on."""
+    known = [field.name for field in fields(Execution) if field.name in TrainingConfig.model_fields]
+    for name in given:
+        require(
+            name in known,
+            "execution: " + unknown_name("setting", name, known, f"expected {', '.join(known)}"),
+        )
 
 
 def _require_path(path: object) -> None:

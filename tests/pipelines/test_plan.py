@@ -5,16 +5,20 @@ from pathlib import Path
 import pytest
 
 import pipelines.plan
+import pipelines.study
 from pipelines import command
+from pipelines.definitions import STUDIES
 from storage.store import LocalStore
 from trm_model.terminal import run
+from trm_model.training.accelerators import ACCELERATORS
 
 
 @pytest.fixture(autouse=True)
 def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """An empty store."""
     store = LocalStore.create(tmp_path)
-    monkeypatch.setattr(pipelines.plan, "open_store", lambda: store)
+    for module in (pipelines.plan, pipelines.study):
+        monkeypatch.setattr(module, "open_store", lambda: store)
 
 
 def told(capsys: pytest.CaptureFixture[str], benchmark: str, partition: str, *more: str) -> str:
@@ -41,9 +45,40 @@ def test_a_recipe_for_cpus_is_one_line(capsys: pytest.CaptureFixture[str]) -> No
     assert line.startswith("sudoku_4x4 trm_mlp|0: 7 steps of 32 examples; ")
 
 
-def test_where_rows_are_as_many_as_puzzles_the_data_are_needed(
+def test_before_there_are_data_the_most_puzzle_rows_are_counted(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    arguments = ["plan", "arc_demo", "--partition", "trm|0"]
+    rows, takes, *_ = told(capsys, "arc_demo", "trm|0").splitlines()
+    assert rows == "arc_demo: no data set yet; its puzzle table has at most 169 rows"
+    parameters = int(takes.split(" parameters (")[0].rpartition(" ")[2].replace(",", ""))
+    without = int(takes.split(" parameters (")[1].split()[0].replace(",", ""))
+    assert parameters - without == 169 * 32
+
+
+def test_where_files_decide_on_the_rows_the_data_are_needed(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    arguments = ["plan", "arc_files", "--partition", "trm|0"]
     assert run(command.trm, arguments, program="trm") == 2
-    assert "no data set yet; first: trm data arc_demo" in capsys.readouterr().err
+    assert "no data set yet; first: trm data arc_files" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "name", [name for name, study in STUDIES.known.items() if study.published is not None]
+)
+def test_each_point_of_a_recipe_says_what_gpus_take_and_what_was_published(
+    name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(command.trm, ["study", name, "--plan"], program="trm") == 0
+    lines = capsys.readouterr().out.splitlines()
+    points = [number for number, line in enumerate(lines) if ": to do: " in line]
+    assert len(points) == len(STUDIES.known[name].trainings())
+    for first in points:
+        assert " of memory" in lines[first]
+        cards = lines[first + 1 : first + 5]
+        names = [card.name for card in ACCELERATORS]
+        assert [card.split(" (")[0].strip() for card in cards] == names
+        assert "computed, at " in cards[0]
+        # The batch is computed in parts that a card of the papers holds.
+        assert cards[0].endswith("% of its peak (as measured on one)")
+        assert lines[first + 5].startswith("  published: ")

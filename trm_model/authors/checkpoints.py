@@ -18,6 +18,7 @@ from torch import Tensor
 
 from storage.atomic import new_file
 from storage.reading import one_line, out_of_memory
+from trm_model.choices import changed
 from trm_model.errors import ConfigurationError, require
 from trm_model.finite import require_finite
 from trm_model.model.backprop.last_calls import LastCalls
@@ -222,6 +223,7 @@ def names(variant: Variant, size: Size) -> dict[str, str]:
         ("tied", variant.tied, False),
         ("curriculum", variant.curriculum, Constant()),
         ("solver", variant.solver, Iteration()),
+        ("registers", size.registers, 0),
     ):
         require(
             value == theirs,
@@ -237,6 +239,11 @@ def names(variant: Variant, size: Size) -> dict[str, str]:
             f"{name}={value!r}: the authors' code has no such model; their format holds "
             f"{', '.join(cls.__name__ for cls in known)} only",
         )
+    require(
+        set(changed(variant.mixer)) <= {"positions"},
+        f"mixer={variant.mixer!r}: the authors' code has no such model; their format holds mixers "
+        "without norms of their own only",
+    )
     require(
         variant.mixer.told_by in POSITIONS.values(),
         f"positions={variant.mixer.told_by!r}: the authors' code has no such model; their format "

@@ -305,3 +305,14 @@ OTHERS: dict[tuple[str, str], Published] = {
         "nano-trm", "its authors' figure", _PAPER, "16 steps", sudoku_extreme=87.0, maze_hard=75.0
     ),
 }
+
+
+def told(benchmark: str, name: str) -> str | None:
+    """The figure of a variant or of another method on a benchmark and where it stands, in words;
+    None: there is none.
+    """
+    figure = PUBLISHED.get((benchmark, name))
+    if figure is not None:
+        return f"{figure.value:.1%} on {benchmark} ({figure.source})"
+    other = OTHERS.get((benchmark, name))
+    return other and f"{other.value:.1%} on {benchmark} ({name}, {other.source})"

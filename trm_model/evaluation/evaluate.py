@@ -353,7 +353,8 @@ def evaluate(
     """
     evaluation = evaluation or reasoner.variant.evaluation
     require_evaluation(evaluation, reasoner.variant, family)
-    chosen = np.arange(len(data)) if index is None else index
+    # A copy: torch warns of arrays that cannot be written to, as those of a table are.
+    chosen = np.arange(len(data)) if index is None else np.array(index)
     depth = reasoner.variant.test_steps(max_steps, evaluation)
     size = most_examples(reasoner, depth, evaluation, batch_size)
     finished = finished or Finished()

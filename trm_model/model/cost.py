@@ -242,7 +242,7 @@ def cost(
 ) -> Cost:
     """The cost of a variant at a size.
 
-    :param recompute: whether calls keep their input alone for the gradient.
+    :param recompute: whether calls keep their input alone for the gradient, and are computed again.
     :param grid: rows and columns of the ``length`` cells; None: the square of so many cells, or one
         row where there is none.
     :raises ConfigurationError: a variant and a size that do not go together.
@@ -254,9 +254,11 @@ def cost(
     rollouts, positions = variant.training_rollouts, size.prefix + length
     puzzle_parameters = num_puzzles * size.puzzle_width
     state_numbers = rollouts * (1 + variant.latents) * positions * size.width
-    saved = _calls(variant, measured.saved)[variant.calls - variant.graded_calls :]
+    first = variant.calls - variant.graded_calls
+    saved = _calls(variant, measured.saved)[first:]
     if recompute:  # The inputs, and what one call keeps while its gradient is computed.
         saved = [max(saved), 4 * len(saved) * positions * size.width]
+        backward += sum(call.forward for call in _calls(variant, measured.networks)[first:])
     # Weights, gradients, two moments and, where there is one, the average.
     copies = 4 + int(variant.ema)
     weights = copies * (measured.parameters - puzzle_parameters) + 2 * puzzle_parameters

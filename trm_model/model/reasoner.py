@@ -45,6 +45,7 @@ class Reasoner(nn.Module):
     latent_starts: Tensor
     lookups: Tensor
     puzzle_rows: Tensor
+    registers: Tensor | None
 
     def __init__(
         self,
@@ -112,6 +113,9 @@ class Reasoner(nn.Module):
         self.answer_tokens = embedding(rows) if reads_answers else None
         # Known from the variant and the grid.
         self.register_buffer("lookups", torch.tensor(lookups), persistent=False)
+        # Drawn last, so that a seed means the same weights with and without them.
+        registers = truncated_normal((size.registers, width), width**-0.5, generator)
+        self.register_buffer("registers", registers if size.registers else None)
         # Not a parameter: sign-SGD (training/puzzle_rows.py) touches only the batch's rows.
         self.register_buffer("puzzle_rows", torch.zeros(num_puzzles, size.puzzle_width))
 
@@ -170,6 +174,9 @@ class Reasoner(nn.Module):
         if self.size.prefix:
             missing = self.size.prefix * self.size.width - self.size.puzzle_width
             prefix = F.pad(puzzle_rows, (0, missing)).view(-1, self.size.prefix, self.size.width)
+            if self.registers is not None:
+                registers = self.registers.expand(len(prefix), -1, -1)
+                prefix = torch.cat((prefix[:, : -len(self.registers)], registers), dim=1)
             x = torch.cat((prefix, x), dim=1)
         if self.positions is not None:
             placed = F.embedding(self.lookups, self.positions).sum(0)

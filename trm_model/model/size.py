@@ -20,7 +20,9 @@ class Size:
     :param prefix: P, leading positions filled from the puzzle's embedding row; 0: no puzzle
         embedding.
     :param puzzle_width: width of one row of the puzzle table, at most ``prefix * width``; the rest
-        of the prefix is zero.
+        of the prefix is zero, but for the registers.
+    :param registers: so many of the prefix's positions, the last ones, hold fixed random vectors in
+        place of zeros (SiC, arXiv 2601.19085); they are drawn after all weights.
     """
 
     width: int = 512
@@ -28,6 +30,7 @@ class Size:
     expansion: float = 4.0
     prefix: int = 16
     puzzle_width: int = 512
+    registers: int = 0
 
     def __post_init__(self) -> None:
         check_fields(
@@ -37,6 +40,7 @@ class Size:
             expansion=(0.0, 1_000.0),
             prefix=(0, 1 << 16),
             puzzle_width=(0, 1 << 20),
+            registers=(0, 1 << 16),
         )
         require(
             self.width % (2 * self.heads) == 0,
@@ -51,4 +55,11 @@ class Size:
             "row must fit into its "
             f"{self.prefix} positions ({self.prefix * self.width}); both are 0 for a model "
             "without puzzle embedding",
+        )
+        require(
+            self.puzzle_width <= (self.prefix - self.registers) * self.width,
+            f"registers={self.registers} with prefix={self.prefix}, puzzle_width="
+            f"{self.puzzle_width}, width={self.width}: expected positions that the puzzle's row "
+            f"leaves empty, {self.prefix - -(-self.puzzle_width // self.width)}; give fewer "
+            "registers, or a longer prefix",
         )

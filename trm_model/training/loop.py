@@ -124,7 +124,7 @@ class Trainer:
                 # A graph that breaks is an error: it would wait for the device in the middle.
                 network.compile(dynamic=False, fullgraph=True)
         self.optimizers = make_optimizers(self.reasoner, recipe)
-        self.ema = Ema(self.reasoner, recipe.ema_decay) if variant.ema else None
+        self.ema = self._average() if variant.ema else None
         self.data = DeviceExamples(examples, device)
         self.examples = examples
         self.draws = seed
@@ -133,6 +133,9 @@ class Trainer:
         self.carry: Carry | None = None
         self.progress = Progress()
         self.totals = torch.zeros(len(TOTALS), dtype=torch.float64, device=device)
+
+    def _average(self) -> Ema:
+        return Ema(self.reasoner, self.recipe.ema_decay, self.recipe.ema_start)
 
     def _sampler(self, *purpose: str | int) -> Sampler:
         recipe = self.recipe
@@ -166,7 +169,7 @@ class Trainer:
         """
         load_weights(self.reasoner, weights)
         if self.ema is not None:
-            self.ema = Ema(self.reasoner, self.recipe.ema_decay)
+            self.ema = self._average()
 
     def resume(self, state: Checkpoint) -> None:
         """Continue from a checkpoint exactly.
@@ -285,6 +288,7 @@ class Trainer:
                 earliest=earliest[rows],
                 recursion=stage,
                 label_smoothing=recipe.label_smoothing,
+                unsmoothed=None if recipe.smooth_padding else self.header.ignore_id,
             )
             (result.losses.weighted(recipe.halting_weight) / recipe.batch_size).backward()
             parts.append(result.learned())
@@ -310,7 +314,7 @@ class Trainer:
             for optimizer in self.optimizers:
                 optimizer.step()
             if self.ema is not None:
-                self.ema.update(self.reasoner)
+                self.ema.update(self.reasoner, step)
         for gradient in row_gradients:
             table = self.reasoner.puzzle_rows
             ids = self.group.everyones(learned.carry.batch.puzzle_ids)

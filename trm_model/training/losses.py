@@ -76,7 +76,11 @@ class Losses(NamedTuple):
 
 
 def losses(
-    output: Output, labels: Tensor, variant: Variant, label_smoothing: float = 0.0
+    output: Output,
+    labels: Tensor,
+    variant: Variant,
+    label_smoothing: float = 0.0,
+    unsmoothed: int | None = None,
 ) -> Losses:
     """Losses of one supervision step of a variant.
 
@@ -84,6 +88,7 @@ def losses(
 
     :param labels: int64 [B, L], :data:`IGNORE` where a cell is not counted.
     :param label_smoothing: share of a cell's target that is spread evenly over the vocabulary.
+    :param unsmoothed: a token that has no part of that share; None: all have.
     """
     labelled = labels != IGNORE
     count = labelled.sum(-1)
@@ -92,7 +97,11 @@ def losses(
     log_shares = LOG_SHARES[variant.loss](output.logits)
     picked = log_shares.gather(-1, labels.clamp(min=0).unsqueeze(-1)).squeeze(-1)
     if label_smoothing:
-        picked = (1.0 - label_smoothing) * picked + label_smoothing * log_shares.mean(-1)
+        spread = log_shares.mean(-1)
+        if unsmoothed is not None:
+            tokens = log_shares.shape[-1]
+            spread = (tokens * spread - log_shares[..., unsmoothed]) / (tokens - 1)
+        picked = (1.0 - label_smoothing) * picked + label_smoothing * spread
     answer = -torch.where(labelled, picked, 0.0).sum(-1) / count.clamp(min=1)
     judged_right = variant.generation.judged_right(cell_right, right == count)
     judged = variant.halting.loss(output.halt_logits, judged_right)

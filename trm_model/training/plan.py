@@ -72,7 +72,7 @@ def plan(variant: Variant, recipe: Recipe, header: Header, execution: Execution)
     """
     found = cost_of(variant, recipe, header, recompute=execution.recompute)
     share, at_once = recipe.batch_size // execution.processes, execution.at_once(recipe.batch_size)
-    memory = found.weight_bytes + share * found.carry_bytes + at_once * found.gradient_bytes
+    activations = share * found.carry_bytes + at_once * found.gradient_bytes
     return Plan(
         steps=recipe.steps,
         batch_size=recipe.batch_size,
@@ -80,5 +80,5 @@ def plan(variant: Variant, recipe: Recipe, header: Header, execution: Execution)
         puzzle_parameters=found.puzzle_parameters,
         flops=recipe.steps * found.training_flops,
         processes=execution.processes,
-        memory_bytes=round(memory * _BYTES[recipe.precision]),
+        memory_bytes=found.weight_bytes + round(activations * _BYTES[recipe.precision]),
     )

@@ -39,6 +39,8 @@ class Recipe:
     :param clip_norm: most length of the gradient of all weights together, the puzzle rows left out
         (whose steps have one size); a longer one is shortened to it; None: it is taken as it is.
     :param label_smoothing: share of a cell's target that is spread evenly over the vocabulary.
+    :param smooth_padding: whether the padding token has its part of that share; SiC's code for
+        mazes leaves it out (arXiv 2601.19085).
     :param halting_weight: of the halting losses beside the answer loss.
     :param on_nonfinite: what a loss or gradient that is not finite does. ``stop``: the training
         ends, and keeps the checkpoint before. ``skip``: that step changes nothing, and its examples
@@ -50,6 +52,8 @@ class Recipe:
         of the recipe; None: train all steps.
     :param ema_decay: of the averaged weights, per optimizer step; short trainings want a shorter
         memory than the papers' 0.999.
+    :param ema_start: optimizer steps before the average begins; until then it is the weights
+        themselves. 0: it begins with the first weights.
     :param precision: of activations and matrix products; weights are kept in float32.
     """
 
@@ -72,10 +76,12 @@ class Recipe:
     schedule: Schedule = Constant()
     clip_norm: float | None = None
     label_smoothing: float = 0.0
+    smooth_padding: bool = True
     halting_weight: float = HALTING_WEIGHT
     on_nonfinite: Literal["stop", "skip", "rewind"] = "stop"
     patience: int | None = None
     ema_decay: float = 0.999
+    ema_start: int = 0
     precision: Precision = "float32"
 
     def __post_init__(self) -> None:
@@ -87,6 +93,7 @@ class Recipe:
             max_steps=(1, 1_000_000),
             warmup_steps=0,
             patience=1,
+            ema_start=0,
             weight_decay=0.0,
             embedding_learning_rate=0.0,
             embedding_weight_decay=0.0,

@@ -141,6 +141,7 @@ def supervise(
     earliest: Tensor | int = 0,
     recursion: Recursion | None = None,
     label_smoothing: float = 0.0,
+    unsmoothed: int | None = None,
 ) -> Supervision:
     """Run one supervision step on ``carry`` (already refilled) and decide who halts.
 
@@ -148,7 +149,7 @@ def supervise(
     :param noise: of this step, one item per example.
     :param earliest: see :func:`trm_model.training.exploration.earliest_halts`.
     :param recursion: the calls to make, where a curriculum changes them (:meth:`Variant.stage`).
-    :param label_smoothing: see :func:`losses`.
+    :param label_smoothing, unsmoothed: see :func:`losses`.
     """
     variant, batch, training = reasoner.variant, carry.batch, torch.is_grad_enabled()
     starts = variant.training_rollouts
@@ -161,7 +162,7 @@ def supervise(
     )
     answers = variant.generation.teacher(target)
     output = reasoner(wide.inputs, wide_rows, state, draws, recursion, answers)
-    result = losses(output, wide.labels, variant, label_smoothing)
+    result = losses(output, wide.labels, variant, label_smoothing, unsmoothed)
     state, steps = output.state.detach(), carry.steps + 1
     if variant.halting.looks_ahead and training and max_steps > 1:
         with torch.no_grad():

@@ -44,6 +44,30 @@ def test_a_grid_has_every_combination_for_each_seed(tmp_path: Path) -> None:
     assert recipe.size == RECIPES["sudoku_4x4"].size
 
 
+def test_a_variant_may_have_settings_of_its_own(tmp_path: Path) -> None:
+    study = load(
+        tmp_path,
+        "title: t\nbenchmark: sudoku_4x4\nvariants: [trm_mlp, hrm]\n"
+        "settings: {recipe.steps: 300, recipe.batch_size: 16}\n"
+        "of_variant: {hrm: {recipe.steps: 100, recipe.size.prefix: 1}}\n"
+        "grid: {recipe.batch_size: [8, 24]}\n"
+        "execution: {micro_batch: 8, recompute: true}\n",
+    ).named("mine")
+    found = [
+        (point.variant, changed(point, RECIPES["sudoku_4x4"], VARIANTS[point.variant])[0])
+        for point in study.trainings()
+    ]
+    assert [(name, each.steps, each.batch_size, each.size.prefix) for name, each in found] == [
+        ("trm_mlp", 300, 8, 4),
+        ("trm_mlp", 300, 24, 4),
+        ("hrm", 100, 8, 1),
+        ("hrm", 100, 24, 1),
+    ]
+    assert study.axes == ("recipe.batch_size",)
+    execution = study.training(study.trainings()[0]).execution(found[0][1])
+    assert (execution.micro_batch, execution.recompute) == (8, True)
+
+
 def test_nested_fields_change_alone(tmp_path: Path) -> None:
     (found,) = points(tmp_path, "points: [{recipe.size.width: 32, recipe.size.heads: 2}]\n")
     recipe, _ = changed(found, RECIPES["sudoku_4x4"], VARIANTS["trm_mlp"])
@@ -105,6 +129,12 @@ def test_equal_operations_decide_the_steps(tmp_path: Path) -> None:
             "recipe.steps: 5: expected",
         ),
         (START + "draws: {count: 1, ranges: {recipe.steps: {log: 5}}}", "log=5: expected a list"),
+        (START + "of_variant: {trm: {}}", "of_variant: no variant 'trm'"),
+        (START + "of_variant: {trm_mlp: 3}", "of_variant: trm_mlp: 3: expected settings"),
+        (START + "of_variant: {trm_mlp: {steps: 3}}", "setting 'steps': expected a field of"),
+        (START + "published: {trm: trm}", "published: no variant 'trm'"),
+        (START + "execution: {steps: 3}", "execution: no setting 'steps'"),
+        (START + "execution: {micro_batch: 0}", "micro_batch=0: expected"),
         (START + "evaluation: {limt: 5}", "limt: no setting 'limt'"),
         (START + "evaluation: {depth: 0}", "depth=0: expected"),
         (
@@ -137,6 +167,10 @@ def test_the_studies_that_come_with_the_project_can_be_made() -> None:
     for study in studies.known.values():
         benchmark = BENCHMARKS[study.benchmark]
         study.require_possible(benchmark.recipe, VARIANTS, benchmark.origin.family)
+        for variant in study.published or {}:
+            figure = study.figure(variant, benchmark.published_as)
+            assert figure is not None
+            assert f"% on {benchmark.published_as} (" in figure
 
 
 def test_a_point_whose_variant_cannot_have_its_size_is_named(tmp_path: Path) -> None:

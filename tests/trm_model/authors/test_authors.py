@@ -2,6 +2,7 @@
 has."""
 
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ from trm_model.errors import ConfigurationError
 from trm_model.model.backprop.last_calls import LastCalls
 from trm_model.model.batch import Batch
 from trm_model.model.haltings.q_learning import QLearning
+from trm_model.model.mixers.attention import Attention
 from trm_model.model.reasoner import Reasoner
 from trm_model.model.starts.noisy import NoisyStart
 from trm_model.noise import Noise
@@ -373,6 +375,13 @@ def test_what_their_code_does_not_have_is_refused() -> None:
     ):
         with pytest.raises(ConfigurationError, match="the authors' code has no such model"):
             names(VARIANTS[name], size_of(CONFIGS["trm"]))
+    size = size_of(CONFIGS["trm"])
+    for variant, of_size in (
+        (replace(VARIANTS["trm"], mixer=Attention(output_norm=True)), size),
+        (VARIANTS["trm"], replace(size, registers=1)),
+    ):
+        with pytest.raises(ConfigurationError, match="the authors' code has no such model"):
+            names(variant, of_size)
     for changes, message in (
         ({"class": "Other"}, "model class 'Other'"),
         ({"loss": "hinge"}, "loss='hinge'"),

@@ -73,6 +73,7 @@ def test_sizes_and_evaluations_are_the_papers() -> None:
         "expansion": 4.0,
         "prefix": 16,
         "puzzle_width": 512,
+        "registers": 0,
     }
     assert to_plain(Evaluation()) == PAPER_EVALUATION
 
@@ -83,7 +84,11 @@ def test_sizes_and_evaluations_are_the_papers() -> None:
         (
             Mixer,
             {
-                "attention": {"positions": [{"rope": {"base": 10_000.0}}]},
+                "attention": {
+                    "positions": [{"rope": {"base": 10_000.0}}],
+                    "query_norm": False,
+                    "output_norm": False,
+                },
                 "token_mlp": {"positions": [{"none": {}}]},
             },
         ),
@@ -102,7 +107,7 @@ def test_sizes_and_evaluations_are_the_papers() -> None:
             {
                 "dense": {},
                 "experts": {"count": 4, "active": 2},
-                "gated_norm": {},
+                "gated_norm": {"product": False},
                 "short_convolution": {"width": 2},
             },
         ),

@@ -14,7 +14,7 @@ from trm_model.model.backprop.last_calls import LastCalls
 from trm_model.model.batch import IGNORE, Batch
 from trm_model.model.feed_forwards.dense import Dense
 from trm_model.model.feed_forwards.experts import MixtureOfExperts
-from trm_model.model.feed_forwards.gated_norm import GatedNormSwiGlu
+from trm_model.model.feed_forwards.gated_norm import GatedNorm, GatedNormSwiGlu, ProductNormSwiGlu
 from trm_model.model.feed_forwards.short_convolution import ConvolvedSwiGlu
 from trm_model.model.haltings.bce import BinaryCrossEntropy
 from trm_model.model.haltings.compared import Compared
@@ -447,6 +447,17 @@ def test_gated_norm_short_convolution_and_experts_equal_their_formulas() -> None
     gate, up = halves(gated.gate_up, x)
     normed = up / (up.square().mean(-1, keepdim=True) + 1e-5).sqrt()
     torch.testing.assert_close(gated(x), (gate * normed) @ gated.down.T, rtol=1e-4, atol=1e-5)
+
+    gated = GatedNorm(product=True).build(16, 4.0, g)
+    assert isinstance(gated, ProductNormSwiGlu)
+    gate, up = (x @ half.T for half in gated.gate_up.chunk(2))
+    product = gate * up
+    normed = product / (product.square().mean(-1, keepdim=True) + 1e-5).sqrt()
+    expected = (gate.sigmoid() * normed) @ gated.down.T
+    torch.testing.assert_close(gated(x), expected, rtol=1e-4, atol=1e-5)
+    with torch.no_grad():
+        # Without a gradient other sublayers have a kernel.
+        torch.testing.assert_close(gated.post_norm(x), rms_norm(x + expected), rtol=1e-4, atol=1e-5)
 
     convolved = ConvolvedSwiGlu(16, 4.0, 3, g)
     gate, up = halves(convolved.gate_up, x)

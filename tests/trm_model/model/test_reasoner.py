@@ -12,7 +12,7 @@ from tests.trm_model.evaluation.tries import tries_of
 from trm_model.errors import ConfigurationError
 from trm_model.model.batch import IGNORE, Batch, DeviceExamples
 from trm_model.model.generations.autoregressive import Autoregressive
-from trm_model.model.layers import truncated_normal
+from trm_model.model.layers import rms_norm, truncated_normal
 from trm_model.model.layout import Layout
 from trm_model.model.mixers.attention import Attention, SelfAttention, rotary_table, rotate
 from trm_model.model.positions.learned import Learned
@@ -88,6 +88,30 @@ def test_weights_are_drawn_in_this_order() -> None:
     assert model.num_parameters == trained + 60
 
 
+def test_registers_are_fixed_vectors_drawn_after_all_weights() -> None:
+    size = Size(width=16, heads=2, prefix=5, puzzle_width=20)
+    plain, model = make(size=size), make(size=replace(size, registers=3))
+    state = model.state_dict()
+    registers = state.pop("registers")
+    assert registers.shape == (3, 16)
+    assert "registers" not in plain.state_dict()
+    for name, tensor in plain.state_dict().items():
+        assert torch.equal(tensor, state.pop(name))
+    assert not state
+    assert "registers" not in dict(model.named_parameters())
+    assert len(registers.unique(dim=0)) == 3
+    again = make(size=replace(size, registers=3)).state_dict()["registers"]
+    assert torch.equal(again, registers)
+    rows = torch.randn(2, 20, generator=generator())
+    inputs = torch.tensor([[1, 2, 3, 4], [4, 3, 2, 1]])
+    with torch.no_grad():
+        found, without = model.embed(inputs, rows), plain.embed(inputs, rows)
+    torch.testing.assert_close(found[:, 2:5], (4.0 * registers).expand(2, -1, -1))
+    assert torch.equal(found[:, :2], without[:, :2])
+    assert torch.equal(found[:, 5:], without[:, 5:])
+    assert without[:, 2:5].eq(0).all()
+
+
 def test_two_networks_have_equal_depths_unless_told_otherwise() -> None:
     model = make(Variant(networks="separate", layers=3))
     assert [len(network) for network in model.networks] == [3, 3]  # type: ignore[arg-type]
@@ -136,6 +160,41 @@ def test_each_cell_reads_the_answer_before_it() -> None:
     torch.testing.assert_close(found[1:], plain[1:] + read)
     with pytest.raises(RuntimeError, match="has no table that embeds them"):
         make().embed_answer(inputs, rows)
+
+
+def test_attention_may_have_norms_of_its_own() -> None:
+    """Queries and keys before they are turned; what is gathered before the output matrix."""
+
+    def normed(x: torch.Tensor) -> torch.Tensor:
+        return x / (x.square().mean(-1, keepdim=True) + 1e-5).sqrt()
+
+    x = torch.randn(2, 5, 16, generator=generator())
+
+    def module(*, norms: bool) -> SelfAttention:
+        return SelfAttention(
+            SIZE,
+            Layout(0, 5),
+            generator(),
+            positions=(Rotary(),),
+            causal=False,
+            query_norm=norms,
+            output_norm=norms,
+        )
+
+    plain, both = module(norms=False), module(norms=True)
+    assert {name: tuple(p.shape) for name, p in both.named_parameters()} == {
+        name: tuple(p.shape) for name, p in plain.named_parameters()
+    }
+    assert plain.rotary is not None
+    with torch.no_grad():
+        query, key, value = (x @ plain.qkv.T).view(2, 5, 3, 2, 8).permute(2, 0, 3, 1, 4)
+        query, key = (rotate(normed(each), plain.rotary) for each in (query, key))
+        gathered = (query @ key.mT / 8**0.5).softmax(-1) @ value
+        expected = normed(gathered.transpose(1, 2).reshape(2, 5, 16)) @ plain.out.T
+        torch.testing.assert_close(both(x), expected, rtol=1e-4, atol=1e-5)
+        # Without a gradient plain attention has a kernel.
+        mixed = Attention(query_norm=True, output_norm=True).mix(both, x, None)
+        torch.testing.assert_close(mixed, rms_norm(x + expected), rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("causal", [False, True])

@@ -35,6 +35,7 @@ from trm_model.training.run import CodeSpan
         (Recipe, {"exploration": 1.0}, {"exploration": 1.001}),
         (Recipe, {"ema_decay": 1e-9}, {"ema_decay": 0.0}),
         (Recipe, {"ema_decay": 0.99999}, {"ema_decay": 1.0}),
+        (Recipe, {"ema_start": 0}, {"ema_start": -1}),
         (Recipe, {"learning_rate": 1e-12}, {"learning_rate": 0.0}),
         (Recipe, {"betas": (0.0, 0.999)}, {"betas": (-1e-9, 0.9)}),
         (Recipe, {"betas": (0.999, 0.0)}, {"betas": (0.9, 1.0)}),

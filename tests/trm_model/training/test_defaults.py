@@ -11,7 +11,14 @@ from trm_model.training.run import CodeSpan
 def test_a_recipe_is_that_of_trm_on_sudoku_extreme() -> None:
     """TRM §5 and the authors' commands."""
     assert to_plain(Recipe()) == {
-        "size": {"width": 512, "heads": 8, "expansion": 4.0, "prefix": 16, "puzzle_width": 512},
+        "size": {
+            "width": 512,
+            "heads": 8,
+            "expansion": 4.0,
+            "prefix": 16,
+            "puzzle_width": 512,
+            "registers": 0,
+        },
         "steps": 65_000,
         "batch_size": 768,
         "max_steps": 16,
@@ -24,6 +31,7 @@ def test_a_recipe_is_that_of_trm_on_sudoku_extreme() -> None:
         "puzzle_weight_decay": 1.0,
         "warmup_steps": 2_000,
         "ema_decay": 0.999,
+        "ema_start": 0,
         "precision": "float32",
         "puzzles": None,
         "patience": None,
@@ -34,6 +42,7 @@ def test_a_recipe_is_that_of_trm_on_sudoku_extreme() -> None:
         "schedule": {"constant": {}},
         "clip_norm": None,
         "label_smoothing": 0.0,
+        "smooth_padding": True,
         "halting_weight": 0.5,
     }
 

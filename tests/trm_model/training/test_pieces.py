@@ -53,10 +53,24 @@ def test_averages_start_from_the_first_weights() -> None:
         module.weight.fill_(1.0)
         ema = Ema(module, 0.75)
         module.weight.fill_(2.0)
-        ema.update(module)
+        ema.update(module, 1)
         module.weight.fill_(4.0)
-        ema.update(module)
+        ema.update(module, 2)
     assert ema.average["weight"].tolist() == [[0.75 * 1.25 + 0.25 * 4.0] * 2]
+
+
+def test_averages_may_begin_late() -> None:
+    """Until then they are the weights themselves, not others that share their memory."""
+    module = nn.Linear(2, 1, bias=False)
+    with torch.no_grad():
+        module.weight.fill_(1.0)
+        ema = Ema(module, 0.75, start=2)
+        for step, weight, average in ((1, 3.0, 3.0), (2, 2.0, 2.0), (3, 6.0, 3.0), (4, 7.0, 4.0)):
+            module.weight.fill_(weight)
+            ema.update(module, step)
+            assert ema.average["weight"].tolist() == [[average] * 2]
+        module.weight.fill_(9.0)
+    assert ema.average["weight"].tolist() == [[4.0] * 2]
 
 
 def test_rows_move_by_the_sign_of_the_summed_gradient() -> None:

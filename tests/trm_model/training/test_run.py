@@ -130,6 +130,7 @@ RECIPE_CHANGES: dict[str, Any] = {
     "puzzle_weight_decay": 0.5,
     "warmup_steps": 1,
     "ema_decay": 0.5,
+    "ema_start": 1,
     "precision": "bfloat16",
     "puzzles": 1,
     "patience": 1,
@@ -140,6 +141,7 @@ RECIPE_CHANGES: dict[str, Any] = {
     "schedule": Linear(),
     "clip_norm": 1.0,
     "label_smoothing": 0.5,
+    "smooth_padding": False,
     "halting_weight": 0.25,
 }
 
@@ -157,7 +159,11 @@ def test_every_changed_field_changes_the_hash() -> None:
     runs += [
         run_of(Variant(mixer=Attention(positions=(NoPosition(),)))),
         run_of(Variant(backprop=LastCalls(count=3))),
+        run_of(Variant(mixer=Attention(query_norm=True))),
+        run_of(Variant(mixer=Attention(output_norm=True))),
+        run_of(Variant(feed_forward=GatedNorm(product=True))),
         run_of(recipe=Recipe(size=Size(width=128))),
+        run_of(recipe=Recipe(size=Size(registers=1))),
     ]
     assert len({run.config_hash for run in runs}) == len({run.key for run in runs}) == len(runs)
     assert run_of(Variant(evaluation=Evaluation(depth=3))).config_hash == run_of().config_hash

@@ -217,6 +217,12 @@ def test_losses_of_cells_and_examples() -> None:
         spread = LOG_SHARES[loss](logits[:1]).mean().item()  # type: ignore[index]
         assert smoothed.answer.tolist() == pytest.approx([0.75 * first - 0.25 * spread, 0.0])
         assert smoothed.right_cells.tolist() == [1, 0]
+        without = losses(output, labels, Variant(loss=loss), 0.25, 1)  # type: ignore[arg-type]
+        # Of two tokens one is left: the first, which is also the labels'.
+        assert without.answer.tolist() == pytest.approx([first, 0.0])
+        without = losses(output, labels, Variant(loss=loss), 0.25, 0)  # type: ignore[arg-type]
+        other = LOG_SHARES[loss](logits[:1])[..., 1].mean().item()  # type: ignore[index]
+        assert without.answer.tolist() == pytest.approx([0.75 * first - 0.25 * other, 0.0])
     x = torch.tensor([0.0, -1.0, 1.0, -0.5])
     scores = torch.tensor([1.0, 0.5, 2.0, 2 / 3], dtype=torch.float64)
     torch.testing.assert_close(log_stablemax(x), (scores / scores.sum()).log())

@@ -4,9 +4,11 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
+from torch import Tensor
 
+from trm_model.choices import check_fields
 from trm_model.model.feed_forwards.feed_forward import FeedForward
-from trm_model.model.layers import Sublayer, SwiGlu
+from trm_model.model.layers import Gated, Sublayer, SwiGlu, linear, rms_norm
 
 
 class GatedNormSwiGlu(SwiGlu):
@@ -15,20 +17,39 @@ class GatedNormSwiGlu(SwiGlu):
     normed: ClassVar[bool] = True
 
 
-@dataclass(frozen=True, slots=True)
+class ProductNormSwiGlu(Gated):
+    """``(sigmoid(g) * rms_norm(g * u)) @ down.T`` with g = x @ gate.T and u = x @ up.T."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        gate, up = linear(x, self.gate_up).chunk(2, dim=-1)
+        return linear(gate.sigmoid() * rms_norm(gate * up), self.down)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class GatedNorm(FeedForward):
     """SwiGLU whose up product is RMS-normalised before it meets the gate, over channels and, with
-    a token MLP, over positions (SiC, arXiv 2601.19085).
+    a token MLP, over positions (after SiC, arXiv 2601.19085).
+
+    :param product: normalise the product of gate and up, both linear, and let the gate's sigmoid
+        alone multiply it, as SiC's code does.
     """
 
     name: ClassVar[str] = "gated_norm"
+    product: bool = False
+
+    def __post_init__(self) -> None:
+        check_fields(self)
 
     def build(self, width: int, expansion: float, generator: torch.Generator) -> Sublayer:
         """See :class:`FeedForward`."""
-        return GatedNormSwiGlu(width, expansion, generator)
+        return self._of(width, expansion, generator)
 
     def across_positions(
         self, length: int, expansion: float, generator: torch.Generator
     ) -> Sublayer:
         """See :class:`FeedForward`."""
-        return GatedNormSwiGlu(length, expansion, generator)
+        return self._of(length, expansion, generator)
+
+    def _of(self, width: int, expansion: float, generator: torch.Generator) -> Sublayer:
+        kind = ProductNormSwiGlu if self.product else GatedNormSwiGlu
+        return kind(width, expansion, generator)

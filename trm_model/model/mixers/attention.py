@@ -51,8 +51,11 @@ class SelfAttention(nn.Module):
         *,
         positions: Sequence[Position],
         causal: bool,
+        query_norm: bool = False,
+        output_norm: bool = False,
     ) -> None:
         super().__init__()
+        self.query_norm, self.output_norm = query_norm, output_norm
         self.heads, self.causal, width = size.heads, causal, size.width
         self.qkv = nn.Parameter(truncated_normal((3 * width, width), width**-0.5, generator))
         self.out = nn.Parameter(truncated_normal((width, width), width**-0.5, generator))
@@ -66,6 +69,8 @@ class SelfAttention(nn.Module):
         batch, length, _ = x.shape
         heads = linear(x, self.qkv).view(batch, length, 3, self.heads, -1)
         query, key, value = heads.permute(2, 0, 3, 1, 4)
+        if self.query_norm:
+            query, key = rms_norm(query), rms_norm(key)
         if self.rotary is not None:
             table = self.rotary[:, start : start + length]
             query, key = rotate(query, table), rotate(key, table)
@@ -74,7 +79,9 @@ class SelfAttention(nn.Module):
     def post_norm(self, x: Tensor, cache: KeysAndValues | None = None) -> Tensor:
         """``rms_norm(x + self(x))``."""
         weights = self.qkv, self.out, self.rotary, self.heads
-        if cache is None and not self.causal and kernel.serves(x, *weights):
+        # The kernel has neither a mask nor norms of its own.
+        plain = not (self.causal or self.query_norm or self.output_norm)
+        if cache is None and plain and kernel.serves(x, *weights):
             return kernel.post_norm_attention(x, *weights, NORM_EPSILON)
         return rms_norm(x + self(x, cache))
 
@@ -86,7 +93,8 @@ class SelfAttention(nn.Module):
         # The last position sees all keys: alone it needs no mask.
         masked = self.causal and length > 1
         mixed = F.scaled_dot_product_attention(query, key, value, is_causal=masked)
-        return linear(mixed.transpose(1, 2).reshape(batch, length, width), self.out)
+        gathered = mixed.transpose(1, 2).reshape(batch, length, width)
+        return linear(rms_norm(gathered) if self.output_norm else gathered, self.out)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,10 +102,16 @@ class Attention(Mixer):
     """Multi-head self-attention (HRM §2; TRM, Table 1 "self-attention").
 
     :param positions: what tells positions apart; several add up (``trm_model/model/positions``).
+    :param query_norm: RMS-normalise each head's queries and keys before they are turned (an option
+        of SiC's code, arXiv 2601.19085).
+    :param output_norm: RMS-normalise what all heads have gathered, over channels, before the output
+        matrix (SiC's attention, which Muon trains).
     """
 
     name: ClassVar[str] = "attention"
     positions: tuple[Position, ...] = (Rotary(),)
+    query_norm: bool = False
+    output_norm: bool = False
 
     def __post_init__(self) -> None:
         check_fields(self)
@@ -119,7 +133,15 @@ class Attention(Mixer):
     ) -> nn.Module:
         """See :class:`Mixer`."""
         del feed_forward
-        return SelfAttention(size, layout, generator, positions=self.positions, causal=causal)
+        return SelfAttention(
+            size,
+            layout,
+            generator,
+            positions=self.positions,
+            causal=causal,
+            query_norm=self.query_norm,
+            output_norm=self.output_norm,
+        )
 
     def mix(self, module: nn.Module, x: Tensor, cache: KeysAndValues | None) -> Tensor:
         """See :class:`Mixer`; normalised over channels."""
