@@ -75,17 +75,20 @@ class Gated(Sublayer):
 
 
 class SwiGlu(Gated):
-    """``(silu(x @ gate.T) * (x @ up.T)) @ down.T`` (Shazeer 2020); ``normed``: with
-    ``rms_norm(x @ up.T)``."""
+    """``(silu(x @ gate.T) * (x @ up.T)) @ down.T`` (Shazeer 2020)."""
 
-    normed: ClassVar[bool] = False
+    norm: ClassVar[int] = kernel.NO_NORM
+    """What the kernel normalises of the inner activations, as :meth:`inner` does."""
+
+    def inner(self, gate: Tensor, up: Tensor) -> Tensor:
+        """The inner activations [..., I] from both products."""
+        return F.silu(gate) * up
 
     def forward(self, x: Tensor) -> Tensor:
-        gate, up = linear(x, self.gate_up).chunk(2, dim=-1)
-        return linear(F.silu(gate) * (rms_norm(up) if self.normed else up), self.down)
+        return linear(self.inner(*linear(x, self.gate_up).chunk(2, dim=-1)), self.down)
 
     def post_norm(self, x: Tensor) -> Tensor:
         weights = self.gate_up, self.down
         if kernel.serves(x, *weights):
-            return kernel.post_norm_swiglu(x, *weights, NORM_EPSILON, normed=self.normed)
+            return kernel.post_norm_swiglu(x, *weights, NORM_EPSILON, self.norm)
         return super().post_norm(x)

@@ -3,7 +3,7 @@
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 
 import pytest
@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from trm_model.model.feed_forwards.gated_norm import GatedNormSwiGlu
+from trm_model.model.feed_forwards.gated_norm import GatedNormSwiGlu, ProductNormSwiGlu
 from trm_model.model.kernels import swiglu as fused
 from trm_model.model.layers import NORM_EPSILON, SwiGlu, inner_width, rms_norm, truncated_normal
 
@@ -35,17 +35,23 @@ pytestmark = pytest.mark.skipif(
 )
 
 
-def ours(x: Tensor, gate_up: Tensor, down: Tensor, *, normed: bool = False) -> Tensor:
-    return fused.post_norm_swiglu(x, gate_up, down, NORM_EPSILON, normed=normed)
+def ours(x: Tensor, gate_up: Tensor, down: Tensor, *, norm: int = fused.NO_NORM) -> Tensor:
+    return fused.post_norm_swiglu(x, gate_up, down, NORM_EPSILON, norm)
 
 
 def normalised(y: Tensor) -> Tensor:
     return y * (y.square().mean(-1, keepdim=True) + 1e-5).rsqrt()
 
 
-def formula(x: Tensor, gate_up: Tensor, down: Tensor, *, normed: bool = False) -> Tensor:
-    gate, up = (x @ gate_up.T).chunk(2, dim=-1)
-    return normalised(x + (F.silu(gate) * (normalised(up) if normed else up)) @ down.T)
+INNER: dict[int, Callable[[Tensor, Tensor], Tensor]] = {
+    fused.NO_NORM: lambda gate, up: F.silu(gate) * up,
+    fused.UP_NORM: lambda gate, up: F.silu(gate) * normalised(up),
+    fused.PRODUCT_NORM: lambda gate, up: gate.sigmoid() * normalised(gate * up),
+}
+
+
+def formula(x: Tensor, gate_up: Tensor, down: Tensor, *, norm: int = fused.NO_NORM) -> Tensor:
+    return normalised(x + INNER[norm](*(x @ gate_up.T).chunk(2, dim=-1)) @ down.T)
 
 
 def with_gradients(function: object, dtype: torch.dtype, *inputs: Tensor) -> list[Tensor]:
@@ -76,19 +82,19 @@ SHAPES = [
 
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 @pytest.mark.parametrize("turned", [False, True])
-@pytest.mark.parametrize("normed", [False, True])
+@pytest.mark.parametrize("norm", INNER)
 def test_equals_the_formula_forward_and_backward(
-    shape: tuple[int, ...], turned: bool, normed: bool
+    shape: tuple[int, ...], turned: bool, norm: int
 ) -> None:
     inputs = tensors(*shape, turned=turned)
-    mine = with_gradients(partial(ours, normed=normed), torch.float32, *inputs)
-    reference = with_gradients(partial(formula, normed=normed), torch.float64, *inputs)
+    mine = with_gradients(partial(ours, norm=norm), torch.float32, *inputs)
+    reference = with_gradients(partial(formula, norm=norm), torch.float64, *inputs)
     for one, theirs in zip(mine, reference, strict=True):
         torch.testing.assert_close(
             one.double(), theirs, rtol=1e-4, atol=1e-5 * theirs.abs().max().item()
         )
     with torch.no_grad():
-        assert torch.equal(ours(*inputs, normed=normed), mine[0])
+        assert torch.equal(ours(*inputs, norm=norm), mine[0])
 
 
 def test_large_gates_and_what_is_not_finite() -> None:
@@ -138,7 +144,7 @@ def test_wide_sublayers_whose_gradient_is_wanted_take_the_formula_of_torch() -> 
     assert fused.serves(x, gate_up, down.requires_grad_())
 
 
-@pytest.mark.parametrize("kind", [SwiGlu, GatedNormSwiGlu])
+@pytest.mark.parametrize("kind", [SwiGlu, GatedNormSwiGlu, ProductNormSwiGlu])
 def test_other_types_and_compiled_networks_take_the_formula_of_torch(kind: type[SwiGlu]) -> None:
     x, *weights = tensors(2, 5, 16)
     gate_up = weights[0]
@@ -212,14 +218,14 @@ def test_a_second_derivative_is_refused() -> None:
 CHECK = """
 import sys
 from tests.trm_model.model import test_fused
-from tests.trm_model.model.test_fused import SHAPES
+from tests.trm_model.model.test_fused import INNER, SHAPES
 from trm_model.model.kernels.instructions import WIDE
 check = test_fused.test_equals_the_formula_forward_and_backward
 assert int(sys.argv[1] or WIDE) == WIDE, WIDE
 for shape in SHAPES:
     for turned in (False, True):
-        for normed in (False, True):
-            check(shape, turned, normed)
+        for norm in INNER:
+            check(shape, turned, norm)
 """
 
 

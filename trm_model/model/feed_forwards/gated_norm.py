@@ -5,24 +5,32 @@ from typing import ClassVar
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from trm_model.choices import check_fields
 from trm_model.model.feed_forwards.feed_forward import FeedForward
-from trm_model.model.layers import Gated, Sublayer, SwiGlu, linear, rms_norm
+from trm_model.model.kernels import swiglu as kernel
+from trm_model.model.layers import Sublayer, SwiGlu, rms_norm
 
 
 class GatedNormSwiGlu(SwiGlu):
     """``(silu(x @ gate.T) * rms_norm(x @ up.T)) @ down.T``."""
 
-    normed: ClassVar[bool] = True
+    norm: ClassVar[int] = kernel.UP_NORM
+
+    def inner(self, gate: Tensor, up: Tensor) -> Tensor:
+        """See :class:`SwiGlu`."""
+        return F.silu(gate) * rms_norm(up)
 
 
-class ProductNormSwiGlu(Gated):
+class ProductNormSwiGlu(SwiGlu):
     """``(sigmoid(g) * rms_norm(g * u)) @ down.T`` with g = x @ gate.T and u = x @ up.T."""
 
-    def forward(self, x: Tensor) -> Tensor:
-        gate, up = linear(x, self.gate_up).chunk(2, dim=-1)
-        return linear(gate.sigmoid() * rms_norm(gate * up), self.down)
+    norm: ClassVar[int] = kernel.PRODUCT_NORM
+
+    def inner(self, gate: Tensor, up: Tensor) -> Tensor:
+        """See :class:`SwiGlu`."""
+        return gate.sigmoid() * rms_norm(gate * up)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

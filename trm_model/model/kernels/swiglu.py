@@ -1,5 +1,5 @@
 """``rms_norm(x + swiglu(x))`` on CPUs in float32, in one pass over tiles that stay in a core's
-cache; also with a norm of the up product before it meets the gate.
+cache; also with a norm of the inner activations before they meet the gate.
 
 The recursion is one such sublayer after another, narrow ones: torch spends most of a step carrying
 inner activations to memory and back, and where 20 positions are mixed its products leave registers
@@ -50,6 +50,10 @@ TILE = 64
 CHUNK = 256
 """Inner activations that are worked on at a time, unless they are normalised together; inner widths
 are multiples of it."""
+NO_NORM, UP_NORM, PRODUCT_NORM = 0, 1, 2
+"""What is normalised over the inner activations: nothing, ``silu(gate) * up``; the up product,
+``silu(gate) * rms_norm(up)``; its product with the gate, ``sigmoid(gate) * rms_norm(gate * up)``.
+"""
 MOST_GRADED_WIDTH = 256
 """Wider sublayers whose gradient is wanted are for torch, which keeps the inner activations: then
 that costs less than computing them again (docs/measurements.md)."""
@@ -96,6 +100,20 @@ def _gate(gate: Any, up: Any) -> None:
 
 
 @compiled
+def _open(gate: Any, up: Any) -> None:
+    """``up *= sigmoid(gate)``; both [.] in one piece."""
+    for i in range(len(gate)):
+        up[i] *= sigmoid(gate[i])
+
+
+@compiled
+def _multiply(target: Any, factor: Any) -> None:
+    """``target *= factor``; both [.] in one piece."""
+    for i in range(len(target)):
+        target[i] *= factor[i]
+
+
+@compiled
 def _forward_tile(
     x: Any,
     y: Any,
@@ -104,15 +122,20 @@ def _forward_tile(
     up: Any,
     gate_up: Any,
     down: Any,
-    normed: bool,
+    norm: int,
     epsilon: Any,
 ) -> None:
     copy(y.reshape(-1), x.reshape(-1))
     for first in range(0, down.shape[1], len(gate)):
         _gate_and_up(gate, up, x, gate_up, first)
-        if normed:
+        if norm == PRODUCT_NORM:
+            _multiply(up.reshape(-1), gate.reshape(-1))
+        if norm != NO_NORM:
             normalise(up, scale, epsilon)
-        _gate(gate.reshape(-1), up.reshape(-1))
+        if norm == PRODUCT_NORM:
+            _open(gate.reshape(-1), up.reshape(-1))
+        else:
+            _gate(gate.reshape(-1), up.reshape(-1))
         add_product(y, down[:, first : first + len(gate)], up)
     normalise(y, scale, epsilon)
 
@@ -131,6 +154,33 @@ def _gate_backward(gate: Any, up: Any, hidden: Any) -> None:
 
 
 @compiled
+def _product_norm_backward(
+    gate: Any,
+    up: Any,
+    hidden: Any,
+    normed: Any,
+    of_normed: Any,
+    scale: Any,
+    mean: Any,
+) -> None:
+    """As :func:`_gate_backward`, of ``sigmoid(gate) * normed``, where ``normed`` is the normalised
+    ``gate * up``."""
+    width, columns = gate.shape
+    for k in range(width):
+        for c in range(columns):
+            of_normed[k, c] = hidden[k, c] * sigmoid(gate[k, c])
+            # The part of the gate's gradient that does not come through the norm.
+            hidden[k, c] *= normed[k, c]
+    norm_backward(of_normed, normed, scale, mean)
+    for k in range(width):
+        for c in range(columns):
+            g, of_product, opened = gate[k, c], of_normed[k, c], sigmoid(gate[k, c])
+            gate[k, c] = of_product * up[k, c] + hidden[k, c] * opened * (ONE - opened)
+            up[k, c] = of_product * g
+            hidden[k, c] = opened * normed[k, c]
+
+
+@compiled
 def _backward_tile(
     x: Any,
     gradient: Any,
@@ -138,7 +188,9 @@ def _backward_tile(
     gate: Any,
     up: Any,
     hidden: Any,
-    normed_up: Any,
+    normed: Any,
+    of_normed: Any,
+    norm: int,
     scale: Any,
     mean: Any,
     rows: Any,
@@ -148,9 +200,9 @@ def _backward_tile(
     sums: Any,
     epsilon: Any,
 ) -> None:
-    """``gradient`` is that of ``x + swiglu(x)``; ``normed_up`` is empty where the up product is not
-    normalised; ``rows`` and ``gradient_rows``: [TILE, W padded], where columns are turned to
-    rows."""
+    """``gradient`` is that of ``x + swiglu(x)``; ``normed`` and its gradient are empty where
+    nothing is; ``rows`` and ``gradient_rows``: [TILE, W padded], where columns are turned to rows.
+    """
     inner = down.shape[1]
     transpose(rows, x)
     transpose(gradient_rows, gradient)
@@ -158,13 +210,20 @@ def _backward_tile(
     for first in range(0, inner, len(gate)):
         last = first + len(gate)
         _gate_and_up(gate, up, x, gate_up, first)
-        if len(normed_up):
-            normalise(up, scale, epsilon)
-            copy(normed_up.reshape(-1), up.reshape(-1))
+        if norm != NO_NORM:
+            copy(normed.reshape(-1), up.reshape(-1))
+            if norm == PRODUCT_NORM:
+                _multiply(normed.reshape(-1), gate.reshape(-1))
+            normalise(normed, scale, epsilon)
         set_product(hidden, down[:, first:last].T, gradient)
-        _gate_backward(gate.reshape(-1), up.reshape(-1), hidden.reshape(-1))
-        if len(normed_up):
-            norm_backward(up, normed_up, scale, mean)
+        if norm == PRODUCT_NORM:
+            _product_norm_backward(gate, up, hidden, normed, of_normed, scale, mean)
+        elif norm == UP_NORM:
+            copy(up.reshape(-1), normed.reshape(-1))
+            _gate_backward(gate.reshape(-1), up.reshape(-1), hidden.reshape(-1))
+            norm_backward(up, normed, scale, mean)
+        else:
+            _gate_backward(gate.reshape(-1), up.reshape(-1), hidden.reshape(-1))
         add_product(of_x, gate_up[first:last].T, gate)
         add_product(of_x, gate_up[inner + first : inner + last].T, up)
         add_product(sums[first:last], gate, rows)
@@ -173,9 +232,9 @@ def _backward_tile(
 
 
 @numba.njit(cache=True)
-def _setting(task: Any) -> tuple[bool, bool]:
-    """Whether columns are turned, and whether the up product is normalised."""
-    return task[0] & 1 == 1, task[0] & 2 == 2
+def _setting(task: Any) -> tuple[bool, int]:
+    """Whether columns are turned, and what is normalised."""
+    return task[0] & 1 == 1, task[0] >> 1
 
 
 def _forward(pointer: Any) -> None:
@@ -185,9 +244,9 @@ def _forward(pointer: Any) -> None:
     x, gate_up, down = array_of(task, 0), array_of(task, 1)[0], array_of(task, 2)[0]
     result, scale = array_of(task, 3), array_of(task, 4)
     memory = array_of(task, 5)[0, thread()]
-    (width, inner), (turned, normed) = down.shape, _setting(task)
+    (width, inner), (turned, norm) = down.shape, _setting(task)
     epsilon = as_float(np.int32(task[1]))
-    chunk = inner if normed else CHUNK
+    chunk = CHUNK if norm == NO_NORM else inner
     batch, columns = x.shape[0], x.shape[1 if turned else 2]
     tile, memory = part(memory, width, TILE)
     y, memory = part(memory, width, TILE)
@@ -199,7 +258,7 @@ def _forward(pointer: Any) -> None:
     for number in range(begin, end):
         item, first = number // tiles, number % tiles * TILE
         _load(tile, x, item, first, turned)
-        _forward_tile(tile, y, factor, gate, up, gate_up, down, normed, epsilon)
+        _forward_tile(tile, y, factor, gate, up, gate_up, down, norm, epsilon)
         _store(result, item, first, turned, y)
         _store(scale, item, first, False, factor)
 
@@ -216,9 +275,9 @@ def _backward(pointer: Any) -> None:
         array_of(task, 6),
     )
     all_sums, memory = array_of(task, 7), array_of(task, 8)[0, thread()]
-    (width, inner), (turned, normed) = down.shape, _setting(task)
+    (width, inner), (turned, norm) = down.shape, _setting(task)
     epsilon = as_float(np.int32(task[1]))
-    chunk = inner if normed else CHUNK
+    chunk = CHUNK if norm == NO_NORM else inner
     batch, columns = x.shape[0], x.shape[1 if turned else 2]
     sums, padded = all_sums[thread()], all_sums.shape[2]
     tile, memory = part(memory, width, TILE)
@@ -227,7 +286,9 @@ def _backward(pointer: Any) -> None:
     gate, memory = part(memory, chunk, TILE)
     up, memory = part(memory, chunk, TILE)
     hidden, memory = part(memory, chunk, TILE)
-    normed_up, memory = part(memory, chunk if normed else 0, TILE)
+    kept = 0 if norm == NO_NORM else inner
+    normed, memory = part(memory, kept, TILE)
+    of_normed, memory = part(memory, kept, TILE)
     factor, memory = part(memory, 1, TILE)
     mean, memory = part(memory, 1, TILE)
     rows, memory = part(memory, TILE, padded)
@@ -254,7 +315,9 @@ def _backward(pointer: Any) -> None:
             gate,
             up,
             hidden,
-            normed_up,
+            normed,
+            of_normed,
+            norm,
             factor,
             mean,
             rows,
@@ -277,14 +340,14 @@ class _PostNormSwiGlu(torch.autograd.Function):
         gate_up: Tensor,
         down: Tensor,
         turned: bool,
-        normed: bool,
+        norm: int,
         epsilon: float,
     ) -> Tensor:
         batch, (width, inner), columns = len(x), down.shape, x.shape[1 if turned else 2]
         count = min(torch.get_num_threads(), batch * -(-columns // TILE))
         result, scale = torch.empty_like(x), x.new_empty(batch, 1, columns)
-        chunk = inner if normed else CHUNK
-        ctx.setting, ctx.epsilon = turned | normed << 1, epsilon
+        chunk = CHUNK if norm == NO_NORM else inner
+        ctx.setting, ctx.epsilon = turned | norm << 1, epsilon
         run(
             _forward,
             count,
@@ -310,8 +373,8 @@ class _PostNormSwiGlu(torch.autograd.Function):
             )
         x, gate_up, down, result, scale = ctx.saved_tensors
         batch, (width, inner), columns = len(x), down.shape, scale.shape[2]
-        padded, normed = -(-width // LANES) * LANES, ctx.setting >= 2
-        inner_memory = 4 * inner if normed else 3 * CHUNK
+        padded = -(-width // LANES) * LANES
+        inner_memory = 3 * CHUNK if ctx.setting >> 1 == NO_NORM else 5 * inner
         count = min(torch.get_num_threads(), batch * -(-columns // TILE))
         of_x, sums = torch.empty_like(x), x.new_empty(count, 3 * inner, padded)
         run(
@@ -363,7 +426,7 @@ def serves(x: Tensor, gate_up: Tensor, down: Tensor) -> bool:
 
 
 def post_norm_swiglu(
-    x: Tensor, gate_up: Tensor, down: Tensor, epsilon: float, *, normed: bool = False
+    x: Tensor, gate_up: Tensor, down: Tensor, epsilon: float, norm: int = NO_NORM
 ) -> Tensor:
     """``rms_norm(x + swiglu(x))``, both over the last axis (:mod:`trm_model.model.blocks`), of what
     :func:`serves` accepts. It has a first derivative; a graph of that is refused.
@@ -372,11 +435,11 @@ def post_norm_swiglu(
     :param gate_up: float32 [2 I, W], I a multiple of :data:`CHUNK`.
     :param down: float32 [W, I].
     :param epsilon: of the norms.
-    :param normed: the up product is normalised, over I, before it meets the gate.
+    :param norm: what is normalised over I: one of :data:`NO_NORM` and its neighbours.
     """
     weights = gate_up.contiguous(), down.contiguous()
     if x.dim() == 3 and x.transpose(1, 2).is_contiguous():
         columns = x.transpose(1, 2)
-        return _PostNormSwiGlu.apply(columns, *weights, False, normed, epsilon).transpose(1, 2)
+        return _PostNormSwiGlu.apply(columns, *weights, False, norm, epsilon).transpose(1, 2)
     rows = x.contiguous().view(1, -1, x.shape[-1])
-    return _PostNormSwiGlu.apply(rows, *weights, True, normed, epsilon).view(x.shape)
+    return _PostNormSwiGlu.apply(rows, *weights, True, norm, epsilon).view(x.shape)
