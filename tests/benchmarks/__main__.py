@@ -36,10 +36,9 @@ from tests.benchmarks.plain_models import (
     HRM,
     TRM_ATTENTION,
     TRM_MLP,
-    PlainModel,
     Plan,
     Shape,
-    plain_step,
+    plain_training,
 )
 from tests.benchmarks.writing import SHARED, WRITERS, Written, arc_tasks, sudoku_examples
 from trm_model.model.batch import Batch, DeviceExamples
@@ -134,50 +133,8 @@ def ours(name: str, shape: Shape) -> tuple[Reasoner, Callable[[], torch.Tensor]]
 
 def plain(source: Reasoner, plan: Plan, shape: Shape) -> Callable[[], torch.Tensor]:
     """The plain transcription with the same weights as ``source``, and the same step."""
-    model = PlainModel(plan, shape)
-    state = source.state_dict()
-    mixer = ("qkv", "out") if plan.mixer == "attention" else ("gate_up", "down")
-    parts = [("mixer", part) for part in mixer] + [
-        ("channels", part) for part in ("gate_up", "down")
-    ]
-    places = [
-        (network, layer, *part)
-        for network in range(plan.networks)
-        for layer in range(plan.layers)
-        for part in parts
-    ]
-    renamed = {
-        "tokens.weight": "tokens",
-        "head.weight": "head",
-        "halt.weight": "halt_weight",
-        "halt.bias": "halt_bias",
-        "y0": "answer_start",
-    } | {
-        f"networks.{network}.{layer}.{kind}.{part}.weight": (
-            f"networks.{network}.{layer}.{kind}.{part}"
-        )
-        for network, layer, kind, part in places
-    }
-    model.load_state_dict(
-        {
-            "z0": state["latent_starts"][0],
-            **{theirs: state[mine] for theirs, mine in renamed.items()},
-        }
-    )
-    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4, betas=(0.9, 0.95), weight_decay=1.0)
-    average = {name: p.detach().clone() for name, p in model.named_parameters()}
-    table, batch = torch.zeros(1, shape.width), random_batch(shape)
-    start = (shape.batch, shape.prefix + shape.length, shape.width)
-    carry = (state["answer_start"].expand(start), state["latent_starts"][0].expand(start))
-
-    def step() -> torch.Tensor:
-        nonlocal carry
-        loss, carry = plain_step(
-            model, optimizer, average, table, carry, batch.inputs, batch.labels, batch.puzzle_ids
-        )
-        return loss
-
-    return step
+    batch = random_batch(shape)
+    return plain_training(plan, shape, source.state_dict(), batch.inputs, batch.labels)
 
 
 def milliseconds(

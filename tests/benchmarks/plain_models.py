@@ -6,7 +6,8 @@ section 2 with the facts of docs/architecture.md, in the order the papers give t
 code with ``trm_model``.
 """
 
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Literal
 
@@ -31,6 +32,7 @@ class Plan:
 
 TRM_MLP = Plan(mixer="mlp", layers=2, updates=6, cycles=3)
 TRM_ATTENTION = Plan(mixer="attention", layers=2, updates=6, cycles=3)
+TRM_MAZE = replace(TRM_ATTENTION, updates=4)
 HRM = Plan(
     mixer="attention", layers=4, updates=2, cycles=2, networks=2, graded_calls=2, q_learning=True
 )
@@ -53,12 +55,22 @@ def norm(x: Tensor) -> Tensor:
     return (x32 * torch.rsqrt(x32.square().mean(-1, keepdim=True) + 1e-5)).to(x.dtype)
 
 
+class PlainLinear(nn.Linear):
+    """Without bias; the weight is cast to the activations' dtype where it is used."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__(inputs, outputs, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.linear(x, self.weight.to(x.dtype))
+
+
 class PlainSwiGlu(nn.Module):
     def __init__(self, width: int) -> None:
         super().__init__()
         inner = -(-round(4 * width * 2 / 3) // 256) * 256
-        self.gate_up = nn.Linear(width, 2 * inner, bias=False)
-        self.down = nn.Linear(inner, width, bias=False)
+        self.gate_up = PlainLinear(width, 2 * inner)
+        self.down = PlainLinear(inner, width)
 
     def forward(self, x: Tensor) -> Tensor:
         gate, up = self.gate_up(x).chunk(2, dim=-1)
@@ -76,7 +88,7 @@ def turned(x: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:
     """Queries or keys [B, S, H, head width] with rotary positions."""
     left, right = x.chunk(2, dim=-1)
     halves = torch.cat((-right, left), dim=-1)
-    return x * cosine.unsqueeze(-2) + halves * sine.unsqueeze(-2)
+    return (x * cosine.unsqueeze(-2) + halves * sine.unsqueeze(-2)).to(x.dtype)
 
 
 class PlainAttention(nn.Module):
@@ -86,8 +98,8 @@ class PlainAttention(nn.Module):
     def __init__(self, width: int, heads: int, positions: int) -> None:
         super().__init__()
         self.heads = heads
-        self.qkv = nn.Linear(width, 3 * width, bias=False)
-        self.out = nn.Linear(width, width, bias=False)
+        self.qkv = PlainLinear(width, 3 * width)
+        self.out = PlainLinear(width, width)
         cosine, sine = rotary(positions, width // heads)
         self.register_buffer("cosine", cosine, persistent=False)
         self.register_buffer("sine", sine, persistent=False)
@@ -124,7 +136,11 @@ class PlainBlock(nn.Module):
 
 
 class PlainModel(nn.Module):
-    """The recursion: n latent calls and one answer call, T times; gradient through the last."""
+    """The recursion: n latent calls and one answer call, T times; gradient through the last. It
+    computes in the dtype of the state."""
+
+    y0: Tensor
+    z0: Tensor
 
     def __init__(self, plan: Plan, shape: Shape) -> None:
         super().__init__()
@@ -134,7 +150,7 @@ class PlainModel(nn.Module):
             nn.Sequential(*(PlainBlock(plan, shape) for _ in range(plan.layers)))
             for _ in range(plan.networks)
         )
-        self.head = nn.Linear(shape.width, shape.vocabulary, bias=False)
+        self.head = PlainLinear(shape.width, shape.vocabulary)
         self.halt = nn.Linear(shape.width, 2)
         self.register_buffer("y0", torch.zeros(shape.width))
         self.register_buffer("z0", torch.zeros(shape.width))
@@ -157,9 +173,10 @@ class PlainModel(nn.Module):
         """Logits, the two outputs of the halting head [B, 2], and the state."""
         width, prefix = self.shape.width, self.shape.prefix
         first = F.pad(rows, (0, prefix * width - rows.shape[1])).view(-1, prefix, width)
-        x = width**0.5 * torch.cat((first, self.tokens(inputs)), dim=1)
+        x = (width**0.5 * torch.cat((first, self.tokens(inputs)), dim=1)).to(y.dtype)
         y, z = self.recurse(x, y, z)
-        return self.head(y)[:, prefix:], self.halt(y[:, 0]), y.detach(), z.detach()
+        logits, halt = self.head(y)[:, prefix:].float(), self.halt(y[:, 0].float())
+        return logits, halt, y.detach(), z.detach()
 
 
 def plain_loss(logits: Tensor, halt: Tensor, labels: Tensor, following: Tensor | None) -> Tensor:
@@ -206,3 +223,55 @@ def plain_step(
         for name, parameter in model.named_parameters():
             average[name] = 0.999 * average[name] + 0.001 * parameter
     return loss.detach(), (y, z)
+
+
+def renamed(plan: Plan, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Our weights under the transcription's names."""
+    mixer = ("qkv", "out") if plan.mixer == "attention" else ("gate_up", "down")
+    parts = [("mixer", part) for part in mixer] + [
+        ("channels", part) for part in ("gate_up", "down")
+    ]
+    named = {
+        "tokens.weight": state["tokens"],
+        "head.weight": state["head"],
+        "halt.weight": state["halt_weight"],
+        "halt.bias": state["halt_bias"],
+        "y0": state["answer_start"],
+        "z0": state["latent_starts"][0],
+    }
+    for network in range(plan.networks):
+        for layer in range(plan.layers):
+            for kind, part in parts:
+                name = f"networks.{network}.{layer}.{kind}.{part}"
+                named[f"{name}.weight"] = state[name]
+    return named
+
+
+def plain_training(
+    plan: Plan,
+    shape: Shape,
+    state: Mapping[str, Tensor],
+    inputs: Tensor,
+    labels: Tensor,
+    dtype: torch.dtype = torch.float32,
+) -> Callable[[], Tensor]:
+    """A training step of the transcription, on one batch of one puzzle id, which returns its loss.
+
+    :param state: our weights, to begin with.
+    :param dtype: of activations and products.
+    """
+    device = inputs.device
+    model = PlainModel(plan, shape).to(device)
+    model.load_state_dict(renamed(plan, state))
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4, betas=(0.9, 0.95), weight_decay=1.0)
+    average = {name: p.detach().clone() for name, p in model.named_parameters()}
+    table, ids = torch.zeros(1, shape.width, device=device), torch.zeros_like(inputs[:, 0])
+    start = (shape.batch, shape.prefix + shape.length, shape.width)
+    carry = (model.y0.to(dtype).expand(start), model.z0.to(dtype).expand(start))
+
+    def step() -> Tensor:
+        nonlocal carry
+        loss, carry = plain_step(model, optimizer, average, table, carry, inputs, labels, ids)
+        return loss
+
+    return step

@@ -2,7 +2,8 @@
 
 Named figures, one per line: milliseconds a step, examples a second, the share of the device's
 best rate (a large bfloat16 product, measured first) that torch's count of operations comes to,
-peak memory, and seconds until the first compiled step. On a CPU the sizes are small.
+peak memory, and seconds until the first compiled step; and the step of a plain transcription
+(:mod:`tests.benchmarks.plain_models`), eager and compiled alike. On a CPU the sizes are small.
 """
 
 import sys
@@ -14,8 +15,17 @@ import torch
 from torch import Tensor
 
 from storage.examples import Examples, Header
+from tests.benchmarks.plain_models import (
+    HRM,
+    TRM_ATTENTION,
+    TRM_MAZE,
+    TRM_MLP,
+    Shape,
+    plain_training,
+)
 from trm_model.devices import resolve_device
 from trm_model.model.cost import cost
+from trm_model.model.reasoner import build
 from trm_model.model.size import Size
 from trm_model.training.execution import Execution
 from trm_model.training.loop import Trainer
@@ -23,12 +33,13 @@ from trm_model.training.recipe import Recipe
 from trm_model.variants import VARIANTS
 
 CASES = {
-    "sudoku_mlp": ("trm_mlp", 9, 11, 768),
-    "sudoku_attention": ("trm", 9, 11, 768),
-    "sudoku_hrm": ("hrm", 9, 11, 768),
-    "maze_attention": ("trm_attention_n4_t3", 30, 6, 128),
+    "sudoku_mlp": ("trm_mlp", TRM_MLP, 9, 11, 768),
+    "sudoku_attention": ("trm", TRM_ATTENTION, 9, 11, 768),
+    "sudoku_hrm": ("hrm", HRM, 9, 11, 768),
+    "maze_attention": ("trm_attention_n4_t3", TRM_MAZE, 30, 6, 128),
+    "arc_attention": ("trm_attention_n4_t3", TRM_MAZE, 30, 12, 128),
 }
-"""Name of a figure -> variant, side of the grid, tokens, batch."""
+"""Name of a figure -> variant, its transcription, side of the grid, tokens, batch."""
 WARM, TIMED = 4, 12
 
 
@@ -66,12 +77,48 @@ def random_examples(side: int, tokens: int, count: int) -> Examples:
     return Examples(header, cells[0], cells[1], np.zeros(count, np.int32), offsets, offsets)
 
 
+def sizes(name: str, device: str) -> tuple[Size, int]:
+    """The model's size and the batch of a case."""
+    if device.startswith("cuda"):
+        return Size(), CASES[name][-1]
+    return Size(width=64, heads=4, prefix=4, puzzle_width=64), 4
+
+
+def bench_plain(name: str, device: str, *, compiled: bool) -> None:
+    """Milliseconds a step of the transcription of a case."""
+    variant, plan, side, tokens, _ = CASES[name]
+    size, batch = sizes(name, device)
+    examples = random_examples(side, tokens, batch)
+    shape = Shape(
+        batch=batch,
+        length=side * side,
+        width=size.width,
+        prefix=size.prefix,
+        heads=size.heads,
+        vocabulary=tokens,
+    )
+    state = build(VARIANTS[variant], size, examples.header, 0).state_dict()
+    inputs, labels = (
+        torch.from_numpy(tokens).long().to(device) for tokens in examples.rows(np.arange(batch))
+    )
+    step = plain_training(plan, shape, state, inputs, labels, torch.bfloat16)
+    step = torch.compile(step) if compiled else step
+    for _ in range(WARM):
+        step()
+    synchronize(device)
+    started = time.perf_counter()
+    for _ in range(TIMED):
+        step()
+    synchronize(device)
+    title = f"{name}_plain_{'compiled' if compiled else 'eager'}_B{batch}"
+    show(title, 1e3 * (time.perf_counter() - started) / TIMED, "ms/step")
+
+
 def bench(name: str, device: str, rate: float, *, compiled: bool) -> None:
     """The figures of one case."""
-    variant_name, side, tokens, batch = CASES[name]
+    variant_name, _, side, tokens, _ = CASES[name]
     variant, gpu = VARIANTS[variant_name], device.startswith("cuda")
-    size = Size() if gpu else Size(width=64, heads=4, prefix=4, puzzle_width=64)
-    batch = batch if gpu else 4
+    size, batch = sizes(name, device)
     recipe = replace(Recipe(size=size, precision="bfloat16"), batch_size=batch, steps=WARM + TIMED)
     execution = Execution(device=device, compile=compiled, log_steps=WARM + TIMED)
     if gpu:
@@ -109,6 +156,7 @@ def main(arguments: list[str]) -> int:
     for name in arguments[1:] or CASES:
         for compiled in (False, True) if device.startswith("cuda") else (False,):
             bench(name, device, rate, compiled=compiled)
+            bench_plain(name, device, compiled=compiled)
     return 0
 
 

@@ -29,4 +29,5 @@ def test_the_bench_prints_its_figures(name: str, capsys: pytest.CaptureFixture[s
         "best_bfloat16_rate",
         case,
         *(f"{case}_{what}" for what in ("examples", "share", "first_step")),
+        f"{name}_plain_eager_B4",
     ]
