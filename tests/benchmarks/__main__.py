@@ -115,7 +115,7 @@ def ours(name: str, shape: Shape) -> tuple[Reasoner, Callable[[], torch.Tensor]]
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-        ema.update(model)
+        ema.update(model, step=1)
         assert result.rows.grad is not None
         sign_sgd_(
             model.puzzle_rows,

@@ -263,8 +263,8 @@ def test_ema_and_warmup_closed_forms() -> None:
     ema = Ema(layer, 0.9)
     with torch.no_grad():
         layer.weight.fill_(1.0)
-    for _ in range(7):
-        ema.update(layer)
+    for step in range(1, 8):
+        ema.update(layer, step)
     assert ema.average["weight"].item() == pytest.approx(1 - 0.9**7)
     assert [warmup(step, 4) for step in (1, 2, 4, 5)] == [0.25, 0.5, 1.0, 1.0]
     assert warmup(1, 0) == 1.0
