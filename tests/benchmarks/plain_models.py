@@ -55,11 +55,12 @@ def norm(x: Tensor) -> Tensor:
     return (x32 * torch.rsqrt(x32.square().mean(-1, keepdim=True) + 1e-5)).to(x.dtype)
 
 
-class PlainLinear(nn.Linear):
+class PlainLinear(nn.Module):
     """Without bias; the weight is cast to the activations' dtype where it is used."""
 
     def __init__(self, inputs: int, outputs: int) -> None:
-        super().__init__(inputs, outputs, bias=False)
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(outputs, inputs))
 
     def forward(self, x: Tensor) -> Tensor:
         return F.linear(x, self.weight.to(x.dtype))
