@@ -6,18 +6,23 @@ rounding, so that a bound grows with what a relative change of the weights by 2e
 
 Random draws and puzzle rows must be the same to the bit. Every variant makes a supervision step
 with its gradients and a short training; then compiled networks are compared with eager ones,
-bfloat16 with float32, and a resumed training with one that was not interrupted.
+bfloat16 with float32, and a resumed training with one that was not interrupted. Two processes, on
+two GPUs where there are two, are compared with one; on a GPU, memory with what was planned.
 """
 
 import copy
+import multiprocessing
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
+from torch import distributed as dist
 
 from storage.examples import Examples, Header
 from trm_model.devices import resolve_device
@@ -27,7 +32,9 @@ from trm_model.model.size import Size
 from trm_model.model.variant import Variant
 from trm_model.noise import Noise
 from trm_model.training.execution import Execution
+from trm_model.training.group import Group, JoinedGroup
 from trm_model.training.loop import TOTALS, Trainer
+from trm_model.training.plan import plan
 from trm_model.training.puzzle_rows import sign_sgd_
 from trm_model.training.recipe import Recipe
 from trm_model.training.supervision import Carry, supervise
@@ -104,9 +111,11 @@ def train(
     *,
     until: int | None = None,
     disturbed: bool = False,
+    group: Group | None = None,
 ) -> tuple[Trainer, Tensor]:
     """A short training, stopped after ``until`` steps, and its answer loss at each step."""
-    trainer = Trainer(variant, recipe, random_examples(), 0, replace(execution, log_steps=1))
+    execution = replace(execution, log_steps=1)
+    trainer = Trainer(variant, recipe, random_examples(), 0, execution, group)
     if disturbed:
         disturb(trainer.reasoner)
     return trainer, go_on(trainer, until)
@@ -173,6 +182,62 @@ def trainings(device: str) -> Iterator[Line]:
         yield Line(f"{name}: resumed against not interrupted", distance(eager[3:], rest), 1e-5)
 
 
+def _rank(rank: int, size: int, folder: str, device: str) -> None:
+    """One of the processes of :func:`together`; the first one keeps the losses."""
+    dist.init_process_group(init_method=f"file://{folder}/store", rank=rank, world_size=size)
+    group = JoinedGroup(rank, size, rank, size)
+    for name in TOGETHER:
+        _, losses = train(VARIANTS[name], RECIPE, Execution(device=device), group=group)
+        if group.leads:
+            np.save(Path(folder, f"{name}.npy"), losses.cpu().numpy())
+    group.leave()
+
+
+TOGETHER = ("trm_mlp", "hrm")
+
+
+def together(device: str) -> Iterator[Line]:
+    """Losses of two processes against those of one; nothing where there is one GPU."""
+    if device.startswith("cuda") and torch.cuda.device_count() < 2:
+        print("two processes: left out, since there is one GPU", flush=True)
+        return
+    first = device if device == "cpu" else "cuda:0"
+    processes = multiprocessing.get_context("spawn")
+    with tempfile.TemporaryDirectory() as folder:
+        ranks = [
+            processes.Process(target=_rank, args=(rank, 2, folder, first)) for rank in range(2)
+        ]
+        for rank in ranks:
+            rank.start()
+        for rank in ranks:
+            rank.join()
+        if any(rank.exitcode for rank in ranks):
+            raise RuntimeError(f"two processes ended with {[rank.exitcode for rank in ranks]}")
+        for name in TOGETHER:
+            _, alone = train(VARIANTS[name], RECIPE, Execution(device=first))
+            _, rounded = train(VARIANTS[name], RECIPE, Execution(device=first), disturbed=True)
+            losses = torch.from_numpy(np.load(Path(folder, f"{name}.npy")))
+            bound = 1e-3 + AMPLIFIED * distance(alone, rounded)
+            yield Line(f"{name}: two processes against one", distance(alone, losses), bound)
+
+
+def memory(device: str) -> Iterator[Line]:
+    """By how much a training's memory is above what was planned; on GPUs alone, which count it."""
+    if not device.startswith("cuda"):
+        return
+    size = Size(width=256, heads=4, prefix=2, puzzle_width=256)
+    recipe = replace(RECIPE, size=size, batch_size=1024, steps=3)
+    for name in ("trm_mlp", "trm", "hrm"):
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats(device)
+        before = torch.cuda.memory_allocated(device)
+        execution = Execution(device=device)
+        trainer, _ = train(VARIANTS[name], recipe, execution)
+        used = torch.cuda.max_memory_allocated(device) - before
+        planned = plan(VARIANTS[name], recipe, trainer.header, execution).memory_bytes
+        yield Line(f"{name}: memory above the plan", max(0.0, used / planned - 1), 0.2)
+
+
 def exploring(device: str) -> list[list[int]]:
     """How many steps each carried example has taken after each optimizer step, where all want to
     halt and half of them may not at once."""
@@ -210,7 +275,13 @@ def same_everywhere(device: str) -> Iterator[Line]:
         yield Line(f"puzzle rows, {rows} in all", distance(*tables), 0.0)
 
 
-CHECKS: tuple[Callable[[str], Iterator[Line]], ...] = (same_everywhere, steps, trainings)
+CHECKS: tuple[Callable[[str], Iterator[Line]], ...] = (
+    same_everywhere,
+    steps,
+    trainings,
+    together,
+    memory,
+)
 
 
 def main(arguments: list[str]) -> int:
