@@ -89,32 +89,36 @@ def _turn(rows: Any, turns: Any, sign: Any) -> None:
 
 
 @compiled
-def _weigh(weights: Any, query: Any, key: Any, peak: Any, factor: Any) -> None:
-    """The weights of attention, [S keys, queries], from queries [head width, queries] and keys
-    [head width, S]."""
+def _weigh(weights: Any, query: Any, key: Any, peak: Any, share: Any, factor: Any) -> None:
+    """The weights of attention [S keys, queries], from queries [head width, queries] and keys
+    [head width, S], still to be multiplied by ``share``, one number for each query."""
     set_product(weights, key.T, query)
     keys, columns = weights.shape
-    peak = peak[:columns]
+    peak, share = peak[:columns], share[:columns]
     copy(peak, weights[0])
     for k in range(1, keys):
         row = weights[k]
         for c in range(columns):
             peak[c] = max(row[c], peak[c])
+    zero(share)
     for k in range(keys):
         row = weights[k]
         for c in range(columns):
             row[c] = exp((row[c] - peak[c]) * factor)
-    zero(peak)
-    for k in range(keys):
-        row = weights[k]
-        for c in range(columns):
-            peak[c] += row[c]
+            share[c] += row[c]
     for c in range(columns):
-        peak[c] = ONE / peak[c]
-    for k in range(keys):
-        row = weights[k]
+        share[c] = ONE / share[c]
+
+
+@compiled
+def _scale(matrix: Any, share: Any) -> None:
+    """Multiply each column of a matrix by its number."""
+    rows, columns = matrix.shape
+    share = share[:columns]
+    for k in range(rows):
+        row = matrix[k]
         for c in range(columns):
-            row[c] *= peak[c]
+            row[c] *= share[c]
 
 
 @compiled
@@ -142,6 +146,7 @@ def _forward_tile(
     weights: Any,
     turns: Any,
     scale: Any,
+    peak: Any,
     to_qkv: Any,
     out: Any,
     heads: int,
@@ -160,8 +165,10 @@ def _forward_tile(
             query = qkv[head : head + head_width, first : first + padded]
             key = qkv[width + head : width + head + head_width, first : first + length]
             value = qkv[2 * width + head : 2 * width + head + head_width, first : first + length]
-            _weigh(weights, query, key, scale[0], factor)
-            set_product(mixed[head : head + head_width, first : first + padded], value, weights)
+            gathered = mixed[head : head + head_width, first : first + padded]
+            _weigh(weights, query, key, peak[0], scale[0], factor)
+            set_product(gathered, value, weights)
+            _scale(gathered, scale[0])
     copy(y.reshape(-1), x.reshape(-1))
     add_product(y, out, mixed)
     normalise(y, scale, epsilon)
@@ -180,6 +187,7 @@ def _backward_tile(
     turned_gradient: Any,
     turns: Any,
     total: Any,
+    peak: Any,
     out: Any,
     heads: int,
     length: int,
@@ -197,7 +205,8 @@ def _backward_tile(
             end = head + head_width
             query, key = qkv[head:end, first:wide], qkv[width + head : width + end, first:last]
             value = qkv[2 * width + head : 2 * width + end, first:last]
-            _weigh(weights, query, key, total[0], factor)
+            _weigh(weights, query, key, peak[0], total[0], factor)
+            _scale(weights, total[0])
             set_product(mixed[head:end, first:wide], value, weights)
             set_product(of_weights, value.T, of_mixed[head:end, first:wide])
             _weights_backward(of_weights, weights, total[0], factor)
@@ -243,6 +252,7 @@ def _forward(pointer: Any) -> None:
     tile, memory = part(memory, width, columns)
     y, memory = part(memory, width, columns)
     mixed, memory = part(memory, width, columns)
+    peak, memory = part(memory, 1, columns)
     weights, memory = part(memory, length, padded)
     half = width // heads // 2 if table.shape[1] else 0
     turns, memory = _turns_in(memory, half, columns)
@@ -265,6 +275,7 @@ def _forward(pointer: Any) -> None:
             weights,
             turns,
             scales[number],
+            peak,
             to_qkv,
             out,
             heads,
@@ -304,6 +315,7 @@ def _backward(pointer: Any) -> None:
     turned_weights, memory = part(memory, length, padded)
     turned_gradient, memory = part(memory, length, padded)
     total, memory = part(memory, 1, columns)
+    peak, memory = part(memory, 1, columns)
     half = width // heads // 2 if table.shape[1] else 0
     turns, memory = _turns_in(memory, half, columns)
     _turns_of(turns, table, length)
@@ -339,6 +351,7 @@ def _backward(pointer: Any) -> None:
             turned_gradient,
             turns,
             total,
+            peak,
             out,
             heads,
             length,
@@ -363,7 +376,7 @@ class _PostNormAttention(torch.autograd.Function):
         result, scale = torch.empty_like(x), x.new_empty(tiles, 1, columns)
         heads_of = x.new_empty(kept, 3 * width, columns)
         turning = 2 * (width // heads // 2) * columns
-        size = columns * 3 * width + length * _padded(length) + turning
+        size = columns * (3 * width + 1) + length * _padded(length) + turning
         run(
             _forward,
             count,
@@ -395,7 +408,7 @@ class _PostNormAttention(torch.autograd.Function):
         count = min(torch.get_num_threads(), len(scale))
         of_x, sums = torch.empty_like(x), x.new_empty(count, 4 * width, width)
         turning = 2 * (width // ctx.heads // 2) * columns
-        size = columns * (8 * width + 1) + 4 * length * _padded(length) + turning
+        size = columns * (8 * width + 2) + 4 * length * _padded(length) + turning
         run(
             _backward,
             count,
