@@ -35,7 +35,8 @@ class _Shares(NamedTuple):
         others = unit.scatter(-1, best, top - top).sum(-1, keepdim=True)
         share = unit / (1.0 + others)
         # No other share is above one half, so that 1 minus it loses nothing.
-        return _Shares(share, (1.0 - share).scatter(-1, best, others / (1.0 + others)), best, others)
+        rest = (1.0 - share).scatter(-1, best, others / (1.0 + others))
+        return _Shares(share, rest, best, others)
 
 
 class _LogStablemax(torch.autograd.Function):
