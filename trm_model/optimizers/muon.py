@@ -12,7 +12,6 @@ from trm_model.choices import check_fields
 from trm_model.errors import require
 from trm_model.optimizers.optimizer import Optimizer, Weights
 
-
 ADJUSTED: dict[str, Callable[[int, int], float]] = {
     "match_rms_adamw": lambda rows, columns: 0.2 * math.sqrt(max(rows, columns)),
     "original": lambda rows, columns: math.sqrt(max(1.0, rows / columns)),
