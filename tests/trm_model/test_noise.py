@@ -2,11 +2,15 @@
 results were made with them."""
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
 
+from trm_model import noise as module
 from trm_model.noise import Noise, torch_generator
 from trm_model.seeding import derive, numpy_generator
 
@@ -38,6 +42,50 @@ def test_uniform_and_normal_numbers_as_written_out() -> None:
             centred = ((drawn >> 41) + 0.5) * 2.0**-22 - 1.0
             expected = math.sqrt(2.0) * torch.erfinv(torch.tensor(centred)).item()
             assert normal[row].flatten()[place].item() == pytest.approx(expected, rel=1e-5)
+
+
+class Sizes(TorchDispatchMode):
+    """Notes the most bytes of a tensor of whole numbers that an operation gives."""
+
+    most = 0
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: Any = (), kwargs: Any = None
+    ) -> object:
+        del types
+        result = func(*args, **(kwargs or {}))
+        if isinstance(result, Tensor) and result.dtype is torch.int64:
+            self.most = max(self.most, result.untyped_storage().nbytes())
+        return result
+
+
+@pytest.mark.parametrize("piece", [1, 5, 6, 7, 12, 40, 1 << 20])
+def test_numbers_do_not_depend_on_how_many_are_drawn_at_once(
+    piece: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor does what is needed meanwhile grow with the state that they are for."""
+    noise = Noise(7, torch.tensor([0, 5, 2**40]))
+    uniform, normal = noise.uniform("u", 2, 3), noise.normal("u", 2, 3)
+    monkeypatch.setattr(module, "PIECE", piece)
+    with Sizes() as sizes:
+        assert torch.equal(noise.uniform("u", 2, 3), uniform)
+        assert torch.equal(noise.normal("u", 2, 3), normal)
+    assert sizes.most <= 8 * max(piece, len(noise.items))
+    assert noise.normal("u", 0).shape == (3, 0)
+    assert Noise(7, torch.arange(0)).uniform("u", 4).shape == (0, 4)
+
+
+def test_compiled_draws_are_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In pieces; seeds are made of text, outside of what is compiled."""
+    items = torch.tensor([0, 5, 2**40])
+    expected = Noise(7, items).normal("u", 2, 3)
+    seed = derive(7, "u")
+    monkeypatch.setattr(module, "PIECE", 4)
+    monkeypatch.setattr(module, "derive", lambda *_: seed)
+    draw = torch.compile(
+        lambda items: Noise(7, items).normal("u", 2, 3), backend="eager", fullgraph=True
+    )
+    assert torch.equal(draw(items), expected)
 
 
 def test_a_purpose_and_a_rollout_have_numbers_of_their_own() -> None:

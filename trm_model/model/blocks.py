@@ -1,5 +1,7 @@
 """The recursion networks: blocks that mix positions, then channels."""
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -41,3 +43,10 @@ class Network(nn.ModuleList):
         for block in self:
             x = block(x, cache)
         return x
+
+    def compile(self, *args: Any, **settings: Any) -> None:
+        """Let torch compile the blocks, each by itself: as they are alike, it compiles one, and the
+        others, also those of another network, take what it has made.
+        """
+        for block in self:
+            block.compile(*args, **settings)

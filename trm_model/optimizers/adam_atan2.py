@@ -5,13 +5,15 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from trm_model.optimizers.optimizer import Optimizer, Weights
 
 
 class Atan2Steps(torch.optim.Optimizer):
-    """Adam with ``atan2(m, sqrt(v))`` in place of ``m / (sqrt(v) + eps)`` and decoupled decay."""
+    """Adam with ``atan2(m, sqrt(v))`` in place of ``m / (sqrt(v) + eps)`` and decoupled decay, for
+    all weights in few operations.
+    """
 
     def __init__(
         self,
@@ -28,22 +30,35 @@ class Atan2Steps(torch.optim.Optimizer):
         del closure
         for group in self.param_groups:
             beta1, beta2 = group["betas"]
-            for p in group["params"]:
-                if p.grad is None:
-                    continue
-                state = self.state[p]
-                if not state:
-                    state["step"] = torch.zeros((), dtype=torch.float32)
-                    state["exp_avg"] = torch.zeros_like(p)
-                    state["exp_avg_sq"] = torch.zeros_like(p)
-                state["step"] += 1
-                count = float(state["step"])
-                state["exp_avg"].lerp_(p.grad, 1.0 - beta1)
-                state["exp_avg_sq"].mul_(beta2).addcmul_(p.grad, p.grad, value=1.0 - beta2)
-                mean = state["exp_avg"] / (1.0 - beta1**count)
-                square = state["exp_avg_sq"] / (1.0 - beta2**count)
-                p.mul_(1.0 - group["lr"] * group["weight_decay"])
-                p.add_(torch.atan2(mean, square.sqrt()), alpha=-group["lr"])
+            weights = [p for p in group["params"] if p.grad is not None]
+            if not weights:
+                continue
+            gradients = [p.grad for p in weights]
+            states = [self._state(p) for p in weights]
+            steps, means, squares = (
+                [state[name] for state in states] for name in ("step", "exp_avg", "exp_avg_sq")
+            )
+            torch._foreach_add_(steps, 1.0)
+            counts = [float(step) for step in steps]
+            torch._foreach_lerp_(means, gradients, 1.0 - beta1)
+            torch._foreach_mul_(squares, beta2)
+            torch._foreach_addcmul_(squares, gradients, gradients, value=1.0 - beta2)
+            mean = torch._foreach_div(means, [1.0 - beta1**count for count in counts])
+            root = torch._foreach_div(squares, [1.0 - beta2**count for count in counts])
+            torch._foreach_sqrt_(root)
+            # There is no such function for several tensors.
+            for one, other in zip(mean, root, strict=True):
+                one.atan2_(other)
+            torch._foreach_mul_(weights, 1.0 - group["lr"] * group["weight_decay"])
+            torch._foreach_add_(weights, mean, alpha=-group["lr"])
+
+    def _state(self, p: nn.Parameter) -> dict[str, Tensor]:
+        state = self.state[p]
+        if not state:
+            state["step"] = torch.zeros((), dtype=torch.float32)
+            state["exp_avg"] = torch.zeros_like(p)
+            state["exp_avg_sq"] = torch.zeros_like(p)
+        return state
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from trm_model.model.layers import inner_width, linear, rms_norm, truncated_normal
+from trm_model.model.layers import aligned_linear, inner_width, linear, rms_norm, truncated_normal
 
 
 def generator() -> torch.Generator:
@@ -76,3 +76,27 @@ def test_linear_is_the_product_with_the_transposed_weight(
         rtol=2e-2 if dtype is torch.bfloat16 else 1e-5,
         atol=1e-2 if dtype is torch.bfloat16 else 1e-6,
     )
+
+
+@pytest.mark.parametrize("shape", [(97, 24), (24, 97), (11, 13), (8, 16), (1, 1)])
+@pytest.mark.parametrize("turned", [False, True])
+def test_padded_to_what_tensor_cores_like_it_is_the_same_product(
+    shape: tuple[int, int], turned: bool
+) -> None:
+    """With its gradients, also where the last axis of x is another one in memory; the products that
+    are computed have sides of multiples of 8."""
+    outs, ins = shape
+    x = torch.randn((3, 5, ins), generator=generator(), dtype=torch.float64)
+    if turned:
+        x = x.transpose(1, 2).contiguous().transpose(1, 2)
+    weight = torch.randn(shape, generator=generator(), dtype=torch.float64)
+    leaves = [t.requires_grad_() for t in (x, weight)]
+    found, expected = aligned_linear(*leaves), x @ weight.T
+    assert found.shape == (3, 5, outs)
+    torch.testing.assert_close(found, expected)
+    slope = torch.linspace(-1, 1, found.numel(), dtype=torch.float64).view(found.shape)
+    mine = torch.autograd.grad((found * slope).sum(), leaves)
+    for one, other in zip(mine, torch.autograd.grad((expected * slope).sum(), leaves), strict=True):
+        torch.testing.assert_close(one, other)
+    whole = found._base if found._base is not None else found
+    assert whole.shape[-1] % 8 == 0

@@ -148,7 +148,8 @@ def test_losses_count_labelled_cells_only() -> None:
     output = Output(logits, halt, halt, state)
     result = losses(output, labels, VARIANTS["trm"])
     log_p = log_stablemax(logits)
-    torch.testing.assert_close(result.answer[0], -(log_p[0, 0, 1] + log_p[0, 2, 2]) / 2)
+    expected = -(log_p[0, 0, 1] + log_p[0, 2, 2]).double() / 2
+    torch.testing.assert_close(result.answer[0], expected, rtol=1e-6, atol=0.0)
     assert result.answer[1] == 0
     assert result.labelled_cells.tolist() == [2, 0]
     solved = torch.tensor(
@@ -624,7 +625,7 @@ def test_loss_weights_of_the_curriculum_and_softmax() -> None:
     expected = torch.stack(
         [F.cross_entropy(logits[i].double(), labels[i], ignore_index=IGNORE) for i in range(2)]
     )
-    torch.testing.assert_close(soft.answer, expected)
+    torch.testing.assert_close(soft.answer, expected, rtol=1e-6, atol=0.0)
 
 
 def test_tied_embeddings_have_one_table() -> None:

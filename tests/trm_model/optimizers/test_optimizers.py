@@ -1,16 +1,18 @@
 """Each optimizer's steps against its formula, and what it is given."""
 
 import math
+from typing import Any
 
 import pytest
 import torch
 from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from trm_model.choices import choices
 from trm_model.errors import ConfigurationError
 from trm_model.optimizers.adam_atan2 import AdamAtan2, Atan2Steps
 from trm_model.optimizers.adamw import AdamW
-from trm_model.optimizers.muon import Muon
+from trm_model.optimizers.muon import Muon, MuonSteps
 from trm_model.optimizers.optimizer import Optimizer, Weights
 
 BETAS, DECAY = (0.8, 0.9), 0.3
@@ -97,3 +99,67 @@ def test_atan2_steps_are_their_formula() -> None:
             values[i] = (1 - 0.1 * DECAY) * values[i] - 0.1 * math.atan2(mean, math.sqrt(square))
         torch.testing.assert_close(weight.detach(), torch.tensor(values))
     assert unused.tolist() == [1.0, 1.0]
+
+
+@pytest.mark.parametrize("scale", ["adamw", "original"])
+def test_muon_takes_the_steps_of_torchs_one(scale: Any) -> None:
+    """Within the rounding of bfloat16: here the products of all matrices of a shape are one."""
+    generator = torch.Generator().manual_seed(0)
+    shapes = ((6, 4), (4, 6), (6, 4), (5, 5), (2, 3))
+    mine = [nn.Parameter(torch.randn(shape, generator=generator)) for shape in shapes]
+    theirs = [nn.Parameter(weight.detach().clone()) for weight in mine]
+    other = nn.Parameter(torch.ones(2))
+    _, muon = Muon(scale=scale).build(
+        Weights([other, *mine], mine), betas=BETAS, weight_decay=DECAY, base=AdamAtan2()
+    )
+    assert isinstance(muon, MuonSteps)
+    (group,) = muon.param_groups
+    torchs = torch.optim.Muon(
+        theirs, weight_decay=DECAY, momentum=0.95, adjust_lr_fn=group["adjust_lr_fn"]
+    )
+    group["lr"] = torchs.param_groups[0]["lr"] = 0.1
+    for _ in range(3):
+        for one, two in zip(mine, theirs, strict=True):
+            one.grad = torch.randn(one.shape, generator=generator)
+            two.grad = one.grad.clone()
+        muon.step()
+        torchs.step()
+    for one, two in zip(mine, theirs, strict=True):
+        torch.testing.assert_close(one, two, rtol=0.02, atol=0.02)
+    names = {name for state in torchs.state.values() for name in state}
+    assert {name for state in muon.state.values() for name in state} == names
+
+
+class Operations(TorchDispatchMode):
+    """Counts what is asked of the device."""
+
+    count = 0
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: Any = (), kwargs: Any = None
+    ) -> object:
+        del types
+        self.count += 1
+        return func(*args, **(kwargs or {}))
+
+
+def operations(kind: Optimizer, copies: int) -> int:
+    """Of the second step on so many copies of three weights."""
+    everything = [
+        nn.Parameter(torch.ones(shape)) for shape in ((4,), (3, 4), (5, 4)) for _ in range(copies)
+    ]
+    matrices = [weight for weight in everything if weight.ndim == 2]
+    made = kind.build(Weights(everything, matrices), betas=BETAS, weight_decay=DECAY, base=AdamW())
+    for weight in everything:
+        weight.grad = torch.ones_like(weight)
+    for _ in range(2):
+        with Operations() as counted:
+            for optimizer in made:
+                optimizer.step()
+    return counted.count
+
+
+@pytest.mark.parametrize(("kind", "each"), [(AdamW(), 0), (Muon(), 0), (AdamAtan2(), 2)])
+def test_operations_do_not_grow_with_the_weights(kind: Optimizer, each: int) -> None:
+    """But for one ``atan2`` of each, and its count of steps, which the host reads."""
+    assert operations(kind, 5) == operations(kind, 1) + each * 12
