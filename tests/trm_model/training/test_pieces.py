@@ -159,10 +159,10 @@ def rated(optimizers: list[torch.optim.Optimizer]) -> dict[str, tuple[str, float
         (
             Muon(),
             {"embedding_optimizer": AdamAtan2(), "embedding_weight_decay": 0.0},
-            ("Muon", 0.25, 0.5),
+            ("MuonSteps", 0.25, 0.5),
             ("Atan2Steps", 0.25, 0.0),
         ),
-        (Muon(), {"embedding_learning_rate": 2.0}, ("Muon", 0.25, 0.5), ("AdamW", 1.0, 0.5)),
+        (Muon(), {"embedding_learning_rate": 2.0}, ("MuonSteps", 0.25, 0.5), ("AdamW", 1.0, 0.5)),
         (
             AdamAtan2(),
             {"embedding_optimizer": AdamW()},
