@@ -1,7 +1,9 @@
 """Examples on a device."""
 
-from collections.abc import Sequence
+from collections.abc import Generator, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +14,11 @@ from storage.examples import Examples, ExampleSet
 
 IGNORE = -100
 """Label of a cell that is not counted (the authors' value)."""
+ROWS = "rows"
+"""How the threads are called that compute rows."""
+
+
+_Place = TypeVar("_Place")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,16 +66,17 @@ class Batch:
 
 
 class DeviceExamples:
-    """Batches of examples on ``device``. Stored examples are kept and gathered there; others
-    (online augmentation) are computed for each batch.
+    """Batches of examples on ``device``. Stored examples are kept and gathered there, and not here
+    as well; others (online augmentation) are computed for each batch.
     """
 
     def __init__(self, examples: ExampleSet, device: torch.device) -> None:
-        self._examples = examples
         self._cells: tuple[Tensor, Tensor] | None = None
         if isinstance(examples, Examples):
             inputs, labels = torch.from_numpy(examples.inputs), torch.from_numpy(examples.labels)
             self._cells = inputs.to(device), labels.to(device)
+        else:
+            self._rows = examples.rows
         self._puzzle_ids = examples.puzzle_ids
         self._example_offsets = examples.example_offsets
         self._ignore_id = examples.header.ignore_id
@@ -79,13 +87,42 @@ class DeviceExamples:
 
     def gather(self, index: npt.NDArray[np.int64]) -> Batch:
         """The examples at ``index`` [B] as a batch."""
+        if self._cells is None:
+            return self._batch(index, self._rows(index))
+        where = torch.from_numpy(index).to(self.device)
+        inputs, labels = (cells.index_select(0, where) for cells in self._cells)
+        return self._on_device(index, inputs, labels)
+
+    def gathered(
+        self, order: Iterable[tuple[npt.NDArray[np.int64], _Place]]
+    ) -> Generator[tuple[npt.NDArray[np.int64], _Place, Batch]]:
+        """The batches at each index of ``order``, with whatever comes with it.
+
+        Rows that are computed are so one batch ahead, in a thread beside whoever uses the batch
+        before. Close the generator to end the thread; an error comes with its own batch.
+        """
         if self._cells is not None:
-            where = torch.from_numpy(index).to(self.device)
-            inputs, labels = (cells.index_select(0, where) for cells in self._cells)
-        else:
-            inputs, labels = (
-                torch.from_numpy(cells).to(self.device) for cells in self._examples.rows(index)
-            )
+            for index, place in order:
+                yield index, place, self.gather(index)
+            return
+        pool = ThreadPoolExecutor(1, thread_name_prefix=ROWS)
+        ahead = ((index, place, pool.submit(self._rows, index)) for index, place in order)
+        try:
+            now = next(ahead, None)
+            while now is not None:
+                following = next(ahead, None)
+                index, place, rows = now
+                yield index, place, self._batch(index, rows.result())
+                now = following
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+    def _batch(
+        self, index: npt.NDArray[np.int64], rows: tuple[npt.NDArray[np.uint8], ...]
+    ) -> Batch:
+        return self._on_device(index, *(torch.from_numpy(cells).to(self.device) for cells in rows))
+
+    def _on_device(self, index: npt.NDArray[np.int64], inputs: Tensor, labels: Tensor) -> Batch:
         puzzle = np.searchsorted(self._example_offsets, index, side="right") - 1
         puzzle_ids = torch.from_numpy(self._puzzle_ids[puzzle]).to(self.device)
         targets = labels.long()

@@ -1,5 +1,8 @@
 """Adam without an epsilon."""
 
+# torch documents its operations on several tensors by names that begin so.
+# pyright: reportPrivateUsage=false
+
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import ClassVar

@@ -1,5 +1,8 @@
 """Muon for the networks' matrices."""
 
+# torch documents its operations on several tensors by names that begin so.
+# pyright: reportPrivateUsage=false
+
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -43,7 +46,7 @@ class MuonSteps(torch.optim.Muon):
     """
 
     @torch.no_grad()
-    def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
+    def step(self, closure: Callable[[], float] | None = None) -> None:
         """One step; ``closure`` is torch's interface and is not called."""
         del closure
         for group in self.param_groups:

@@ -6,7 +6,7 @@ import os
 import re
 import time
 from collections.abc import Callable, Mapping
-from contextlib import nullcontext
+from contextlib import closing, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -126,9 +126,15 @@ class Trainer:
         self.optimizers = make_optimizers(self.reasoner, recipe)
         self.ema = self._average() if variant.ema else None
         self.data = DeviceExamples(examples, device)
-        self.examples = examples
         self.draws = seed
-        self.sampler = self._sampler("order")
+        self.sampler = Sampler(
+            examples,
+            recipe.batch_size,
+            derive(self.header.seed, "order"),
+            puzzles=recipe.puzzles,
+            rank=self.group.rank,
+            ranks=self.group.size,
+        )
         self.watch = Watch(device)
         self.carry: Carry | None = None
         self.progress = Progress()
@@ -137,17 +143,6 @@ class Trainer:
     def _average(self) -> Ema:
         return Ema(self.reasoner, self.recipe.ema_decay, self.recipe.ema_start)
 
-    def _sampler(self, *purpose: str | int) -> Sampler:
-        recipe = self.recipe
-        return Sampler(
-            self.examples,
-            recipe.batch_size,
-            derive(self.header.seed, *purpose),
-            puzzles=recipe.puzzles,
-            rank=self.group.rank,
-            ranks=self.group.size,
-        )
-
     def go_on_otherwise(self, times: int) -> None:
         """Let the following steps have another order of the data, other exploration and other noise
         than before.
@@ -155,7 +150,7 @@ class Trainer:
         :param times: so often it has been rewound; each time is other than the ones before.
         """
         self.draws = derive(self.seed, "rewind", times)
-        self.sampler = self._sampler("order", times)
+        self.sampler = self.sampler.reseeded(derive(self.header.seed, "order", times))
 
     def drop_carry(self) -> None:
         """Let the examples under way give way to fresh ones."""
@@ -236,39 +231,40 @@ class Trainer:
             torch.arange(recipe.batch_size, device=device)[share],
             variant.training_steps(recipe.max_steps),
         )
-        for index, position in self.sampler.batches(self.progress.position):
-            if self.progress.step >= recipe.steps:
-                return
-            step = self.progress.step + 1
-            batch = self.data.gather(index)
-            self.watch.take(
-                torch.from_numpy(index).to(device),
-                None if self.carry is None else self.carry.halted,
-            )
-            noise = Noise(derive(self.draws, "noise", step), items)
-            carry = (
-                Carry.fresh(self.reasoner, batch, noise)
-                if self.carry is None
-                else self.carry.refill(self.reasoner, batch, noise)
-            )
-            earliest = earliest_halts(
-                recipe.batch_size,
-                max_steps,
-                recipe.exploration,
-                torch_generator(self.draws, "halt", step),
-            )[share].to(device)
-            stage = variant.stage(step / recipe.steps)
-            learned = self._learn(carry, max_steps, noise, earliest, stage)
-            finite = self._update(learned, step)
-            self.carry = dropped_unless(finite, learned.carry) if self.skips else learned.carry
-            self._count(learned, finite)
-            self.progress = Progress(step, position)
-            ended = step % self.execution.log_steps == 0 or step == recipe.steps
-            totals = self._all_totals() if ended else None
-            if ended:
-                self.totals.zero_()
-            if not on_step(self, totals):
-                return
+        order = self.sampler.batches(self.progress.position)
+        with closing(self.data.gathered(order)) as batches:
+            for index, position, batch in batches:
+                if self.progress.step >= recipe.steps:
+                    return
+                step = self.progress.step + 1
+                self.watch.take(
+                    torch.from_numpy(index).to(device),
+                    None if self.carry is None else self.carry.halted,
+                )
+                noise = Noise(derive(self.draws, "noise", step), items)
+                carry = (
+                    Carry.fresh(self.reasoner, batch, noise)
+                    if self.carry is None
+                    else self.carry.refill(self.reasoner, batch, noise)
+                )
+                earliest = earliest_halts(
+                    recipe.batch_size,
+                    max_steps,
+                    recipe.exploration,
+                    torch_generator(self.draws, "halt", step),
+                )[share].to(device)
+                stage = variant.stage(step / recipe.steps)
+                learned = self._learn(carry, max_steps, noise, earliest, stage)
+                finite = self._update(learned, step)
+                self.carry = dropped_unless(finite, learned.carry) if self.skips else learned.carry
+                self._count(learned, finite)
+                self.progress = Progress(step, position)
+                ended = step % self.execution.log_steps == 0 or step == recipe.steps
+                totals = self._all_totals() if ended else None
+                if ended:
+                    self.totals.zero_()
+                if not on_step(self, totals):
+                    return
 
     def _learn(
         self, carry: Carry, max_steps: int, noise: Noise, earliest: Tensor, stage: Recursion

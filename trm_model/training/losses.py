@@ -43,7 +43,7 @@ class _LogStablemax(torch.autograd.Function):
     """:func:`log_stablemax`; each step keeps its relative precision, also of the gradient."""
 
     @staticmethod
-    def forward(ctx: Any, logits: Tensor) -> Tensor:  # type: ignore[override]
+    def forward(ctx: Any, logits: Tensor) -> Tensor:
         ctx.save_for_backward(logits)
         share, _, best, others = _Shares.of(logits)
         score = logits.sign() * logits.abs().log1p()

@@ -2,6 +2,7 @@
 alone."""
 
 from collections.abc import Iterator
+from copy import copy
 from dataclasses import dataclass
 
 import numpy as np
@@ -61,6 +62,12 @@ class Sampler:
         self.seed = seed
         self._share = slice(rank * (batch_size // ranks), (rank + 1) * (batch_size // ranks))
         self._cached: tuple[int, npt.NDArray[np.int64]] | None = None
+
+    def reseeded(self, seed: int) -> "Sampler":
+        """The same but for the order."""
+        other = copy(self)
+        other.seed, other._cached = seed, None
+        return other
 
     def epoch(self, number: int) -> npt.NDArray[np.int64]:
         """Indices of the examples that epoch ``number`` visits, in order."""

@@ -37,7 +37,7 @@ def answers(of: Reasoner) -> torch.Tensor:
 def test_blocks_that_are_alike_are_compiled_once(name: str) -> None:
     """Two graphs, with and without gradient, whatever the number of layers and networks; the same
     names of weights, and answers as those of eager networks."""
-    torch._dynamo.reset()
+    torch.compiler.reset()
     eager = model(name)
     compiled, counter = copy.deepcopy(eager), CompileCounter()
     for network in compiled.networks:

@@ -1,5 +1,7 @@
 """The order of examples, worked out by hand from the same draws."""
 
+import itertools
+
 import numpy as np
 import pytest
 
@@ -59,6 +61,19 @@ def test_batches_run_on_across_epochs() -> None:
         Position(3, 1),
         Position(3, 3),
     ]
+
+
+def test_another_order_of_the_same_examples() -> None:
+    source = examples([1] * 6, [1] * 6)
+    first = Sampler(source, 3, seed=0, rank=1, ranks=3)
+    drawn = [index.tolist() for index, _ in itertools.islice(first.batches(Position()), 6)]
+    other = first.reseeded(5).batches(Position())
+    expected = Sampler(source, 3, seed=5, rank=1, ranks=3).batches(Position())
+    for (index, position), (same, place) in itertools.islice(zip(other, expected, strict=False), 6):
+        assert index.tolist() == same.tolist()
+        assert position == place
+    again = [index.tolist() for index, _ in itertools.islice(first.batches(Position()), 6)]
+    assert again == drawn
 
 
 def test_a_batch_may_be_larger_than_an_epoch() -> None:
