@@ -4,7 +4,7 @@ benchmark's entry says the rest."""
 import json
 from collections.abc import Generator, Iterable, Mapping
 from contextlib import contextmanager
-from dataclasses import fields, replace
+from dataclasses import dataclass, fields, replace
 from functools import cache
 from typing import Any, TypeVar
 
@@ -87,6 +87,13 @@ class ShardsConfig(StageConfig):
 
     count: int | None = Field(default=None, ge=1, le=MOST)
     url: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Tracking:
+    """Trackers by their names and settings."""
+
+    trackers: tuple[Tracker, ...] = ()
 
 
 class TrainingConfig(StageConfig):
@@ -204,19 +211,18 @@ class TrainingConfig(StageConfig):
             validate_steps=self.validate_steps,
             threads=torch.get_num_threads(),
             compile=device.startswith("cuda") if self.compile is None else self.compile,
-            trackers=self._trackers(),
         )
         found.require_batch(recipe.batch_size)
         for name in found.devices:
             resolve_device(name)
         return found
 
-    def _trackers(self) -> tuple[Tracker, ...]:
-        """Those that are asked for, whose packages are installed.
+    def tracked_by(self) -> tuple[Tracker, ...]:
+        """The trackers that are asked for, whose packages are installed.
 
         :raises ConfigurationError: there is no such tracker, or its package is missing.
         """
-        found = from_plain(Execution, {"trackers": self.trackers}).trackers
+        found = from_plain(_Tracking, {"trackers": self.trackers}).trackers
         for tracker in found:
             tracker.require_installed()
         return found
@@ -237,6 +243,7 @@ class TrainingConfig(StageConfig):
         for variant in variants:
             self.variant_of(variant)
         self.execution(self.recipe_of(recipe))
+        self.tracked_by()
         if self.start_from is not None:
             find_source(self.start_from)
 

@@ -133,6 +133,7 @@ def train_run(
         header=header,
         validation=store.follow(keys.validation_of(name, data)),
         execution=execution,
+        trackers=config.tracked_by(),
         device_locks=tuple(map(keys.device_lock, execution.devices)),
         attempt=(context.run.root_run_id or context.run.run_id) if config.fresh else "",
     )

@@ -2,9 +2,8 @@
 
 Prints the loss of each step, a column for each way: one, two and four processes (gloo, on the CPU),
 micro-batches, calls computed again for the gradient, and compiled networks. In float64, since
-rounding in float32 grows from step to step; norms are computed in float32 all the same, in another
-order where networks are compiled. The last rows are the largest difference from the first column
-and its bound. The exit code is 1 where one is out of its bound.
+rounding in float32 grows from step to step. The last row is the largest difference from the first
+column. The exit code is 1 where one is above its bound.
 """
 
 import sys
@@ -30,7 +29,8 @@ WAYS = {
     "computed again": replace(EVERY, recompute=True),
     "compiled": replace(EVERY, compile=True),
 }
-BOUND, COMPILED_BOUND = 1e-5, 0.1
+BOUND = 1e-9
+SECONDS = 900.0  # Compiling takes minutes on a busy machine.
 STEPS = 12
 
 
@@ -48,7 +48,7 @@ def main() -> int:
     with TemporaryDirectory() as folder:
         for number, (way, execution) in enumerate(WAYS.items()):
             run = Path(folder, str(number))
-            codes = together(execution.processes, run, _work, run, execution)
+            codes = together(execution.processes, run, _work, run, execution, seconds=SECONDS)
             if any(codes):
                 print(f"{way}: a process ended with one of the exit codes {codes}")
                 return 1
@@ -61,10 +61,8 @@ def main() -> int:
         way: max(abs(loss - other) for loss, other in zip(found, first, strict=True))
         for way, found in losses.items()
     }
-    bounds = {way: COMPILED_BOUND if WAYS[way].compile else BOUND for way in WAYS}
-    for title, row in (("most", most), ("than", bounds)):
-        print(f"{title} " + " ".join(f"{row[way]:{width}.1e}" for way in WAYS))
-    return int(any(most[way] > bounds[way] for way in WAYS))
+    print("most " + " ".join(f"{most[way]:{width}.1e}" for way in WAYS))
+    return int(any(found > BOUND for found in most.values()))
 
 
 if __name__ == "__main__":

@@ -48,7 +48,7 @@ EXEMPT = {
     "trm_model.lifeline": "ends the process with the one that started it",
     "trm_model.training.process": "says when to begin and to stop, which no weight depends on",
     "trm_model.training.run": "describes a training, which is part of the key by itself",
-    "trm_model.trackers.following": "sends figures elsewhere, which no weight depends on",
+    "trm_model.trackers": "send figures elsewhere, which no weight depends on",
     "trm_model.training.tracked": "the same",
     "trm_model.version": "computes the version that tells codes apart",
 }

@@ -62,9 +62,15 @@ def linear(x: Tensor, weight: Tensor) -> Tensor:
     return F.linear(x, weight)
 
 
+def at_least_float32(x: Tensor) -> Tensor:
+    """``x`` in float32; in float64 as it is."""
+    return x if x.dtype == torch.float64 else x.float()
+
+
 def rms_norm(x: Tensor) -> Tensor:
-    """Divide by the root mean square over the last axis (float32 inside, eps 1e-5, no weight)."""
-    return F.rms_norm(x.float(), (x.shape[-1],), eps=NORM_EPSILON).to(x.dtype)
+    """Divide by the root mean square over the last axis (at least float32 inside, eps 1e-5, no
+    weight)."""
+    return F.rms_norm(at_least_float32(x), (x.shape[-1],), eps=NORM_EPSILON).to(x.dtype)
 
 
 def inner_width(width: int, expansion: float) -> int:

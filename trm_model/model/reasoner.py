@@ -12,7 +12,7 @@ from torch.utils.checkpoint import checkpoint
 from storage.examples import Header
 from trm_model.errors import require
 from trm_model.model.blocks import Block, Network
-from trm_model.model.layers import linear, truncated_normal
+from trm_model.model.layers import at_least_float32, linear, truncated_normal
 from trm_model.model.layout import Layout
 from trm_model.model.positions.position import joined_lookups
 from trm_model.model.recursion import Recursion
@@ -248,9 +248,9 @@ class Reasoner(nn.Module):
         """
         prefix = self.size.prefix if prefix is None else prefix
         head = self.tokens if self.head is None else self.head
-        logits = linear(state.answer[:, prefix:], head).float()
+        logits = at_least_float32(linear(state.answer[:, prefix:], head))
         judged = self.variant.generation.judged(state.answer, prefix)
-        halt_logits = linear(judged, self.halt_weight).float() + self.halt_bias
+        halt_logits = at_least_float32(linear(judged, self.halt_weight)) + self.halt_bias
         return Output(logits, halt_logits[..., 0], halt_logits[..., 1], state)
 
     def forward(

@@ -1,13 +1,22 @@
 """MLflow, on a server or in a database of this machine."""
 
 import os
+import time
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import ClassVar
 
 from trm_model.choices import check_fields
-from trm_model.trackers.tracker import Figures, Send, Tracked, Tracker, missing, require_text
+from trm_model.trackers.tracker import (
+    Figures,
+    Interrupted,
+    Send,
+    Tracked,
+    Tracker,
+    missing,
+    require_text,
+)
 
 _RUN = "trm.run"
 """The tag by which a training that goes on finds its run there."""
@@ -15,7 +24,8 @@ _RUN = "trm.run"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MlFlow(Tracker):
-    """Runs of MLflow. A training that goes on is the same run there.
+    """Runs of MLflow. A training that goes on is the same run there. MLflow takes no figure back:
+    where a training has gone back, both figures of a step stand there, and the later one counts.
 
     :param uri: of the tracking store: a server's address, or ``sqlite:///PATH`` of a file of this
         machine (relative to where the training was started).
@@ -58,13 +68,17 @@ class MlFlow(Tracker):
                 client.log_param(key, name, value)
 
         def send(step: int, figures: Figures) -> None:
-            metrics = [Metric(name, value, 0, step) for name, value in figures.items()]
+            now = int(1000 * time.time())
+            metrics = [Metric(name, value, now, step) for name, value in figures.items()]
             client.log_batch(key, metrics=metrics)
 
         client.update_run(key, status="RUNNING")
-        status = "KILLED"
+        status = "FAILED"
         try:
             yield send
             status = "FINISHED"
+        except (Interrupted, KeyboardInterrupt):
+            status = "KILLED"
+            raise
         finally:
             client.set_terminated(key, status)

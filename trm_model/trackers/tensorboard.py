@@ -25,9 +25,19 @@ class TensorBoard(Tracker):
             from torch.utils.tensorboard import SummaryWriter
         except ImportError as error:
             raise missing(self) from error
-        writer = SummaryWriter(str(tracked.folder / FOLDER), purge_step=tracked.step + 1)
+
+        def writer_from(step: int) -> SummaryWriter:
+            """Of figures that take the places of those from ``step`` on."""
+            return SummaryWriter(str(tracked.folder / FOLDER), purge_step=step)
+
+        writer, newest = writer_from(tracked.step + 1), tracked.step
 
         def send(step: int, figures: Figures) -> None:
+            nonlocal writer, newest
+            if step <= newest:  # The training has gone back.
+                writer.close()
+                writer = writer_from(step)
+            newest = step
             for name, value in figures.items():
                 writer.add_scalar(name, value, step)
             writer.flush()

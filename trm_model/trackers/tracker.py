@@ -17,6 +17,10 @@ Send = Callable[[int, Figures], None]
 """Takes the step, counted from 1, and its figures."""
 
 
+class Interrupted(Exception):  # noqa: N818 (nothing has gone wrong)
+    """A training that stops before its end, and can go on."""
+
+
 @dataclass(frozen=True, slots=True)
 class Tracked:
     """A training as a tracker knows it.
@@ -51,7 +55,8 @@ class Tracker(Choice, axis=True):
             raise missing(self)
 
     def follow(self, tracked: Tracked) -> AbstractContextManager[Send]:
-        """Follow a training until the context ends.
+        """Follow a training until the context ends, by :class:`Interrupted` where the training can
+        go on, and by another exception where it has failed.
 
         :raises ConfigurationError: the package is not installed.
         """

@@ -7,7 +7,15 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from trm_model.choices import check_fields
-from trm_model.trackers.tracker import Figures, Send, Tracked, Tracker, missing, require_text
+from trm_model.trackers.tracker import (
+    Figures,
+    Interrupted,
+    Send,
+    Tracked,
+    Tracker,
+    missing,
+    require_text,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +63,12 @@ class WeightsAndBiases(Tracker):
         def send(step: int, figures: Figures) -> None:
             run.log({**figures, "step": step})
 
+        code = 1
         try:
             yield send
+            code = 0
+        except (Interrupted, KeyboardInterrupt):
+            run.mark_preempting()
+            raise
         finally:
-            run.finish()
+            run.finish(code)

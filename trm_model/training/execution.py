@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from trm_model.choices import check_fields
 from trm_model.devices import require_name
 from trm_model.errors import require
-from trm_model.trackers.tracker import Tracker
 from trm_model.training.checkpoint import KEEP
 
 
@@ -32,7 +31,6 @@ class Execution:
         summed over the batch before the weights change, to save memory; None: all of its share.
     :param recompute: save memory: keep for the gradient no more than the input of each network
         call, and compute the call again when its gradient is due.
-    :param trackers: where the figures go beside the run's own file.
     :raises ConfigurationError: a value that cannot be.
     """
 
@@ -46,7 +44,6 @@ class Execution:
     processes: int = 1
     micro_batch: int | None = None
     recompute: bool = False
-    trackers: tuple[Tracker, ...] = ()
 
     def __post_init__(self) -> None:
         check_fields(

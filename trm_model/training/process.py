@@ -112,6 +112,7 @@ def _train(run: Path, stop: _Stop, modules: Sequence[str], *, other_code: bool) 
     from trm_model.errors import ConfigurationError
     from trm_model.puzzles.plans import examples_modules, open_examples
     from trm_model.trackers.following import following
+    from trm_model.trackers.tracker import Interrupted
     from trm_model.training.checkpoint import intact_step, saved
     from trm_model.training.group import LostError, join
     from trm_model.training.initial import load_initial
@@ -172,7 +173,7 @@ def _train(run: Path, stop: _Stop, modules: Sequence[str], *, other_code: bool) 
                 return 0
             spec = ready
             report = _report if group.leads else _ignore
-            trackers = spec.execution.trackers if group.leads else ()
+            trackers = spec.trackers if group.leads else ()
             with following(trackers, tracked(run, spec), report) as send:
                 progress = train(
                     run,
@@ -190,7 +191,15 @@ def _train(run: Path, stop: _Stop, modules: Sequence[str], *, other_code: bool) 
                     send=send,
                     stop=stop,
                 )
-            group.leave()
+                group.leave()
+                if not is_over(run, spec.recipe, progress.step):
+                    report(
+                        f"interrupted at step {progress.step} of {spec.recipe.steps}; a checkpoint "
+                        "is written"
+                    )
+                    raise Interrupted
+    except Interrupted:
+        return INTERRUPTED
     except LostError as error:
         # What has happened is the other's to say; together they can go on from the last checkpoint.
         _report(one_line(error))
@@ -212,11 +221,6 @@ def _train(run: Path, stop: _Stop, modules: Sequence[str], *, other_code: bool) 
             f"{_smaller(RunSpec.read(run))}"
         )
         return CRASHED
-    if not is_over(run, spec.recipe, progress.step):
-        (_report if group.leads else _ignore)(
-            f"interrupted at step {progress.step} of {spec.recipe.steps}; a checkpoint is written"
-        )
-        return INTERRUPTED
     return 0
 
 

@@ -17,6 +17,7 @@ from trm_model.errors import ConfigurationError, require
 from trm_model.model.evaluation import Evaluation
 from trm_model.model.variant import Variant
 from trm_model.names import require_name
+from trm_model.trackers.tracker import Tracker
 from trm_model.training.checkpoint import step_reached
 from trm_model.training.execution import Execution
 from trm_model.training.recipe import Recipe
@@ -127,6 +128,7 @@ class RunSpec:
     :param code: the code versions that have trained it, each from its step on; the first one is
         part of the key. More than one: it was continued under other code.
     :param execution: how to run; not part of the key.
+    :param trackers: where its figures go beside its own file; not part of the key.
     :param device_locks: keys, in the same store, of the locks that every training on these devices
         holds while it runs.
     :param attempt: distinguishes repetitions of the same training; equal attempts continue one
@@ -149,6 +151,7 @@ class RunSpec:
     header: Header | None = None
     validation: str | None = None
     execution: Execution = Execution()
+    trackers: tuple[Tracker, ...] = ()
     device_locks: tuple[str, ...] = ()
     attempt: str = ""
     initial: str = ""
@@ -236,6 +239,7 @@ class RunSpec:
             "variant": to_plain(self.variant),
             "recipe": to_plain(self.recipe),
             "execution": to_plain(self.execution),
+            "trackers": to_plain(self.trackers),
         }
 
     def write(self, run: Path) -> None:
@@ -284,7 +288,8 @@ def _require_key(name: str, key: object) -> None:
 
 def _from_older(run: Path, data: dict[str, Any]) -> dict[str, Any]:
     """What older versions of this project wrote, in today's form: one code version, one device's
-    lock, and absolute paths, which must be inside the store, or have been before it was moved."""
+    lock, trackers among what changes speed, and absolute paths, which must be inside the store, or
+    have been before it was moved."""
     if "code_version" in data:
         data["code"] = [{"version": data.pop("code_version")}]
 
@@ -295,6 +300,9 @@ def _from_older(run: Path, data: dict[str, Any]) -> dict[str, Any]:
 
     if "data" in data:
         data["data"] = key(data["data"])
+    execution = json_object(data["execution"], "execution")
+    if "trackers" in execution:
+        data["trackers"] = execution.pop("trackers")
     if "device_lock" in data:
         lock = data.pop("device_lock")
         data["device_locks"] = [] if lock is None else [key(lock)]

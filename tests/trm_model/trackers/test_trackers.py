@@ -2,10 +2,11 @@
 
 import sys
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
+from unittest.mock import Mock
 
 import pytest
 
@@ -14,9 +15,8 @@ from trm_model.errors import ConfigurationError
 from trm_model.trackers.following import flat, following
 from trm_model.trackers.ml_flow import MlFlow
 from trm_model.trackers.tensorboard import FOLDER, TensorBoard
-from trm_model.trackers.tracker import Figures, Send, Tracked, Tracker
+from trm_model.trackers.tracker import Figures, Interrupted, Send, Tracked, Tracker
 from trm_model.trackers.weights_and_biases import WeightsAndBiases
-from trm_model.training.execution import Execution
 
 # What these packages warn of is theirs.
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning")
@@ -48,12 +48,49 @@ def test_tensorboard_shows_each_step_once(tmp_path: Path) -> None:
     assert losses == [(1, 0.5), (2, 0.4), (3, 0.3)]
 
 
+def test_tensorboard_forgets_what_a_training_has_gone_back_from(tmp_path: Path) -> None:
+    accumulator = pytest.importorskip(
+        "tensorboard.backend.event_processing.event_accumulator"
+    ).EventAccumulator
+    with TensorBoard().follow(tracked(tmp_path)) as send:
+        for step, loss in ((2, 0.5), (4, 0.4), (6, 9.0), (4, 0.3), (6, 0.2)):
+            send(step, {"loss": loss})
+    found = accumulator(str(tmp_path / FOLDER))
+    found.Reload()
+    losses = [(event.step, round(event.value, 3)) for event in found.Scalars("loss")]
+    assert losses == [(2, 0.5), (4, 0.3), (6, 0.2)]
+
+
 def test_weights_and_biases_is_written_offline(tmp_path: Path) -> None:
     pytest.importorskip("wandb")
     twice(WeightsAndBiases(project="tests"), tmp_path)
     written = sorted((tmp_path / "wandb").glob("offline-run-*-run-1/run-run-1.wandb"))
     assert written
     assert all(path.stat().st_size > 0 for path in written)
+
+
+@pytest.mark.parametrize(
+    ("ending", "code", "preempted"),
+    [(None, 0, False), (Interrupted(), 1, True), (RuntimeError(), 1, False)],
+)
+def test_weights_and_biases_is_told_how_a_training_ended(
+    ending: Exception | None,
+    code: int,
+    preempted: bool,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    wandb = pytest.importorskip("wandb")
+    run = Mock()
+    monkeypatch.setattr(wandb, "init", lambda **_: run)
+    with (
+        nullcontext() if ending is None else pytest.raises(type(ending)),
+        WeightsAndBiases().follow(tracked(tmp_path)),
+    ):
+        if ending is not None:
+            raise ending
+    run.finish.assert_called_once_with(code)
+    assert run.mark_preempting.called == preempted
 
 
 def test_mlflow_keeps_one_run(tmp_path: Path) -> None:
@@ -71,9 +108,14 @@ def test_mlflow_keeps_one_run(tmp_path: Path) -> None:
         2,
         3,
     }
-    with pytest.raises(RuntimeError), MlFlow(uri=uri).follow(tracked(tmp_path, 3)):
-        raise RuntimeError("interrupted")
-    assert client.get_run(run.info.run_id).info.status == "KILLED"
+    for ending, status in ((Interrupted(), "KILLED"), (RuntimeError(), "FAILED")):
+        with pytest.raises(type(ending)), MlFlow(uri=uri).follow(tracked(tmp_path, 3)) as send:
+            assert client.get_run(run.info.run_id).info.status == "RUNNING"
+            send(3, {"loss": 0.1 if status == "KILLED" else 0.25})
+            raise ending
+        assert client.get_run(run.info.run_id).info.status == status
+    # Of two figures of a step the later one counts.
+    assert client.get_run(run.info.run_id).data.metrics["loss"] == 0.25
 
 
 @pytest.mark.parametrize(
@@ -95,15 +137,20 @@ def test_a_missing_package_is_named_with_the_remedy(
         pass
 
 
+@dataclass(frozen=True, slots=True)
+class Tracking:
+    trackers: tuple[Tracker, ...] = ()
+
+
 def test_trackers_are_named_in_settings() -> None:
     given = ["tensorboard", {"wandb": {"project": "mine"}}, {"mlflow": {"uri": "sqlite:///x"}}]
-    found = from_plain(Execution, {"trackers": given})
+    found = from_plain(Tracking, {"trackers": given})
     assert found.trackers == (
         TensorBoard(),
         WeightsAndBiases(project="mine"),
         MlFlow(uri="sqlite:///x"),
     )
-    assert from_plain(Execution, to_plain(found)) == found
+    assert from_plain(Tracking, to_plain(found)) == found
     with pytest.raises(ConfigurationError, match="project=' ': expected a name"):
         WeightsAndBiases(project=" ")
 

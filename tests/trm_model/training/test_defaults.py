@@ -59,7 +59,6 @@ def test_a_training_runs_on_the_cpu_and_saves_every_minute() -> None:
         "processes": 1,
         "micro_batch": None,
         "recompute": False,
-        "trackers": (),
     }
 
 

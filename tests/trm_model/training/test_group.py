@@ -33,7 +33,9 @@ from trm_model.variants import VARIANTS
 PROCESSES = multiprocessing.get_context("forkserver")
 PROCESSES.set_forkserver_preload([__name__])
 
-VARIANT = replace(VARIANTS["trm_mlp"], state_noise=0.1)
+VARIANT = replace(VARIANTS["trm_mlp"], state_noise=0.1, cycles=2, latent_updates=2)
+"""With few calls: of three cycles of seven, random weights make rounding fifty times larger in each
+step, also in float64."""
 SEVERAL_STARTS = next(name for name, each in VARIANTS.items() if each.training_rollouts > 1)
 RECIPE = replace(TINY, exploration=0.5)
 EXECUTION = Execution(log_steps=2, threads=1, validate_steps=0)
@@ -55,9 +57,13 @@ def _rank(rank: int, size: int, store: str, work: Callable[..., None], *told: An
     work(JoinedGroup(rank, size, rank, size), *told)
 
 
-def together(size: int, folder: Path, work: Callable[..., None], *told: Any) -> list[int | None]:
-    """Run ``work(group, *told)`` in so many processes, connected by gloo; returns their exit
-    codes."""
+def together(
+    size: int, folder: Path, work: Callable[..., None], *told: Any, seconds: float = 120
+) -> list[int | None]:
+    """Run ``work(group, *told)`` in so many processes, connected by gloo; returns their exit codes.
+
+    :param seconds: after which one that has not ended is killed.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     store = folder / f"store-{size}"
     processes = [
@@ -67,7 +73,7 @@ def together(size: int, folder: Path, work: Callable[..., None], *told: Any) -> 
     for process in processes:
         process.start()
     for process in processes:
-        process.join(120)
+        process.join(seconds)
         process.kill()
         process.join()
     return [process.exitcode for process in processes]

@@ -11,6 +11,7 @@ import pytest
 
 from storage.store import LocalStore
 from tests.trm_model.training.recipes import tiny_spec
+from trm_model.choices import to_plain
 from trm_model.errors import ConfigurationError
 from trm_model.launching import LocalProcess, Torchrun
 from trm_model.model.backprop.last_calls import LastCalls
@@ -28,6 +29,7 @@ from trm_model.model.variant import Variant
 from trm_model.optimizers.adam_atan2 import AdamAtan2
 from trm_model.optimizers.muon import Muon
 from trm_model.schedules.linear import Linear
+from trm_model.trackers.tensorboard import TensorBoard
 from trm_model.training import checkpoint as checkpoints
 from trm_model.training.checkpoint import Checkpoint, Progress, intact_step, saved, step_reached
 from trm_model.training.execution import Execution
@@ -185,6 +187,7 @@ def test_what_else_the_key_depends_on() -> None:
         {"data": "examples/elsewhere"},
         {"device_locks": ("locks/cpu.lock",)},
         {"execution": Execution(log_steps=9)},
+        {"trackers": (TensorBoard(),)},
         {"code": (*spec.code, CodeSpan(version="second", from_step=3))},
     ):
         assert replace(spec, **changes).key == spec.key
@@ -236,6 +239,9 @@ def test_an_older_description_is_read_where_its_paths_are_in_the_store(tmp_path:
     (store.root / "examples" / "a").mkdir(parents=True)
     older(run, data="/before/data/examples/a", device_lock=None)
     assert RunSpec.read(run).data == "examples/a"
+    execution = {**to_plain(Execution()), "trackers": ["tensorboard"]}
+    older(run, data="examples/a", execution=execution)
+    assert RunSpec.read(run).trackers == (TensorBoard(),)
     older(run, data="/somewhere/else")
     with pytest.raises(ConfigurationError, match=r"run\.json: /somewhere/else: outside the store"):
         RunSpec.read(run)

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from trm_model.choices import check_fields
 from trm_model.errors import require
 from trm_model.model.feed_forwards.feed_forward import FeedForward
-from trm_model.model.layers import Sublayer, SwiGlu, linear, truncated_normal
+from trm_model.model.layers import Sublayer, SwiGlu, at_least_float32, linear, truncated_normal
 
 
 class MixtureOfExperts(Sublayer):
@@ -29,7 +29,7 @@ class MixtureOfExperts(Sublayer):
         self.experts = nn.ModuleList(SwiGlu(width, expansion, generator) for _ in range(count))
 
     def forward(self, x: Tensor) -> Tensor:
-        scores = linear(x, self.router).float()
+        scores = at_least_float32(linear(x, self.router))
         best, chosen = scores.topk(self.active, dim=-1)
         weights = torch.zeros_like(scores).scatter(-1, chosen, best.softmax(-1)).to(x.dtype)
         result = torch.zeros_like(x)

@@ -12,7 +12,13 @@ from torch.nn import functional as F
 from trm_model.choices import check_fields
 from trm_model.model.feed_forwards.feed_forward import FeedForward
 from trm_model.model.kernels import attention as kernel
-from trm_model.model.layers import NORM_EPSILON, linear, rms_norm, truncated_normal
+from trm_model.model.layers import (
+    NORM_EPSILON,
+    at_least_float32,
+    linear,
+    rms_norm,
+    truncated_normal,
+)
 from trm_model.model.layout import Layout
 from trm_model.model.mixers.mixer import Mixer
 from trm_model.model.positions.position import Position, require_distinct
@@ -30,10 +36,13 @@ def rotary_table(angles: Tensor) -> Tensor:
 
 
 def rotate(x: Tensor, table: Tensor) -> Tensor:
-    """Apply :func:`rotary_table` to queries or keys [B, H, S, head_width] (float32 inside)."""
+    """Apply :func:`rotary_table` to queries or keys [B, H, S, head_width] (at least
+    float32 inside).
+    """
     cosine, sine = table[0], table[1]
-    left, right = x.float().chunk(2, dim=-1)
-    return (x.float() * cosine + torch.cat((-right, left), dim=-1) * sine).to(x.dtype)
+    wide = at_least_float32(x)
+    left, right = wide.chunk(2, dim=-1)
+    return (wide * cosine + torch.cat((-right, left), dim=-1) * sine).to(x.dtype)
 
 
 class SelfAttention(nn.Module):
