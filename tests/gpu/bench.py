@@ -99,7 +99,7 @@ def bench_plain(name: str, device: str, *, compiled: bool) -> None:
     )
     state = build(VARIANTS[variant], size, examples.header, 0).state_dict()
     inputs, labels = (
-        torch.from_numpy(tokens).long().to(device) for tokens in examples.rows(np.arange(batch))
+        torch.from_numpy(cells).long().to(device) for cells in examples.rows(np.arange(batch))
     )
     step = plain_training(plan, shape, state, inputs, labels, torch.bfloat16)
     step = torch.compile(step) if compiled else step

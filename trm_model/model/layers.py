@@ -5,6 +5,7 @@ Weights are float32 and are cast to the activations' dtype where they are used.
 """
 
 import math
+from collections.abc import Callable
 from typing import ClassVar
 
 import torch
@@ -98,18 +99,23 @@ class Gated(Sublayer):
         self.down = nn.Parameter(truncated_normal((width, inner), inner**-0.5, generator))
 
 
+INNER: dict[int, Callable[[Tensor, Tensor], Tensor]] = {
+    kernel.NO_NORM: lambda gate, up: F.silu(gate) * up,
+    kernel.UP_NORM: lambda gate, up: F.silu(gate) * rms_norm(up),
+    kernel.PRODUCT_NORM: lambda gate, up: gate.sigmoid() * rms_norm(gate * up),
+}
+"""Inner activations [..., I] from both products, by what is normalised of them."""
+
+
 class SwiGlu(Gated):
     """``(silu(x @ gate.T) * (x @ up.T)) @ down.T`` (Shazeer 2020)."""
 
     norm: ClassVar[int] = kernel.NO_NORM
-    """What the kernel normalises of the inner activations, as :meth:`inner` does."""
-
-    def inner(self, gate: Tensor, up: Tensor) -> Tensor:
-        """The inner activations [..., I] from both products."""
-        return F.silu(gate) * up
+    """A key of :data:`INNER`."""
 
     def forward(self, x: Tensor) -> Tensor:
-        return linear(self.inner(*linear(x, self.gate_up).chunk(2, dim=-1)), self.down)
+        gate, up = linear(x, self.gate_up).chunk(2, dim=-1)
+        return linear(INNER[self.norm](gate, up), self.down)
 
     def post_norm(self, x: Tensor) -> Tensor:
         weights = self.gate_up, self.down

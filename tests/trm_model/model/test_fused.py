@@ -1,8 +1,5 @@
 """The sublayer in one pass on CPUs, against its formula in float64."""
 
-import os
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from functools import partial
 
@@ -11,8 +8,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from tests.trm_model.model.registers import AVX2, only_on_x86, passes
 from trm_model.model.feed_forwards.gated_norm import GatedNormSwiGlu, ProductNormSwiGlu
 from trm_model.model.kernels import swiglu as fused
+from trm_model.model.kernels.tiles import threads_reached
 from trm_model.model.layers import NORM_EPSILON, SwiGlu, inner_width, rms_norm, truncated_normal
 
 
@@ -31,7 +30,7 @@ def tensors(*shape: int, turned: bool = False, scale: float = 1.0) -> tuple[Tens
 
 
 pytestmark = pytest.mark.skipif(
-    not fused.serves(*tensors(1, 16)), reason="torch's threads are not OpenMP's here"
+    not threads_reached(), reason="torch's threads are not OpenMP's here"
 )
 
 
@@ -55,7 +54,7 @@ def formula(x: Tensor, gate_up: Tensor, down: Tensor, *, norm: int = fused.NO_NO
 
 
 def with_gradients(function: object, dtype: torch.dtype, *inputs: Tensor) -> list[Tensor]:
-    leaves = [t.to(dtype).requires_grad_() for t in inputs]
+    leaves = [t.detach().clone().to(dtype).requires_grad_() for t in inputs]
     result = function(*leaves)  # type: ignore[operator]
     weight = torch.linspace(-1, 1, result.numel(), dtype=dtype).view(result.shape)
     return [result.detach(), *torch.autograd.grad((result * weight).sum(), leaves)]
@@ -230,27 +229,11 @@ for shape in SHAPES:
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(
-    os.uname().machine != "x86_64", reason="only x86 has registers of several widths"
-)
+@only_on_x86
 def test_equals_the_formula_on_narrower_registers() -> None:
-    """As on a processor with AVX2 alone."""
-    narrow = {
-        "NUMBA_CPU_NAME": "haswell",
-        "NUMBA_CPU_FEATURES": "+avx,+avx2,+bmi,+bmi2,+f16c,+fma,+popcnt,+sse4.2",
-    }
-    done = subprocess.run(
-        [sys.executable, "-c", CHECK, "16"], env=os.environ | narrow, capture_output=True, text=True
-    )
-    assert done.returncode == 0, done.stderr
+    passes(CHECK, AVX2, "16")
 
 
 def test_equals_the_formula_where_openmp_grants_fewer_threads_than_torch_asks_for() -> None:
-    limited = os.environ | {"OMP_THREAD_LIMIT": "1", "OMP_NUM_THREADS": "2"}
-    done = subprocess.run(
-        [sys.executable, "-c", "import torch; torch.set_num_threads(2)\n" + CHECK, ""],
-        env=limited,
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stderr
+    limited = {"OMP_THREAD_LIMIT": "1", "OMP_NUM_THREADS": "2"}
+    passes("import torch; torch.set_num_threads(2)\n" + CHECK, limited)

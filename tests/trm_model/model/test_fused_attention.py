@@ -1,16 +1,17 @@
 """Attention in one pass on CPUs, against its formula in float64."""
 
-import os
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from functools import partial
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
+from torch.utils.checkpoint import checkpoint
 
+from tests.trm_model.model.registers import AVX2, only_on_x86, passes
 from trm_model.model.kernels import attention as fused
+from trm_model.model.kernels.tiles import threads_reached
 from trm_model.model.layers import NORM_EPSILON, rms_norm, truncated_normal
 from trm_model.model.layout import Layout
 from trm_model.model.mixers.attention import SelfAttention, rotary_table
@@ -34,7 +35,7 @@ def inputs_of(batch: int, length: int, width: int, heads: int, *, turned: bool =
 
 
 pytestmark = pytest.mark.skipif(
-    not fused.serves(*inputs_of(1, 4, 8, 1), 1), reason="torch's threads are not OpenMP's here"
+    not threads_reached(), reason="torch's threads are not OpenMP's here"
 )
 
 
@@ -60,7 +61,7 @@ def formula(x: Tensor, qkv: Tensor, out: Tensor, *, table: Tensor | None, heads:
 def with_gradients(
     function: Callable[..., Tensor], dtype: torch.dtype, *inputs: Tensor
 ) -> list[Tensor]:
-    leaves = [t.to(dtype).requires_grad_() for t in inputs]
+    leaves = [t.detach().clone().to(dtype).requires_grad_() for t in inputs]
     result = function(*leaves)
     weight = torch.linspace(-1, 1, result.numel(), dtype=dtype).view(result.shape)
     return [result.detach(), *torch.autograd.grad((result * weight).sum(), leaves)]
@@ -110,7 +111,6 @@ def test_large_scores_and_what_is_not_finite() -> None:
     mine = with_gradients(partial(ours, table=table, heads=2), torch.float32, x, *weights)
     reference = with_gradients(partial(formula, table=table, heads=2), torch.float64, x, *weights)
     torch.testing.assert_close(mine[0].double(), reference[0], rtol=1e-3, atol=1e-3)
-    x = x.detach().clone()
     x[1, 3, 5] = float("nan")
     result = ours(x, *weights, table=table, heads=2)
     assert result[1].isnan().all()
@@ -138,6 +138,58 @@ def test_gradients_do_not_depend_on_the_number_of_threads_beyond_rounding(thread
         torch.testing.assert_close(one, more, rtol=1e-4, atol=1e-5)
 
 
+def test_what_the_gradient_needs_is_kept_only_where_there_is_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Queries, keys and values of each tile; otherwise of each thread."""
+    kept: list[int] = []
+    run = fused.run
+
+    def spy(*arguments: Any) -> None:
+        kept.append(len(arguments[10]))
+        run(*arguments)
+
+    monkeypatch.setattr(fused, "run", spy)
+    x, qkv, out, table = inputs_of(64, 40, 8, 1)
+    qkv.requires_grad_()
+    ours(x, qkv, out, table=table, heads=1)
+    with torch.no_grad():
+        ours(x, qkv, out, table=table, heads=1)
+    ours(x, qkv.detach(), out, table=table, heads=1)
+    assert kept[0] == 64
+    assert kept[1] == kept[2] == min(64, torch.get_num_threads())
+
+
+def test_gradients_of_some_and_twice_and_computed_again() -> None:
+    *inputs, table = inputs_of(5, 20, 16, 2)
+    function = partial(ours, table=table, heads=2)
+    all_of_them = with_gradients(function, torch.float32, *inputs)[1:]
+    for wanted, expected in enumerate(all_of_them):
+        leaves = [each.clone().requires_grad_(n == wanted) for n, each in enumerate(inputs)]
+        result = function(*leaves)
+        weight = torch.linspace(-1, 1, result.numel()).view(result.shape)
+        loss = (result * weight).sum()
+        for _ in range(2):
+            found = torch.autograd.grad(loss, leaves[wanted], retain_graph=True)
+            assert torch.equal(found[0], expected)
+    again = partial(checkpoint, function, use_reentrant=False)
+    for one, other in zip(
+        with_gradients(again, torch.float32, *inputs)[1:], all_of_them, strict=True
+    ):
+        assert torch.equal(one, other)
+
+
+def test_what_is_not_finite_stays_in_its_example_in_the_gradient_too(threads: None) -> None:
+    torch.set_num_threads(1)  # The tiles after it are of the same thread.
+    x, *weights, table = inputs_of(7, 40, 16, 2)
+    good = with_gradients(partial(ours, table=table, heads=2), torch.float32, x, *weights)[1]
+    x[1, 3, 5] = float("nan")
+    found = with_gradients(partial(ours, table=table, heads=2), torch.float32, x, *weights)[1]
+    assert found[1].isnan().all()
+    others = [0, 2, 3, 4, 5, 6]
+    assert torch.equal(found[others], good[others])
+
+
 def test_what_does_not_fit_is_not_read() -> None:
     x, qkv, out, table = inputs_of(2, 5, 16, 2)
     assert table is not None
@@ -151,6 +203,7 @@ def test_what_does_not_fit_is_not_read() -> None:
         (x, qkv, out, table[:, :4], 2),
         (x, qkv, out, table, 4),
         (x, qkv, out, None, 3),
+        (*inputs_of(2, 5, 24, 8, turned=False)[:3], torch.zeros(2, 5, 3), 8),
         (x, qkv[:-1], out, table, 2),
         (x, qkv, out[:, :-1], table, 2),
         (x[..., :12], qkv[:36, :12], out[:12, :12], None, 2),
@@ -164,8 +217,16 @@ def test_what_does_not_fit_is_not_read() -> None:
 @pytest.mark.parametrize("causal", [False, True])
 @pytest.mark.parametrize("positions", [Rotary(), NoPosition()], ids=lambda each: each.name)
 def test_the_sublayer_gives_what_its_formula_gives(
-    causal: bool, positions: Rotary | NoPosition
+    causal: bool, positions: Rotary | NoPosition, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    calls: list[None] = []
+    kernel = fused.post_norm_attention
+
+    def spy(*arguments: Any) -> Tensor:
+        calls.append(None)
+        return kernel(*arguments)
+
+    monkeypatch.setattr(fused, "post_norm_attention", spy)
     size = Size(width=16, heads=2, prefix=0, puzzle_width=0)
     sublayer = SelfAttention(
         size,
@@ -177,6 +238,8 @@ def test_the_sublayer_gives_what_its_formula_gives(
     x = torch.randn(3, 6, 16, generator=torch.Generator().manual_seed(1))
     expected = rms_norm(x + sublayer(x))
     torch.testing.assert_close(sublayer.post_norm(x), expected, rtol=1e-4, atol=1e-5)
+    # There is no kernel with a mask.
+    assert len(calls) == int(not causal)
     compiled = torch.compile(sublayer.post_norm, backend="eager", fullgraph=True)
     torch.testing.assert_close(compiled(x), expected, rtol=1e-6, atol=1e-6)
     wide = x.double()
@@ -214,16 +277,6 @@ for shape in SHAPES:
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(
-    os.uname().machine != "x86_64", reason="only x86 has registers of several widths"
-)
+@only_on_x86
 def test_equals_the_formula_on_narrower_registers() -> None:
-    """As on a processor with AVX2 alone."""
-    narrow = {
-        "NUMBA_CPU_NAME": "haswell",
-        "NUMBA_CPU_FEATURES": "+avx,+avx2,+bmi,+bmi2,+f16c,+fma,+popcnt,+sse4.2",
-    }
-    done = subprocess.run(
-        [sys.executable, "-c", CHECK, "16"], env=os.environ | narrow, capture_output=True, text=True
-    )
-    assert done.returncode == 0, done.stderr
+    passes(CHECK, AVX2, "16")

@@ -4,13 +4,11 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
-from torch import Tensor
-from torch.nn import functional as F
 
 from trm_model.choices import check_fields
 from trm_model.model.feed_forwards.feed_forward import FeedForward
 from trm_model.model.kernels import swiglu as kernel
-from trm_model.model.layers import Sublayer, SwiGlu, rms_norm
+from trm_model.model.layers import Sublayer, SwiGlu
 
 
 class GatedNormSwiGlu(SwiGlu):
@@ -18,19 +16,11 @@ class GatedNormSwiGlu(SwiGlu):
 
     norm: ClassVar[int] = kernel.UP_NORM
 
-    def inner(self, gate: Tensor, up: Tensor) -> Tensor:
-        """See :class:`SwiGlu`."""
-        return F.silu(gate) * rms_norm(up)
-
 
 class ProductNormSwiGlu(SwiGlu):
     """``(sigmoid(g) * rms_norm(g * u)) @ down.T`` with g = x @ gate.T and u = x @ up.T."""
 
     norm: ClassVar[int] = kernel.PRODUCT_NORM
-
-    def inner(self, gate: Tensor, up: Tensor) -> Tensor:
-        """See :class:`SwiGlu`."""
-        return gate.sigmoid() * rms_norm(gate * up)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

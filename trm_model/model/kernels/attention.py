@@ -27,18 +27,21 @@ from trm_model.model.kernels.instructions import (
 from trm_model.model.kernels.tiles import (
     ONE,
     F,
+    clear_sums,
     compiled,
     copy,
     exp,
     norm_backward,
     normalise,
+    padded,
     part,
+    require_first_derivative,
     run,
     share,
     thread,
-    threads,
     threads_reached,
     transpose,
+    wants_gradient,
     zero,
 )
 
@@ -46,10 +49,6 @@ COLUMNS = 64
 """Columns that a tile should have: shorter examples share one."""
 MOST_POSITIONS = 256
 """Longer examples are for torch: all weights of a head would not stay in the cache."""
-
-
-def _padded(number: int) -> int:
-    return -(-number // LANES) * LANES
 
 
 @numba.njit(cache=True)
@@ -61,7 +60,7 @@ def _examples_of(length: int) -> int:
 def _columns_of(length: int) -> int:
     """Columns of a tile: those of the last example are padded, since products have whole registers
     of columns. The padding of the others is the next example, whose own results come later."""
-    return _padded((_examples_of(length) - 1) * length + _padded(length))
+    return padded((_examples_of(length) - 1) * length + padded(length))
 
 
 @compiled
@@ -155,17 +154,17 @@ def _forward_tile(
     epsilon: Any,
 ) -> None:
     width, head_width = len(out), len(out) // heads
-    padded, factor = weights.shape[1], ONE / np.sqrt(F(head_width))
+    wide, factor = weights.shape[1], ONE / np.sqrt(F(head_width))
     set_product(qkv, to_qkv, x)
     if turns.shape[1]:
         _turn(qkv[: 2 * width], turns, ONE)
     for example in range(examples):
         first = example * length
         for head in range(0, width, head_width):
-            query = qkv[head : head + head_width, first : first + padded]
+            query = qkv[head : head + head_width, first : first + wide]
             key = qkv[width + head : width + head + head_width, first : first + length]
             value = qkv[2 * width + head : 2 * width + head + head_width, first : first + length]
-            gathered = mixed[head : head + head_width, first : first + padded]
+            gathered = mixed[head : head + head_width, first : first + wide]
             _weigh(weights, query, key, peak[0], scale[0], factor)
             set_product(gathered, value, weights)
             _scale(gathered, scale[0])
@@ -196,28 +195,28 @@ def _backward_tile(
     """From the gradient of ``x + out @ mixed`` [D, C] to those of the turned and then the plain
     queries, keys and values; ``mixed`` on the way."""
     width, head_width = len(out), len(out) // heads
-    padded, factor = weights.shape[1], ONE / np.sqrt(F(head_width))
+    wide, factor = weights.shape[1], ONE / np.sqrt(F(head_width))
     set_product(of_mixed, out.T, gradient)
     for example in range(examples):
         first = example * length
-        wide, last = first + padded, first + length
+        whole, last = first + wide, first + length
         for head in range(0, width, head_width):
             end = head + head_width
-            query, key = qkv[head:end, first:wide], qkv[width + head : width + end, first:last]
+            query, key = qkv[head:end, first:whole], qkv[width + head : width + end, first:last]
             value = qkv[2 * width + head : 2 * width + end, first:last]
             _weigh(weights, query, key, peak[0], total[0], factor)
             _scale(weights, total[0])
-            set_product(mixed[head:end, first:wide], value, weights)
-            set_product(of_weights, value.T, of_mixed[head:end, first:wide])
+            set_product(mixed[head:end, first:whole], value, weights)
+            set_product(of_weights, value.T, of_mixed[head:end, first:whole])
             _weights_backward(of_weights, weights, total[0], factor)
-            set_product(of_qkv[head:end, first:wide], key, of_weights)
+            set_product(of_qkv[head:end, first:whole], key, of_weights)
             transpose(turned_weights, weights[:, :length])
             transpose(turned_gradient, of_weights[:, :length])
             set_product(
-                of_qkv[width + head : width + end, first:wide], query[:, :length], turned_gradient
+                of_qkv[width + head : width + end, first:whole], query[:, :length], turned_gradient
             )
             set_product(
-                of_qkv[2 * width + head : 2 * width + end, first:wide],
+                of_qkv[2 * width + head : 2 * width + end, first:whole],
                 of_mixed[head:end, first:last],
                 turned_weights,
             )
@@ -247,13 +246,13 @@ def _forward(pointer: Any) -> None:
     memory = array_of(task, 7)[0, thread()]
     heads, length = task[0] >> 32, task[0] & 0xFFFFFFFF
     width, columns = len(out), scales.shape[2]
-    tiles, padded = len(scales), -(-length // LANES) * LANES
+    tiles, wide = len(scales), padded(length)
     examples = _examples_of(length)
     tile, memory = part(memory, width, columns)
     y, memory = part(memory, width, columns)
     mixed, memory = part(memory, width, columns)
     peak, memory = part(memory, 1, columns)
-    weights, memory = part(memory, length, padded)
+    weights, memory = part(memory, length, wide)
     half = width // heads // 2 if table.shape[1] else 0
     turns, memory = _turns_in(memory, half, columns)
     _turns_of(turns, table, length)
@@ -302,7 +301,7 @@ def _backward(pointer: Any) -> None:
     memory = array_of(task, 10)[0, thread()]
     heads, length = task[0] >> 32, task[0] & 0xFFFFFFFF
     width, columns = len(out), scales.shape[2]
-    tiles, padded = len(scales), -(-length // LANES) * LANES
+    tiles, wide = len(scales), padded(length)
     examples = _examples_of(length)
     y, memory = part(memory, width, columns)
     gradient, memory = part(memory, width, columns)
@@ -310,19 +309,16 @@ def _backward(pointer: Any) -> None:
     of_mixed, memory = part(memory, width, columns)
     of_qkv, memory = part(memory, 3 * width, columns)
     mixed_rows, memory = part(memory, columns, width)
-    weights, memory = part(memory, length, padded)
-    of_weights, memory = part(memory, length, padded)
-    turned_weights, memory = part(memory, length, padded)
-    turned_gradient, memory = part(memory, length, padded)
+    weights, memory = part(memory, length, wide)
+    of_weights, memory = part(memory, length, wide)
+    turned_weights, memory = part(memory, length, wide)
+    turned_gradient, memory = part(memory, length, wide)
     total, memory = part(memory, 1, columns)
     peak, memory = part(memory, 1, columns)
     half = width // heads // 2 if table.shape[1] else 0
     turns, memory = _turns_in(memory, half, columns)
     _turns_of(turns, table, length)
-    # OpenMP may grant fewer threads than asked for: the sums of those that are missing are zeros
-    # too.
-    for number in range(thread(), len(all_sums), threads()):
-        zero(all_sums[number].reshape(-1))
+    clear_sums(all_sums)
     for each in (y, gradient, mixed, of_mixed, of_qkv):
         zero(each.reshape(-1))
     zero(turned_weights.reshape(-1))
@@ -367,16 +363,23 @@ def _backward(pointer: Any) -> None:
 class _PostNormAttention(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx: Any, x: Tensor, qkv: Tensor, out: Tensor, table: Tensor, heads: int, epsilon: float
+        ctx: Any,
+        x: Tensor,
+        qkv: Tensor,
+        out: Tensor,
+        table: Tensor,
+        heads: int,
+        epsilon: float,
+        graded: bool,
     ) -> Tensor:
         (batch, length, width), columns = x.shape, _columns_of(x.shape[1])
         tiles = -(-batch // _examples_of(length))
         count = min(torch.get_num_threads(), tiles)
-        kept = tiles if any(ctx.needs_input_grad) else count
+        kept = tiles if graded else count
         result, scale = torch.empty_like(x), x.new_empty(tiles, 1, columns)
         heads_of = x.new_empty(kept, 3 * width, columns)
         turning = 2 * (width // heads // 2) * columns
-        size = columns * (3 * width + 1) + length * _padded(length) + turning
+        size = columns * (3 * width + 1) + length * padded(length) + turning
         run(
             _forward,
             count,
@@ -396,19 +399,14 @@ class _PostNormAttention(torch.autograd.Function):
         return result
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, Tensor, None, None, None]:
-        if torch.is_grad_enabled():
-            # torch would take what follows for constants, and a second derivative for zero.
-            raise NotImplementedError(
-                "create_graph=True: expected a first derivative alone, since attention in one "
-                "pass has no second one; use model.double(), which takes torch's formula"
-            )
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        require_first_derivative("attention")
         x, qkv, out, table, result, scale, heads_of = ctx.saved_tensors
         (_, length, width), columns = x.shape, scale.shape[2]
         count = min(torch.get_num_threads(), len(scale))
         of_x, sums = torch.empty_like(x), x.new_empty(count, 4 * width, width)
         turning = 2 * (width // ctx.heads // 2) * columns
-        size = columns * (8 * width + 2) + 4 * length * _padded(length) + turning
+        size = columns * (8 * width + 2) + 4 * length * padded(length) + turning
         run(
             _backward,
             count,
@@ -427,7 +425,7 @@ class _PostNormAttention(torch.autograd.Function):
             x.new_empty(1, count, size),
         )
         of_weights = sums.sum(0)
-        return of_x, of_weights[: 3 * width], of_weights[3 * width :], None, None, None
+        return of_x, of_weights[: 3 * width], of_weights[3 * width :], None, None, None, None
 
 
 def serves(x: Tensor, qkv: Tensor, out: Tensor, table: Tensor | None, heads: int) -> bool:
@@ -448,6 +446,7 @@ def serves(x: Tensor, qkv: Tensor, out: Tensor, table: Tensor | None, heads: int
         and qkv.shape == (3 * width, width)
         and out.shape == (width, width)
         and (table is None or table.shape == (2, x.shape[1], width // heads))
+        and (table is None or width // heads % 2 == 0)
         and not torch.compiler.is_compiling()
         and threads_reached()
     )
@@ -468,6 +467,5 @@ def post_norm_attention(
     :param epsilon: of the norm.
     """
     turns = x.new_empty(0, 0, 0) if table is None else table.contiguous()
-    return _PostNormAttention.apply(
-        x.contiguous(), qkv.contiguous(), out.contiguous(), turns, heads, epsilon
-    )
+    tensors = x.contiguous(), qkv.contiguous(), out.contiguous()
+    return _PostNormAttention.apply(*tensors, turns, heads, epsilon, wants_gradient(*tensors))

@@ -221,7 +221,7 @@ as_int, as_float = (
 
 
 FIRST, WORDS = 2, 4
-"""Words of a task before its first array (whether columns are turned, the bits of the norm's
+"""Words of a task before its first array (a setting of the kernel's, and the bits of the norm's
 epsilon), and of each array."""
 
 

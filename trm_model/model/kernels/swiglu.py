@@ -21,7 +21,6 @@ from torch import Tensor
 from trm_model.compiled import numba
 from trm_model.model.kernels.instructions import (
     FIRST,
-    LANES,
     WORDS,
     add_product,
     array_of,
@@ -30,18 +29,21 @@ from trm_model.model.kernels.instructions import (
 )
 from trm_model.model.kernels.tiles import (
     ONE,
+    clear_sums,
     compiled,
     copy,
     norm_backward,
     normalise,
+    padded,
     part,
+    require_first_derivative,
     run,
     share,
     sigmoid,
     thread,
-    threads,
     threads_reached,
     transpose,
+    wants_gradient,
     zero,
 )
 
@@ -279,7 +281,7 @@ def _backward(pointer: Any) -> None:
     epsilon = as_float(np.int32(task[1]))
     chunk = CHUNK if norm == NO_NORM else inner
     batch, columns = x.shape[0], x.shape[1 if turned else 2]
-    sums, padded = all_sums[thread()], all_sums.shape[2]
+    sums, whole = all_sums[thread()], all_sums.shape[2]
     tile, memory = part(memory, width, TILE)
     y, memory = part(memory, width, TILE)
     gradient, memory = part(memory, width, TILE)
@@ -291,12 +293,9 @@ def _backward(pointer: Any) -> None:
     of_normed, memory = part(memory, kept, TILE)
     factor, memory = part(memory, 1, TILE)
     mean, memory = part(memory, 1, TILE)
-    rows, memory = part(memory, TILE, padded)
-    gradient_rows, memory = part(memory, TILE, padded)
-    # OpenMP may grant fewer threads than asked for: the sums of those that are missing are zeros
-    # too.
-    for number in range(thread(), len(all_sums), threads()):
-        zero(all_sums[number].reshape(-1))
+    rows, memory = part(memory, TILE, whole)
+    gradient_rows, memory = part(memory, TILE, whole)
+    clear_sums(all_sums)
     zero(rows.reshape(-1))
     zero(gradient_rows.reshape(-1))
     tiles = -(-columns // TILE)
@@ -365,18 +364,13 @@ class _PostNormSwiGlu(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, Tensor, None, None, None]:
-        if torch.is_grad_enabled():
-            # torch would take what follows for constants, and a second derivative for zero.
-            raise NotImplementedError(
-                "create_graph=True: expected a first derivative alone, since SwiGLU in one pass "
-                "has no second one; use model.double(), which takes torch's formula"
-            )
+        require_first_derivative("SwiGLU")
         x, gate_up, down, result, scale = ctx.saved_tensors
         batch, (width, inner), columns = len(x), down.shape, scale.shape[2]
-        padded = -(-width // LANES) * LANES
+        whole = padded(width)
         inner_memory = 3 * CHUNK if ctx.setting >> 1 == NO_NORM else 5 * inner
         count = min(torch.get_num_threads(), batch * -(-columns // TILE))
-        of_x, sums = torch.empty_like(x), x.new_empty(count, 3 * inner, padded)
+        of_x, sums = torch.empty_like(x), x.new_empty(count, 3 * inner, whole)
         run(
             _backward,
             count,
@@ -390,7 +384,7 @@ class _PostNormSwiGlu(torch.autograd.Function):
             gradients[0].contiguous(),
             of_x,
             sums,
-            x.new_empty(1, count, TILE * (3 * width + inner_memory + 2 + 2 * padded)),
+            x.new_empty(1, count, TILE * (3 * width + inner_memory + 2 + 2 * whole)),
         )
         of_weights = sums.sum(0)[:, :width]
         return (
@@ -411,10 +405,9 @@ def serves(x: Tensor, gate_up: Tensor, down: Tensor) -> bool:
     """
     width, inner = x.shape[-1], down.shape[-1]
     tensors = (x, gate_up, down)
-    graded = torch.is_grad_enabled() and any(t.requires_grad for t in tensors)
     return (
         all(t.device.type == "cpu" and t.dtype == torch.float32 for t in tensors)
-        and (width <= MOST_GRADED_WIDTH or not graded)
+        and (width <= MOST_GRADED_WIDTH or not wants_gradient(*tensors))
         and x.numel() > 0
         and inner > 0
         and inner % CHUNK == 0

@@ -9,6 +9,7 @@ from functools import cache
 from typing import Any
 
 import numpy as np
+import torch
 from numba import types
 from torch import Tensor
 
@@ -84,6 +85,12 @@ def transpose(target: Any, source: Any) -> None:
 
 
 @numba.njit(cache=True)
+def padded(number: int) -> int:
+    """A number of columns or rows, raised to whole registers."""
+    return -(-number // LANES) * LANES
+
+
+@numba.njit(cache=True)
 def part(memory: Any, rows: int, columns: int) -> Any:
     """The first numbers of ``memory`` as a matrix, and the rest of it."""
     return memory[: rows * columns].reshape(rows, columns), memory[rows * columns :]
@@ -126,6 +133,15 @@ threads = types.ExternalFunction("omp_get_num_threads", types.int32())
 """How many there are."""
 
 
+@compiled
+def clear_sums(sums: Any) -> None:
+    """Zeros in each thread's sums [threads, ., .], this one's among them. OpenMP may grant fewer
+    threads than asked for: the sums of those that are missing are zeros too.
+    """
+    for number in range(thread(), len(sums), threads()):
+        zero(sums[number].reshape(-1))
+
+
 @numba.njit(cache=True)
 def share(items: int) -> tuple[int, int]:
     """This thread's part of the items: from the first to before the second number."""
@@ -161,6 +177,24 @@ def _parallel() -> Callable[[int, int, int, int], None] | None:
 def threads_reached() -> bool:
     """Whether torch's threads are OpenMP's, and can be given work (not on macOS and Windows)."""
     return _parallel() is not None
+
+
+def require_first_derivative(what: str) -> None:
+    """Refuse a graph of the gradient: torch would take it for constants, and a second derivative
+    for zero.
+
+    :raises NotImplementedError: such a graph is asked for.
+    """
+    if torch.is_grad_enabled():
+        raise NotImplementedError(
+            f"create_graph=True: expected a first derivative alone, since {what} in one pass has "
+            "no second one; use model.double(), which takes torch's formula"
+        )
+
+
+def wants_gradient(*tensors: Tensor) -> bool:
+    """Whether a gradient of one of the tensors will be asked for."""
+    return torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors)
 
 
 def run(
