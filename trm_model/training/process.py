@@ -216,10 +216,11 @@ def _train(run: Path, stop: _Stop, modules: Sequence[str], *, other_code: bool) 
         if not out_of_memory(error):
             raise
         # Nothing is wrong with the run: it may be tried again.
-        _say(
-            f"{run}: not enough memory ({one_line(error)}); end other programs, or "
-            f"{_smaller(RunSpec.read(run))}"
+        said = one_line(error)
+        error.__traceback__ = (
+            None  # It holds the training, whose memory is needed for what follows.
         )
+        _say(f"{run}: not enough memory ({said}); end other programs, or {_smaller(run)}")
         return CRASHED
     return 0
 
@@ -242,10 +243,15 @@ def _validation(run: Path, spec: "RunSpec") -> "Validation | None":
     return validator(examples, spec.recipe)
 
 
-def _smaller(spec: "RunSpec") -> str:
+def _smaller(run: Path) -> str:
     """What makes a run take less memory."""
-    at_once = spec.execution.at_once(spec.recipe.batch_size)
-    return f"lower micro_batch, which is {at_once} here: {max(1, at_once // 2)} takes about half"
+    from storage.examples import open_header
+    from trm_model.training.plan import smaller
+    from trm_model.training.run import RunSpec
+
+    spec = RunSpec.read(run)
+    header = spec.header or open_header(spec.data_folder(run) / "train.zarr")
+    return smaller(spec.variant, spec.recipe, header, spec.execution)
 
 
 def _refuse(message: str) -> int:

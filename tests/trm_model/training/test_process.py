@@ -183,8 +183,8 @@ def test_data_of_another_version_are_refused(
         (
             MemoryError("no 8 GiB"),
             CRASHED,
-            "weights.safetensors: no 8 GiB); end other programs, or lower micro_batch, which is 8 "
-            "here: 4 takes about half",
+            "weights.safetensors: no 8 GiB); end other programs, or lower what this training "
+            "takes, at most about ",
         ),
         (
             RuntimeError("can't allocate memory"),
