@@ -48,7 +48,7 @@ _MINUTE = len("2026-01-01T00:00")
 def list_scores(
     benchmark: str | None, *, metrics: Sequence[str], every: bool, form: str, elsewhere: bool
 ) -> str:
-    """The scores as text.
+    """The scores as text, each with what its run changes of the benchmark's settings.
 
     :param benchmark: of this one; None: of all.
     :param metrics: of these; none: of all that have one row for each evaluation and are of its
@@ -71,6 +71,13 @@ def list_scores(
     whole = pl.col("group").is_null() & ~metric.str.ends_with(AFTER_STEP)
     chosen = metric.is_in(metrics) if metrics else whole
     found = (rows if every else latest(rows, *one)).filter(chosen).select(columns)
+    if not elsewhere:
+        changes = _read("runs", benchmark, (*ONE_RUN, "changes"))
+        found = (
+            found.join(changes, on=ONE_RUN, how="left")
+            if len(changes)
+            else found.with_columns(changes=None)
+        )
     shown_by = ("benchmark", "metric", "group", "k", "source", "variant", "seed", "created_at")
     return to_text(found.sort([name for name in shown_by if name in columns]), form)
 

@@ -179,6 +179,18 @@ def test_the_latest_of_each_configuration_are_listed(capsys: pytest.CaptureFixtu
     assert " old " in listed(capsys, "--all")
 
 
+def test_scores_say_what_their_run_changes(
+    store: LocalStore, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def told() -> list[str | None]:
+        rows = json.loads(listed(capsys, "--all", "--format", "json"))
+        return [row["changes"] for row in rows if row["run"] == "new"]
+
+    assert told() == [ROWS[Runs]["changes"]]
+    add_run(store, run="new", changes="learning_rate=0.1 in place of 0.001")
+    assert told() == ["learning_rate=0.1 in place of 0.001"]
+
+
 def test_scores_of_any_checkpoint_are_listed_apart(
     store: LocalStore, capsys: pytest.CaptureFixture[str]
 ) -> None:
