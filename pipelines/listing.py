@@ -17,7 +17,7 @@ from storage.manifest import CorruptDataError
 from storage.reading import reading
 from trm_model.errors import require
 from trm_model.texts import duration
-from trm_model.training.figures import METRICS, read_rows, seconds_left
+from trm_model.training.figures import METRICS, WAITING, read_rows, seconds_left
 
 AFTER_STEP = "_after_step"
 """How the names of metrics end of which an evaluation has a row for each supervision step."""
@@ -87,7 +87,7 @@ def list_runs(benchmark: str | None, *, every: bool, form: str) -> str:
     number of puzzles that this is of.
 
     Of those under way, the step and the seconds are those of their newest row of figures, with the
-    curve of the solved examples so far and the time left.
+    curve of the solved examples so far and the time left, or that they wait for the device.
 
     :param benchmark, form: as of :func:`list_scores`.
     :param every: all runs, not the latest of each configuration alone.
@@ -110,13 +110,12 @@ def _under_way(rows: pl.DataFrame) -> pl.DataFrame:
     told: list[dict[str, Any]] = []
     for row in rows.iter_rows(named=True):
         place = "/".join(str(row[name]) for name in ONE_RUN)
-        figures = (
-            read_rows(Path(data_folder(), "runs", place, METRICS))
-            if row["status"] == "started"
-            else []
-        )
+        run, started = Path(data_folder(), "runs", place), row["status"] == "started"
+        figures = read_rows(run / METRICS) if started else []
         now: dict[str, Any] = {"curve": None, "left": None}
-        if figures:
+        if started and (run / WAITING).exists():
+            now["left"] = "waits for the device"
+        elif figures:
             left = seconds_left(figures[-1], row["steps"], row["batch_size"])
             now = {
                 "step": figures[-1]["step"],

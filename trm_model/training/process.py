@@ -104,6 +104,7 @@ def _train(run: Path, stop: _Stop, modules: Sequence[str], *, other_code: bool) 
     if os.environ.get("RANK", "0") == "0":
         _report("starting: loading torch, the data and the newest checkpoint")
     # Imported here: torch takes seconds, and the parent's death must be watched from the start.
+    from storage.atomic import write_text
     from storage.examples import DATA_AGAIN
     from storage.lock import LockedError, lock
     from storage.manifest import CorruptDataError, verify_manifest
@@ -114,12 +115,17 @@ def _train(run: Path, stop: _Stop, modules: Sequence[str], *, other_code: bool) 
     from trm_model.trackers.following import following
     from trm_model.trackers.tracker import Interrupted
     from trm_model.training.checkpoint import intact_step, saved
+    from trm_model.training.figures import WAITING
     from trm_model.training.group import LostError, join
     from trm_model.training.initial import load_initial
     from trm_model.training.loop import TrainingError, train
     from trm_model.training.run import RunSpec, run_store, training_version
     from trm_model.training.stopping import is_over
     from trm_model.training.tracked import tracked
+
+    def wait(told: str) -> None:
+        write_text(run / WAITING, told)
+        _report(told)
 
     def prepared(spec: RunSpec, locks: ExitStack) -> RunSpec | None:
         """Take the locks and look whether the run can go on; None where nothing is left to do."""
@@ -132,16 +138,19 @@ def _train(run: Path, stop: _Stop, modules: Sequence[str], *, other_code: bool) 
                 stop=stop,
             )
         )
-        for device in spec.device_locks:
-            locks.enter_context(
-                run_store(run).lock(
-                    device,
-                    label=str(run),
-                    wait_seconds=DEVICE_SECONDS,
-                    waiting=_report,
-                    stop=stop,
+        try:
+            for device in spec.device_locks:
+                locks.enter_context(
+                    run_store(run).lock(
+                        device,
+                        label=str(run),
+                        wait_seconds=DEVICE_SECONDS,
+                        waiting=wait,
+                        stop=stop,
+                    )
                 )
-            )
+        finally:
+            (run / WAITING).unlink(missing_ok=True)
         data = spec.data_folder(run)
         found = verify_manifest(data, DATA_AGAIN)
         if found != spec.data_version:
