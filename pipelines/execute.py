@@ -43,6 +43,7 @@ from storage.manifest import CorruptDataError
 from storage.reading import one_line
 from storage.store import Store
 from trm_model.errors import ConfigurationError, require
+from trm_model.names import unknown_name
 from trm_model.texts import from_yaml
 
 Ops = Mapping[str, Mapping[str, Any]]
@@ -81,9 +82,11 @@ def parse_settings(benchmark: str, settings: Sequence[str]) -> Ops:
     for setting in settings:
         target, equals, text = setting.partition("=")
         stage, *path = target.split(".")
+        stages_are = f"expected STAGE.FIELD=VALUE with a stage of {', '.join(STAGES)}"
+        require(bool(equals) and bool(path), f"--set {setting!r}: {stages_are}")
         require(
-            bool(equals) and bool(path) and stage in STAGES,
-            f"--set {setting!r}: expected STAGE.FIELD=VALUE with a stage of {', '.join(STAGES)}",
+            stage in STAGES,
+            f"--set {setting!r}: {unknown_name('stage', stage, STAGES, stages_are)}",
         )
         try:
             value = from_yaml(text)

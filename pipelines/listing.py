@@ -17,7 +17,7 @@ from storage.manifest import CorruptDataError
 from storage.reading import reading
 from trm_model.errors import require
 from trm_model.texts import duration
-from trm_model.training.figures import METRICS, read_rows, seconds_left
+from trm_model.training.figures import METRICS, WAITING, read_rows, seconds_left
 
 AFTER_STEP = "_after_step"
 """How the names of metrics end of which an evaluation has a row for each supervision step."""
@@ -48,7 +48,7 @@ _MINUTE = len("2026-01-01T00:00")
 def list_scores(
     benchmark: str | None, *, metrics: Sequence[str], every: bool, form: str, elsewhere: bool
 ) -> str:
-    """The scores as text.
+    """The scores as text, each with what its run changes of the benchmark's settings.
 
     :param benchmark: of this one; None: of all.
     :param metrics: of these; none: of all that have one row for each evaluation and are of its
@@ -71,6 +71,13 @@ def list_scores(
     whole = pl.col("group").is_null() & ~metric.str.ends_with(AFTER_STEP)
     chosen = metric.is_in(metrics) if metrics else whole
     found = (rows if every else latest(rows, *one)).filter(chosen).select(columns)
+    if not elsewhere:
+        changes = _read("runs", benchmark, (*ONE_RUN, "changes"))
+        found = (
+            found.join(changes, on=ONE_RUN, how="left")
+            if len(changes)
+            else found.with_columns(changes=None)
+        )
     shown_by = ("benchmark", "metric", "group", "k", "source", "variant", "seed", "created_at")
     return to_text(found.sort([name for name in shown_by if name in columns]), form)
 
@@ -80,7 +87,7 @@ def list_runs(benchmark: str | None, *, every: bool, form: str) -> str:
     number of puzzles that this is of.
 
     Of those under way, the step and the seconds are those of their newest row of figures, with the
-    curve of the solved examples so far and the time left.
+    curve of the solved examples so far and the time left, or that they wait for the device.
 
     :param benchmark, form: as of :func:`list_scores`.
     :param every: all runs, not the latest of each configuration alone.
@@ -103,13 +110,12 @@ def _under_way(rows: pl.DataFrame) -> pl.DataFrame:
     told: list[dict[str, Any]] = []
     for row in rows.iter_rows(named=True):
         place = "/".join(str(row[name]) for name in ONE_RUN)
-        figures = (
-            read_rows(Path(data_folder(), "runs", place, METRICS))
-            if row["status"] == "started"
-            else []
-        )
+        run, started = Path(data_folder(), "runs", place), row["status"] == "started"
+        figures = read_rows(run / METRICS) if started else []
         now: dict[str, Any] = {"curve": None, "left": None}
-        if figures:
+        if started and (run / WAITING).exists():
+            now["left"] = "waits for the device"
+        elif figures:
             left = seconds_left(figures[-1], row["steps"], row["batch_size"])
             now = {
                 "step": figures[-1]["step"],

@@ -33,7 +33,7 @@ from trm_model.puzzles.plans import examples_modules
 from trm_model.solving.fine_tuning import begin_from
 from trm_model.texts import counted, duration
 from trm_model.training.checkpoint import saved, step_reached
-from trm_model.training.figures import METRICS, read_rows, seconds_left
+from trm_model.training.figures import METRICS, WAITING, read_rows, seconds_left
 from trm_model.training.initial import weights_hash, write_initial
 from trm_model.training.job import started_by, training_job
 from trm_model.training.lineage import adopt, depends_on_steps, shorter_runs
@@ -65,7 +65,10 @@ OBSERVED_SECONDS = 60.0
 
 
 def under_way(run: Path, recipe: Recipe) -> dict[str, float | str]:
-    """What a run's newest row of figures says, for the asset's page: Dagster draws the numbers."""
+    """What a run's newest row of figures says, for the asset's page: Dagster draws the numbers; or
+    what it waits for."""
+    if (run / WAITING).exists():
+        return {"waits": (run / WAITING).read_text("utf-8")}
     row = (read_rows(run / METRICS) or [{}])[-1]
     names = ("step", "loss", "exact_accuracy", "learning_rate", "validation_exact_accuracy")
     found = {name: row[name] for name in names if row.get(name) is not None}
@@ -159,10 +162,12 @@ def train_run(
     progress, observe = progress_of(context.log), spaced(context.log_event, OBSERVED_SECONDS)
 
     def say(line: str) -> None:
-        if not PROGRESS.match(line):
+        if PROGRESS.match(line):
+            progress(line)
+        else:
             context.log.info(line)
-            return
-        progress(line)
+            if not (run / WAITING).exists():
+                return
         observe(
             dg.AssetObservation(
                 context.asset_key, partition=context.partition_key, metadata=under_way(run, recipe)

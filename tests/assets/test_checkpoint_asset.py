@@ -160,6 +160,8 @@ def test_a_training_under_way_is_observed(place: Workplace) -> None:
 
 def test_before_the_first_row_nothing_is_known(tmp_path: Path) -> None:
     assert under_way(tmp_path, BENCHMARK.recipe) == {}
+    (tmp_path / "waiting").write_text("until it is free")
+    assert under_way(tmp_path, BENCHMARK.recipe) == {"waits": "until it is free"}
 
 
 @pytest.mark.filterwarnings("ignore::dagster.BetaWarning")

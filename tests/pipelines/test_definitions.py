@@ -111,6 +111,8 @@ def test_ranges_of_partitions() -> None:
             "no seed '99' of trm_mlp: expected 0 to 4; a stu",
         ),
         (["sudoku_4x4", "--set", "steps=3"], "expected STAGE.FIELD=VALUE"),
+        (["sudoku_4x4", "--set", "chekpoint.steps=3"], "'chekpoint': did you mean checkpoint? exp"),
+        (["sudoku_4x4", "--set", "checkpoint.step=3"], "did you mean steps or log_steps?"),
         (["sudoku_4x4", "--stage", "checkpoint"], "give --partition"),
         (["sudoku_4x4", "--set", "puzzles.path=["], "expected"),
     ],

@@ -19,7 +19,7 @@ from storage.tables import partition_key, publish_partition
 from tests.assets.test_tables import ROWS
 from tests.pipelines.test_command import call
 from trm_model.terminal import MISTAKE, run
-from trm_model.training.figures import METRICS
+from trm_model.training.figures import METRICS, WAITING
 
 
 @pytest.fixture
@@ -143,6 +143,8 @@ def test_a_run_under_way_shows_its_curve_and_the_time_left(
     assert row["curve"] == "▃▅█"
     assert row["left"] == "5 min"
     assert " ▃▅█ " in listed(capsys, "sudoku_4x4", what="runs")
+    write_text(store.open(f"{keys.run('sudoku_4x4', 'trm', 7, 'now')}/{WAITING}"), "until free")
+    assert " waits for the device " in listed(capsys, "sudoku_4x4", what="runs")
 
 
 def test_curves_are_as_wide_as_they_may_be() -> None:
@@ -177,6 +179,18 @@ def test_the_latest_of_each_configuration_are_listed(capsys: pytest.CaptureFixtu
     assert " sudoku_4x4 " in everything
     assert " old " not in everything
     assert " old " in listed(capsys, "--all")
+
+
+def test_scores_say_what_their_run_changes(
+    store: LocalStore, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def told() -> list[str | None]:
+        rows = json.loads(listed(capsys, "--all", "--format", "json"))
+        return [row["changes"] for row in rows if row["run"] == "new"]
+
+    assert told() == [ROWS[Runs]["changes"]]
+    add_run(store, run="new", changes="learning_rate=0.1 in place of 0.001")
+    assert told() == ["learning_rate=0.1 in place of 0.001"]
 
 
 def test_scores_of_any_checkpoint_are_listed_apart(

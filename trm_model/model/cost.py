@@ -7,14 +7,13 @@ counted.
 """
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from typing import Any, NamedTuple, TypeVar
 
 import torch
 from torch import Tensor
-from torch.multiprocessing.reductions import StorageWeakRef
 from torch.utils.flop_counter import FlopCounterMode, conv_flop_count
 
 from trm_model.model.backprop.last_cycles import LastCycles
@@ -22,7 +21,7 @@ from trm_model.model.curricula.constant import Constant
 from trm_model.model.evaluation import Evaluation
 from trm_model.model.haltings.bce import BinaryCrossEntropy
 from trm_model.model.reasoner import Reasoner
-from trm_model.model.size import Size
+from trm_model.model.size import Precision, Size
 from trm_model.model.solvers.iteration import Iteration
 from trm_model.model.state import State
 from trm_model.model.variant import Variant
@@ -41,10 +40,6 @@ class Cost:
     :param training_flops: per optimizer step, with the recursion of the end of training.
     :param test_flops: of all test steps (and rollouts) of one example.
     :param state_numbers: numbers carried per example, all starts together.
-    :param weight_bytes, carry_bytes, gradient_bytes: about what a training holds at once in
-        float32: weights, gradients, averages and the two moments of AdamW; the state that is
-        carried for each example; and for each example whose gradient is under way what its calls
-        keep. Not the data set, and not what compiling saves.
     """
 
     parameters: int
@@ -55,9 +50,6 @@ class Cost:
     training_flops: int
     test_flops: int
     state_numbers: int
-    weight_bytes: int
-    carry_bytes: int
-    gradient_bytes: int
 
 
 def convolution_backward_flops(
@@ -102,42 +94,27 @@ def count_flops(work: Callable[[], Tensor]) -> Flops:
     return Flops(forward, counter.get_total_flops() - forward)
 
 
-def count_saved_bytes(work: Callable[[], Tensor], weights: Iterable[Tensor]) -> int:
-    """The bytes that are kept for the gradient of a tensor, without those of the ``weights``."""
-    seen = {StorageWeakRef(weight.untyped_storage()) for weight in weights}
-    total = 0
-
-    def keep(tensor: Tensor) -> Tensor:
-        nonlocal total
-        storage = StorageWeakRef(tensor.untyped_storage())
-        if storage not in seen:
-            seen.add(storage)
-            total += tensor.untyped_storage().nbytes()
-        return tensor
-
-    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
-        work()
-    return total
-
-
 class Measured(NamedTuple):
     """What the weights' shapes alone decide: the number of trained numbers, and the operations of
-    one call of each network and of reading the answer, for one start of one example, and the bytes
-    that each keeps for its gradient.
+    one call of each network and of reading the answer, for one start of one example.
     """
 
     parameters: int
     networks: tuple[Flops, ...]
     reading: Flops
-    saved: tuple[int, ...]
-    reading_saved: int
 
 
-def _without_numbers(
-    variant: Variant, size: Size, vocabulary: int, grid: tuple[int, int], num_puzzles: int
+def model_on(
+    device: str,
+    variant: Variant,
+    size: Size,
+    vocabulary: int,
+    grid: tuple[int, int],
+    num_puzzles: int = 1,
+    precision: Precision = "float32",
 ) -> Reasoner:
-    """The model on torch's meta device."""
-    with torch.device("meta"):
+    """A model of these sizes; on torch's device ``meta`` without any numbers."""
+    with torch.device(device):
         return Reasoner(
             variant,
             size,
@@ -145,6 +122,7 @@ def _without_numbers(
             length=grid[0] * grid[1],
             num_puzzles=num_puzzles,
             generator=torch.Generator().manual_seed(0),
+            precision=precision,
             grid=grid,
         )
 
@@ -156,14 +134,14 @@ def require_size(variant: Variant, size: Size, vocabulary: int, grid: tuple[int,
 
     :raises ConfigurationError: it cannot.
     """
-    _without_numbers(variant, size, vocabulary, grid, 1)
+    model_on("meta", variant, size, vocabulary, grid)
 
 
 @lru_cache(maxsize=256)
 def _measure(
     shape: Variant, size: Size, vocabulary: int, grid: tuple[int, int], num_puzzles: int
 ) -> Measured:
-    model = _without_numbers(shape, size, vocabulary, grid, num_puzzles)
+    model = model_on("meta", shape, size, vocabulary, grid, num_puzzles)
     start = model.start(Noise(0, torch.zeros(1, dtype=torch.int64, device="meta")))
     x = torch.empty_like(start.answer).requires_grad_()
 
@@ -171,18 +149,11 @@ def _measure(
         output = model.read(State(x, start.latents))
         return output.logits.sum() + output.halt_logits.sum()
 
-    weights = list(model.parameters())
     calls = [partial(network, x) for network in model.networks]
-    return Measured(
-        model.num_parameters,
-        tuple(map(count_flops, calls)),
-        count_flops(read),
-        tuple(count_saved_bytes(call, weights) for call in calls),
-        count_saved_bytes(read, weights),
-    )
+    return Measured(model.num_parameters, tuple(map(count_flops, calls)), count_flops(read))
 
 
-def _shape_of(variant: Variant) -> Variant:
+def shape_of(variant: Variant) -> Variant:
     """The variant without what decides no shape, so that variants of one shape are measured
     once.
     """
@@ -206,7 +177,7 @@ def _shape_of(variant: Variant) -> Variant:
 _Each = TypeVar("_Each")
 
 
-def _calls(variant: Variant, of_networks: Sequence[_Each]) -> list[_Each]:
+def in_order(variant: Variant, of_networks: Sequence[_Each]) -> list[_Each]:
     """What stands for the networks, in the order in which a supervision step calls them."""
     recursion = variant.recursion
     # A cycle without latent updates has one call, of the first network.
@@ -220,7 +191,7 @@ def step_flops(variant: Variant, measured: Measured) -> Flops:
     """Operations of one supervision step on one start of one example: each network's, times how
     often it is called, and how often with a gradient. The few of a solver are left out.
     """
-    calls = _calls(variant, measured.networks)
+    calls = in_order(variant, measured.networks)
     graded = calls[len(calls) - variant.graded_calls :]
     return Flops(
         sum(call.forward for call in calls) + measured.reading.forward,
@@ -242,26 +213,21 @@ def cost(
 ) -> Cost:
     """The cost of a variant at a size.
 
-    :param recompute: whether calls keep their input alone for the gradient, and are computed again.
+    :param recompute: whether calls with a gradient are computed again for it.
     :param grid: rows and columns of the ``length`` cells; None: the square of so many cells, or one
         row where there is none.
     :raises ConfigurationError: a variant and a size that do not go together.
     """
     side = math.isqrt(length)
     grid = grid or ((side, side) if side**2 == length else (1, length))
-    measured = _measure(_shape_of(variant), size, vocabulary, grid, num_puzzles)
+    measured = _measure(shape_of(variant), size, vocabulary, grid, num_puzzles)
     forward, backward = step_flops(variant, measured)
     rollouts, positions = variant.training_rollouts, size.prefix + length
     puzzle_parameters = num_puzzles * size.puzzle_width
     state_numbers = rollouts * (1 + variant.latents) * positions * size.width
-    first = variant.calls - variant.graded_calls
-    saved = _calls(variant, measured.saved)[first:]
-    if recompute:  # The inputs, and what one call keeps while its gradient is computed.
-        saved = [max(saved), 4 * len(saved) * positions * size.width]
-        backward += sum(call.forward for call in _calls(variant, measured.networks)[first:])
-    # Weights, gradients, two moments and, where there is one, the average.
-    copies = 4 + int(variant.ema)
-    weights = copies * (measured.parameters - puzzle_parameters) + 2 * puzzle_parameters
+    if recompute:
+        again = in_order(variant, measured.networks)[variant.calls - variant.graded_calls :]
+        backward += sum(call.forward for call in again)
     return Cost(
         parameters=measured.parameters,
         puzzle_parameters=puzzle_parameters,
@@ -271,7 +237,4 @@ def cost(
         training_flops=batch_size * rollouts * (variant.forward_passes * forward + backward),
         test_flops=variant.evaluation.rollouts * variant.test_steps(max_steps) * forward,
         state_numbers=state_numbers,
-        weight_bytes=4 * weights,
-        carry_bytes=4 * state_numbers,
-        gradient_bytes=rollouts * (sum(saved) + measured.reading_saved),
     )

@@ -12,7 +12,8 @@ from trm_model.training.checkpoint import KEEP
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Execution:
     """How to run: changes speed, and results only by rounding. Where the recipe has patience, the
-    moment at which it ends depends on ``validate_steps`` and ``log_steps`` too.
+    moment at which it ends depends on ``validate_steps`` and ``log_steps`` too, which are part of
+    the run's key then.
 
     :param device: ``cpu``, ``cuda``, ``cuda:1``, …
     :param log_steps: optimizer steps per row of metrics; progress is reported by the newest row, at

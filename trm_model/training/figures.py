@@ -8,6 +8,8 @@ from typing import Any
 from storage.atomic import write_text
 
 METRICS = "metrics.jsonl"
+WAITING = "waiting"
+"""The file of a run that is there while its training waits for the device: it says for whom."""
 
 
 def read_rows(metrics: Path) -> list[dict[str, Any]]:

@@ -1,16 +1,14 @@
 """What a training takes, known before it starts."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from storage.examples import Header
 from trm_model.model.cost import Cost, cost
 from trm_model.model.variant import Variant
 from trm_model.texts import in_bytes, scaled
 from trm_model.training.execution import Execution
+from trm_model.training.memory import memory_bytes
 from trm_model.training.recipe import Recipe
-
-_BYTES = {"float32": 1.0, "bfloat16": 0.5}
-"""Bytes of an activation, relative to float32."""
 
 
 def cost_of(variant: Variant, recipe: Recipe, header: Header, *, recompute: bool = False) -> Cost:
@@ -41,8 +39,7 @@ class Plan:
     :param parameters, puzzle_parameters: trained numbers in all, and those that are puzzle rows.
     :param flops: floating-point operations of all steps.
     :param processes: that train together.
-    :param memory_bytes: of each process, at most about so many at once, the data set left out.
-        Attention is counted as if it kept its maps, which most machines do not.
+    :param memory_bytes: of each process (:func:`memory_bytes`).
     """
 
     steps: int
@@ -71,8 +68,6 @@ def plan(variant: Variant, recipe: Recipe, header: Header, execution: Execution)
     :raises ConfigurationError: the variant cannot have the size.
     """
     found = cost_of(variant, recipe, header, recompute=execution.recompute)
-    share, at_once = recipe.batch_size // execution.processes, execution.at_once(recipe.batch_size)
-    activations = share * found.carry_bytes + at_once * found.gradient_bytes
     return Plan(
         steps=recipe.steps,
         batch_size=recipe.batch_size,
@@ -80,5 +75,21 @@ def plan(variant: Variant, recipe: Recipe, header: Header, execution: Execution)
         puzzle_parameters=found.puzzle_parameters,
         flops=recipe.steps * found.training_flops,
         processes=execution.processes,
-        memory_bytes=found.weight_bytes + round(activations * _BYTES[recipe.precision]),
+        memory_bytes=memory_bytes(variant, recipe, header, execution),
     )
+
+
+def smaller(variant: Variant, recipe: Recipe, header: Header, execution: Execution) -> str:
+    """Which settings make a training take less memory, and how much it takes with them."""
+    at_once = execution.at_once(recipe.batch_size)
+    fewer = replace(execution, micro_batch=max(1, at_once // 2))
+    ways = {
+        f"micro_batch={fewer.micro_batch} (it is {at_once})": fewer,
+        "recompute=true": replace(execution, recompute=True),
+        f"micro_batch={fewer.micro_batch} and recompute=true": replace(fewer, recompute=True),
+    }
+    planned = memory_bytes(variant, recipe, header, execution)
+    takes = {way: memory_bytes(variant, recipe, header, each) for way, each in ways.items()}
+    less = [f"{in_bytes(found)} with {way}" for way, found in takes.items() if found < planned]
+    lower = ", ".join(less) or "a smaller width in the recipe's size takes less"
+    return f"lower what this training takes, at most about {in_bytes(planned)}: {lower}"

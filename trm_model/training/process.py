@@ -104,6 +104,7 @@ def _train(run: Path, stop: _Stop, modules: Sequence[str], *, other_code: bool) 
     if os.environ.get("RANK", "0") == "0":
         _report("starting: loading torch, the data and the newest checkpoint")
     # Imported here: torch takes seconds, and the parent's death must be watched from the start.
+    from storage.atomic import write_text
     from storage.examples import DATA_AGAIN
     from storage.lock import LockedError, lock
     from storage.manifest import CorruptDataError, verify_manifest
@@ -114,12 +115,17 @@ def _train(run: Path, stop: _Stop, modules: Sequence[str], *, other_code: bool) 
     from trm_model.trackers.following import following
     from trm_model.trackers.tracker import Interrupted
     from trm_model.training.checkpoint import intact_step, saved
+    from trm_model.training.figures import WAITING
     from trm_model.training.group import LostError, join
     from trm_model.training.initial import load_initial
     from trm_model.training.loop import TrainingError, train
     from trm_model.training.run import RunSpec, run_store, training_version
     from trm_model.training.stopping import is_over
     from trm_model.training.tracked import tracked
+
+    def wait(told: str) -> None:
+        write_text(run / WAITING, told)
+        _report(told)
 
     def prepared(spec: RunSpec, locks: ExitStack) -> RunSpec | None:
         """Take the locks and look whether the run can go on; None where nothing is left to do."""
@@ -132,16 +138,19 @@ def _train(run: Path, stop: _Stop, modules: Sequence[str], *, other_code: bool) 
                 stop=stop,
             )
         )
-        for device in spec.device_locks:
-            locks.enter_context(
-                run_store(run).lock(
-                    device,
-                    label=str(run),
-                    wait_seconds=DEVICE_SECONDS,
-                    waiting=_report,
-                    stop=stop,
+        try:
+            for device in spec.device_locks:
+                locks.enter_context(
+                    run_store(run).lock(
+                        device,
+                        label=str(run),
+                        wait_seconds=DEVICE_SECONDS,
+                        waiting=wait,
+                        stop=stop,
+                    )
                 )
-            )
+        finally:
+            (run / WAITING).unlink(missing_ok=True)
         data = spec.data_folder(run)
         found = verify_manifest(data, DATA_AGAIN)
         if found != spec.data_version:
@@ -216,10 +225,11 @@ def _train(run: Path, stop: _Stop, modules: Sequence[str], *, other_code: bool) 
         if not out_of_memory(error):
             raise
         # Nothing is wrong with the run: it may be tried again.
-        _say(
-            f"{run}: not enough memory ({one_line(error)}); end other programs, or "
-            f"{_smaller(RunSpec.read(run))}"
+        said = one_line(error)
+        error.__traceback__ = (
+            None  # It holds the training, whose memory is needed for what follows.
         )
+        _say(f"{run}: not enough memory ({said}); end other programs, or {_smaller(run)}")
         return CRASHED
     return 0
 
@@ -242,10 +252,15 @@ def _validation(run: Path, spec: "RunSpec") -> "Validation | None":
     return validator(examples, spec.recipe)
 
 
-def _smaller(spec: "RunSpec") -> str:
+def _smaller(run: Path) -> str:
     """What makes a run take less memory."""
-    at_once = spec.execution.at_once(spec.recipe.batch_size)
-    return f"lower micro_batch, which is {at_once} here: {max(1, at_once // 2)} takes about half"
+    from storage.examples import open_header
+    from trm_model.training.plan import smaller
+    from trm_model.training.run import RunSpec
+
+    spec = RunSpec.read(run)
+    header = spec.header or open_header(spec.data_folder(run) / "train.zarr")
+    return smaller(spec.variant, spec.recipe, header, spec.execution)
 
 
 def _refuse(message: str) -> int:

@@ -127,7 +127,8 @@ class RunSpec:
         the training is tested with on the way; not part of the key; None: it is not tested.
     :param code: the code versions that have trained it, each from its step on; the first one is
         part of the key. More than one: it was continued under other code.
-    :param execution: how to run; not part of the key.
+    :param execution: how to run; not part of the key, but for ``validate_steps`` and ``log_steps``
+        where the recipe has patience.
     :param trackers: where its figures go beside its own file; not part of the key.
     :param device_locks: keys, in the same store, of the locks that every training on these devices
         holds while it runs.
@@ -181,9 +182,10 @@ class RunSpec:
         return self._key_with(self.code[0].version)
 
     def _key_with(self, version: str) -> str:
-        return hashlib.sha256(
-            f"{self.config_hash}/{self.seed}/{self.data_version}/{version}/{self.attempt}".encode()
-        ).hexdigest()[:16]
+        parts = [self.config_hash, self.seed, self.data_version, version, self.attempt]
+        if self.recipe.patience is not None:  # They decide when it ends.
+            parts += [self.execution.validate_steps, self.execution.log_steps]
+        return hashlib.sha256("/".join(map(str, parts)).encode()).hexdigest()[:16]
 
     def same_but_for_code(self, other: "RunSpec") -> bool:
         """Whether the keys differ, if at all, by the code versions that the runs began with."""

@@ -17,6 +17,7 @@ from tests.trm_model.training.recipes import tiny_spec
 from trm_model.lifeline import CRASHED, ERROR, REFUSED
 from trm_model.training import checkpoint, process
 from trm_model.training.checkpoint import Checkpoint, Progress, save, step_reached
+from trm_model.training.figures import WAITING
 from trm_model.training.run import CodeSpan, RunSpec, run_store
 
 
@@ -130,6 +131,24 @@ def test_how_long_it_waits_for_run_and_device(
     assert asked == [("lock", 60.0), ("cpu", 604_800.0)]
 
 
+def test_while_it_waits_for_the_device_its_folder_says_so(
+    tmp_path: Path, spec: RunSpec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[str] = []
+
+    @contextlib.contextmanager
+    def lock(_path: Path, *, waiting: Callable[[str], None], **_: Any) -> Generator[None]:
+        waiting("for another training")
+        told.append((tmp_path / WAITING).read_text("utf-8"))
+        yield
+
+    monkeypatch.setattr("storage.store.lock", lock)
+    replace(spec, device_locks=("devices/cpu",)).write(tmp_path)
+    assert process.main([str(tmp_path)]) == 0
+    assert told == ["for another training"]
+    assert not (tmp_path / WAITING).exists()
+
+
 @pytest.mark.parametrize(
     ("break_it", "arguments", "message"),
     [
@@ -183,8 +202,8 @@ def test_data_of_another_version_are_refused(
         (
             MemoryError("no 8 GiB"),
             CRASHED,
-            "weights.safetensors: no 8 GiB); end other programs, or lower micro_batch, which is 8 "
-            "here: 4 takes about half",
+            "weights.safetensors: no 8 GiB); end other programs, or lower what this training "
+            "takes, at most about ",
         ),
         (
             RuntimeError("can't allocate memory"),

@@ -1,0 +1,139 @@
+"""The memory that a training is said to take is what it takes."""
+
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from torch import Tensor
+from torch.profiler import ProfilerActivity, profile
+
+from storage.examples import Header
+from tests.gpu.check import RECIPE as SMALL
+from tests.gpu.check import random_examples
+from trm_model.model.size import Size
+from trm_model.training.checkpoint import Checkpoint
+from trm_model.training.execution import Execution
+from trm_model.training.loop import Trainer
+from trm_model.training.memory import memory_bytes
+from trm_model.training.plan import smaller
+from trm_model.training.recipe import Recipe
+from trm_model.variants import VARIANTS
+
+HEADER = Header(vocabulary=tuple("0123456789."), grid=(9, 9), num_puzzle_ids=5)
+RECIPE = Recipe(size=Size(), steps=100, precision="bfloat16")
+ON_GPU = Execution(device="cuda")
+
+
+@pytest.mark.parametrize(("variant", "measured"), [("trm_mlp", 40), ("trm", 25), ("hrm", 16)])
+def test_memory_is_about_what_was_measured(variant: str, measured: float) -> None:
+    """On an H100, not compiled (docs/measurements.md, 2026-11-26)."""
+    found = memory_bytes(VARIANTS[variant], RECIPE, HEADER, ON_GPU)
+    assert found / 2**30 == pytest.approx(measured, rel=0.2)
+
+
+def test_memory_grows_with_what_is_graded_and_with_the_batch() -> None:
+    def memory(name: str, recipe: Recipe = RECIPE, **execution: Any) -> int:
+        return memory_bytes(VARIANTS[name], recipe, HEADER, replace(ON_GPU, **execution))
+
+    assert memory("one_step_gradient") < memory("trm_mlp") / 2
+    assert memory("no_ema") < memory("trm_mlp")
+    wide = memory("trm_mlp", replace(RECIPE, precision="float32"))
+    assert 1.2 < wide / memory("trm_mlp") < 2
+    halved = memory("trm_mlp", replace(RECIPE, batch_size=384))
+    assert 0.5 < halved / memory("trm_mlp") < 0.6
+    assert memory("trm_mlp", processes=2) == halved
+    assert halved < memory("trm_mlp", micro_batch=384) < 0.6 * memory("trm_mlp")
+    assert memory("trm_mlp", micro_batch=768) == memory("trm_mlp", processes=1)
+    assert memory("trm_mlp", processes=2, micro_batch=1_000) == halved
+    assert memory("trm_mlp", recompute=True) < 0.3 * memory("trm_mlp")
+
+
+def profiled_peak(name: str, recipe: Recipe, execution: Execution) -> int:
+    """The most bytes that torch holds on the CPU at once in three steps of a training, while the
+    copies for a checkpoint of the step before are being written."""
+    copies: list[Checkpoint] = []
+
+    def on_step(trainer: Trainer, _: Tensor | None) -> bool:
+        copies.clear()
+        copies.append(trainer.checkpoint(0.0, 0.0).copied())
+        return True
+
+    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiler:
+        Trainer(VARIANTS[name], recipe, random_examples(), 0, execution).run(on_step)
+    kineto: Any = profiler.profiler
+    events = [each for each in kineto.kineto_results.events() if each.name() == "[memory]"]
+    now = most = 0
+    for event in sorted(events, key=lambda each: each.start_ns()):
+        now += event.nbytes()
+        most = max(most, now)
+    return most
+
+
+@pytest.mark.parametrize("name", ["trm_mlp", "trm", "hrm"])
+@pytest.mark.parametrize("changes", [{}, {"micro_batch": 4}, {"micro_batch": 4, "recompute": True}])
+def test_a_cpu_holds_what_was_planned(name: str, changes: dict[str, Any]) -> None:
+    recipe = replace(SMALL, size=replace(SMALL.size, width=64), steps=3, batch_size=16)
+    execution = Execution(threads=1, **changes)
+    header = random_examples().header
+    planned = memory_bytes(VARIANTS[name], recipe, header, execution)
+    assert planned == pytest.approx(profiled_peak(name, recipe, execution), rel=0.2)
+
+
+def test_what_takes_less_is_said() -> None:
+    said = smaller(VARIANTS["trm_mlp"], RECIPE, HEADER, ON_GPU)
+    assert said.startswith("lower what this training takes, at most about 39.")
+    assert " with micro_batch=384 (it is 768), " in said
+    assert " with recompute=true, " in said
+    least = replace(ON_GPU, micro_batch=1, recompute=True)
+    said = smaller(VARIANTS["trm_mlp"], RECIPE, HEADER, least)
+    assert said.endswith(": a smaller width in the recipe's size takes less")
+
+
+TRUE_SIZE = """
+import sys
+from dataclasses import replace
+from pathlib import Path
+import numpy as np
+from storage.examples import Examples
+from tests.trm_model.training.test_memory import HEADER, RECIPE
+from trm_model.training.execution import Execution
+from trm_model.training.loop import train
+from trm_model.training.memory import memory_bytes
+from trm_model.variants import VARIANTS
+
+def held(name):
+    (line,) = (line for line in open("/proc/self/status") if line.startswith(name))
+    return 1024 * int(line.split()[1])
+
+variant = VARIANTS[sys.argv[1]]
+recipe = replace(RECIPE, steps=int(sys.argv[2]), batch_size=16, precision="float32")
+offsets = np.arange(65)
+cells = np.ones((64, 81), np.uint8)
+examples = Examples(HEADER, cells, cells, np.zeros(64, np.int32), offsets, offsets)
+execution = Execution(threads=1, checkpoint_seconds=0)
+planned, before = memory_bytes(variant, recipe, HEADER, execution), held("VmRSS")
+train(Path(sys.argv[3]), variant, recipe, examples, 0, execution)
+print("planned", planned, "held", held("VmHWM") - before)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs Linux's /proc")
+@pytest.mark.parametrize(("name", "steps"), [("trm_mlp", 30), ("trm", 5), ("hrm", 5)])
+def test_a_process_holds_what_was_planned(name: str, steps: int, tmp_path: Path) -> None:
+    """Sudoku-Extreme's shape, batch 16. What is freed goes back to the system at once, which glibc
+    would keep in pieces: with attention half as much again."""
+    command = [sys.executable, "-c", TRUE_SIZE, name, str(steps), str(tmp_path)]
+    said = subprocess.run(
+        command,
+        check=True,
+        capture_output=True,
+        text=True,
+        env=os.environ | {"MALLOC_MMAP_THRESHOLD_": "65536"},
+    ).stdout
+    _, planned, _, held = said.splitlines()[-1].split()
+    assert int(planned) == pytest.approx(int(held), rel=0.2)
