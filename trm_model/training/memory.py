@@ -1,10 +1,10 @@
 """How much memory a training takes, known before it starts.
 
-Most of it is what calls with a gradient keep until that is computed. This is counted by letting one
-example through each network: for a CPU truly, since what is kept there depends on the kernel that
-serves (:mod:`trm_model.model.kernels.swiglu`) and on torch's attention; for a GPU, which need not
-be here, on torch's meta device, where nothing is computed and attention is counted as if it kept
-its maps.
+Most of it is what calls with a gradient keep until that is computed. This is counted by letting a
+few examples through each network: for a CPU truly, since what is kept there depends on the kernels
+that serve (:mod:`trm_model.model.kernels`) and on torch's attention; for a GPU, which need not be
+here, on torch's meta device, where nothing is computed and attention is counted as if it kept its
+maps.
 """
 
 from collections.abc import Callable, Iterable
@@ -17,6 +17,7 @@ from torch.multiprocessing.reductions import StorageWeakRef
 
 from storage.examples import Header
 from trm_model.model.cost import in_order, model_on, shape_of
+from trm_model.model.kernels.attention import examples_of
 from trm_model.model.size import Precision, Size
 from trm_model.model.state import State
 from trm_model.model.variant import Variant
@@ -83,8 +84,10 @@ def _kept(
             x = torch.zeros_like(answer).requires_grad_()
             return saved_bytes(partial(work, State(x, latents)), weights)
 
-        one, two = of(1), of(2)
-        return _Saved(2 * one - two, two - one)
+        # Short examples share a tile of a kernel, which is kept whole.
+        some = examples_of(size.prefix + model.length)
+        one, two = of(some), of(2 * some)
+        return _Saved(2 * one - two, (two - one) // some)
 
     def read(state: State) -> Tensor:
         labels = torch.zeros(len(state.answer), model.length, dtype=torch.int64, device=device)

@@ -52,7 +52,7 @@ MOST_POSITIONS = 256
 
 
 @numba.njit(cache=True)
-def _examples_of(length: int) -> int:
+def examples_of(length: int) -> int:
     """How many examples share a tile."""
     return max(1, COLUMNS // length)
 
@@ -60,7 +60,7 @@ def _examples_of(length: int) -> int:
 def _columns_of(length: int) -> int:
     """Columns of a tile: those of the last example are padded, since products have whole registers
     of columns. The padding of the others is the next example, whose own results come later."""
-    return padded((_examples_of(length) - 1) * length + padded(length))
+    return padded((examples_of(length) - 1) * length + padded(length))
 
 
 @compiled
@@ -247,7 +247,7 @@ def _forward(pointer: Any) -> None:
     heads, length = task[0] >> 32, task[0] & 0xFFFFFFFF
     width, columns = len(out), scales.shape[2]
     tiles, wide = len(scales), padded(length)
-    examples = _examples_of(length)
+    examples = examples_of(length)
     tile, memory = part(memory, width, columns)
     y, memory = part(memory, width, columns)
     mixed, memory = part(memory, width, columns)
@@ -302,7 +302,7 @@ def _backward(pointer: Any) -> None:
     heads, length = task[0] >> 32, task[0] & 0xFFFFFFFF
     width, columns = len(out), scales.shape[2]
     tiles, wide = len(scales), padded(length)
-    examples = _examples_of(length)
+    examples = examples_of(length)
     y, memory = part(memory, width, columns)
     gradient, memory = part(memory, width, columns)
     mixed, memory = part(memory, width, columns)
@@ -373,7 +373,7 @@ class _PostNormAttention(torch.autograd.Function):
         graded: bool,
     ) -> Tensor:
         (batch, length, width), columns = x.shape, _columns_of(x.shape[1])
-        tiles = -(-batch // _examples_of(length))
+        tiles = -(-batch // examples_of(length))
         count = min(torch.get_num_threads(), tiles)
         kept = tiles if graded else count
         result, scale = torch.empty_like(x), x.new_empty(tiles, 1, columns)
