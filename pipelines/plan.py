@@ -1,6 +1,7 @@
 """What trainings take, said without starting any."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from assets import keys
 from assets.benchmarks import BENCHMARKS
@@ -67,7 +68,8 @@ def tell_plan(
     takes = plan(variant, recipe, header, execution)
     print(takes)
     if recipe.precision == "bfloat16":
-        for each in expected(variant, takes):
+        on_gpu = plan(variant, recipe, header, replace(execution, device="cuda"))
+        for each in expected(variant, on_gpu):
             print(f"  {each}")
     if figure is not None:
         print(f"  published: {figure}")

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from trm_model.model.mixers.token_mlp import TokenMlp
 from trm_model.model.variant import Variant
+from trm_model.texts import in_bytes
 from trm_model.training.plan import Plan
 
 MEASURED_ON = "H100"
@@ -47,7 +48,7 @@ class Expected:
     :param hours: of training.
     :param share: of the peak that this supposes.
     :param measured: whether that share was measured on such a GPU; else it is assumed.
-    :param fits: whether its memory is enough for the examples that are computed at once.
+    :param memory_bytes: of each process.
     """
 
     accelerator: Accelerator
@@ -55,7 +56,12 @@ class Expected:
     hours: float
     share: float
     measured: bool
-    fits: bool
+    memory_bytes: int
+
+    @property
+    def fits(self) -> bool:
+        """Whether the memory is enough for the examples that are computed at once."""
+        return self.memory_bytes <= self.accelerator.gibibytes * 2**30
 
     def __str__(self) -> str:
         """On one line."""
@@ -69,12 +75,15 @@ class Expected:
         several = f"{self.count} x " * (self.count > 1)
         return (
             f"{several}{self.accelerator.name} ({self.accelerator.gibibytes:g} GiB): "
-            f"about {hours}, computed, at {self.share:.0%} of its peak ({basis}){memory}"
+            f"about {hours} and {in_bytes(self.memory_bytes)}, computed, at {self.share:.0%} of its peak ({basis}){memory}"
         )
 
 
 def expected(variant: Variant, plan: Plan) -> list[Expected]:
-    """What a training would take on each of :data:`ACCELERATORS`, in bfloat16."""
+    """What a training would take on each of :data:`ACCELERATORS`, in bfloat16.
+
+    :param plan: of a GPU.
+    """
     share = SHARES.get(variant.mixer.name, SHARE)
     return [
         Expected(
@@ -83,7 +92,7 @@ def expected(variant: Variant, plan: Plan) -> list[Expected]:
             plan.flops / (share * each.teraflops * 1e12 * plan.processes) / 3600,
             share,
             each.name == MEASURED_ON,
-            plan.memory_bytes <= each.gibibytes * 2**30,
+            plan.memory_bytes,
         )
         for each in ACCELERATORS
     ]

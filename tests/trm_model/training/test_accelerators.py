@@ -44,4 +44,4 @@ def test_smaller_cards_take_longer_and_may_not_hold_the_batch() -> None:
 
 def test_short_trainings_are_told_in_minutes() -> None:
     short = plan(VARIANTS["trm_mlp"], Recipe(steps=100, precision="bfloat16"), HEADER, Execution())
-    assert "about 0.3 min, computed" in str(expected(VARIANTS["trm_mlp"], short)[0])
+    assert "about 0.3 min and " in str(expected(VARIANTS["trm_mlp"], short)[0])
