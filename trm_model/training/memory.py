@@ -1,10 +1,9 @@
 """How much memory a training takes, known before it starts.
 
-Most of it is what calls with a gradient keep until that is computed. This is counted by letting one
-example through each network: for a CPU truly, since what is kept there depends on the kernel that
-serves (:mod:`trm_model.model.kernels.swiglu`) and on torch's attention; for a GPU, which need not
-be here, on torch's meta device, where nothing is computed and attention is counted as if it kept
-its maps.
+Most of it is what calls with a gradient keep until that is computed. This is counted by letting a
+few examples through each network: for a CPU truly, since what is kept there depends on the kernels
+that serve (:mod:`trm_model.model.kernels`); for a GPU, which need not be here, on torch's meta
+device, where nothing is computed and attention is counted as if it kept its maps.
 """
 
 from collections.abc import Callable, Iterable
@@ -24,6 +23,8 @@ from trm_model.noise import Noise
 from trm_model.training.execution import Execution
 from trm_model.training.losses import losses
 from trm_model.training.recipe import Recipe
+
+_FEW = 4
 
 
 class _Saved(NamedTuple):
@@ -83,8 +84,9 @@ def _kept(
             x = torch.zeros_like(answer).requires_grad_()
             return saved_bytes(partial(work, State(x, latents)), weights)
 
-        one, two = of(1), of(2)
-        return _Saved(2 * one - two, two - one)
+        # Not of one: the kernels work on tiles, which few examples do not fill.
+        few, twice = of(_FEW), of(2 * _FEW)
+        return _Saved(2 * few - twice, (twice - few) // _FEW)
 
     def read(state: State) -> Tensor:
         labels = torch.zeros(len(state.answer), model.length, dtype=torch.int64, device=device)
