@@ -75,7 +75,8 @@ class Expected:
         several = f"{self.count} x " * (self.count > 1)
         return (
             f"{several}{self.accelerator.name} ({self.accelerator.gibibytes:g} GiB): "
-            f"about {hours} and {in_bytes(self.memory_bytes)}, computed, at {self.share:.0%} of its peak ({basis}){memory}"
+            f"about {hours} and {in_bytes(self.memory_bytes)}, computed, at {self.share:.0%} of "
+            f"its peak ({basis}){memory}"
         )
 
 
