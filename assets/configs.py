@@ -14,7 +14,7 @@ from pydantic import ConfigDict, Field, ValidationError
 
 from assets.schemas import change_fields, documented, value_fields
 from trm_model.choices import MOST, from_plain, in_words
-from trm_model.devices import count_devices, resolve_device
+from trm_model.devices import count_devices, full_name, resolve_device
 from trm_model.errors import ConfigurationError, require
 from trm_model.evaluation.evaluate import require_evaluation
 from trm_model.model.cost import require_size
@@ -51,12 +51,19 @@ class StageConfig(dg.Config):
             cls.model_fields[name].description = text
 
     def require_possible(self, recipe: Recipe, variants: Iterable[Variant]) -> None:
-        """Whether the stage can be run so on this machine, with a benchmark's recipe and for these
-        variants.
+        """Whether the stage can be run so with a benchmark's recipe and for these variants, on a
+        machine that has what it needs.
 
         :raises ConfigurationError: it cannot.
         """
         del recipe, variants
+
+    def require_here(self, recipe: Recipe) -> None:
+        """Whether this machine has what the stage needs to be run so with a benchmark's recipe.
+
+        :raises ConfigurationError: it has not.
+        """
+        del recipe
 
     def require_of(self, recipe: Recipe, variant: Variant, family: Family) -> None:
         """Whether the stage can be run so with a benchmark's recipe and a variant, on puzzles of a
@@ -199,7 +206,17 @@ class TrainingConfig(StageConfig):
 
         :raises ConfigurationError: it cannot be run so here.
         """
-        device = resolve_device(self.device)
+        found = self.planned(recipe)
+        for name in (self.device, *found.devices):
+            resolve_device(name)
+        return found
+
+    def planned(self, recipe: Recipe) -> Execution:
+        """How to train by a recipe on a machine that has the device, which need not be this one.
+
+        :raises ConfigurationError: it cannot be run so on any.
+        """
+        device = full_name(self.device)
         found = Execution(
             device=device,
             processes=self.processes or self._one_on_each(device, recipe.batch_size),
@@ -213,8 +230,6 @@ class TrainingConfig(StageConfig):
             compile=device.startswith("cuda") if self.compile is None else self.compile,
         )
         found.require_batch(recipe.batch_size)
-        for name in found.devices:
-            resolve_device(name)
         return found
 
     def tracked_by(self) -> tuple[Tracker, ...]:
@@ -222,19 +237,23 @@ class TrainingConfig(StageConfig):
 
         :raises ConfigurationError: there is no such tracker, or its package is missing.
         """
-        found = from_plain(_Tracking, {"trackers": self.trackers}).trackers
+        found = self._trackers()
         for tracker in found:
             tracker.require_installed()
         return found
+
+    def _trackers(self) -> tuple[Tracker, ...]:
+        return from_plain(_Tracking, {"trackers": self.trackers}).trackers
 
     def _one_on_each(self, device: str, batch_size: int) -> int:
         """Processes where nothing is said of them: see the class."""
         if device == "cpu" or device == self.device:
             return 1
-        return most_shares(batch_size, count_devices(device))
+        return most_shares(batch_size, max(1, count_devices(device)))
 
     def require_possible(self, recipe: Recipe, variants: Iterable[Variant]) -> None:
-        patience = self.recipe_of(recipe).patience
+        changed = self.recipe_of(recipe)
+        patience = changed.patience
         require(
             patience is None or self.validate_steps > 0,
             f"recipe.patience={patience} with validate_steps=0: expected validations to judge by; "
@@ -242,6 +261,10 @@ class TrainingConfig(StageConfig):
         )
         for variant in variants:
             self.variant_of(variant)
+        self.planned(changed)
+        self._trackers()
+
+    def require_here(self, recipe: Recipe) -> None:
         self.execution(self.recipe_of(recipe))
         self.tracked_by()
         if self.start_from is not None:
@@ -304,8 +327,12 @@ class EvaluationConfig(StageConfig):
 
     def require_possible(self, recipe: Recipe, variants: Iterable[Variant]) -> None:
         del recipe, variants
-        resolve_device(self.device)
+        full_name(self.device)
         self.evaluation(Evaluation())
+
+    def require_here(self, recipe: Recipe) -> None:
+        del recipe
+        resolve_device(self.device)
 
     def limit_of(self, evaluated: int | None) -> int | None:
         """How many test puzzles are asked, given how many the benchmark's entry says; None: all."""
@@ -338,6 +365,10 @@ class InspectionConfig(StageConfig):
 
     def require_possible(self, recipe: Recipe, variants: Iterable[Variant]) -> None:
         del recipe, variants
+        full_name(self.device)
+
+    def require_here(self, recipe: Recipe) -> None:
+        del recipe
         resolve_device(self.device)
 
 
@@ -394,12 +425,15 @@ def require_settings(
     recipe: Recipe,
     variants: Iterable[Variant] = (),
     family: Family | None = None,
+    *,
+    here: bool = True,
 ) -> None:
     """Whether a stage can be run with these settings, known before anything is run.
 
     :param kind: what the stage may be told.
     :param variants: those that it is run for.
     :param family: of the puzzles, where the stage depends on it.
+    :param here: on this machine; False: on one that has what it needs.
     :raises ConfigurationError: an unknown setting or a value that cannot be.
     """
     if not (kind.model_fields or values):
@@ -410,6 +444,8 @@ def require_settings(
         if family is not None:
             for variant in variants:
                 config.require_of(recipe, variant, family)
+        if here:
+            config.require_here(recipe)
 
 
 @contextmanager

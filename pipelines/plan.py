@@ -46,7 +46,9 @@ def tell_plans(benchmark: str, partitions: Sequence[str], settings: Sequence[str
     names = [variant_and_seed(key)[0] for key in chosen]
     variants = [VARIANTS.known[name] for name in dict.fromkeys(names)]
     family = entry.origin.family
-    require_settings("checkpoint", TrainingConfig, given, entry.recipe, variants, family)
+    require_settings(
+        "checkpoint", TrainingConfig, given, entry.recipe, variants, family, here=False
+    )
     header = planned_header(open_store(), benchmark)
     config = configured(TrainingConfig, given)
     for key, name in zip(chosen, names, strict=True):
@@ -56,7 +58,7 @@ def tell_plans(benchmark: str, partitions: Sequence[str], settings: Sequence[str
         of = entry.published_as if entry.paper_variant is not None else None
         figure = told(of or "", paper_name or name)
         print(f"{benchmark} {key}: ", end="")
-        tell_plan(variant, recipe, header, config.execution(recipe), figure)
+        tell_plan(variant, recipe, header, config.planned(recipe), figure)
     return 0
 
 

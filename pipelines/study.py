@@ -50,7 +50,7 @@ def tell_study(name: str) -> int:
         state = "done" if point.key in done else "to do"
         print(f"{point.key}: {state}: ", end="")
         figure = study.figure(point.variant, benchmark.published_as)
-        execution = study.training(point).execution(recipe)
+        execution = study.training(point).planned(recipe)
         tell_plan(variant, recipe, header, execution, figure)
     return 0
 
@@ -83,9 +83,10 @@ def make_study(name: str, points: Sequence[str]) -> int:
     :func:`pipelines.execute.materialize` does.
 
     :param points: keys of these points alone, without the report; none: all.
-    :raises ConfigurationError: no such study or point, or a point that cannot be trained.
+    :raises ConfigurationError: no such study or point, or a point that cannot be trained here.
     """
     study = _possible(name)
+    study.require_here(BENCHMARKS[study.benchmark].recipe)
     for key in points:
         study.point(key)
     return until_interrupted(name, lambda signals: _make(name, study, points, signals))

@@ -22,22 +22,34 @@ def require_name(name: str) -> None:
     )
 
 
-def resolve_device(name: str) -> str:
-    """A device of this machine by its full name: ``auto`` is the first GPU or else the CPU,
-    ``cuda`` is ``cuda:0``; so one device has one lock. Nothing is allocated on it.
+def full_name(name: str) -> str:
+    """A device of this machine or another by its full name: ``auto`` is the first GPU here or else
+    the CPU, ``cuda`` is ``cuda:0``.
 
-    :raises ConfigurationError: there is no such device here, or torch was built without it.
+    :raises ConfigurationError: no device can have this name.
     """
     if name == "auto":
         return "cuda:0" if torch.cuda.is_available() else "cpu"
     require_name(name)
     kind, _, number = name.partition(":")
-    count = count_devices(name)
-    require(
-        int(number or 0) < count,
-        f"device={name!r}: torch finds {count} {kind} devices here; {_EXPECTED}",
-    )
     return kind if kind == "cpu" else f"{kind}:{int(number or 0)}"
+
+
+def resolve_device(name: str) -> str:
+    """A device of this machine by its full name (:func:`full_name`), so that one device has one
+    lock. Nothing is allocated on it.
+
+    :raises ConfigurationError: there is no such device here, or torch was built without it.
+    """
+    found = full_name(name)
+    kind, _, number = name.partition(":")
+    if kind != "auto":
+        count = count_devices(name)
+        require(
+            int(number or 0) < count,
+            f"device={name!r}: torch finds {count} {kind} devices here; {_EXPECTED}",
+        )
+    return found
 
 
 def count_devices(name: str) -> int:

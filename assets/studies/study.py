@@ -19,7 +19,8 @@ fields of the benchmark's recipe (``recipe.…``) and of the variant (``variant.
 """
 
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -313,7 +314,8 @@ class Study:
     def require_possible(
         self, recipe: Recipe, variants: Mapping[str, Variant], family: Family | None = None
     ) -> None:
-        """Whether every point can be trained and evaluated, known before anything is.
+        """Whether every point can be trained and evaluated, on a machine that has what it needs,
+        known before anything is.
 
         :param recipe: of the benchmark.
         :param family: of its puzzles; None: whether each variant can have its size on them is not
@@ -325,16 +327,35 @@ class Study:
                 point.variant in variants,
                 unknown_name("variant", point.variant, variants, "see: trm variants"),
             )
-            try:
-                _, variant = changed(point, recipe, variants[point.variant])
-                evaluation = self.predictions().evaluation(variant.evaluation)
-                variant.generation.require_evaluation(evaluation)
-                config = self.training(point)
-                config.execution(config.recipe_of(recipe))
+            base = variants[point.variant]
+            with _of(point):
+                training, predictions = self.training(point), self.predictions()
+                training.require_possible(recipe, [base])
+                predictions.require_possible(recipe, [base])
+                variant = training.variant_of(base)
+                variant.generation.require_evaluation(predictions.evaluation(variant.evaluation))
                 if family is not None:
-                    config.require_of(recipe, variants[point.variant], family)
-            except ConfigurationError as error:
-                raise ConfigurationError(f"point {point.key!r}: {error}") from error
+                    training.require_of(recipe, base, family)
+
+    def require_here(self, recipe: Recipe) -> None:
+        """Whether this machine has what the points are trained and evaluated on.
+
+        :param recipe: of the benchmark.
+        :raises ConfigurationError: it has not; the message names the point.
+        """
+        for point in self.trainings():
+            with _of(point):
+                self.training(point).require_here(recipe)
+                self.predictions().require_here(recipe)
+
+
+@contextmanager
+def _of(point: Point) -> Generator[None]:
+    """A refusal begins with the point that it is of."""
+    try:
+        yield
+    except ConfigurationError as error:
+        raise ConfigurationError(f"point {point.key!r}: {error}") from error
 
 
 def changed(point: Point, recipe: Recipe, variant: Variant) -> tuple[Recipe, Variant]:

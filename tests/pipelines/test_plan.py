@@ -3,9 +3,11 @@
 from pathlib import Path
 
 import pytest
+import torch
 
 import pipelines.plan
 import pipelines.study
+from assets.studies.study import Studies, Study
 from pipelines import command
 from pipelines.definitions import STUDIES
 from storage.store import LocalStore
@@ -43,6 +45,30 @@ def test_a_recipe_for_cpus_is_one_line(capsys: pytest.CaptureFixture[str]) -> No
     settings = "--set", "checkpoint.steps=7"
     (line,) = told(capsys, "sudoku_4x4", "trm_mlp|0", *settings).splitlines()
     assert line.startswith("sudoku_4x4 trm_mlp|0: 7 steps of 32 examples; ")
+
+
+def test_a_plan_may_be_for_a_machine_that_is_not_here(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
+    (line,) = told(
+        capsys, "sudoku_4x4", "trm_mlp|0", "--set", "checkpoint.device=cuda"
+    ).splitlines()
+    assert line.startswith("sudoku_4x4 trm_mlp|0: 1,000 steps of 32 examples; ")
+
+    study = Study(
+        title="t", benchmark="sudoku_4x4", variants=("trm_mlp",), execution={"device": "cuda"}
+    )
+    monkeypatch.setattr(pipelines.study, "STUDIES", Studies({"mine": study}, {}))
+    assert run(command.trm, ["study", "mine", "--plan"], program="trm") == 0
+    assert capsys.readouterr().out.startswith("trm_mlp seed=0: to do: 1,000 steps of 32 examples; ")
+    # It is refused where it is to be made, before any data are.
+    started = "a study was started"
+    monkeypatch.setattr(pipelines.study, "until_interrupted", lambda *_: pytest.fail(started))
+    assert run(command.trm, ["study", "mine"], program="trm") == 2
+    refused = capsys.readouterr().err
+    assert "point 'trm_mlp seed=0': device='cuda': torch finds 0 cuda devices here" in refused
+    assert refused.count("\n") == 1
 
 
 def test_before_there_are_data_the_most_puzzle_rows_are_counted(

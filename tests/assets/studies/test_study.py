@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+import torch
 
 from assets.benchmarks import BENCHMARKS
 from assets.studies.points import asked, resolved
@@ -135,6 +136,12 @@ def test_equal_operations_decide_the_steps(tmp_path: Path) -> None:
         (START + "published: {trm: trm}", "published: no variant 'trm'"),
         (START + "execution: {steps: 3}", "execution: no setting 'steps'"),
         (START + "execution: {micro_batch: 0}", "micro_batch=0: expected"),
+        (START + "execution: {device: gpu}", "device='gpu': expected auto, cpu, cuda"),
+        (
+            START + "settings: {recipe.patience: 500}\nexecution: {validate_steps: 0}",
+            "recipe.patience=500 with validate_steps=0: expected validations",
+        ),
+        (START + "evaluation: {device: gpu}", "device='gpu': expected auto, cpu, cuda"),
         (START + "evaluation: {limt: 5}", "limt: no setting 'limt'"),
         (START + "evaluation: {depth: 0}", "depth=0: expected"),
         (
@@ -171,6 +178,23 @@ def test_the_studies_that_come_with_the_project_can_be_made() -> None:
             figure = study.figure(variant, benchmark.published_as)
             assert figure is not None
             assert f"% on {benchmark.published_as} (" in figure
+
+
+@pytest.mark.parametrize("what", ["execution", "evaluation"])
+def test_a_study_may_be_meant_for_another_machine(
+    what: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is read here, and refused here only when it is to be made."""
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
+    study = load(tmp_path, START + f"{what}: {{device: cuda:7}}").named("mine")
+    recipe = RECIPES[study.benchmark]
+    if what == "execution":
+        assert study.training(study.trainings()[0]).planned(recipe).devices == ["cuda:7"]
+    with pytest.raises(
+        ConfigurationError, match=r"point 'trm_mlp seed=0': device='cuda:7': torch finds 0 cuda"
+    ):
+        study.require_here(recipe)
+    load(tmp_path, START + f"{what}: {{device: cpu}}").named("mine").require_here(recipe)
 
 
 def test_a_point_whose_variant_cannot_have_its_size_is_named(tmp_path: Path) -> None:
