@@ -17,11 +17,7 @@ from trm_model.variants import all_variants
 
 VARIANTS = all_variants(own_variants_folder())
 PARTITIONS = variant_seed_partitions(VARIANTS.known)
-STUDIES = load_studies(
-    [SHIPPED, own_studies_folder()],
-    {name: benchmark.recipe for name, benchmark in BENCHMARKS.items()},
-    VARIANTS.known,
-)
+STUDIES = load_studies([SHIPPED, own_studies_folder()], BENCHMARKS, VARIANTS.known)
 for _message in (*VARIANTS.broken.values(), *STUDIES.broken.values()):
     # The graph goes on without them.
     print(f"note: left out: {_message}", file=sys.stderr)

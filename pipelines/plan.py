@@ -14,7 +14,7 @@ from pipelines.definitions import PARTITIONS, VARIANTS
 from pipelines.execute import open_store, parse_partitions, parse_settings
 from storage.examples import Header, open_header
 from storage.store import Store
-from trm_model.authors.published import told
+from trm_model.authors.published import figure_of
 from trm_model.errors import require
 from trm_model.model.variant import Variant
 from trm_model.training.accelerators import expected
@@ -56,7 +56,7 @@ def tell_plans(benchmark: str, partitions: Sequence[str], settings: Sequence[str
         # A figure of a paper stands beside what reproduces it alone.
         paper_name = entry.paper_name if name == entry.paper_variant else name
         of = entry.published_as if entry.paper_variant is not None else None
-        figure = told(of or "", paper_name or name)
+        figure = figure_of(of or "", paper_name or name)
         print(f"{benchmark} {key}: ", end="")
         tell_plan(variant, recipe, header, config.planned(recipe), figure)
     return 0

@@ -62,7 +62,7 @@ def _possible(name: str) -> Study:
     """
     study = STUDIES.named(name)
     benchmark = BENCHMARKS[study.benchmark]
-    study.require_possible(benchmark.recipe, VARIANTS.known, benchmark.origin.family)
+    study.require_possible(benchmark, VARIANTS.known)
     return study
 
 

@@ -13,6 +13,7 @@ from assets.evaluation.predictions import predict, whole
 from assets.evaluation.scores import score
 from assets.evaluation.votes import count_votes
 from assets.failures import user_error
+from assets.latest import CONFIGURATION
 from assets.outcomes import CheckOutcome
 from assets.pages import markdown
 from assets.pages.page import html_page, publish_page
@@ -100,13 +101,25 @@ def results(
     """The scores of a study's points so far (:func:`assets.studies.report.scored`)."""
     of_benchmark = pl.col("benchmark") == study.benchmark
     scores = scan(store, Scores).filter(of_benchmark).collect()
-    training = scan(store, Training).filter(of_benchmark).collect()
-    efforts = training.group_by(RUN).agg(
-        train_seconds=pl.col("wall_seconds").sort_by("step").last()
-    )
     computed = examples_modules(_training(store, study))
     points = asked(name, study, benchmark, variants, _header(store, study), computed)
-    return scored(points, headline(scores, benchmark.metric), efforts)
+    headlines = headline(scores, benchmark.metric)
+    own = headlines.join(points, on=CONFIGURATION, how="semi")
+    efforts = (
+        training_of(store, own, "wall_seconds")
+        .group_by(RUN)
+        .agg(train_seconds=pl.col("wall_seconds").sort_by("step").last())
+    )
+    return scored(points, headlines, efforts)
+
+
+def training_of(store: Store, runs: pl.DataFrame, *columns: str) -> pl.DataFrame:
+    """These columns of :class:`assets.tables.Training` and ``step``, of some runs alone.
+
+    :param runs: rows with the columns :data:`assets.studies.report.RUN`.
+    """
+    training = scan(store, Training).select(*RUN, "step", *columns)
+    return training.join(runs.lazy().select(RUN).unique(), on=RUN, how="semi").collect()
 
 
 def materialize_report(
@@ -125,7 +138,7 @@ def materialize_report(
     figures: dict[str, Figure | None] = {
         f"Against {axis}": axis_figure(means, axis) for axis in telling_axes(means, study.axes)
     }
-    training = scan(store, Training).filter(benchmark=study.benchmark).collect()
+    training = training_of(store, table, "wall_seconds", "validation_exact_accuracy")
     figures["In training"] = curves_figure(table, training)
     drawn = {title: png(figure) for title, figure in figures.items() if figure is not None}
     missing = [point.key for point in points if point.key not in table["point"]]

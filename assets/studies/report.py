@@ -1,7 +1,7 @@
 """The report of a study: its points beside one another, and the metric against each axis."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -112,13 +112,41 @@ def telling_axes(means: pl.DataFrame, axes: Sequence[str]) -> list[str]:
     return [axis for axis, others in found if len(set(others)) < len(others)]
 
 
-MOST_TOLD = 2
-"""Axes that a line of a figure is named by; the table has all."""
+def _line_names(lines: Iterable[tuple[str, str]]) -> dict[tuple[str, str], str]:
+    """What each line of a figure is called: its variant, and the settings in which lines differ.
+
+    :param lines: variant and canonical settings (:func:`canonical`).
+    """
+    told = {line: json.loads(line[1]) for line in lines}
+    paths = dict.fromkeys(path for settings in told.values() for path in settings)
+    # Not given is another value than any that can be given.
+    values = {
+        path: {canonical({path: at[path]} if path in at else {}) for at in told.values()}
+        for path in paths
+    }
+    return {
+        (variant, key): ", ".join(
+            [
+                variant,
+                *(
+                    f"{path.removeprefix('recipe.').removeprefix('variant.')}={value}"
+                    for path, value in settings.items()
+                    if len(values[path]) > 1
+                ),
+            ]
+        )
+        for (variant, key), settings in told.items()
+    }
 
 
-def _line_name(variant: str, settings: Mapping[str, Any]) -> str:
-    told = [f"{path.rpartition('.')[2]}={value}" for path, value in settings.items()]
-    return ", ".join([variant, *told[:MOST_TOLD], *(["…"] if len(told) > MOST_TOLD else [])])
+def _styles(count: int) -> list[dict[str, Any]]:
+    """How each of so many lines is drawn: no two have the same colour and dashes, until there are
+    more than both tell apart."""
+    dashes = ("-", "--", ":", "-.")
+    return [
+        {"color": f"C{line % 10}", "linestyle": dashes[line // 10 % len(dashes)]}
+        for line in range(count)
+    ]
 
 
 def curves_figure(results: pl.DataFrame, training: pl.DataFrame) -> Figure | None:
@@ -135,15 +163,18 @@ def curves_figure(results: pl.DataFrame, training: pl.DataFrame) -> Figure | Non
     figure = Figure(figsize=(6, 3.4))
     axes = figure.subplots()
     settings = rows.partition_by("variant", "axes", as_dict=True, maintain_order=True)
-    for number, ((variant, at), part) in enumerate(sorted(settings.items())):
+    lines = sorted((variant, at) for variant, at in settings)
+    names = _line_names(lines)
+    for line, style in zip(lines, _styles(len(lines)), strict=True):
+        part = settings[line]
         for seed, run in enumerate(part.partition_by(RUN)):
             axes.plot(
                 run["wall_seconds"] / 60,
                 run["validation_exact_accuracy"],
-                color=f"C{number}",
+                **style,
                 linewidth=1,
                 # One entry of the legend for all seeds.
-                label=None if seed else _line_name(variant, json.loads(at)),
+                label=None if seed else names[line],
             )
     axes.set_xlabel("minutes of training")
     axes.set_ylabel("solved (validation puzzles)")
@@ -158,18 +189,19 @@ def axis_figure(means: pl.DataFrame, axis: str) -> Figure:
 
     :param means: rows of :func:`over_seeds`.
     """
-    lines: dict[str, list[tuple[Any, dict[str, Any]]]] = {}
+    lines: dict[tuple[str, str], list[tuple[Any, dict[str, Any]]]] = {}
     for row in means.iter_rows(named=True):
         settings = json.loads(row["axes"])
         place = settings.pop(axis, None)
-        lines.setdefault(_line_name(row["variant"], settings), []).append((place, row))
+        lines.setdefault((row["variant"], canonical(settings)), []).append((place, row))
     places = list(dict.fromkeys(str(place) for line in lines.values() for place, _ in line))
     numbers = all(type(place) in (int, float) for line in lines.values() for place, _ in line)
     # What is no number stands at equal distances, in the order of the study.
     where = {place: float(place) if numbers else index for index, place in enumerate(places)}
     figure = Figure(figsize=(6, 3.4))
     axes = figure.subplots()
-    for label, line in lines.items():
+    names = _line_names(lines)
+    for (of, line), style in zip(lines.items(), _styles(len(lines)), strict=True):
         points = sorted(line, key=lambda item: where[str(item[0])])
         rows = [row for _, row in points]
         axes.errorbar(
@@ -182,7 +214,8 @@ def axis_figure(means: pl.DataFrame, axis: str) -> Figure:
             marker="o",
             capsize=3,
             linewidth=1,
-            label=label,
+            label=names[of],
+            **style,
         )
     if not numbers:
         axes.set_xticks(list(where.values()), list(where))

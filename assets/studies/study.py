@@ -25,9 +25,10 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
+from assets.benchmarks import Benchmark
 from assets.configs import EvaluationConfig, TrainingConfig, configured
 from storage.reading import MALFORMED, one_line
-from trm_model.authors.published import told
+from trm_model.authors.published import figure_of, published_names
 from trm_model.choices import check_fields, from_plain
 from trm_model.errors import ConfigurationError, require
 from trm_model.model.variant import Variant
@@ -37,7 +38,6 @@ from trm_model.names import (
     require_name,
     unknown_name,
 )
-from trm_model.puzzles.family import Family
 from trm_model.seeding import numpy_generator
 from trm_model.texts import from_yaml, yaml_files
 from trm_model.training.execution import Execution
@@ -188,7 +188,9 @@ class Study:
     :param published: name of a variant -> variant or method whose published figure
         (:mod:`trm_model.authors.published`) stands beside its points.
     :param training_flops: floating-point operations that each training may take in all; the
-        recipe's ``steps`` follow from it, for each variant and size by itself.
+        recipe's ``steps`` follow from it, for each variant and size by itself. Those that
+        ``execution: {recompute: true}`` repeats are left out, so that it changes no result;
+        ``trm study NAME --plan`` counts them.
     :param notes: what the report says beside the figures, such as what they cost and showed.
     """
 
@@ -224,6 +226,12 @@ class Study:
                         "variant", variant, self.variants, f"expected one of {self.variants}"
                     ),
                 )
+        for variant, name in (self.published or {}).items():
+            require(
+                isinstance(name, str),
+                f"published: {variant}: {name!r}: expected the name of a variant or method; "
+                "change it",
+            )
         for variant, settings in (self.of_variant or {}).items():
             require(
                 isinstance(settings, dict),
@@ -309,19 +317,22 @@ class Study:
 
         :param benchmark: under whose name it is published.
         """
-        return told(benchmark or "", (self.published or {}).get(variant, ""))
+        return figure_of(benchmark or "", (self.published or {}).get(variant, ""))
 
     def require_possible(
-        self, recipe: Recipe, variants: Mapping[str, Variant], family: Family | None = None
+        self, benchmark: Benchmark, variants: Mapping[str, Variant], *, sizes: bool = True
     ) -> None:
         """Whether every point can be trained and evaluated, on a machine that has what it needs,
         known before anything is.
 
-        :param recipe: of the benchmark.
-        :param family: of its puzzles; None: whether each variant can have its size on them is not
-            tried, which takes a moment for each point.
-        :raises ConfigurationError: one cannot; the message names it.
+        :param benchmark: the study's.
+        :param sizes: whether it is tried that each variant can have its size on the puzzles, which
+            takes a moment for each point.
+        :raises ConfigurationError: one cannot; the message names it. Or a published figure is named
+            that there is none of.
         """
+        self._require_published(benchmark)
+        recipe = benchmark.recipe
         for point in self.trainings():
             require(
                 point.variant in variants,
@@ -334,8 +345,22 @@ class Study:
                 predictions.require_possible(recipe, [base])
                 variant = training.variant_of(base)
                 variant.generation.require_evaluation(predictions.evaluation(variant.evaluation))
-                if family is not None:
-                    training.require_of(recipe, base, family)
+                if sizes:
+                    training.require_of(recipe, base, benchmark.origin.family)
+
+    def _require_published(self, benchmark: Benchmark) -> None:
+        known = published_names(benchmark.published_as or "")
+        for variant, name in (self.published or {}).items():
+            require(
+                name in known,
+                f"published: {variant}: "
+                + unknown_name(
+                    "published figure",
+                    name,
+                    known,
+                    f"of {self.benchmark} expected {', '.join(known) or 'none; leave it out'}",
+                ),
+            )
 
     def require_here(self, recipe: Recipe) -> None:
         """Whether this machine has what the points are trained and evaluated on.
@@ -423,12 +448,12 @@ def _read(path: Path) -> Study:
 
 
 def load_studies(
-    folders: Sequence[Path], recipes: Mapping[str, Recipe], variants: Mapping[str, Variant]
+    folders: Sequence[Path], benchmarks: Mapping[str, Benchmark], variants: Mapping[str, Variant]
 ) -> Studies:
     """The studies in these folders, one YAML file each, named after the study. A broken file stops
     none of the others.
 
-    :param recipes: of the benchmarks, by name.
+    :param benchmarks: by name.
     :raises ConfigurationError: a folder is a file, or is not there and not the default.
     """
     found = Studies({}, {})
@@ -446,12 +471,15 @@ def load_studies(
             )
             study = _read(path)
             require(
-                study.benchmark in recipes,
+                study.benchmark in benchmarks,
                 unknown_name(
-                    "benchmark", study.benchmark, recipes, f"expected one of {', '.join(recipes)}"
+                    "benchmark",
+                    study.benchmark,
+                    benchmarks,
+                    f"expected one of {', '.join(benchmarks)}",
                 ),
             )
-            study.require_possible(recipes[study.benchmark], variants)
+            study.require_possible(benchmarks[study.benchmark], variants, sizes=False)
             found.known[path.stem] = study
         except (*MALFORMED, OSError) as error:
             found.broken[path.stem] = f"{path}: {one_line(error)}"

@@ -307,7 +307,7 @@ OTHERS: dict[tuple[str, str], Published] = {
 }
 
 
-def told(benchmark: str, name: str) -> str | None:
+def figure_of(benchmark: str, name: str) -> str | None:
     """The figure of a variant or of another method on a benchmark and where it stands, in words;
     None: there is none.
     """
@@ -316,3 +316,8 @@ def told(benchmark: str, name: str) -> str | None:
         return f"{figure.value:.1%} on {benchmark} ({figure.source})"
     other = OTHERS.get((benchmark, name))
     return other and f"{other.value:.1%} on {benchmark} ({name}, {other.source})"
+
+
+def published_names(benchmark: str) -> list[str]:
+    """The variants and other methods that :func:`figure_of` has a figure of on a benchmark."""
+    return [name for of, name in (*PUBLISHED, *OTHERS) if of == benchmark]

@@ -40,7 +40,7 @@ class Recipe:
         (whose steps have one size); a longer one is shortened to it; None: it is taken as it is.
     :param label_smoothing: share of a cell's target that is spread evenly over the vocabulary.
     :param smooth_padding: whether the padding token has its part of that share; SiC's code for
-        mazes leaves it out (arXiv 2601.19085).
+        mazes leaves it out (arXiv 2601.19085). Only with ``label_smoothing``.
     :param halting_weight: of the halting losses beside the answer loss.
     :param on_nonfinite: what a loss or gradient that is not finite does. ``stop``: the training
         ends, and keeps the checkpoint before. ``skip``: that step changes nothing, and its examples
@@ -53,7 +53,9 @@ class Recipe:
     :param ema_decay: of the averaged weights, per optimizer step; short trainings want a shorter
         memory than the papers' 0.999.
     :param ema_start: optimizer steps before the average begins; until then it is the weights
-        themselves. 0: it begins with the first weights.
+        themselves. 0: it begins with the first weights. A training that ends before averages
+        nothing, so that a shortened one can still be tried; neither does a variant without an
+        average (``ema: false``).
     :param precision: of activations and matrix products; weights are kept in float32.
     """
 
@@ -118,6 +120,11 @@ class Recipe:
         require(
             0.0 <= self.label_smoothing < 1.0,
             f"label_smoothing={self.label_smoothing}: expected a share from 0 to below 1",
+        )
+        require(
+            self.smooth_padding or self.label_smoothing > 0.0,
+            "smooth_padding=False with label_smoothing=0: expected a share that padding can be "
+            "left out of; give label_smoothing above 0, or leave smooth_padding out",
         )
         require(
             0.0 <= self.exploration <= 1.0,

@@ -15,13 +15,13 @@ from assets.data.datasets import write_dataset
 from assets.failures import user_error
 from assets.graph import build_study
 from assets.store import StoreResource
-from assets.studies.asset import check_point, check_report, materialize_report
+from assets.studies.asset import check_point, check_report, materialize_report, training_of
 from assets.studies.points import asked
-from assets.studies.report import over_seeds, scored
+from assets.studies.report import RUN, over_seeds, scored
 from assets.studies.study import Study
-from assets.tables import Scores, StudyResults
+from assets.tables import Scores, StudyResults, Training
 from storage.store import LocalStore
-from storage.tables import scan
+from storage.tables import publish_partition, scan
 from tests.assets.test_checkpoint_asset import SOURCE, Here
 from tests.trm_model.training.recipes import TINY
 from trm_model.variants import VARIANTS
@@ -129,6 +129,21 @@ def test_settings_differ_in_code_and_seeds_of_one_do_not() -> None:
     )
     found = sorted(scored(points, headlines, efforts).select("variant", "seed", "current").rows())
     assert found == [("drm", 0, False), ("trm_mlp", 0, True), ("trm_mlp", 1, True)]
+
+
+def test_of_the_training_table_the_runs_of_a_study_alone_are_read(store: LocalStore) -> None:
+    def rows(variant: str) -> pl.DataFrame:
+        numbers = {name: 1 for name in Training.to_schema().columns if name not in RUN}
+        return pl.DataFrame(
+            {**numbers, "benchmark": "tiny", "variant": variant, "seed": 0, "run": "r"}
+        ).with_columns(pl.lit("c").alias("config_hash"), created_at=pl.lit("2026"))
+
+    for variant in ("trm", "hrm"):
+        publish_partition(store, Training, rows(variant))
+    runs = rows("hrm").select(RUN)
+    found = training_of(store, pl.concat([runs, runs]), "wall_seconds")
+    assert found.columns == [*RUN, "step", "wall_seconds"]
+    assert found.rows() == [("tiny", "hrm", 0, "r", 1, 1.0)]
 
 
 def test_seeds_of_one_setting_are_averaged() -> None:

@@ -68,9 +68,7 @@ def trainings() -> dict[str, Training]:
         if benchmark.paper_variant is not None:
             variant, family = VARIANTS[benchmark.paper_variant], benchmark.origin.family
             found[name] = Training(variant, benchmark.recipe, family, Execution())
-    studies = load_studies(
-        [SHIPPED], {name: each.recipe for name, each in BENCHMARKS.items()}, VARIANTS
-    )
+    studies = load_studies([SHIPPED], BENCHMARKS, VARIANTS)
     for name, study in studies.known.items():
         benchmark = BENCHMARKS[study.benchmark]
         for point in study.trainings() if study.published else ():

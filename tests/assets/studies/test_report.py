@@ -1,10 +1,19 @@
 """Scores of a study's points, beside what their trainings took."""
 
+import itertools
+
 import numpy as np
 import polars as pl
 
 from assets.latest import CONFIGURATION
-from assets.studies.report import RUN, curves_figure, scored, telling_axes
+from assets.studies.report import (
+    RUN,
+    axis_figure,
+    canonical,
+    curves_figure,
+    scored,
+    telling_axes,
+)
 from assets.tables import StudyResults
 
 
@@ -73,6 +82,37 @@ def test_curves_are_those_of_validated_runs_one_colour_for_each_setting() -> Non
     }  # fmt: skip
     legend = figure.axes[0].get_legend()
     assert legend is not None
-    assert [text.get_text() for text in legend.get_texts()] == ["trm, x=1, y=2, …", "trm"]
+    assert [text.get_text() for text in legend.get_texts()] == ["trm, x=1, y=2, z=3", "trm"]
     nothing = training.with_columns(validation_exact_accuracy=pl.lit(None, pl.Float64))
     assert curves_figure(results, nothing) is None
+
+
+def test_settings_of_four_axes_have_a_line_each_named_by_what_differs() -> None:
+    axes = "recipe.size.width", "recipe.steps", "variant.cycles", "variant.layers"
+    choices = (32, 64), (100,), (1, 2, 3), (2, 4)
+    settings = [dict(zip(axes, each, strict=True)) for each in itertools.product(*choices)]
+    means = pl.DataFrame(
+        {
+            "variant": "trm", "axes": [canonical(each) for each in settings],
+            "value": [number / 100 for number in range(len(settings))], "low": 0.0, "high": 1.0,
+        }
+    )  # fmt: skip
+    figure = axis_figure(means, "recipe.size.width")
+    handles, names = figure.axes[0].get_legend_handles_labels()
+    assert names == [
+        f"trm, cycles={cycles}, layers={layers}" for cycles in (1, 2, 3) for layers in (2, 4)
+    ]
+    drawn = [handle.lines[0].get_xydata().tolist() for handle in handles]  # pyright: ignore
+    assert drawn == [[[32, low / 100], [64, (low + 6) / 100]] for low in range(6)]
+
+
+def test_lines_beyond_the_tenth_look_different() -> None:
+    settings = [canonical({"a": a, "b": b}) for a in (1, 2) for b in range(12)]
+    means = pl.DataFrame(
+        {"variant": "trm", "axes": settings, "value": 0.5, "low": 0.0, "high": 1.0}
+    )
+    lines = [line for line in axis_figure(means, "a").axes[0].get_lines() if len(line.get_label())]
+    told = {
+        (line.get_color(), line.get_linestyle()) for line in lines if line.get_linestyle() != "None"
+    }
+    assert len(told) == 12

@@ -19,7 +19,7 @@ START = "title: t\nbenchmark: sudoku_4x4\nvariants: [trm_mlp]\n"
 
 def load(folder: Path, text: str) -> Studies:
     (folder / "mine.yaml").write_text(text)
-    return load_studies([folder], RECIPES, VARIANTS)
+    return load_studies([folder], BENCHMARKS, VARIANTS)
 
 
 def points(folder: Path, text: str) -> list[Point]:
@@ -134,6 +134,15 @@ def test_equal_operations_decide_the_steps(tmp_path: Path) -> None:
         (START + "of_variant: {trm_mlp: 3}", "of_variant: trm_mlp: 3: expected settings"),
         (START + "of_variant: {trm_mlp: {steps: 3}}", "setting 'steps': expected a field of"),
         (START + "published: {trm: trm}", "published: no variant 'trm'"),
+        (START + "published: {trm_mlp: [hrm]}", "published: trm_mlp: ['hrm']: expected the name"),
+        (
+            START + "published: {trm_mlp: trm_mpl}",
+            "no published figure 'trm_mpl': did you mean trm",
+        ),
+        (
+            "title: t\nbenchmark: addition\nvariants: [trm]\npublished: {trm: trm}",
+            "no published figure 'trm': of addition expected none; leave it out",
+        ),
         (START + "execution: {steps: 3}", "execution: no setting 'steps'"),
         (START + "execution: {micro_batch: 0}", "micro_batch=0: expected"),
         (START + "execution: {device: gpu}", "device='gpu': expected auto, cpu, cuda"),
@@ -169,11 +178,11 @@ def test_what_a_study_may_not_say(tmp_path: Path, text: str, message: str) -> No
 
 
 def test_the_studies_that_come_with_the_project_can_be_made() -> None:
-    studies = load_studies([SHIPPED], RECIPES, VARIANTS)
+    studies = load_studies([SHIPPED], BENCHMARKS, VARIANTS)
     assert studies.broken == {}
     for study in studies.known.values():
         benchmark = BENCHMARKS[study.benchmark]
-        study.require_possible(benchmark.recipe, VARIANTS, benchmark.origin.family)
+        study.require_possible(benchmark, VARIANTS)
         for variant in study.published or {}:
             figure = study.figure(variant, benchmark.published_as)
             assert figure is not None
@@ -204,8 +213,8 @@ def test_a_point_whose_variant_cannot_have_its_size_is_named(tmp_path: Path) -> 
         "title: t\nbenchmark: sudoku_4x4\nvariants: [trm_grid]\ngrid: {recipe.size.heads: [4, 32]}",
     ).named("mine")
     benchmark = BENCHMARKS[study.benchmark]
-    study.require_possible(benchmark.recipe, VARIANTS)
+    study.require_possible(benchmark, VARIANTS, sizes=False)
     with pytest.raises(
         ConfigurationError, match=r"heads=32 seed=0': recipe and variant: .* multiple of 4"
     ):
-        study.require_possible(benchmark.recipe, VARIANTS, benchmark.origin.family)
+        study.require_possible(benchmark, VARIANTS)

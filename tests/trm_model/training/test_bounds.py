@@ -29,6 +29,11 @@ from trm_model.training.run import CodeSpan
         (Recipe, {"clip_norm": 1e-9}, {"clip_norm": 0.0}),
         (Recipe, {"label_smoothing": 0.0}, {"label_smoothing": -1e-9}),
         (Recipe, {"label_smoothing": 0.999}, {"label_smoothing": 1.0}),
+        (
+            Recipe,
+            {"smooth_padding": False, "label_smoothing": 1e-9},
+            {"smooth_padding": False, "label_smoothing": 0.0},
+        ),
         (Recipe, {"optimizer": Muon(), "embedding_optimizer": AdamW()}, {"optimizer": Muon()}),
         (Recipe, {"embedding_optimizer": AdamW()}, {"embedding_optimizer": Muon()}),
         (Recipe, {"exploration": 0.0}, {"exploration": -1e-9}),

@@ -116,6 +116,7 @@ VARIANT_CHANGES: dict[str, Any] = {
 ALONG: dict[str, dict[str, Any]] = {
     "answer_layers": {"networks": "separate"},
     "generation": {"mixer": Attention()},
+    "smooth_padding": {"label_smoothing": 0.5},
 }
 """What a change needs beside it to be allowed."""
 RECIPE_CHANGES: dict[str, Any] = {
@@ -157,7 +158,10 @@ def test_every_changed_field_changes_the_hash() -> None:
         run_of(Variant(**{**ALONG.get(name, {}), name: value}))
         for name, value in VARIANT_CHANGES.items()
     ]
-    runs += [run_of(recipe=Recipe(**{name: value})) for name, value in RECIPE_CHANGES.items()]
+    runs += [
+        run_of(recipe=Recipe(**{**ALONG.get(name, {}), name: value}))
+        for name, value in RECIPE_CHANGES.items()
+    ]
     runs += [
         run_of(Variant(mixer=Attention(positions=(NoPosition(),)))),
         run_of(Variant(backprop=LastCalls(count=3))),
