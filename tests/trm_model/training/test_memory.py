@@ -19,7 +19,7 @@ from trm_model.training.checkpoint import Checkpoint
 from trm_model.training.execution import Execution
 from trm_model.training.loop import Trainer
 from trm_model.training.memory import memory_bytes
-from trm_model.training.plan import smaller
+from trm_model.training.plan import plan, smaller
 from trm_model.training.recipe import Recipe
 from trm_model.variants import VARIANTS
 
@@ -122,11 +122,13 @@ print("planned", planned, "held", held("VmHWM") - before)
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1_800)
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs Linux's /proc")
 @pytest.mark.parametrize(("name", "steps"), [("trm_mlp", 30), ("trm", 5), ("hrm", 5)])
 def test_a_process_holds_what_was_planned(name: str, steps: int, tmp_path: Path) -> None:
     """Sudoku-Extreme's shape, batch 16. What is freed goes back to the system at once, which glibc
-    would keep in pieces: with attention half as much again."""
+    would keep in pieces: with attention half as much again. The copies for a checkpoint may have been
+    written before the most is held."""
     command = [sys.executable, "-c", TRUE_SIZE, name, str(steps), str(tmp_path)]
     said = subprocess.run(
         command,
@@ -135,5 +137,8 @@ def test_a_process_holds_what_was_planned(name: str, steps: int, tmp_path: Path)
         text=True,
         env=os.environ | {"MALLOC_MMAP_THRESHOLD_": "65536"},
     ).stdout
-    _, planned, _, held = said.splitlines()[-1].split()
-    assert int(planned) == pytest.approx(int(held), rel=0.2)
+    planned, held = (int(each) for each in said.splitlines()[-1].split()[1::2])
+    variant, recipe = VARIANTS[name], replace(RECIPE, batch_size=16, precision="float32")
+    copies = 4 * (3 + variant.ema) * plan(variant, recipe, HEADER, Execution()).parameters
+    assert 0.8 * held < planned
+    assert planned - copies < 1.2 * held
