@@ -127,8 +127,8 @@ print("planned", planned, "held", held("VmHWM") - before)
 @pytest.mark.parametrize(("name", "steps"), [("trm_mlp", 30), ("trm", 5), ("hrm", 5)])
 def test_a_process_holds_what_was_planned(name: str, steps: int, tmp_path: Path) -> None:
     """Sudoku-Extreme's shape, batch 16. What is freed goes back to the system at once, which glibc
-    would keep in pieces: with attention half as much again. The copies for a checkpoint may have been
-    written before the most is held."""
+    would keep in pieces: with attention half as much again. The copies for a checkpoint may have
+    been written before the most is held."""
     command = [sys.executable, "-c", TRUE_SIZE, name, str(steps), str(tmp_path)]
     said = subprocess.run(
         command,
