@@ -17,7 +17,7 @@ from torch.multiprocessing.reductions import StorageWeakRef
 
 from storage.examples import Header
 from trm_model.model.cost import in_order, model_on, shape_of
-from trm_model.model.kernels.attention import examples_of
+from trm_model.model.kernels.tiles import examples_of
 from trm_model.model.size import Precision, Size
 from trm_model.model.state import State
 from trm_model.model.variant import Variant

@@ -30,6 +30,7 @@ from trm_model.model.kernels.tiles import (
     clear_sums,
     compiled,
     copy,
+    examples_of,
     exp,
     norm_backward,
     normalise,
@@ -45,16 +46,8 @@ from trm_model.model.kernels.tiles import (
     zero,
 )
 
-COLUMNS = 64
-"""Columns that a tile should have: shorter examples share one."""
 MOST_POSITIONS = 256
 """Longer examples are for torch: all weights of a head would not stay in the cache."""
-
-
-@numba.njit(cache=True)
-def examples_of(length: int) -> int:
-    """How many examples share a tile."""
-    return max(1, COLUMNS // length)
 
 
 def _columns_of(length: int) -> int:

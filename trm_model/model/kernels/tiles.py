@@ -90,6 +90,16 @@ def padded(number: int) -> int:
     return -(-number // LANES) * LANES
 
 
+COLUMNS = 64
+"""Columns that a tile of whole examples should have: shorter examples share one."""
+
+
+@numba.njit(cache=True)
+def examples_of(length: int) -> int:
+    """How many examples of so many positions share a tile."""
+    return max(1, COLUMNS // length)
+
+
 @numba.njit(cache=True)
 def part(memory: Any, rows: int, columns: int) -> Any:
     """The first numbers of ``memory`` as a matrix, and the rest of it."""
