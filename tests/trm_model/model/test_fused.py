@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from tests.trm_model.model.registers import AVX2, only_on_x86, passes
+from tests.trm_model.model.kernels import AVX2, only_on_x86, passes, with_gradients
 from trm_model.model.feed_forwards.gated_norm import GatedNormSwiGlu, ProductNormSwiGlu
 from trm_model.model.kernels import swiglu as fused
 from trm_model.model.kernels.tiles import threads_reached
@@ -51,13 +51,6 @@ INNER: dict[int, Callable[[Tensor, Tensor], Tensor]] = {
 
 def formula(x: Tensor, gate_up: Tensor, down: Tensor, *, norm: int = fused.NO_NORM) -> Tensor:
     return normalised(x + INNER[norm](*(x @ gate_up.T).chunk(2, dim=-1)) @ down.T)
-
-
-def with_gradients(function: object, dtype: torch.dtype, *inputs: Tensor) -> list[Tensor]:
-    leaves = [t.detach().clone().to(dtype).requires_grad_() for t in inputs]
-    result = function(*leaves)  # type: ignore[operator]
-    weight = torch.linspace(-1, 1, result.numel(), dtype=dtype).view(result.shape)
-    return [result.detach(), *torch.autograd.grad((result * weight).sum(), leaves)]
 
 
 @pytest.fixture

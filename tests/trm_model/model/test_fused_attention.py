@@ -1,6 +1,6 @@
 """Attention in one pass on CPUs, against its formula in float64."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
-from tests.trm_model.model.registers import AVX2, only_on_x86, passes
+from tests.trm_model.model.kernels import AVX2, only_on_x86, passes, with_gradients
 from trm_model.model.kernels import attention as fused
 from trm_model.model.kernels.tiles import threads_reached
 from trm_model.model.layers import NORM_EPSILON, rms_norm, truncated_normal
@@ -56,15 +56,6 @@ def formula(x: Tensor, qkv: Tensor, out: Tensor, *, table: Tensor | None, heads:
     weights = (query @ key.mT / query.shape[-1] ** 0.5).softmax(-1)
     y = x + (weights @ value).transpose(1, 2).reshape(x.shape) @ out.T
     return y * (y.square().mean(-1, keepdim=True) + 1e-5).rsqrt()
-
-
-def with_gradients(
-    function: Callable[..., Tensor], dtype: torch.dtype, *inputs: Tensor
-) -> list[Tensor]:
-    leaves = [t.detach().clone().to(dtype).requires_grad_() for t in inputs]
-    result = function(*leaves)
-    weight = torch.linspace(-1, 1, result.numel(), dtype=dtype).view(result.shape)
-    return [result.detach(), *torch.autograd.grad((result * weight).sum(), leaves)]
 
 
 @pytest.fixture

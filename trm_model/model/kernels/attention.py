@@ -224,18 +224,27 @@ def _turns_in(memory: Any, half: int, columns: int) -> Any:
     return memory[:size].reshape(2, half, columns), memory[size:]
 
 
+@numba.njit(cache=True)
+def _described(task: Any) -> Any:
+    """What the tasks of both passes begin with: x [B S, D], the weights, the table of cosines and
+    sines, the result [B S, D], the tiles' scale, and their queries, keys and values."""
+    return (
+        array_of(task, 0)[0],
+        array_of(task, 1)[0],
+        array_of(task, 2)[0],
+        array_of(task, 3),
+        array_of(task, 4)[0],
+        array_of(task, 5),
+        array_of(task, 6),
+    )
+
+
 def _forward(pointer: Any) -> None:
     """The forward pass on one thread. The task describes x [1, B S, D], the weights, the table of
     cosines and sines, the result, the tiles' scale, queries, keys and values (of each tile, or
     memory of each thread), and the threads' memory; its first word holds heads and positions."""
     task = numba.carray(pointer, FIRST + 8 * WORDS)
-    x, to_qkv, out, table = (
-        array_of(task, 0)[0],
-        array_of(task, 1)[0],
-        array_of(task, 2)[0],
-        array_of(task, 3),
-    )
-    result, scales, all_qkv = array_of(task, 4)[0], array_of(task, 5), array_of(task, 6)
+    x, to_qkv, out, table, result, scales, all_qkv = _described(task)
     memory = array_of(task, 7)[0, thread()]
     heads, length = task[0] >> 32, task[0] & 0xFFFFFFFF
     width, columns = len(out), scales.shape[2]
@@ -283,13 +292,7 @@ def _backward(pointer: Any) -> None:
     scale, queries, keys and values, the gradient of the result, that of x, the threads' sums for
     the gradients of the weights, and their memory."""
     task = numba.carray(pointer, FIRST + 11 * WORDS)
-    x, to_qkv, out, table = (
-        array_of(task, 0)[0],
-        array_of(task, 1)[0],
-        array_of(task, 2)[0],
-        array_of(task, 3),
-    )
-    result, scales, all_qkv = array_of(task, 4)[0], array_of(task, 5), array_of(task, 6)
+    x, to_qkv, out, table, result, scales, all_qkv = _described(task)
     of_result, of_x, all_sums = array_of(task, 7)[0], array_of(task, 8)[0], array_of(task, 9)
     memory = array_of(task, 10)[0, thread()]
     heads, length = task[0] >> 32, task[0] & 0xFFFFFFFF
