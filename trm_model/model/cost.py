@@ -45,6 +45,9 @@ class Cost:
         float32: weights, gradients, averages and the two moments of AdamW; the state that is
         carried for each example; and for each example whose gradient is under way what its calls
         keep. Not the data set, and not what compiling saves.
+    :param test_bytes: at most about what one rollout of an example takes while it is computed at
+        test, in float32: some states, and what one call and the answer would keep for a gradient.
+    :param waiting_bytes: what it takes while others are computed: its first state and its last.
     """
 
     parameters: int
@@ -58,6 +61,8 @@ class Cost:
     weight_bytes: int
     carry_bytes: int
     gradient_bytes: int
+    test_bytes: int
+    waiting_bytes: int
 
 
 def convolution_backward_flops(
@@ -84,6 +89,11 @@ def convolution_backward_flops(
 
 FORMULAS: dict[Any, Any] = {torch.ops.aten.convolution_backward: convolution_backward_flops}
 """In place of torch's own formulas, by operation."""
+
+
+STATES_AT_TEST = 6
+"""The first one, those before and after a step and what comes between, noise, and a copy of what
+goes on."""
 
 
 class Flops(NamedTuple):
@@ -253,7 +263,6 @@ def cost(
     forward, backward = step_flops(variant, measured)
     rollouts, positions = variant.training_rollouts, size.prefix + length
     puzzle_parameters = num_puzzles * size.puzzle_width
-    state_numbers = rollouts * (1 + variant.latents) * positions * size.width
     first = variant.calls - variant.graded_calls
     saved = _calls(variant, measured.saved)[first:]
     if recompute:  # The inputs, and what one call keeps while its gradient is computed.
@@ -262,6 +271,7 @@ def cost(
     # Weights, gradients, two moments and, where there is one, the average.
     copies = 4 + int(variant.ema)
     weights = copies * (measured.parameters - puzzle_parameters) + 2 * puzzle_parameters
+    numbers = (1 + variant.latents) * positions * size.width
     return Cost(
         parameters=measured.parameters,
         puzzle_parameters=puzzle_parameters,
@@ -270,8 +280,10 @@ def cost(
         forward_passes=variant.forward_passes,
         training_flops=batch_size * rollouts * (variant.forward_passes * forward + backward),
         test_flops=variant.evaluation.rollouts * variant.test_steps(max_steps) * forward,
-        state_numbers=state_numbers,
+        state_numbers=rollouts * numbers,
         weight_bytes=4 * weights,
-        carry_bytes=4 * state_numbers,
+        carry_bytes=4 * rollouts * numbers,
         gradient_bytes=rollouts * (sum(saved) + measured.reading_saved),
+        test_bytes=4 * STATES_AT_TEST * numbers + max(measured.saved) + measured.reading_saved,
+        waiting_bytes=4 * 2 * numbers,
     )
