@@ -190,6 +190,11 @@ class Trainer:
             self.reasoner.variant, self.recipe.size, self.header, self.seed, self.recipe.precision
         ).to(self.data.device)
         model.load_state_dict({**self.reasoner.state_dict(), **average})
+        if self.execution.compile and not model.variant.generation.causal:
+            # Cells that are answered one after the other see a cache that is never the same.
+            for network in model.networks:
+                # For batches of any size: the last one is smaller, and so is what goes on of one.
+                network.compile(dynamic=True, fullgraph=True)
         return model.eval()
 
     def checkpoint(self, wall_seconds: float, lap_seconds: float) -> Checkpoint:
