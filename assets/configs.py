@@ -287,7 +287,8 @@ class EvaluationConfig(StageConfig):
     """How to evaluate: on what, and the settings of
     :class:`trm_model.model.evaluation.Evaluation`, with those of the variant where none is given.
 
-    :param batch_size: rollouts evaluated together; most variants have one for each example.
+    :param batch_size: rollouts evaluated together; most variants have one for each example. None:
+        as many as the device has memory for; 256 on a CPU.
     :param limit: evaluate only the first so many test puzzles, of ARC tasks with all their
         augmentations (a fair sample: their order is random); None: as the entry says.
     :param all: evaluate all, whatever the entry says.
@@ -295,7 +296,7 @@ class EvaluationConfig(StageConfig):
     :param device: as in :class:`TrainingConfig`; need not be the one that trained.
     """
 
-    batch_size: int = Field(default=256, ge=1, le=1_000_000)
+    batch_size: int | None = Field(default=None, ge=1, le=1_000_000)
     limit: int | None = Field(default=None, ge=1, le=MOST)
     all: bool = False
     again: bool = False

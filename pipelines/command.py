@@ -240,9 +240,8 @@ def _require_partition(partitions: Sequence[str]) -> None:
 @click.option(
     "--batch-size",
     type=click.IntRange(min=1),
-    default=256,
-    show_default=True,
-    help="Rollouts computed together; the scores do not depend on it.",
+    help="Rollouts computed together (default: as many as the device has memory for; 256 on a "
+    "CPU); the scores do not depend on it.",
 )
 @of_model
 def test(
@@ -250,7 +249,7 @@ def test(
     benchmark: str,
     limit: int | None,
     every: bool,
-    batch_size: int,
+    batch_size: int | None,
     **options: Any,
 ) -> int:
     """Test any checkpoint on any benchmark of its family.

@@ -26,7 +26,7 @@ def tell_scores(
     *,
     limit: int | None,
     every: bool,
-    batch_size: int,
+    batch_size: int | None,
 ) -> int:
     """Test a model on a benchmark's data set, print what it scores and where the rows are; returns
     the exit code.

@@ -58,6 +58,17 @@ def count_devices(name: str) -> int:
     return getattr(torch, name.partition(":")[0]).device_count()
 
 
+def free_bytes(device: torch.device) -> int | None:
+    """Memory of a device that new tensors can have: what nobody has, and what torch keeps of
+    earlier ones; None: a CPU, whose memory is there for other programs too.
+    """
+    if device.type == "cpu":
+        return None
+    of_kind = getattr(torch, device.type)
+    free, _ = of_kind.mem_get_info(device)
+    return free + of_kind.memory_reserved(device) - of_kind.memory_allocated(device)
+
+
 def open_device(name: str) -> torch.device:
     """The device of this name (:func:`resolve_device`), which can be computed on here.
 

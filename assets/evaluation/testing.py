@@ -62,14 +62,14 @@ def score_model(
     evaluation: Evaluation,
     *,
     limit: int | None,
-    batch_size: int,
+    batch_size: int | None,
     say: Callable[[str], None],
     progress: Callable[[str], None],
 ) -> tuple[pl.DataFrame, str]:
     """Evaluate a model on a benchmark's data set and store its scores.
 
     :param limit: only the first so many puzzles (of ARC: tasks); None: all.
-    :param batch_size: most rollouts computed together.
+    :param batch_size: most rollouts computed together; None: what the device has memory for.
     :param say: is told what it waits for.
     :param progress: is told how far it is, after each batch.
     :returns: rows of :class:`assets.tables.ScoresElsewhere`, and the key of their file.

@@ -86,7 +86,7 @@ def test_a_variant_that_cannot_have_the_size_is_refused_without_data() -> None:
             "another value, or leave it out",
         ),
         ("sudoku_4x4", "predictions", "limit", 10**30, "or nothing, at most 1000000000000; give"),
-        ("sudoku_4x4", "predictions", "batch_size", 10**12, "number, at most 1000000; give"),
+        ("sudoku_4x4", "predictions", "batch_size", 10**12, "nothing, at most 1000000; give"),
         ("sudoku_4x4", "checkpoint", "steps", 10**30, "steps=1000000000000000000000000000000: "),
         ("sudoku_4x4", "examples", "augmentations", 10**9, "--set examples.augmentations=10000"),
         (

@@ -3,16 +3,20 @@
 Named figures, one per line: milliseconds a step, examples a second, the share of the device's
 best rate (a large bfloat16 product, measured first) that torch's count of operations comes to,
 peak memory, and seconds until the first compiled step; and the step of a plain transcription
-(:mod:`tests.benchmarks.plain_models`), eager and compiled alike. On a CPU the sizes are small.
+(:mod:`tests.benchmarks.plain_models`), eager and compiled alike; and a product of the token MLP
+over 97 positions, with its gradients, padded for tensor cores and not. On a CPU the sizes are
+small.
 """
 
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from storage.examples import Examples, Header
 from tests.benchmarks.plain_models import (
@@ -25,11 +29,12 @@ from tests.benchmarks.plain_models import (
 )
 from trm_model.devices import resolve_device
 from trm_model.model.cost import cost
+from trm_model.model.layers import aligned_linear, inner_width
 from trm_model.model.reasoner import build
 from trm_model.model.size import Size
 from trm_model.training.execution import Execution
-from trm_model.training.loop import Trainer
 from trm_model.training.recipe import Recipe
+from trm_model.training.trainer import Trainer
 from trm_model.variants import VARIANTS
 
 CASES = {
@@ -53,6 +58,18 @@ def synchronize(device: str) -> None:
         torch.cuda.synchronize()
 
 
+def milliseconds(work: Callable[[], object], device: str) -> float:
+    """How long some work takes, once it is warm."""
+    for _ in range(WARM):
+        work()
+    synchronize(device)
+    started = time.perf_counter()
+    for _ in range(TIMED):
+        work()
+    synchronize(device)
+    return 1e3 * (time.perf_counter() - started) / TIMED
+
+
 def best_rate(device: str) -> float:
     """Operations a second of a large product in bfloat16."""
     side = 8192 if device.startswith("cuda") else 1024
@@ -66,6 +83,24 @@ def best_rate(device: str) -> float:
         synchronize(device)
         best = max(best, 5 * 2 * side**3 / (time.perf_counter() - started))
     return best
+
+
+def bench_product(device: str) -> None:
+    """Milliseconds of a token MLP's first product and of its gradients, padded and not."""
+    positions = 97
+    width, batch = (512, 768) if device.startswith("cuda") else (64, 4)
+    x = torch.randn(batch, width, positions, device=device, dtype=torch.bfloat16)
+    inner = inner_width(positions, Size().expansion)
+    weight = torch.randn(2 * inner, positions, device=device, dtype=torch.bfloat16)
+    for tensor in (x, weight):
+        tensor.requires_grad_()
+    for name, product in (("padded", aligned_linear), ("not_padded", F.linear)):
+
+        def both(product: Callable[[Tensor, Tensor], Tensor] = product) -> None:
+            result = product(x, weight)
+            torch.autograd.grad(result, (x, weight), result.detach())
+
+        show(f"token_product_{positions}_{name}_B{batch}", milliseconds(both, device), "ms")
 
 
 def random_examples(side: int, tokens: int, count: int) -> Examples:
@@ -103,15 +138,8 @@ def bench_plain(name: str, device: str, *, compiled: bool) -> None:
     )
     step = plain_training(plan, shape, state, inputs, labels, torch.bfloat16)
     step = torch.compile(step) if compiled else step
-    for _ in range(WARM):
-        step()
-    synchronize(device)
-    started = time.perf_counter()
-    for _ in range(TIMED):
-        step()
-    synchronize(device)
     title = f"{name}_plain_{'compiled' if compiled else 'eager'}_B{batch}"
-    show(title, 1e3 * (time.perf_counter() - started) / TIMED, "ms/step")
+    show(title, milliseconds(step, device), "ms/step")
 
 
 def bench(name: str, device: str, rate: float, *, compiled: bool) -> None:
@@ -153,6 +181,7 @@ def main(arguments: list[str]) -> int:
     print(f"torch {torch.__version__} on {where}", flush=True)
     rate = best_rate(device)
     show("best_bfloat16_rate", rate / 1e12, "TFLOP/s")
+    bench_product(device)
     for name in arguments[1:] or CASES:
         for compiled in (False, True) if device.startswith("cuda") else (False,):
             bench(name, device, rate, compiled=compiled)

@@ -4,7 +4,9 @@ One line per comparison, ``name error (bound) ok``; exit code 1 if one is out of
 torch, numpy, numba, safetensors and zarr alone. Deep recursions with random weights amplify
 rounding, so that a bound grows with what a relative change of the weights by 2e-7 does on the CPU.
 
-Random draws and puzzle rows must be the same to the bit. Every variant makes a supervision step
+Random draws and puzzle rows must be the same to the bit, but normal numbers, which are made by the
+device's own function; stablemax of extreme logits is compared with float64, and products padded for
+tensor cores with those that are not. Every variant makes a supervision step
 with its gradients and a short training; then compiled networks are compared with eager ones,
 bfloat16 with float32, and a resumed training with one that was not interrupted. Two processes, on
 two GPUs where there are two, are compared with one; on a GPU, memory with what was planned.
@@ -23,25 +25,32 @@ import numpy as np
 import torch
 from torch import Tensor
 from torch import distributed as dist
+from torch.nn import functional as F
 
 from storage.examples import Examples, Header
+from tests.trm_model.training.stablemax import SIGNS, logits, reference, relative_error
 from trm_model.devices import resolve_device
 from trm_model.model.batch import Batch
+from trm_model.model.layers import aligned_linear
 from trm_model.model.reasoner import Reasoner
 from trm_model.model.size import Size
 from trm_model.model.variant import Variant
 from trm_model.noise import Noise
 from trm_model.training.execution import Execution
 from trm_model.training.group import Group, JoinedGroup
-from trm_model.training.loop import TOTALS, Trainer
+from trm_model.training.losses import log_stablemax
 from trm_model.training.plan import plan
 from trm_model.training.puzzle_rows import sign_sgd_
 from trm_model.training.recipe import Recipe
 from trm_model.training.supervision import Carry, supervise
+from trm_model.training.trainer import TOTALS, Trainer
 from trm_model.variants import VARIANTS
 
 SIDE, VOCABULARY, BATCH = 4, 6, 8
 ROUNDING, AMPLIFIED = 2e-7, 10.0
+NORMAL_UNITS = 4.0
+"""CUDA's manual allows its inverse error function two; the CPU's has an error of its own, and the
+product that follows rounds both."""
 RECIPE = Recipe(
     size=Size(width=32, heads=2, prefix=2, puzzle_width=32),
     steps=6,
@@ -275,8 +284,55 @@ def same_everywhere(device: str) -> Iterator[Line]:
         yield Line(f"puzzle rows, {rows} in all", distance(*tables), 0.0)
 
 
+def noise(device: str) -> Iterator[Line]:
+    """Random numbers of examples; normal ones by units in the last place."""
+    here, there = (Noise(7, torch.arange(BATCH, device=place)) for place in ("cpu", device))
+    one, other = (draws.uniform("check", 97, 64).cpu() for draws in (here, there))
+    yield Line("uniform noise, numbers that differ", float((one != other).sum()), 0.0)
+    one, other = (draws.normal("check", 97, 64).cpu().view(torch.int32) for draws in (here, there))
+    units = (one.long() - other.long()).abs().max()
+    yield Line("normal noise, units in the last place", float(units), NORMAL_UNITS)
+
+
+def stablemax(device: str) -> Iterator[Line]:
+    """Its logarithm and gradient in float32 against float64, of logits from 1e-8 to 1e37."""
+    for sign in SIGNS:
+        for tokens in (2, 11, 60):
+            drawn = logits(sign, tokens)
+            labels = torch.arange(len(drawn)).unsqueeze(1) % tokens
+            x = drawn.to(device, copy=True).requires_grad_()
+            found = log_stablemax(x)
+            (gradient,) = torch.autograd.grad(found.gather(-1, labels.to(device)).sum(), x)
+            expected, slope = reference(drawn, labels)
+            name = f"stablemax of {tokens} {sign} logits"
+            yield Line(name, relative_error(found.detach().cpu(), expected), 1e-6)
+            yield Line(f"{name}: gradient", relative_error(gradient.cpu(), slope), 1e-6)
+
+
+def padded(device: str) -> Iterator[Line]:
+    """Products padded for tensor cores against those that are not, with their gradients."""
+    generator = torch.Generator().manual_seed(0)
+    for outs, ins in ((1024, 97), (97, 512), (11, 512)):
+        drawn = [torch.randn(shape, generator=generator) for shape in ((64, ins), (outs, ins))]
+        for dtype, bound in ((torch.float32, 1e-5), (torch.bfloat16, 1e-2)):
+            x, weight = (each.to(device, dtype, copy=True).requires_grad_() for each in drawn)
+            for what, one, other in zip(
+                ("product", "gradient of x", "gradient of the weight"),
+                *(
+                    (product, *torch.autograd.grad(product.square().sum(), (x, weight)))
+                    for product in (F.linear(x, weight), aligned_linear(x, weight))
+                ),
+                strict=True,
+            ):
+                name = f"{ins} to {outs} in {str(dtype).removeprefix('torch.')}, padded: {what}"
+                yield Line(name, distance(one.detach(), other.detach()), bound)
+
+
 CHECKS: tuple[Callable[[str], Iterator[Line]], ...] = (
     same_everywhere,
+    noise,
+    stablemax,
+    padded,
     steps,
     trainings,
     together,

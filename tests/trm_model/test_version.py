@@ -41,6 +41,7 @@ COVERED = [
     "trm_model.training.recipe",
     "trm_model.training.sampler",
     "trm_model.training.supervision",
+    "trm_model.training.trainer",
 ]
 EXEMPT = {
     "trm_model.evaluation": "validation on the way tests weights and changes none",
@@ -53,6 +54,7 @@ EXEMPT = {
     "trm_model.training.plan": "says what a training takes",
     "trm_model.training.memory": "the same",
     "trm_model.model.cost": "the same",
+    "trm_model.model.kept": "the same",
     "trm_model.version": "computes the version that tells codes apart",
 }
 """What the training process imports although it makes no weights, and why."""

@@ -12,9 +12,11 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from storage.reading import out_of_memory
 from trm_model.errors import require
 from trm_model.evaluation.asked import own_cells, questions
 from trm_model.evaluation.finished import Columns, Finished
+from trm_model.evaluation.fitting import fitting
 from trm_model.finite import require_finite
 from trm_model.model.batch import IGNORE, Batch, DeviceExamples
 from trm_model.model.evaluation import Evaluation
@@ -326,7 +328,7 @@ def evaluate(
     evaluation: Evaluation | None = None,
     *,
     max_steps: int,
-    batch_size: int,
+    batch_size: int | None = None,
     index: npt.NDArray[np.int64] | None = None,
     every_step: bool = True,
     compared: Sequence[Selection] = (),
@@ -339,7 +341,8 @@ def evaluate(
     :param evaluation: None: the variant's own.
     :param max_steps: supervision steps in training, where the evaluation leaves the depth open.
     :param batch_size: most rollouts computed together, of one or more examples; results do not
-        depend on it.
+        depend on it, and it is halved where memory runs out. None: as many as the device has
+        memory for (:func:`trm_model.evaluation.fitting.fitting`).
     :param every_step: keep the predictions after each counted step, not only after the last
         (memory: S times as much).
     :param compared: selections whose answers are counted too.
@@ -356,22 +359,34 @@ def evaluate(
     # A copy: torch warns of arrays that cannot be written to, as those of a table are.
     chosen = np.arange(len(data)) if index is None else np.array(index)
     depth = reasoner.variant.test_steps(max_steps, evaluation)
-    size = most_examples(reasoner, depth, evaluation, batch_size)
+    together = fitting(reasoner, evaluation) if batch_size is None else batch_size
     finished = finished or Finished()
     parts = finished.parts()
     start = sum(len(part["labelled_cells"]) for part in parts)
     progress(start, len(chosen))
+
+    def answered(part: npt.NDArray[np.int64]) -> Columns:
+        # An example's noise depends on its number alone, not on the batch that it is in.
+        noise = Noise(evaluation.seed, torch.from_numpy(part).to(data.device))
+        batch = data.gather(part)
+        steps = tries(reasoner, batch, depth, evaluation, noise, family, together)
+        counted = _counted(reasoner, batch, steps, depth, evaluation, compared)
+        if not every_step:
+            counted["predictions"] = counted["predictions"][:, -1:]
+        return {name: column.cpu().numpy() for name, column in counted.items()}
+
     with finished:
         while start < len(chosen):
+            size = most_examples(reasoner, depth, evaluation, together)
             part = chosen[start : start + size]
-            # An example's noise depends on its number alone, not on the batch that it is in.
-            noise = Noise(evaluation.seed, torch.from_numpy(part).to(data.device))
-            batch = data.gather(part)
-            steps = tries(reasoner, batch, depth, evaluation, noise, family, batch_size)
-            counted = _counted(reasoner, batch, steps, depth, evaluation, compared)
-            if not every_step:
-                counted["predictions"] = counted["predictions"][:, -1:]
-            parts.append({name: column.cpu().numpy() for name, column in counted.items()})
+            try:
+                parts.append(answered(part))
+            except (MemoryError, RuntimeError) as error:
+                tried = min(together, len(part) * evaluation.rollouts)
+                if tried == 1 or not out_of_memory(error):
+                    raise
+                together = tried // 2
+                continue
             finished.add(parts[-1])
             start += len(part)
             progress(start, len(chosen))

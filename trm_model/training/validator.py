@@ -4,6 +4,7 @@ from functools import cache, partial
 
 from storage.examples import ExampleSet
 from trm_model.evaluation.evaluate import evaluate
+from trm_model.evaluation.fitting import fitting
 from trm_model.model.batch import DeviceExamples
 from trm_model.model.reasoner import Reasoner
 from trm_model.training.recipe import Recipe
@@ -21,7 +22,7 @@ def validator(examples: ExampleSet, recipe: Recipe) -> Validation:
             reasoner,
             on_device(reasoner.answer_start.device),
             max_steps=recipe.max_steps,
-            batch_size=recipe.batch_size,
+            batch_size=fitting(reasoner, reasoner.variant.evaluation, recipe.batch_size),
             every_step=False,
         )
         right, labelled = found.right_cells[:, -1].sum(), found.labelled_cells.sum()

@@ -19,9 +19,9 @@ from trm_model.model.variant import Variant
 from trm_model.puzzles.family import Family
 from trm_model.training.accelerators import ACCELERATORS
 from trm_model.training.execution import Execution
-from trm_model.training.loop import Trainer
 from trm_model.training.plan import plan
 from trm_model.training.recipe import Recipe
+from trm_model.training.trainer import Trainer
 from trm_model.variants import VARIANTS
 
 FEW: dict[Family, Origin] = {

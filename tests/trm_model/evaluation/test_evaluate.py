@@ -583,6 +583,54 @@ def test_of_many_steps_some_are_counted(examples: Examples) -> None:
     )
 
 
+def test_half_as_many_are_computed_where_memory_runs_out(
+    examples: Examples, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Until three rollouts fit; with the same results."""
+    model = precise(untrained(RANDOM, examples))
+    evaluation = Evaluation(depth=2, rollouts=2, noise=0.3)
+    whole = outcome_of(model, examples, evaluation)
+    tried: list[int] = []
+
+    def forward(inputs: Tensor, *given: Any, **options: Any) -> Output:
+        tried.append(len(inputs))
+        if len(inputs) > most:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+        return Reasoner.forward(model, inputs, *given, **options)
+
+    most = 3
+    told: list[tuple[int, int]] = []
+    monkeypatch.setattr(model, "forward", forward)
+    found = outcome_of(
+        model, examples, evaluation, progress=lambda *seen: told.append(seen), batch_size=64
+    )
+    assert tried[:5] == [18, 8, 4, 2, 2]
+    assert told == [(done, COUNT) for done in range(COUNT + 1)]
+    np.testing.assert_array_equal(found.predictions, whole.predictions)
+    np.testing.assert_allclose(found.halt_logits, whole.halt_logits, rtol=1e-4, atol=1e-4)
+    tried.clear()
+    most = 0
+    with pytest.raises(torch.OutOfMemoryError):
+        outcome_of(model, examples, evaluation, batch_size=4)
+    assert tried == [4, 2, 1]
+
+
+def test_other_errors_are_not_taken_for_too_little_memory(
+    examples: Examples, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, asked = untrained(SHORT, examples), 0
+
+    def forward(*_: Any, **__: Any) -> Output:
+        nonlocal asked
+        asked += 1
+        raise RuntimeError("sizes of tensors do not match")
+
+    monkeypatch.setattr(model, "forward", forward)
+    with pytest.raises(RuntimeError, match="do not match"):
+        outcome_of(model, examples)
+    assert asked == 1
+
+
 class EndedError(Exception):
     """Somebody ends an evaluation."""
 

@@ -37,9 +37,9 @@ from trm_model.noise import Noise
 from trm_model.puzzles.sequence import AdditionExamples
 from trm_model.puzzles.sequence import generate as generate_pairs
 from trm_model.training.execution import Execution
-from trm_model.training.loop import Trainer
 from trm_model.training.losses import losses
 from trm_model.training.supervision import Carry, supervise
+from trm_model.training.trainer import Trainer
 from trm_model.variants import VARIANTS
 
 BASE = VARIANTS["autoregressive"]

@@ -3,13 +3,19 @@
 import copy
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch._dynamo.testing import CompileCounter
 
-from tests.gpu.check import BATCH, RECIPE, SIDE, VOCABULARY
+from tests.gpu.check import BATCH, RECIPE, SIDE, VOCABULARY, random_examples, train
+from trm_model.evaluation.evaluate import evaluate
+from trm_model.model.batch import DeviceExamples
+from trm_model.model.blocks import Block
+from trm_model.model.evaluation import Evaluation
 from trm_model.model.reasoner import Reasoner
 from trm_model.noise import Noise
+from trm_model.training.execution import Execution
 from trm_model.variants import VARIANTS
 
 
@@ -19,7 +25,7 @@ def model(name: str) -> Reasoner:
         RECIPE.size,
         vocabulary=VOCABULARY,
         length=SIDE * SIDE,
-        num_puzzles=1,
+        num_puzzles=3,
         generator=torch.Generator().manual_seed(0),
         grid=(SIDE, SIDE),
     )
@@ -58,3 +64,39 @@ def test_blocks_that_are_alike_are_compiled_once(name: str) -> None:
         torch.testing.assert_close(now, answers(eager), rtol=1e-3, atol=1e-3)
     assert not torch.allclose(now, before, rtol=1e-2, atol=1e-2)
     assert counter.frame_count == 2
+
+
+@pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor:UserWarning")
+@pytest.mark.parametrize(("name", "graphs"), [("trm", 1), ("autoregressive", 0)])
+def test_a_compiled_training_is_validated_by_compiled_networks(
+    name: str, graphs: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the averaged weights, compiled once for batches of all sizes and all validations; but
+    where each cell sees a cache that grows, by eager ones."""
+    torch.compiler.reset()
+    training, testing = CompileCounter(), CompileCounter()
+
+    def compile_(block: Block, *, dynamic: bool, fullgraph: bool) -> None:
+        backend = testing if dynamic else training
+        torch.nn.Module.compile(block, backend=backend, dynamic=dynamic, fullgraph=fullgraph)
+
+    monkeypatch.setattr(Block, "compile", compile_)
+    trainer, _ = train(VARIANTS[name], RECIPE, Execution(compile=True), until=2)
+    assert (training.frame_count, testing.frame_count) == (2, 0)
+    assert trainer.ema is not None
+    eager = model(name)
+    eager.load_state_dict({**trainer.evaluated().state_dict(), **trainer.ema.average})
+    data = DeviceExamples(random_examples(), torch.device("cpu"))
+
+    def logits(of: Reasoner) -> Any:
+        # Batches of 16, 16 and 8; of these one after the other may leave.
+        of.halt_bias.data.fill_(0.0)
+        of.halt_weight.data.normal_(generator=torch.Generator().manual_seed(0))
+        evaluation = Evaluation(depth=2, stop_at_halting=True)
+        return evaluate(of, data, evaluation, max_steps=2, batch_size=16).halt_logits
+
+    expected = logits(eager)
+    for _ in range(2):
+        np.testing.assert_allclose(logits(trainer.evaluated()), expected, rtol=1e-3, atol=1e-3)
+    assert (training.frame_count, testing.frame_count) == (2, graphs)
+    assert list(trainer.evaluated().state_dict()) == list(trainer.reasoner.state_dict())

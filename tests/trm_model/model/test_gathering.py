@@ -3,6 +3,7 @@
 import threading
 import weakref
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,8 +13,10 @@ import torch
 from storage.examples import Examples, ExampleSet
 from tests.gpu.check import RECIPE, random_examples
 from trm_model.model.batch import ROWS, DeviceExamples
+from trm_model.training import trainer
 from trm_model.training.execution import Execution
-from trm_model.training.loop import Trainer
+from trm_model.training.loop import train
+from trm_model.training.trainer import Trainer
 from trm_model.variants import VARIANTS
 
 CPU = torch.device("cpu")
@@ -79,14 +82,14 @@ def test_closing_ends_the_thread() -> None:
 def test_a_training_on_computed_rows_is_the_same_and_leaves_no_thread() -> None:
     """Also where it is interrupted in the middle."""
 
-    def train(examples: ExampleSet) -> list[Any]:
+    def trained(examples: ExampleSet) -> list[Any]:
         trainer = Trainer(VARIANTS["trm_mlp"], RECIPE, examples, 0, Execution(log_steps=1))
         totals: list[Any] = []
         trainer.run(lambda _, of_step: totals.append(of_step) or True)
         return totals
 
     examples = random_examples()
-    for one, other in zip(train(examples), train(Computed(replace(examples))), strict=True):
+    for one, other in zip(trained(examples), trained(Computed(replace(examples))), strict=True):
         assert torch.equal(one, other)
     assert threads() == []
 
@@ -108,3 +111,29 @@ def test_examples_on_another_device_are_not_kept_here_as_well() -> None:
     del examples
     assert cells() is None
     assert len(data) == 40
+
+
+def test_a_training_keeps_no_examples_beside_those_on_the_device(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Elsewhere(DeviceExamples):
+        """On a device whose memory is not that of the arrays."""
+
+        def __init__(self, examples: ExampleSet, device: torch.device) -> None:
+            super().__init__(Computed(replace(random_examples())), device)
+
+    monkeypatch.setattr(trainer, "DeviceExamples", Elsewhere)
+    cells, gone = list[Any](), list[bool]()
+
+    def examples() -> Examples:
+        made = random_examples()
+        cells.append(weakref.ref(made.inputs))
+        return made
+
+    def stop() -> bool:
+        gone.append(cells[0]() is None)
+        return False
+
+    recipe, execution = replace(RECIPE, steps=2), Execution(validate_steps=0)
+    train(tmp_path, VARIANTS["trm_mlp"], recipe, examples(), 0, execution, stop=stop)
+    assert gone == [True, True]

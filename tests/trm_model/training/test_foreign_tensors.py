@@ -18,8 +18,9 @@ from trm_model.errors import ConfigurationError
 from trm_model.model.weights import require_same_names
 from trm_model.puzzles.plans import open_examples
 from trm_model.training import checkpoint as checkpoints
-from trm_model.training.loop import Trainer, train
+from trm_model.training.loop import train
 from trm_model.training.run import RunSpec
+from trm_model.training.trainer import Trainer
 
 Tensors = dict[str, Tensor]
 

@@ -18,14 +18,15 @@ from trm_model.model.reasoner import Reasoner, build
 from trm_model.noise import Noise
 from trm_model.training import checkpoint as checkpoints
 from trm_model.training import group as groups
-from trm_model.training import loop
+from trm_model.training import trainer
 from trm_model.training.execution import Execution, most_shares
 from trm_model.training.figures import read_rows
 from trm_model.training.group import Group, JoinedGroup, LostError, join
-from trm_model.training.loop import Trainer, train
+from trm_model.training.loop import train
 from trm_model.training.nonfinite import EVENTS
 from trm_model.training.recipe import Recipe
 from trm_model.training.supervision import Carry, Learned
+from trm_model.training.trainer import Trainer
 from trm_model.training.validation import Validated
 from trm_model.variants import VARIANTS
 
@@ -49,7 +50,7 @@ def _in_float64(*arguments: Any) -> Reasoner:
 
 
 def _rank(rank: int, size: int, store: str, work: Callable[..., None], *told: Any) -> None:
-    loop.build = _in_float64
+    trainer.build = _in_float64
     if size == 1:
         work(Group(), *told)
         return
@@ -285,7 +286,7 @@ def test_accumulated_and_recomputed_gradients_are_those_of_the_whole(
 ) -> None:
     """Carried state, noise and puzzle rows included; 3 leaves a smaller last part of 8."""
     examples = read_examples(tiny[1] / "train.zarr")
-    monkeypatch.setattr(loop, "build", _in_float64)
+    monkeypatch.setattr(trainer, "build", _in_float64)
     whole = trained(examples, variant, EXECUTION)
     parts = trained(examples, variant, replace(EXECUTION, **changes))
     first, second = whole.checkpoint(0.0, 0.0), parts.checkpoint(0.0, 0.0)

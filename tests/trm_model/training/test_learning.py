@@ -12,7 +12,7 @@ from trm_model.model.reasoner import build
 from trm_model.model.size import Size
 from trm_model.puzzles import sudoku
 from trm_model.training.execution import Execution
-from trm_model.training.loop import Trainer
+from trm_model.training.trainer import Trainer
 from trm_model.variants import VARIANTS
 
 

@@ -17,10 +17,10 @@ from tests.gpu.check import random_examples
 from trm_model.model.size import Size
 from trm_model.training.checkpoint import Checkpoint
 from trm_model.training.execution import Execution
-from trm_model.training.loop import Trainer
 from trm_model.training.memory import memory_bytes
 from trm_model.training.plan import plan, smaller
 from trm_model.training.recipe import Recipe
+from trm_model.training.trainer import Trainer
 from trm_model.variants import VARIANTS
 
 HEADER = Header(vocabulary=tuple("0123456789."), grid=(9, 9), num_puzzle_ids=5)

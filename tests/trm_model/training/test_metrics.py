@@ -18,7 +18,7 @@ from trm_model.model.variant import Variant
 from trm_model.optimizers.adamw import AdamW
 from trm_model.optimizers.muon import Muon
 from trm_model.schedules.linear import Linear
-from trm_model.training import loop
+from trm_model.training import loop, trainer
 from trm_model.training.checkpoint import saved
 from trm_model.training.execution import Execution
 from trm_model.training.figures import METRICS, read_rows
@@ -34,7 +34,7 @@ class Watched:
     """A clock that a step moves on by :data:`SECONDS`; the steps' recursions and results."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.now, self.results, inner = 1000.0, list[Supervision](), loop.supervise
+        self.now, self.results, inner = 1000.0, list[Supervision](), trainer.supervise
         self.recursions: list[Recursion] = []
 
         def supervise(*given: Any, **named: Any) -> Supervision:
@@ -43,7 +43,7 @@ class Watched:
             self.results.append(inner(*given, **named))
             return self.results[-1]
 
-        monkeypatch.setattr(loop, "supervise", supervise)
+        monkeypatch.setattr(trainer, "supervise", supervise)
         monkeypatch.setattr(loop.time, "monotonic", lambda: self.now)
 
 
@@ -190,7 +190,7 @@ def test_rates_gradients_and_losses_are_those_of_the_recipe(
     tmp_path: Path, examples: Examples, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lengths: list[float] = []
-    clip = loop.clip_grad_norm_
+    clip = trainer.clip_grad_norm_
 
     def clipped(weights: Iterable[torch.nn.Parameter], most: float) -> Tensor:
         every = list(weights)
@@ -199,7 +199,7 @@ def test_rates_gradients_and_losses_are_those_of_the_recipe(
         lengths.append(torch.stack(after).norm().item())
         return found
 
-    monkeypatch.setattr(loop, "clip_grad_norm_", clipped)
+    monkeypatch.setattr(trainer, "clip_grad_norm_", clipped)
     recipe = replace(
         TINY,
         schedule=Linear(final=0.5),

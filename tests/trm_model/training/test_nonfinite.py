@@ -18,11 +18,11 @@ from trm_model.optimizers.adamw import AdamW
 from trm_model.optimizers.muon import Muon
 from trm_model.optimizers.optimizer import Optimizer
 from trm_model.training import checkpoint as checkpoints
-from trm_model.training import loop
+from trm_model.training import loop, trainer
 from trm_model.training.execution import Execution
 from trm_model.training.figures import METRICS, read_rows
 from trm_model.training.group import Group
-from trm_model.training.loop import Trainer, TrainingError, train
+from trm_model.training.loop import TrainingError, train
 from trm_model.training.losses import Losses
 from trm_model.training.nonfinite import (
     EVENTS,
@@ -34,6 +34,7 @@ from trm_model.training.nonfinite import (
 )
 from trm_model.training.recipe import Recipe
 from trm_model.training.supervision import Carry, Learned, Supervision
+from trm_model.training.trainer import Trainer
 from trm_model.variants import VARIANTS
 
 STEPS, BAD, ROW = 60, 7, 50
@@ -54,13 +55,13 @@ NOW = [0.0]
 def every_fifth(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each step takes a second; checkpoints are written before the next one."""
     at_once(monkeypatch)
-    inner = loop.supervise
+    inner = trainer.supervise
 
     def supervise(*given: Any, **named: Any) -> Supervision:
         NOW[0] += 1.0
         return inner(*given, **named)
 
-    monkeypatch.setattr(loop, "supervise", supervise)
+    monkeypatch.setattr(trainer, "supervise", supervise)
     monkeypatch.setattr(loop.time, "monotonic", lambda: NOW[0] or -1.0)
 
 

@@ -8,7 +8,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from tests.gpu.check import RECIPE, random_examples
 from trm_model.training.execution import Execution
-from trm_model.training.loop import Trainer
+from trm_model.training.trainer import Trainer
 from trm_model.variants import VARIANTS
 
 WAITS = ("aten::_local_scalar_dense", "aten::nonzero", "aten::masked_select", "aten::equal")

@@ -25,10 +25,11 @@ from trm_model.optimizers.adamw import AdamW
 from trm_model.optimizers.optimizer import Optimizer
 from trm_model.training import checkpoint as checkpoints
 from trm_model.training.execution import Execution
-from trm_model.training.loop import TOTALS, Trainer, TrainingError, train
+from trm_model.training.loop import TrainingError, train
 from trm_model.training.run import RunSpec
 from trm_model.training.sampler import Position, Sampler
 from trm_model.training.supervision import Carry, Learned, Supervision, supervise
+from trm_model.training.trainer import TOTALS, Trainer
 from trm_model.variants import VARIANTS
 
 
@@ -176,7 +177,7 @@ def test_a_curriculum_deepens_at_its_shares_of_the_training(
         taken.append((recursion.cycles, recursion.latent_updates))
         return supervise(*arguments, recursion=recursion, **settings)
 
-    monkeypatch.setattr("trm_model.training.loop.supervise", recording)
+    monkeypatch.setattr("trm_model.training.trainer.supervise", recording)
     curriculum = DepthCurriculum(until=(0.25, 0.75), cycles=(1, 2), latent_updates=(1, 2))
     variant = replace(VARIANTS["trm_mlp"], cycles=3, latent_updates=3, curriculum=curriculum)
     examples = read_examples(tiny[1] / "train.zarr")

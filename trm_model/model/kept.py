@@ -1,0 +1,66 @@
+"""What is kept for gradients, counted by letting a few examples through a model.
+
+On torch's meta device nothing is computed, and attention is counted as if it kept its maps.
+"""
+
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.multiprocessing.reductions import StorageWeakRef
+
+from trm_model.model.kernels.tiles import examples_of
+from trm_model.model.reasoner import Reasoner
+from trm_model.model.state import State
+from trm_model.noise import Noise
+
+
+class Kept(NamedTuple):
+    """Bytes that are kept for a gradient: once, such as weights in another dtype, and for each
+    example."""
+
+    once: int
+    each: int
+
+
+def kept_bytes(work: Callable[[], Tensor], weights: Iterable[Tensor]) -> int:
+    """The bytes that are kept for the gradient of a tensor, without those of the ``weights``."""
+    seen = {StorageWeakRef(weight.untyped_storage()) for weight in weights}
+    total = 0
+
+    def keep(tensor: Tensor) -> Tensor:
+        nonlocal total
+        storage = StorageWeakRef(tensor.untyped_storage())
+        if storage not in seen:
+            seen.add(storage)
+            total += tensor.untyped_storage().nbytes()
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        work()
+    return total
+
+
+def kept(model: Reasoner, work: Callable[[State], Tensor]) -> Kept:
+    """What is kept for the gradient of what is computed from a state of some examples."""
+    weights, device = list(model.parameters()), model.answer_start.device
+
+    def of(examples: int) -> int:
+        start = model.start(Noise(0, torch.zeros(examples, dtype=torch.int64, device=device)))
+        x = torch.zeros_like(start.answer).requires_grad_()
+        return kept_bytes(lambda: work(State(x, start.latents)), weights)
+
+    # Short examples share a tile of a kernel, which is kept whole.
+    some = examples_of(model.size.prefix + model.length)
+    one, two = of(some), of(2 * some)
+    return Kept(2 * one - two, (two - one) // some)
+
+
+def kept_by_calls(model: Reasoner) -> tuple[Kept, ...]:
+    """What a call of each of a model's networks keeps."""
+
+    def by(network: Callable[[Tensor], Tensor]) -> Kept:
+        return kept(model, lambda state: network(state.answer))
+
+    return tuple(map(by, model.networks))
