@@ -421,12 +421,12 @@ class _Cells:
                 self.shard_rows = array.shards[0]
             self._arrays.append(array)
 
-    def read(self, rows: slice) -> tuple[Bytes2d, Bytes2d]:
-        """Both, of some examples."""
+    def read(self, rows: slice | Ints) -> tuple[Bytes2d, Bytes2d]:
+        """Both, of some examples; each chunk is decoded once."""
         found: list[Bytes2d] = []
         for name, array in zip(CELLS, self._arrays, strict=True):
             with _reading(self.path / name):
-                found.append(np.asarray(array[rows]))
+                found.append(np.asarray(array.oindex[rows]))
         inputs, labels = found
         with _reading(self.path):
             check_cells(self.header, inputs, labels)
@@ -460,8 +460,8 @@ def read_examples(path: Path) -> Examples:
 
 
 class LazyExamples:
-    """The split at ``path``, read as it is asked for: an example set for those who go through it in
-    order.
+    """The split at ``path``, read as it is asked for: an example set for those who need few of its
+    examples at a time.
 
     :raises CorruptDataError: not a readable split; also from :meth:`rows`.
     """
@@ -472,13 +472,10 @@ class LazyExamples:
         self.header = self._cells.header
 
     def rows(self, index: Ints) -> tuple[Bytes2d, Bytes2d]:
-        """The examples ``index`` [K], which must be consecutive."""
-        start, stop = int(index[0]), int(index[-1]) + 1
-        if stop - start != len(index):
-            raise ValueError(
-                f"{len(index)} indices from {start} to {stop - 1}: expected consecutive ones"
-            )
-        return self._cells.read(slice(start, stop))
+        """The examples ``index`` [K]; fastest where they are consecutive."""
+        first, count = int(index[0]), len(index)
+        consecutive = np.array_equal(index, np.arange(first, first + count))
+        return self._cells.read(slice(first, first + count) if consecutive else index)
 
 
 def map_shards(

@@ -19,8 +19,9 @@ SUBSTITUTIONS = {
 }
 """Words of commands that would take longer than a test should -> words in their place."""
 _TESTED = ("--stage", "predictions", "--stage", "scores", "--set", "predictions.limit=4")
+_TRAINED = ("--set", "checkpoint.steps=2", "--set", "checkpoint.validate_steps=0")
 SMALL = {
-    "train": ("--stage", "checkpoint", "--set", "checkpoint.steps=2", *_TESTED),
+    "train": ("--stage", "checkpoint", *_TRAINED, *_TESTED),
     "evaluate": _TESTED,
     "test": ("--limit", "4", "--depth", "2"),
 }
@@ -35,6 +36,7 @@ settings: {recipe.steps: 2}
 grid:
   recipe.learning_rate: [3e-4, 1e-3, 3e-3]
   recipe.weight_decay: [0.0, 0.1]
+execution: {validate_steps: 0}
 evaluation: {limit: 4}
 """
 """The study ``six_points``."""

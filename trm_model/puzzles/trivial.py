@@ -16,7 +16,7 @@ def training_labels(examples: ExampleSet) -> Tokens:
     spread = np.linspace(0, len(puzzles) - 1, min(SAMPLED, len(puzzles))).astype(np.int64)
     starts, stops = (examples.example_offsets[puzzles[spread] + last] for last in (0, 1))
     parts = (np.arange(*ends) for ends in zip(starts.tolist(), stops.tolist(), strict=True))
-    return np.concatenate([examples.rows(part)[1] for part in parts])
+    return examples.rows(np.concatenate([*parts]))[1]
 
 
 def trivial_answers(
