@@ -29,6 +29,7 @@ CONFIG = {
     "batch_size": 4,
     "checkpoint_seconds": 0.2,
     "log_steps": 2,
+    "validate_steps": 0,
     "device": "cpu",
 }
 MATERIALIZE = ("-m", "pipelines.materialize", ASSET)

@@ -25,6 +25,7 @@ TRAINING = {
     "batch_size": 4,
     "checkpoint_seconds": 0.5,
     "log_steps": 5,
+    "validate_steps": 0,
     "device": "cpu",
 }
 LOG = (

@@ -21,6 +21,8 @@ from trm_model.training.run import RunSpec, training_version
 from trm_model.version import code_version
 
 ROOT = Path(__file__).resolve().parents[2]
+UNVALIDATED = ("--set", "checkpoint.validate_steps=0")
+"""Validation of a few steps' weights takes longer than the steps."""
 
 
 class Workplace:
@@ -108,7 +110,7 @@ def test_the_whole_way_for_other_kinds_of_puzzles(
 ) -> None:
     place = Workplace(tmp_path)
     place.succeed(
-        benchmark, "--partition", "trm|0",
+        benchmark, "--partition", "trm|0", *UNVALIDATED,
         "--set", "checkpoint.steps=3", "--set", "checkpoint.batch_size=8",
         "--set", f"predictions.limit={limit}",
     )  # fmt: skip
@@ -135,7 +137,7 @@ def test_a_moved_store_goes_on_working(tmp_path: Path, monkeypatch: pytest.Monke
     )
     monkeypatch.setenv("TRM_VARIANTS", str(tmp_path / "variants"))
     place = Workplace(tmp_path / "before")
-    settings = ["--set", "checkpoint.steps=2", "--set", "checkpoint.batch_size=4"]
+    settings = [*UNVALIDATED, "--set", "checkpoint.steps=2", "--set", "checkpoint.batch_size=4"]
     limit = ["--set", "predictions.limit=2"]
     place.succeed("arc_demo", "--partition", "two_votes|0", *settings, *limit)
     (tmp_path / "before").rename(tmp_path / "after")
@@ -267,7 +269,8 @@ def test_data_training_and_evaluation_one_by_one_say_what_was_made_and_where(
     said = place.trm("data", "sudoku_4x4", "--stage", "shards")
     assert "sudoku_4x4/shards: 13 train, 8 test shards in" in said
     train = ["train", "sudoku_4x4", "--stage", "checkpoint", "--partition", "trm|0"]
-    said = place.trm(*train, "--set", "checkpoint.steps=2", "--set", "checkpoint.batch_size=8")
+    few = "--set", "checkpoint.steps=2", "--set", "checkpoint.batch_size=8"
+    said = place.trm(*train, *few, *UNVALIDATED)
     assert "sudoku_4x4/checkpoint, trm|0: 2 steps, loss " in said
     assert f"in {store.open('runs/sudoku_4x4/trm/0')}" in said
     assert not store.open("tables/scores").exists()
@@ -346,7 +349,7 @@ def test_a_damaged_data_set_stops_before_training(workplace: Workplace, tmp_path
 
 def test_own_puzzles_from_a_file(workplace: Workplace, real_sudoku: Path) -> None:
     workplace.succeed(
-        "sudoku_csv", "--partition", "trm_mlp|0",
+        "sudoku_csv", "--partition", "trm_mlp|0", *UNVALIDATED,
         "--set", f"puzzles.path={real_sudoku / 'hard_test.csv.gz'}",
         "--set", "puzzles.train_puzzles=60", "--set", "puzzles.test_puzzles=20",
         "--set", "checkpoint.steps=2", "--set", "checkpoint.batch_size=4",
