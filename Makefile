@@ -9,8 +9,8 @@ PIP := $(BIN)/pip install --quiet --disable-pip-version-check
 
 .PHONY: install demo test coverage lint mutation check-full ui bench agreement gpu-check bench-gpu clean
 
-# Two processes share the test files; each computes with one thread, since threads that wait for each other's cores are slow. In the order of their names: by size, the long test of the documentation would be the last.
-PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadscope --no-loadscope-reorder
+# Three processes share the test files: two cores are busy while one of them waits for a server. Each computes with one thread, since threads that wait for each other's cores are slow. In the order of their names: by size, the long test of the documentation would be the last.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 3 --dist loadscope --no-loadscope-reorder
 COVERAGE := --cov=pipelines --cov=assets --cov=trm_model --cov=storage --cov-report=term:skip-covered
 
 install: $(VENV)/installed
