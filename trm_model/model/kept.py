@@ -52,7 +52,7 @@ def kept(model: Reasoner, work: Callable[[State], Tensor]) -> Kept:
         return kept_bytes(lambda: work(State(x, start.latents)), weights)
 
     # Short examples share a tile of a kernel, which is kept whole.
-    some = examples_of(model.size.prefix + model.length)
+    some = examples_of(model.size.prefix + model.length, model.size.width)
     one, two = of(some), of(2 * some)
     return Kept(2 * one - two, (two - one) // some)
 

@@ -51,10 +51,15 @@ def aligned_linear(x: Tensor, weight: Tensor) -> Tensor:
     return F.linear(x, weight)[..., :outs]
 
 
+def _is_for_onednn() -> bool:
+    """Whether torch would send a convolution of one image to oneDNN: not on one thread."""
+    return HAS_ONEDNN and not torch.compiler.is_compiling() and torch.get_num_threads() > 1
+
+
 def linear(x: Tensor, weight: Tensor) -> Tensor:
     """``x @ weight.T`` in the dtype of ``x``. x [..., in], weight [out, in] -> [..., out]."""
     weight = weight.to(x.dtype)
-    if x.device.type == "cpu" and x.dtype == torch.float32 and HAS_ONEDNN:
+    if x.device.type == "cpu" and x.dtype == torch.float32 and _is_for_onednn():
         # As a 1x1 convolution over one channels-last image of all rows: torch sends convolutions to
         # oneDNN and products to MKL, which leaves AVX-512 unused on AMD processors (docs/log.md).
         pixels = x.reshape(1, -1, 1, x.shape[-1]).permute(0, 3, 1, 2)

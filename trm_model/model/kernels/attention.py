@@ -50,10 +50,10 @@ MOST_POSITIONS = 256
 """Longer examples are for torch: all weights of a head would not stay in the cache."""
 
 
-def _columns_of(length: int) -> int:
+def _columns_of(length: int, width: int) -> int:
     """Columns of a tile: those of the last example are padded, since products have whole registers
     of columns. The padding of the others is the next example, whose own results come later."""
-    return padded((examples_of(length) - 1) * length + padded(length))
+    return padded((examples_of(length, width) - 1) * length + padded(length))
 
 
 @compiled
@@ -249,7 +249,7 @@ def _forward(pointer: Any) -> None:
     heads, length = task[0] >> 32, task[0] & 0xFFFFFFFF
     width, columns = len(out), scales.shape[2]
     tiles, wide = len(scales), padded(length)
-    examples = examples_of(length)
+    examples = examples_of(length, width)
     tile, memory = part(memory, width, columns)
     y, memory = part(memory, width, columns)
     mixed, memory = part(memory, width, columns)
@@ -298,7 +298,7 @@ def _backward(pointer: Any) -> None:
     heads, length = task[0] >> 32, task[0] & 0xFFFFFFFF
     width, columns = len(out), scales.shape[2]
     tiles, wide = len(scales), padded(length)
-    examples = examples_of(length)
+    examples = examples_of(length, width)
     y, memory = part(memory, width, columns)
     gradient, memory = part(memory, width, columns)
     mixed, memory = part(memory, width, columns)
@@ -368,8 +368,8 @@ class _PostNormAttention(torch.autograd.Function):
         epsilon: float,
         graded: bool,
     ) -> Tensor:
-        (batch, length, width), columns = x.shape, _columns_of(x.shape[1])
-        tiles = -(-batch // examples_of(length))
+        (batch, length, width), columns = x.shape, _columns_of(*x.shape[1:])
+        tiles = -(-batch // examples_of(length, width))
         count = min(torch.get_num_threads(), tiles)
         kept = tiles if graded else count
         result, scale = torch.empty_like(x), x.new_empty(tiles, 1, columns)

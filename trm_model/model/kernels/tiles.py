@@ -92,12 +92,15 @@ def padded(number: int) -> int:
 
 COLUMNS = 64
 """Columns that a tile of whole examples should have: shorter examples share one."""
+WIDE_COLUMNS, WIDE = 200, 256
+"""So many where there are more channels than :data:`WIDE`: the sums for the weights' gradients do
+not fit into a core's cache, and pass through memory once for each tile."""
 
 
 @numba.njit(cache=True)
-def examples_of(length: int) -> int:
-    """How many examples of so many positions share a tile."""
-    return max(1, COLUMNS // length)
+def examples_of(length: int, width: int) -> int:
+    """How many examples of so many positions and channels share a tile."""
+    return max(1, (WIDE_COLUMNS if width > WIDE else COLUMNS) // length)
 
 
 @numba.njit(cache=True)
