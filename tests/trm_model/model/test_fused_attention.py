@@ -75,6 +75,7 @@ SHAPES = [
     (4, 33, 40, 5),
     (1, 130, 8, 2),
     (65, 1, 24, 3),
+    (3, 70, 272, 4),  # Wide: two examples share a tile, and the last has one of its own.
 ]
 
 

@@ -62,9 +62,11 @@ def test_inner_widths_are_rounded_up(width: int, expansion: float, inner: int) -
 
 @pytest.mark.parametrize("shape", [(6,), (2, 6), (3, 2, 6), (2, 3, 2, 6)])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("threads", [1, 2])
 def test_linear_is_the_product_with_the_transposed_weight(
-    shape: tuple[int, ...], dtype: torch.dtype
+    shape: tuple[int, ...], dtype: torch.dtype, threads: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
     x = torch.randn(shape, generator=generator()).to(dtype)
     weight = torch.randn((4, 6), generator=generator())
     found = linear(x, weight)
