@@ -15,7 +15,7 @@ from tests.docs.pages import ROOT, Command, all_blocks, commands, files
 SUBSTITUTIONS = {
     "trm_mlp|0...trm_mlp|2": "trm_mlp|0...trm_mlp|0",
     "checkpoint.steps=1500": "checkpoint.steps=3",
-    "rates": "six_points",
+    "rates": "two_points",
 }
 """Words of commands that would take longer than a test should -> words in their place."""
 _TESTED = ("--stage", "predictions", "--stage", "scores", "--set", "predictions.limit=4")
@@ -34,15 +34,14 @@ benchmark: sudoku_4x4
 variants: [trm_mlp]
 settings: {recipe.steps: 2}
 grid:
-  recipe.learning_rate: [3e-4, 1e-3, 3e-3]
-  recipe.weight_decay: [0.0, 0.1]
+  recipe.learning_rate: [3e-4, 1e-3]
 execution: {validate_steps: 0}
 evaluation: {limit: 4}
 """
-"""The study ``six_points``."""
+"""The study ``two_points``."""
 
 DEMO: list[list[object]] = [
-    ["file", "studies/six_points.yaml", STUDY],
+    ["file", "studies/two_points.yaml", STUDY],
     ["trm", ["data", "sudoku_4x4"], None],
     *(
         ["trm", ["train", "sudoku_4x4", "--partition", f"{variant}|0", *SMALL["train"]], None]
@@ -130,5 +129,5 @@ def _the_loop_of_readme_has_left_its_traces(tables: Path) -> None:
     assert scores.filter(metric="exact_accuracy_after_step")["k"].max() == 64
     selections = pl.read_parquet(tables / "selections").filter(deep, **tested)
     assert selections.filter(depth=64, rollouts=8)["selection"].n_unique() == 8
-    study = pl.read_parquet(tables / "study_results").filter(study="six_points")
-    assert len(study) == 6
+    study = pl.read_parquet(tables / "study_results").filter(study="two_points")
+    assert len(study) == 2

@@ -148,7 +148,8 @@ def _forward_tile(
 ) -> None:
     width, head_width = len(out), len(out) // heads
     wide, factor = weights.shape[1], ONE / np.sqrt(F(head_width))
-    set_product(qkv, to_qkv, x)
+    used = padded(examples * length)
+    set_product(qkv[:, :used], to_qkv, x[:, :used])
     if turns.shape[1]:
         _turn(qkv[: 2 * width], turns, ONE)
     for example in range(examples):
@@ -162,7 +163,7 @@ def _forward_tile(
             set_product(gathered, value, weights)
             _scale(gathered, scale[0])
     copy(y.reshape(-1), x.reshape(-1))
-    add_product(y, out, mixed)
+    add_product(y[:, :used], out, mixed[:, :used])
     normalise(y, scale, epsilon)
 
 
@@ -189,7 +190,8 @@ def _backward_tile(
     queries, keys and values; ``mixed`` on the way."""
     width, head_width = len(out), len(out) // heads
     wide, factor = weights.shape[1], ONE / np.sqrt(F(head_width))
-    set_product(of_mixed, out.T, gradient)
+    used = padded(examples * length)
+    set_product(of_mixed[:, :used], out.T, gradient[:, :used])
     for example in range(examples):
         first = example * length
         whole, last = first + wide, first + length
@@ -352,7 +354,8 @@ def _backward(pointer: Any) -> None:
         transpose(mixed_rows, mixed)
         add_product(sums[: 3 * width], of_qkv[:, :count], rows)
         add_product(sums[3 * width :], gradient[:, :count], mixed_rows[:count])
-        add_product(gradient, to_qkv.T, of_qkv)
+        used = padded(count)
+        add_product(gradient[:, :used], to_qkv.T, of_qkv[:, :used])
         transpose(of_x[first : first + count], gradient[:, :count])
 
 
