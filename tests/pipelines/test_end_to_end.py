@@ -68,7 +68,8 @@ def workplace(tmp_path_factory: pytest.TempPathFactory) -> Workplace:
     """sudoku_4x4, two partitions of one variant and one of another, a few steps each."""
     place = Workplace(tmp_path_factory.mktemp("workplace"))
     place.trm(
-        "train", "sudoku_4x4", "--partition", "trm_mlp|0...trm_mlp|1", "--partition", "trm|0", *UNVALIDATED,
+        *("train", "sudoku_4x4", *UNVALIDATED),
+        *("--partition", "trm_mlp|0...trm_mlp|1", "--partition", "trm|0"),
         "--set", "checkpoint.steps=12", "--set", "checkpoint.batch_size=8",
         "--set", "checkpoint.log_steps=4", "--set", "predictions.limit=50",
     )  # fmt: skip
