@@ -241,8 +241,12 @@ def test_an_import_of_a_bad_file_writes_nothing(
         each.damage(folder)
         path = str(next(iter(sorted(folder.glob("*.*"))), folder / "x.csv"))
         config = ArcFilesConfig(test=path) if benchmark == "arc_files" else FileConfig(path=path)
-        with pytest.raises(dg.Failure) as caught, told_in_one_line():
-            materialize_puzzles(dg.build_asset_context(), store, benchmark, entry, config)
+        with (
+            dg.build_asset_context() as context,
+            pytest.raises(dg.Failure) as caught,
+            told_in_one_line(),
+        ):
+            materialize_puzzles(context, store, benchmark, entry, config)
         description = caught.value.description or ""
         assert str(folder) in description
         assert "\n" not in description
