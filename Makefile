@@ -5,7 +5,8 @@ BIN := $(VENV)/bin
 export DAGSTER_HOME ?= $(CURDIR)/.dagster
 export TRM_DATA ?= $(CURDIR)/data
 PORT ?= 3000
-PIP := $(BIN)/pip install --quiet --disable-pip-version-check
+# Byte code is made when a module is first imported: of most it never is.
+PIP := $(BIN)/pip install --quiet --disable-pip-version-check --no-compile
 
 .PHONY: install demo test coverage lint mutation check-full ui bench agreement gpu-check bench-gpu clean
 

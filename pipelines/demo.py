@@ -10,9 +10,9 @@ from assets.benchmarks import BENCHMARKS
 from assets.declared import declared
 from assets.latest import latest
 from assets.tables import Scores
-from pipelines.definitions import defs
 from pipelines.execute import materialize
 from pipelines.jobs import DEMO
+from pipelines.resources import open_store
 from storage.store import Store
 from storage.tables import scan
 from trm_model.variants import VARIANTS
@@ -28,7 +28,7 @@ def demonstrate() -> int:
     code = materialize(DEMO, partitions=PARTITIONS)
     if code:
         return code
-    store: Store = (defs.resources or {})["store"].connect()
+    store = open_store()
     print(f"\nScores on unseen puzzles (from the tables in {store.open('tables/scores')}):")
     scores = _scores(store)
     with pl.Config(tbl_rows=-1, tbl_hide_dataframe_shape=True, float_precision=4):

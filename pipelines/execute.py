@@ -37,6 +37,7 @@ from pipelines.definitions import PARTITIONS, VARIANTS, defs
 from pipelines.home import prepare_home
 from pipelines.jobs import asset_keys
 from pipelines.pools import know_pools
+from pipelines.resources import open_store, resources
 from pipelines.screen import Screen, ScreenHandler
 from storage.examples import open_header
 from storage.manifest import CorruptDataError
@@ -295,10 +296,6 @@ def _entry(benchmark: str) -> Benchmark:
     return BENCHMARKS[benchmark]
 
 
-def open_store() -> Store:
-    return (defs.resources or {})["store"].connect()
-
-
 def _all_stages(entry: Benchmark) -> list[str]:
     return [stage for stage in entry.stages if stage not in ON_REQUEST]
 
@@ -383,7 +380,7 @@ def run_job(
     screen = Screen()
     graph = dg.Definitions(
         assets=defs.assets,
-        resources=defs.resources,
+        resources=resources(),
         jobs=[dg.define_asset_job(job, selection)],
         loggers={"console": dg.LoggerDefinition(lambda _: _console(screen))},
     )

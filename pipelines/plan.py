@@ -11,7 +11,8 @@ from assets.partitions import variant_and_seed
 from assets.store import current_examples
 from assets.titles import require_benchmark
 from pipelines.definitions import PARTITIONS, VARIANTS
-from pipelines.execute import open_store, parse_partitions, parse_settings
+from pipelines.execute import parse_partitions, parse_settings
+from pipelines.resources import open_store
 from storage.examples import Header, open_header
 from storage.store import Store
 from trm_model.authors.published import figure_of

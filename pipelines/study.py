@@ -13,11 +13,12 @@ from assets.studies.asset import results
 from assets.studies.points import resolved
 from assets.studies.study import Study
 from pipelines.definitions import STUDIES, VARIANTS
-from pipelines.execute import needed_stages, open_store, run_job, until_interrupted
+from pipelines.execute import needed_stages, run_job, until_interrupted
 from pipelines.home import prepare_home
 from pipelines.jobs import asset_keys
 from pipelines.plan import planned_header, tell_plan
 from pipelines.pools import know_pools
+from pipelines.resources import open_store
 from storage.store import Store
 from storage.tables import TableError
 from trm_model.errors import ConfigurationError

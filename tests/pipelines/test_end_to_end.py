@@ -6,7 +6,10 @@ import re
 import subprocess
 import sys
 from collections.abc import Mapping
+from contextlib import redirect_stderr, redirect_stdout
+from io import StringIO
 from pathlib import Path
+from unittest import mock
 
 import dagster as dg
 import polars as pl
@@ -28,7 +31,11 @@ UNVALIDATED = ("--set", "checkpoint.validate_steps=0")
 
 
 class Workplace:
-    """A Dagster home and a data folder of their own."""
+    """A Dagster home and a data folder of their own, and commands there.
+
+    Commands are run in this process, since starting one for each would take longer than most of
+    them; :meth:`run` starts one.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.store = LocalStore(folder / "data")
@@ -49,13 +56,22 @@ class Workplace:
         )
 
     def materialize(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        return self.run("pipelines.materialize", *arguments)
+        return self._call("materialize", *arguments)
 
     def succeed(self, *arguments: str) -> str:
         return self._succeeded(self.materialize(*arguments))
 
     def trm(self, *arguments: str) -> str:
-        return self._succeeded(self.run("pipelines", *arguments))
+        return self._succeeded(self._call(*arguments))
+
+    def _call(self, *words: str) -> subprocess.CompletedProcess[str]:
+        with (
+            mock.patch.dict(os.environ, self.environment),
+            redirect_stdout(StringIO()) as said,
+            redirect_stderr(StringIO()) as complained,
+        ):
+            code = run(trm, words, program="trm")
+        return subprocess.CompletedProcess(words, code, said.getvalue(), complained.getvalue())
 
     @staticmethod
     def _succeeded(done: subprocess.CompletedProcess[str]) -> str:
@@ -131,26 +147,24 @@ def test_the_whole_way_for_other_kinds_of_puzzles(
         assert set(votes["task"]) == set(predictions["puzzle"])
 
 
-def test_a_moved_store_goes_on_working(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing in it holds an absolute path: evaluated, voted on, scored and reported after the
-    move, without the data being made again. The variant votes over two versions of a task."""
-    (tmp_path / "variants").mkdir()
-    (tmp_path / "variants" / "two_votes.yaml").write_text(
-        "base: trm\nchanges: {evaluation: {votes: 2}}\n"
-    )
-    monkeypatch.setenv("TRM_VARIANTS", str(tmp_path / "variants"))
+def test_a_moved_store_goes_on_working(tmp_path: Path) -> None:
+    """Nothing in it holds an absolute path: evaluated, voted on by two versions of a task, scored
+    and reported after the move, without the data being made again."""
     place = Workplace(tmp_path / "before")
-    settings = [*UNVALIDATED, "--set", "checkpoint.steps=2", "--set", "checkpoint.batch_size=4"]
-    limit = ["--set", "predictions.limit=2"]
-    place.succeed("arc_demo", "--partition", "two_votes|0", *settings, *limit)
+    words = [
+        "arc_demo", "--partition", "trm|0", *UNVALIDATED,
+        "--set", "checkpoint.steps=2", "--set", "checkpoint.batch_size=4",
+        "--set", "predictions.limit=2", "--set", "predictions.votes=2",
+    ]  # fmt: skip
+    place.succeed(*words)
     (tmp_path / "before").rename(tmp_path / "after")
     moved = Workplace(tmp_path / "after")
-    text = moved.succeed("arc_demo", "--partition", "two_votes|0", *settings, *limit)
+    text = moved.succeed(*words)
     assert "using the data in" in text
     assert "finished already, at step 2: kept" in text
     votes = scan(moved.store, Votes).collect()
     assert set(votes.group_by("task", "test_input").agg(pl.col("votes").sum())["votes"]) == {2}
-    pointer = moved.store.open(keys.current_run("arc_demo", "two_votes", 0))
+    pointer = moved.store.open(keys.current_run("arc_demo", "trm", 0))
     run = follow_pointers(pointer)
     assert run.parent == pointer.parent
     assert RunSpec.read(run).data_folder(run).is_relative_to(moved.store.root)
@@ -304,12 +318,7 @@ def test_data_training_and_evaluation_one_by_one_say_what_was_made_and_where(
     assert store.follow(pointer) == before
 
 
-def test_what_is_missing_is_said_in_one_line(
-    workplace: Workplace, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """In this process, since starting one for each command would take longer."""
-    for name, value in workplace.environment.items():
-        monkeypatch.setenv(name, value)
+def test_what_is_missing_is_said_in_one_line(workplace: Workplace) -> None:
     train = ["sudoku_4x4", "--stage", "checkpoint", "--partition", "trm|0", "--set"]
     for arguments, message in (
         (
@@ -327,10 +336,10 @@ def test_what_is_missing_is_said_in_one_line(
         (["sudoku_csv", "--stage", "puzzles"], "give puzzles.path (--set puzzles.path=FILE)"),
         ([*train, "shards.url=memory://x"], "that stage is not run"),
     ):
-        assert run(trm, ["materialize", *arguments], program="trm") == 2
-        said = capsys.readouterr()
-        assert message in said.err.splitlines()[-1]
-        assert "== made" not in said.out
+        done = workplace.materialize(*arguments)
+        assert done.returncode == 2
+        assert message in done.stderr.splitlines()[-1]
+        assert "== made" not in done.stdout
 
 
 def test_a_damaged_data_set_stops_before_training(workplace: Workplace, tmp_path: Path) -> None:
