@@ -1,8 +1,9 @@
 """Run blocks of the documentation, one after another, in the current folder.
 
 ``python -m tests.docs.running`` reads a JSON list of blocks from standard input: ``["python", name,
-text]``, ``["file", path, text]`` or ``["trm", words, output]``. All run in one process, since
-starting Python and Dagster for each takes longer than most of them. The first that fails ends it.
+text]``, ``["file", path, text]`` or ``["trm", words, output]``. All run in one process, trainings
+too, since starting Python, torch and Dagster for each takes longer than most of them. The first
+that fails ends it.
 """
 
 import contextlib
@@ -11,8 +12,10 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from unittest import mock
 
 from pipelines.command import trm
+from tests.launching import ThisProcess
 from trm_model.terminal import run
 
 
@@ -40,7 +43,8 @@ def main() -> None:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text)
         else:
-            run_trm(what, text)
+            with mock.patch("pipelines.resources.LocalProcess", ThisProcess):
+                run_trm(what, text)
 
 
 if __name__ == "__main__":
