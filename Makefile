@@ -10,8 +10,8 @@ PIP := $(BIN)/pip install --quiet --disable-pip-version-check --no-compile
 
 .PHONY: install demo test coverage lint mutation check-full ui bench agreement gpu-check bench-gpu clean
 
-# Three processes share the test files: two cores are busy while one of them waits for a server. Each computes with one thread, since threads that wait for each other's cores are slow. In the order of their names: by size, the long test of the documentation would be the last.
-PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 3 --dist loadscope --no-loadscope-reorder
+# Four processes share the test files: two cores are busy while some of them wait for a server. Each computes with one thread, since threads that wait for each other's cores are slow. In the order of their names: by size, the long test of the documentation would be the last.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 4 --dist loadscope --no-loadscope-reorder
 COVERAGE := --cov=pipelines --cov=assets --cov=trm_model --cov=storage --cov-report=term:skip-covered
 
 install: $(VENV)/installed
@@ -19,6 +19,8 @@ install: $(VENV)/installed
 $(VENV)/installed: pyproject.toml constraints.txt
 	@echo "Installing into $(VENV): one to five minutes, by the connection; torch and Dagster are large …"
 	@$(PYTHON) -m venv $(VENV)
+	@# An older pip takes a minute where a new one takes twenty seconds.
+	@$(PIP) --upgrade pip || echo "going on with $$($(BIN)/pip --version)"
 	@# torch first, by the exact version: an open range would fetch gigabytes of GPU libraries where a CPU build is at hand.
 	@echo "1 of 2: $$(grep '^torch==' constraints.txt)"
 	@$(PIP) $$(grep '^torch==' constraints.txt)

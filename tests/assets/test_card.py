@@ -13,7 +13,7 @@ from trm_model.pretrained import CARD, find, names
 from trm_model.training import checkpoint as checkpoints
 from trm_model.training.run import RunSpec
 
-PUZZLES = 50
+PUZZLES = 25
 
 
 @pytest.mark.parametrize("name", names())

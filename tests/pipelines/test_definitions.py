@@ -163,35 +163,28 @@ def test_own_variants_appear_and_wrong_ones_are_named(tmp_path: Path) -> None:
     (tmp_path / "wide_gradient.yaml").write_text(
         "base: trm_mlp\nchanges: {backprop: {kind: last_cycles, count: 2}}\n"
     )
+    (tmp_path / "bad.yaml").write_text("base: trm_mlp\nchanges: {cycle: 2}\n")
+    said = f"{tmp_path}/bad.yaml: unknown variant field 'cycle'"
     program = (
         "from pipelines.definitions import PARTITIONS; print('wide_gradient|3' in "
         "PARTITIONS.get_partition_keys())"
     )
-
-    def load() -> subprocess.CompletedProcess[str]:
-        environment = {**os.environ, "TRM_VARIANTS": str(tmp_path)}
-        return subprocess.run(
-            [sys.executable, "-c", program],
-            env=environment,
+    command = ("-m", "pipelines.materialize", "sudoku_4x4", "--partition", "bad|0")
+    loaded, trained = (
+        subprocess.run(
+            [sys.executable, *words],
+            env={**os.environ, "TRM_VARIANTS": str(tmp_path)},
             cwd=ROOT,
             capture_output=True,
             text=True,
             check=False,
         )
-
-    assert load().stdout.strip() == "True"
-    (tmp_path / "bad.yaml").write_text("base: trm_mlp\nchanges: {cycle: 2}\n")
-    said = f"{tmp_path}/bad.yaml: unknown variant field 'cycle'"
-    assert load().stderr.startswith(f"note: left out: {said}")
-    assert load().stdout.strip() == "True"
-    environment = {**os.environ, "TRM_VARIANTS": str(tmp_path)}
-    command = [sys.executable, "-m", "pipelines.materialize", "sudoku_4x4", "--partition", "bad|0"]
-    done = subprocess.run(
-        command, env=environment, cwd=ROOT, capture_output=True, text=True, check=False
+        for words in (("-c", program), command)
     )
-    assert done.returncode == 2
-    last = done.stderr.splitlines()[-1]
-    assert last.startswith(f"error: {said}")
+    assert loaded.stdout.strip() == "True"
+    assert loaded.stderr.startswith(f"note: left out: {said}")
+    assert trained.returncode == 2
+    assert trained.stderr.splitlines()[-1].startswith(f"error: {said}")
 
 
 def test_loading_imports_nothing_that_only_some_assets_need() -> None:
