@@ -5,8 +5,7 @@ BIN := $(VENV)/bin
 export DAGSTER_HOME ?= $(CURDIR)/.dagster
 export TRM_DATA ?= $(CURDIR)/data
 PORT ?= 3000
-# Byte code is made when a module is first imported: of most it never is.
-PIP := $(BIN)/pip install --quiet --disable-pip-version-check --no-compile
+PIP := $(BIN)/pip install -qq --disable-pip-version-check
 
 .PHONY: install demo test coverage lint mutation check-full ui bench agreement gpu-check bench-gpu clean
 
@@ -19,7 +18,7 @@ install: $(VENV)/installed
 $(VENV)/installed: pyproject.toml constraints.txt
 	@echo "Installing into $(VENV): one to five minutes, by the connection; torch and Dagster are large …"
 	@$(PYTHON) -m venv $(VENV)
-	@# An older pip takes a minute where a new one takes twenty seconds.
+	@# An older pip takes more than twice as long.
 	@$(PIP) --upgrade pip || echo "going on with $$($(BIN)/pip --version)"
 	@# torch first, by the exact version: an open range would fetch gigabytes of GPU libraries where a CPU build is at hand.
 	@echo "1 of 2: $$(grep '^torch==' constraints.txt)"
