@@ -51,10 +51,10 @@ class RunningHere:
         assert code == 0, said.getvalue()
         yield from said.getvalue().splitlines()
 
-    def wait(self, report: Callable[[str], None]) -> Outcome:
+    def wait(self, report: Callable[[str], None] = print) -> Outcome:
         for line in self.lines():
             report(line)
         return Outcome(Ending.FINISHED)
 
-    def stop(self, report: Callable[[str], None]) -> Outcome:
+    def stop(self, report: Callable[[str], None] = print) -> Outcome:
         return Outcome(Ending.FINISHED)

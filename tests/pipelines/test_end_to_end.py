@@ -21,6 +21,8 @@ from pipelines.command import trm
 from storage.manifest import verify_manifest
 from storage.store import LocalStore, follow_pointers
 from storage.tables import scan
+from tests.launching import ThisProcess
+from trm_model.launching import Launcher, LocalProcess
 from trm_model.terminal import run
 from trm_model.training.run import RunSpec, training_version
 from trm_model.version import code_version
@@ -35,10 +37,13 @@ class Workplace:
 
     Commands are run in this process, since starting one for each would take longer than most of
     them; :meth:`run` starts one.
+
+    :param launcher: what starts trainings.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, launcher: type[Launcher] = ThisProcess) -> None:
         self.store = LocalStore(folder / "data")
+        self.launcher = launcher
         self.environment: Mapping[str, str] = {
             **os.environ,
             "DAGSTER_HOME": str(folder / "home"),
@@ -67,6 +72,7 @@ class Workplace:
     def _call(self, *words: str) -> subprocess.CompletedProcess[str]:
         with (
             mock.patch.dict(os.environ, self.environment),
+            mock.patch("pipelines.resources.LocalProcess", self.launcher),
             redirect_stdout(StringIO()) as said,
             redirect_stderr(StringIO()) as complained,
         ):
@@ -82,7 +88,7 @@ class Workplace:
 @pytest.fixture(scope="module")
 def workplace(tmp_path_factory: pytest.TempPathFactory) -> Workplace:
     """sudoku_4x4, two partitions of one variant and one of another, a few steps each."""
-    place = Workplace(tmp_path_factory.mktemp("workplace"))
+    place = Workplace(tmp_path_factory.mktemp("workplace"), LocalProcess)
     place.trm(
         *("train", "sudoku_4x4", *UNVALIDATED),
         *("--partition", "trm_mlp|0...trm_mlp|1", "--partition", "trm|0"),
