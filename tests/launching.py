@@ -24,11 +24,8 @@ class ThisProcess:
         return RunningHere(job)
 
 
-@dataclass(frozen=True, slots=True)
-class RunningHere:
-    """A job of :class:`ThisProcess`."""
-
-    job: Job
+class NothingToEnd:
+    """The context of a job that has ended when it has been waited for."""
 
     def __enter__(self) -> Self:
         return self
@@ -39,6 +36,13 @@ class RunningHere:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None: ...
+
+
+@dataclass(frozen=True)
+class RunningHere(NothingToEnd):
+    """A job of :class:`ThisProcess`."""
+
+    job: Job
 
     def lines(self) -> Iterator[str]:
         with ExitStack() as held:

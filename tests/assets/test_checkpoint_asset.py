@@ -6,8 +6,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import dagster as dg
 import pytest
@@ -29,6 +28,7 @@ from assets.training.runs import recorded
 from storage.lock import LockedError, lock
 from storage.store import MARKER, LocalStore
 from storage.tables import scan
+from tests.launching import NothingToEnd
 from tests.trm_model.training.recipes import TINY
 from trm_model.choices import from_plain
 from trm_model.finite import NotFiniteError
@@ -66,19 +66,9 @@ class Here:
 
 
 @dataclass
-class Running:
+class Running(NothingToEnd):
     launcher: Here
     run: Path
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None: ...
 
     def lines(self) -> Iterator[str]:
         yield from ()
