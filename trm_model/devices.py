@@ -1,6 +1,7 @@
 """Devices by their names."""
 
 import torch
+from torch import Tensor
 
 from storage.reading import one_line
 from trm_model.errors import ConfigurationError, require
@@ -56,6 +57,15 @@ def count_devices(name: str) -> int:
     """How many devices of the kind of this one there are here (``CUDA_VISIBLE_DEVICES`` decides
     on those of CUDA)."""
     return getattr(torch, name.partition(":")[0]).device_count()
+
+
+def placed(tensor: Tensor, device: torch.device) -> Tensor:
+    """A tensor of the host on a device. The host does not wait for a GPU, as it does for a copy of
+    memory that the operating system may move.
+    """
+    if device.type == "cuda":
+        tensor = tensor.pin_memory()
+    return tensor.to(device, non_blocking=True)
 
 
 def free_bytes(device: torch.device) -> int | None:

@@ -6,16 +6,19 @@ rounding, so that a bound grows with what a relative change of the weights by 2e
 
 Random draws and puzzle rows must be the same to the bit, but normal numbers, which are made by the
 device's own function; stablemax of extreme logits is compared with float64, and products padded for
-tensor cores with those that are not. Every variant makes a supervision step
-with its gradients and a short training; then compiled networks are compared with eager ones,
-bfloat16 with float32, and a resumed training with one that was not interrupted. Two processes, on
-two GPUs where there are two, are compared with one; on a GPU, memory with what was planned.
+tensor cores with those that are not; sublayers that GPUs have programs of their own for with
+float64. Every variant makes a supervision step with its gradients and a short training; then
+compiled networks are compared with eager ones, bfloat16 with float32, and a resumed training with
+one that was not interrupted. Two processes, on two GPUs where there are two, are compared with one.
+On a GPU, steps are counted in which the host waits for it, and memory is compared with what was
+planned.
 """
 
 import copy
 import multiprocessing
 import sys
 import tempfile
+import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -31,7 +34,8 @@ from storage.examples import Examples, Header
 from tests.trm_model.training.stablemax import SIGNS, logits, reference, relative_error
 from trm_model.devices import resolve_device
 from trm_model.model.batch import Batch
-from trm_model.model.layers import aligned_linear
+from trm_model.model.kernels import gpu_swiglu
+from trm_model.model.layers import SwiGlu, aligned_linear
 from trm_model.model.reasoner import Reasoner
 from trm_model.model.size import Size
 from trm_model.model.variant import Variant
@@ -184,11 +188,64 @@ def trainings(device: str) -> Iterator[Line]:
         yield Line(f"{name}: compiled against eager", distance(eager, compiled), 0.1)
         _, half = train(variant, replace(RECIPE, precision="bfloat16"), there)
         yield Line(f"{name}: bfloat16 against float32", distance(eager, half), 0.1)
+        yield from _wide(name, there)
         first, _ = train(variant, RECIPE, there, until=3)
         resumed = Trainer(variant, RECIPE, random_examples(), 0, replace(there, log_steps=1))
         resumed.resume(first.checkpoint(0.0, 0.0))
         rest = go_on(resumed)
         yield Line(f"{name}: resumed against not interrupted", distance(eager[3:], rest), 1e-5)
+
+
+def _wide(name: str, execution: Execution) -> Iterator[Line]:
+    """The same at a width of which GPUs have programs of their own; on GPUs alone."""
+    if not execution.device.startswith("cuda"):
+        return
+    recipe = replace(RECIPE, size=Size(width=64, heads=2, prefix=2, puzzle_width=64))
+    half, compiled = replace(recipe, precision="bfloat16"), replace(execution, compile=True)
+    (_, one), (_, other), (_, third) = (
+        train(VARIANTS[name], which, how)
+        for which, how in ((recipe, execution), (half, execution), (half, compiled))
+    )
+    yield Line(f"{name}: width 64, bfloat16 against float32", distance(one, other), 0.1)
+    yield Line(f"{name}: width 64, bfloat16, compiled against eager", distance(other, third), 0.1)
+
+
+def _with_gradients(module: SwiGlu, x: Tensor, above: Tensor) -> list[Tensor]:
+    """A sublayer's result, and the gradients of what is in it from that of the result."""
+    x = x.detach().requires_grad_()
+    result = module.post_norm(x)
+    leaves = [x, *module.parameters()]
+    return [result.detach(), *torch.autograd.grad(result, leaves, above.to(result.dtype))]
+
+
+def sublayers(device: str) -> Iterator[Line]:
+    """The programs of GPUs from Hopper on against their formula in float64, and whether they give
+    the same bits again."""
+    if not device.startswith("cuda"):
+        return
+    generator = torch.Generator().manual_seed(0)
+    for shape, turned in (((7, 128, 97), True), ((5, 64, 20), True), ((3, 300, 512), False)):
+        what = f"SwiGLU over {shape[-1]} {'positions' if turned else 'channels'}"
+        module = SwiGlu(shape[-1], 4.0, generator).to(device)
+        drawn = torch.randn(shape, generator=generator).to(device, torch.bfloat16)
+        if turned:
+            drawn = drawn.mT.contiguous().mT
+        above = torch.randn(shape, generator=generator).to(device)
+
+        served = gpu_swiglu.serves(drawn, module.gate_up, module.down)
+        yield Line(f"{what}: not served", float(not served), 0.0)
+        mine, *gradients = _with_gradients(module, drawn, above)
+        again = _with_gradients(module, drawn, above)[1:]
+        wide = copy.deepcopy(module).double()
+        theirs, *expected = _with_gradients(wide, drawn.double(), above)
+        with torch.no_grad():
+            alone = module.post_norm(drawn)
+        yield Line(f"{what}: result", distance(theirs, mine), 1e-2)
+        yield Line(f"{what}: result without gradient", distance(theirs, alone), 1e-2)
+        for name, one, other in zip(("x", "gate and up", "down"), expected, gradients, strict=True):
+            yield Line(f"{what}: gradient of {name}", distance(one, other), 1e-2)
+        differ = sum(not torch.equal(*pair) for pair in zip(gradients, again, strict=True))
+        yield Line(f"{what}: gradients that differ when repeated", float(differ), 0.0)
 
 
 def _rank(rank: int, size: int, folder: str, device: str) -> None:
@@ -245,6 +302,27 @@ def memory(device: str) -> Iterator[Line]:
         used = torch.cuda.max_memory_allocated(device) - before
         planned = plan(VARIANTS[name], recipe, trainer.header, execution).memory_bytes
         yield Line(f"{name}: memory above the plan", max(0.0, used / planned - 1), 0.2)
+
+
+def waiting(device: str) -> Iterator[Line]:
+    """How often the host waits for the device in three steps between two rows; on GPUs alone."""
+    if not device.startswith("cuda"):
+        return
+    for name in ("trm_mlp", "trm", "hrm", "drm", "muon", "winner_takes_all"):
+
+        def on_step(current: Trainer, _: Tensor | None) -> bool:
+            # The first step makes what the later ones find.
+            torch.cuda.set_sync_debug_mode("warn" if current.progress.step < 4 else "default")
+            return current.progress.step < 4
+
+        with warnings.catch_warnings(record=True) as seen:
+            warnings.simplefilter("always")
+            execution = Execution(device=device, log_steps=100)
+            Trainer(VARIANTS[name], RECIPE, random_examples(), 0, execution).run(on_step)
+        waits = [each for each in seen if "synchronizing" in str(each.message)]
+        for each in waits:
+            print(f"{each.filename}:{each.lineno}: {each.message}")
+        yield Line(f"{name}: times that the host waits", len(waits), 0.0)
 
 
 def exploring(device: str) -> list[list[int]]:
@@ -333,9 +411,11 @@ CHECKS: tuple[Callable[[str], Iterator[Line]], ...] = (
     noise,
     stablemax,
     padded,
+    sublayers,
     steps,
     trainings,
     together,
+    waiting,
     memory,
 )
 

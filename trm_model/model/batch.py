@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from storage.examples import Examples, ExampleSet
+from trm_model.devices import placed
 
 IGNORE = -100
 """Label of a cell that is not counted (the authors' value)."""
@@ -89,7 +90,7 @@ class DeviceExamples:
         """The examples at ``index`` [B] as a batch."""
         if self._cells is None:
             return self._batch(index, self._rows(index))
-        where = torch.from_numpy(index).to(self.device)
+        where = placed(torch.from_numpy(index), self.device)
         inputs, labels = (cells.index_select(0, where) for cells in self._cells)
         return self._on_device(index, inputs, labels)
 
@@ -120,11 +121,13 @@ class DeviceExamples:
     def _batch(
         self, index: npt.NDArray[np.int64], rows: tuple[npt.NDArray[np.uint8], ...]
     ) -> Batch:
-        return self._on_device(index, *(torch.from_numpy(cells).to(self.device) for cells in rows))
+        return self._on_device(
+            index, *(placed(torch.from_numpy(cells), self.device) for cells in rows)
+        )
 
     def _on_device(self, index: npt.NDArray[np.int64], inputs: Tensor, labels: Tensor) -> Batch:
         puzzle = np.searchsorted(self._example_offsets, index, side="right") - 1
-        puzzle_ids = torch.from_numpy(self._puzzle_ids[puzzle]).to(self.device)
+        puzzle_ids = placed(torch.from_numpy(self._puzzle_ids[puzzle]), self.device)
         targets = labels.long()
         targets[targets == self._ignore_id] = IGNORE
         return Batch(inputs.long(), targets, puzzle_ids.long())

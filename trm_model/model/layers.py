@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from trm_model.model.kernels import gpu_swiglu as gpu_kernel
 from trm_model.model.kernels import swiglu as kernel
 
 NORM_EPSILON = 1e-5
@@ -128,4 +129,6 @@ class SwiGlu(Gated):
         weights = self.gate_up, self.down
         if kernel.serves(x, *weights):
             return kernel.post_norm_swiglu(x, *weights, NORM_EPSILON, self.norm)
+        if self.norm == kernel.NO_NORM and gpu_kernel.serves(x, *weights):
+            return gpu_kernel.post_norm_swiglu(x, *weights, NORM_EPSILON)
         return super().post_norm(x)

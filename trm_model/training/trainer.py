@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn.utils import clip_grad_norm_
 
 from storage.examples import ExampleSet
-from trm_model.devices import open_device
+from trm_model.devices import open_device, placed
 from trm_model.model.batch import DeviceExamples
 from trm_model.model.reasoner import Reasoner, build
 from trm_model.model.recursion import Recursion
@@ -202,7 +202,7 @@ class Trainer:
                     return
                 step = self.progress.step + 1
                 self.watch.take(
-                    torch.from_numpy(index).to(device),
+                    placed(torch.from_numpy(index), device),
                     None if self.carry is None else self.carry.halted,
                 )
                 noise = Noise(derive(self.draws, "noise", step), items)
@@ -216,9 +216,11 @@ class Trainer:
                     max_steps,
                     recipe.exploration,
                     torch_generator(self.draws, "halt", step),
-                )[share].to(device)
+                )
                 stage = variant.stage(step / recipe.steps)
-                learned = self._learn(carry, max_steps, noise, earliest, stage)
+                learned = self._learn(
+                    carry, max_steps, noise, placed(earliest[share], device), stage
+                )
                 finite = self._update(learned, step)
                 self.carry = dropped_unless(finite, learned.carry) if self.skips else learned.carry
                 self._count(learned, finite)
