@@ -25,6 +25,8 @@ $(VENV)/installed: pyproject.toml constraints.txt
 	@$(PIP) $$(grep '^torch==' constraints.txt)
 	@echo "2 of 2: this project and what it needs, in the versions of constraints.txt"
 	@$(PIP) --constraint constraints.txt --editable '.[ui,dev]'
+	@# For tests, which interpret the programs for GPUs. Apart, since torch loads it wherever it finds it; torch for GPUs brings its own.
+	@$(PIP) --no-deps --target $(VENV)/triton triton==3.8.0 || echo "without Triton, which is for Linux: one test is skipped"
 	@echo "Dagster's home folder, with its settings: $$($(BIN)/python -m pipelines.home)"
 	@touch $@
 	@echo "Installed. The command: source $(BIN)/activate, then trm --help; the whole way in minutes: make demo."

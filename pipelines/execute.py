@@ -36,6 +36,7 @@ from assets.titles import require_benchmark
 from pipelines.definitions import PARTITIONS, VARIANTS, defs
 from pipelines.home import prepare_home
 from pipelines.jobs import asset_keys
+from pipelines.lost import end_lost, process_tags
 from pipelines.pools import know_pools
 from pipelines.resources import open_store, resources
 from pipelines.screen import Screen, ScreenHandler
@@ -386,11 +387,13 @@ def run_job(
     )
     resolved = graph.resolve_job_def(job)
     names = {node.name for node in resolved.nodes}
+    # Dagster takes a partition's key for a job of assets alone, and its tags for all.
+    tags = dict(partitions.get_tags_for_partition_key(partition)) if partition else {}
+    end_lost(instance)
     try:
         with screen:
             result = resolved.execute_in_process(
-                # Dagster takes a partition's key for a job of assets alone, and its tags for all.
-                tags=dict(partitions.get_tags_for_partition_key(partition)) if partition else None,
+                tags=tags | process_tags(instance),
                 instance=instance,
                 run_config={
                     "ops": {name: config for name, config in ops.items() if name in names},

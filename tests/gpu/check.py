@@ -319,7 +319,7 @@ def waiting(device: str) -> Iterator[Line]:
             warnings.simplefilter("always")
             execution = Execution(device=device, log_steps=100)
             Trainer(VARIANTS[name], RECIPE, random_examples(), 0, execution).run(on_step)
-        waits = [each for each in seen if "synchronizing" in str(each.message)]
+        waits = [each for each in seen if "called a synchronizing" in str(each.message)]
         for each in waits:
             print(f"{each.filename}:{each.lineno}: {each.message}")
         yield Line(f"{name}: times that the host waits", len(waits), 0.0)

@@ -2,7 +2,8 @@
 
 Most of it is what calls with a gradient keep until that is computed (:mod:`trm_model.model.kept`):
 counted for a CPU on the CPU, since what is kept there depends on the kernels that serve and on
-torch's attention; for a GPU, which need not be here, on torch's meta device.
+torch's attention; for a GPU on torch's meta device, with its programs if it is here and
+has them, and else without, which keeps more.
 """
 
 from functools import lru_cache
@@ -14,6 +15,7 @@ from torch import Tensor
 from storage.examples import Header
 from trm_model.model.cost import in_order, model_on, shape_of
 from trm_model.model.kept import Kept, kept, kept_by_calls
+from trm_model.model.kernels import gpu_swiglu
 from trm_model.model.size import Precision, Size
 from trm_model.model.state import State
 from trm_model.model.variant import Variant
@@ -42,8 +44,11 @@ def _counted(
     vocabulary: int,
     grid: tuple[int, int],
     device: str,
+    served: bool,
 ) -> _Counted:
     model = model_on(device, shape, size, vocabulary, grid, precision=precision)
+    with gpu_swiglu.counted(there=served):
+        calls = kept_by_calls(model)
 
     def read(state: State) -> Tensor:
         labels = torch.zeros(len(state.answer), model.length, dtype=torch.int64, device=device)
@@ -56,7 +61,7 @@ def _counted(
             for layer in model.networks.modules()
         ),
         (size.prefix + model.length) * size.width * model.dtype.itemsize,
-        kept_by_calls(model),
+        calls,
         kept(model, read),
     )
 
@@ -69,7 +74,8 @@ def memory_bytes(variant: Variant, recipe: Recipe, header: Header, execution: Ex
 
     :raises ConfigurationError: the variant cannot have the size.
     """
-    on_cpu = torch.device(execution.device).type == "cpu"
+    device = torch.device(execution.device)
+    on_cpu = device.type == "cpu"
     counted = _counted(
         shape_of(variant),
         recipe.size,
@@ -77,6 +83,7 @@ def memory_bytes(variant: Variant, recipe: Recipe, header: Header, execution: Ex
         len(header.vocabulary),
         header.grid,
         "cpu" if on_cpu else "meta",
+        gpu_swiglu.is_there(device),
     )
     written = 3 + int(variant.ema)  # Into a checkpoint: weights, two moments and the average.
     weights = counted.weights * (1 + written * (1 + on_cpu))

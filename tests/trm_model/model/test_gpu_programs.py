@@ -1,6 +1,9 @@
 """Sublayers that GPUs have programs for: which are, and that the programs compute their formula."""
 
+import os
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,13 +17,17 @@ from trm_model.model.feed_forwards.gated_norm import GatedNormSwiGlu
 from trm_model.model.kernels import gpu_swiglu
 from trm_model.model.layers import SwiGlu
 
+TRITON = Path(sys.prefix, "triton")
+"""Where ``make install`` puts it."""
 
-@pytest.mark.skipif(not gpu_swiglu.HAS_TRITON, reason="Triton is for Linux on x86-64")
+
+@pytest.mark.skipif(not TRITON.is_dir(), reason="make install puts Triton there, on Linux")
 def test_the_programs_compute_the_formula_where_triton_interprets_them() -> None:
     check = (
         "import runpy; runpy.run_module('tests.trm_model.model.interpreted', run_name='__main__')"
     )
-    passes(check, {"TRITON_INTERPRET": "1"})
+    paths = os.pathsep.join([str(TRITON), *sys.path])
+    passes(check, {"TRITON_INTERPRET": "1", "PYTHONPATH": paths})
 
 
 class Seen(TorchDispatchMode):
@@ -54,7 +61,7 @@ def given(
 @pytest.fixture
 def fake(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """A machine with a GPU that computes nothing."""
-    monkeypatch.setattr(gpu_swiglu, "_is_hopper", lambda device: True)
+    monkeypatch.setattr(gpu_swiglu, "is_hopper", lambda device: True)
     monkeypatch.setattr(gpu_swiglu, "HAS_TRITON", True)
     with FakeTensorMode(), torch.no_grad():
         yield
@@ -105,7 +112,7 @@ def test_what_is_not_served_is_for_the_formula(monkeypatch: pytest.MonkeyPatch) 
     with monkeypatch.context() as without:
         without.setattr(gpu_swiglu, "HAS_TRITON", False)
         assert not served(x, module)
-    monkeypatch.setattr(gpu_swiglu, "_is_hopper", lambda device: False)
+    monkeypatch.setattr(gpu_swiglu, "is_hopper", lambda device: False)
     assert not served(x, module)
 
 

@@ -12,6 +12,9 @@ without it. Sums have an order that does not change, so that results have the sa
 """
 
 import importlib.util
+from collections.abc import Generator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import cache
 from typing import Any
 
@@ -50,10 +53,33 @@ on an H200 (docs/measurements.md)."""
 HAS_TRITON = importlib.util.find_spec("triton") is not None
 
 
+_COUNTED: ContextVar[bool] = ContextVar("counted", default=False)
+
+
+@contextmanager
+def counted(*, there: bool) -> Generator[None]:
+    """Let tensors on torch's meta device be served inside as those of a GPU that can do it, if it
+    is ``there``: to count what is kept for gradients without computing."""
+    token = _COUNTED.set(there)
+    yield
+    _COUNTED.reset(token)
+
+
 @torch.compiler.assume_constant_result
-def _is_hopper(device: int) -> bool:
+def is_hopper(device: int) -> bool:
     """Whether a GPU has tensor descriptors and the shared memory of Hopper."""
     return torch.cuda.get_device_capability(device) >= (9, 0)
+
+
+def is_there(device: torch.device) -> bool:
+    """Whether this is a GPU of this machine that can do it."""
+    number = device.index or 0
+    is_here = device.type == "cuda" and number < torch.cuda.device_count()
+    return HAS_TRITON and is_here and is_hopper(number)
+
+
+def _is_on_hopper(x: Tensor) -> bool:
+    return is_hopper(x.device.index) if x.is_cuda else x.is_meta and _COUNTED.get()
 
 
 def serves(x: Tensor, gate_up: Tensor, down: Tensor) -> bool:
@@ -63,8 +89,7 @@ def serves(x: Tensor, gate_up: Tensor, down: Tensor) -> bool:
     """
     width, inner = x.shape[-1], down.shape[-1]
     return (
-        x.is_cuda
-        and HAS_TRITON
+        HAS_TRITON
         and x.dtype == torch.bfloat16
         and gate_up.dtype == down.dtype == torch.float32
         and x.numel() > 0
@@ -74,7 +99,7 @@ def serves(x: Tensor, gate_up: Tensor, down: Tensor) -> bool:
         and gate_up.is_contiguous()
         and down.is_contiguous()
         and (_mixes_positions(x) or width % SMALLEST == 0)
-        and _is_hopper(x.device.index)
+        and _is_on_hopper(x)
     )
 
 
