@@ -13,6 +13,8 @@ import posixpath
 
 REPORTS = "reports"
 """The folder of pages and pictures."""
+RUNS = "runs"
+"""The folder of all runs."""
 
 
 def puzzles(benchmark: str) -> str:
@@ -58,7 +60,7 @@ def shards(benchmark: str) -> str:
 
 def run(benchmark: str, variant: str, seed: int, key: str) -> str:
     """The folder of one training."""
-    return f"runs/{benchmark}/{variant}/{seed}/{key}"
+    return f"{RUNS}/{benchmark}/{variant}/{seed}/{key}"
 
 
 def current_run(benchmark: str, variant: str, seed: int) -> str:

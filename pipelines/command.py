@@ -340,15 +340,17 @@ def scores(
 @_benchmark
 @click.argument("first", help="VARIANT, VARIANT|SEED or the key of a run.")
 @click.argument("second", help="The same of the other.")
-def compare(benchmark: str, first: str, second: str) -> int:
+@click.option("--newest", is_flag=True, help="Each run's latest test, whatever it was.")
+def compare(benchmark: str, first: str, second: str, newest: bool) -> int:
     """Compare two runs or variants on the same test puzzles.
 
     The difference of their accuracy is printed with its 95 % interval: of two runs with McNemar's
-    test, of variants by a bootstrap over puzzles and seeds. Nothing is made or changed.
+    test, of variants by a bootstrap over puzzles and seeds. Of a run counts its latest test as the
+    benchmark declares, if it has one. Nothing is made or changed.
     """
     from pipelines.compare import compare as compare_two
 
-    return compare_two(benchmark, first, second)
+    return compare_two(benchmark, first, second, newest=newest)
 
 
 @trm.command("publish")

@@ -13,17 +13,19 @@ from trm_model.errors import ConfigurationError
 from trm_model.texts import counted
 
 
-def compare(benchmark: str, first: str, second: str) -> int:
+def compare(benchmark: str, first: str, second: str, *, newest: bool = False) -> int:
     """Print how two of a benchmark differ; returns the exit code.
 
-    :param first, second: see :func:`assets.reports.paired.chosen`.
+    :param first, second, newest: see :func:`assets.reports.paired.chosen`.
     :raises ConfigurationError: there are no such scores, or not of the same puzzles.
     """
     require_benchmark(benchmark)
     entry = BENCHMARKS[benchmark]
     store = LocalStore.containing(Path(data_folder()))
     try:
-        found, sides = compare_stored(store, benchmark, entry, VARIANTS.known, (first, second))
+        found, sides = compare_stored(
+            store, benchmark, entry, VARIANTS.known, (first, second), newest=newest
+        )
     except TableError as error:
         raise ConfigurationError(str(error)) from error
     metric, k = entry.metric
@@ -31,7 +33,10 @@ def compare(benchmark: str, first: str, second: str) -> int:
     for text, value, seeds, runs in zip(
         (first, second), found[:2], found.seeds, sides, strict=True
     ):
-        print(f"  {text}: {value:.4f} ({counted(seeds, 'seed')})")
+        print(
+            f"  {text}: {value:.4f} of {counted(found.puzzles, 'puzzle')} answered by both "
+            f"({counted(seeds, 'seed')})"
+        )
         for run in runs:
             print(f"    {run}")
     print(f"{first} - {second}: {found}")

@@ -1,5 +1,6 @@
-"""The store's reports for the browser, read-only on this machine: ``python -m pipelines.reports``
-``PORT FOLDER PARENT``, which ``trm ui`` starts and which ends with it."""
+"""The store's reports for the browser, read-only on this machine, and the folders of runs that they
+lead to: ``python -m pipelines.reports PORT STORE PARENT``, which ``trm ui`` starts and which ends
+with it."""
 
 import contextlib
 import functools
@@ -11,16 +12,28 @@ import sys
 from pathlib import Path
 from typing import BinaryIO
 
+from assets import keys
+
 HOST = "127.0.0.1"
 
 
 class Handler(http.server.SimpleHTTPRequestHandler):
-    """Answers GET and HEAD with what lies in one folder."""
+    """Answers GET and HEAD with what lies in a store's folder of reports, and at ``/runs`` with
+    what lies in that of runs."""
+
+    def translate_path(self, path: str) -> str:
+        """The file of an address; reports are found without the name of their folder."""
+        found = Path(super().translate_path(path)).relative_to(self.directory)
+        folder = () if found.parts[:1] == (keys.RUNS,) else (keys.REPORTS,)
+        # The base class tells folders by the slash at their end.
+        end = "/" * path.partition("?")[0].endswith("/")
+        return str(Path(self.directory, *folder, found)) + end
 
     def send_head(self) -> io.BytesIO | BinaryIO | None:
-        """Of a link that leads out of the folder there is nothing."""
-        asked = Path(self.translate_path(self.path)).resolve()
-        if not asked.is_relative_to(Path(self.directory).resolve()):
+        """Of a link that leads out of both folders there is nothing."""
+        asked, store = Path(self.translate_path(self.path)).resolve(), Path(self.directory)
+        served = ((store / name).resolve() for name in (keys.REPORTS, keys.RUNS))
+        if not any(asked.is_relative_to(folder) for folder in served):
             self.send_error(http.HTTPStatus.NOT_FOUND)
             return None
         return super().send_head()
@@ -35,12 +48,13 @@ class Handler(http.server.SimpleHTTPRequestHandler):
 
 
 class Server(http.server.ThreadingHTTPServer):
-    """Serves a folder as long as the process that started this one, ``parent``, is there."""
+    """Serves a store's reports as long as the process that started this one, ``parent``, is
+    there."""
 
     daemon_threads = True
 
-    def __init__(self, port: int, folder: Path, parent: int) -> None:
-        super().__init__((HOST, port), functools.partial(Handler, directory=str(folder)))
+    def __init__(self, port: int, store: Path, parent: int) -> None:
+        super().__init__((HOST, port), functools.partial(Handler, directory=str(store.absolute())))
         self._parent = parent
 
     def service_actions(self) -> None:
@@ -51,10 +65,10 @@ class Server(http.server.ThreadingHTTPServer):
 
 def main() -> None:
     """Serve until the parent ends, or Ctrl-C."""
-    port, folder, parent = sys.argv[1:]
+    port, store, parent = sys.argv[1:]
     with (
         contextlib.suppress(KeyboardInterrupt),
-        Server(int(port), Path(folder), int(parent)) as server,
+        Server(int(port), Path(store), int(parent)) as server,
     ):
         server.serve_forever()
 

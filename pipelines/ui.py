@@ -11,7 +11,6 @@ from pathlib import Path
 
 import dagster as dg
 
-from assets import keys
 from assets.pages.links import VARIABLE
 from pipelines.home import prepare_home
 from pipelines.place import data_folder
@@ -54,8 +53,7 @@ def serve(port: int, reports_port: int | None = None) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_DFL)
     # This process becomes Dagster's and keeps its number.
-    folder = Path(data_folder(), keys.REPORTS)
-    told = map(str, (reports_port, folder, os.getpid()))
+    told = map(str, (reports_port, data_folder(), os.getpid()))
     subprocess.Popen([sys.executable, "-m", "pipelines.reports", *told])
     # Dagster would rather be started by `dg`, which is not installed here.
     quiet = ["-W", "ignore:Function `dev_command` is superseded:FutureWarning"]

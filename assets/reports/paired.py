@@ -33,23 +33,39 @@ class Compared(NamedTuple):
 
 
 def chosen(
-    scores: pl.DataFrame, text: str, benchmark: Benchmark, variants: Mapping[str, Variant]
+    scores: pl.DataFrame,
+    text: str,
+    benchmark: Benchmark,
+    variants: Mapping[str, Variant],
+    *,
+    newest: bool = False,
 ) -> pl.DataFrame:
     """The scores that somebody means, a row for each seed.
 
     :param scores: rows of :class:`assets.tables.Scores` of one benchmark and its metric.
-    :param text: ``VARIANT`` for all seeds that the reports average, ``VARIANT|SEED`` for the latest
-        evaluation of that partition, or the first letters of a run's key for that of the run.
+    :param text: ``VARIANT`` for all seeds that the reports average, ``VARIANT|SEED`` for the run of
+        that partition that was tested last, or the first letters of a run's key.
+    :param newest: take a run's latest test, whatever it was; otherwise its latest one as the
+        benchmark declares, where there is one.
     :raises ConfigurationError: there are none, or the letters are of several runs.
     """
     variant, bar, seed = text.partition("|")
+    expected = declared(benchmark, variants)
+
+    def tests(of: pl.DataFrame) -> pl.DataFrame:
+        """Of each run the test that counts."""
+        as_declared = of.join(expected, on=("variant", "evaluation"), how="semi")
+        others = of.join(as_declared, on="run", how="anti")
+        return latest(of if newest else pl.concat([as_declared, others]), "benchmark", "run")
+
     if bar:
-        found = latest(scores.filter(variant=variant, seed=int(seed) if seed.isdecimal() else -1),
-                       "variant", "seed")  # fmt: skip
+        of_partition = scores.filter(variant=variant, seed=int(seed) if seed.isdecimal() else -1)
+        tested_last = latest(of_partition, "variant", "seed")
+        found = tests(of_partition.join(tested_last, on="run", how="semi"))
     elif variant in variants:
-        found = comparable(scores, declared(benchmark, variants)).filter(variant=variant)
+        found = comparable(scores, expected).filter(variant=variant)
     else:
-        found = latest(scores.filter(pl.col("run").str.starts_with(text)), "benchmark", "run")
+        found = tests(scores.filter(pl.col("run").str.starts_with(text)))
         require(
             len(found) < 2,
             f"{text!r}: runs {', '.join(sorted(found['run']))} begin so; give more of the key",
@@ -113,10 +129,12 @@ def compare_stored(
     benchmark: Benchmark,
     variants: Mapping[str, Variant],
     texts: tuple[str, str],
+    *,
+    newest: bool = False,
 ) -> Compared:
     """Compare two of a benchmark by what reports compare (of ARC: pass@2 of each task).
 
-    :param texts: see :func:`chosen`.
+    :param texts, newest: see :func:`chosen`.
     :raises ConfigurationError: there is no such score, or the puzzles are not the same.
     :raises TableError: tables that are damaged or missing.
     :raises CorruptDataError: two versions of the data, of which one is damaged or missing.
@@ -124,7 +142,8 @@ def compare_stored(
     metric, k = benchmark.metric
     scores = headline(scan(store, Scores).filter(benchmark=name).collect(), (metric, k))
     sides = [
-        list(chosen(scores, text, benchmark, variants).iter_rows(named=True)) for text in texts
+        list(chosen(scores, text, benchmark, variants, newest=newest).iter_rows(named=True))
+        for text in texts
     ]
     require(
         _same_puzzles(store, [*sides[0], *sides[1]]),
@@ -156,4 +175,4 @@ def _told(
         )
         said.append(f"tested with {tested}" if tested else "")
     changes = ", ".join(each for each in said if each) or "as declared"
-    return f"run {row['run'][:8]} on {row['n']:,} puzzles: {changes}"
+    return f"run {row['run'][:8]}, tested on {row['n']:,} puzzles: {changes}"

@@ -45,6 +45,12 @@ def test_a_click_opens_a_report_and_nothing_else(
 ) -> None:
     store = LocalStore.create(tmp_path / "store")
     publish_page(store, keys.runs_page("sudoku_4x4"), "<p>the runs</p>")
+    run = store.open(keys.run("sudoku_4x4", "trm", 0, "key"))
+    run.mkdir(parents=True)
+    (run / "run.json").write_text("{}")
+    (run / "link.txt").symlink_to(tmp_path / "store" / "outside.txt")
+    store.open("tables").mkdir()
+    store.open("tables/scores.txt").write_text("not a report")
     outside = tmp_path / "store" / "outside.txt"
     outside.write_text("not a report")
     store.open("reports/link.txt").symlink_to(outside)
@@ -52,7 +58,7 @@ def test_a_click_opens_a_report_and_nothing_else(
     runs = keys.runs_page("sudoku_4x4")
     path = dg.MetadataValue.path(str(store.open(runs)))
     assert links(store, runs=runs) == {"runs": path}
-    with serving(store.open(keys.REPORTS)) as port:
+    with serving(store.root) as port:
         monkeypatch.setenv(VARIABLE, f"http://{HOST}:{port}")
         found = links(store, runs=runs)
         assert found["runs"] == path
@@ -62,9 +68,15 @@ def test_a_click_opens_a_report_and_nothing_else(
         asked = address.removeprefix(f"http://{HOST}:{port}")
         assert answer(port, asked) == (200, "<p>the runs</p>")
         assert answer(port, asked, "POST")[0] == 501
+        # As a browser takes ../../runs/… on a page of a benchmark.
+        assert answer(port, "/runs/sudoku_4x4/trm/0/key/run.json") == (200, "{}")
+        assert "run.json" in answer(port, "/runs/sudoku_4x4/trm/0/key/")[1]
+        assert answer(port, "/tables/scores.txt")[0] == 404
         for escape in (
             "/../outside.txt", "/%2e%2e/outside.txt", "/sudoku_4x4/../../outside.txt",
             "//../outside.txt", "/link.txt", f"/{outside}",
+            "/runs/../outside.txt", "/runs/%2e%2e/outside.txt",
+            "/runs/sudoku_4x4/trm/0/key/link.txt",
         ):  # fmt: skip
             status, body = answer(port, escape)
             assert (status, "not a report" in body) == (404, False), escape

@@ -133,10 +133,15 @@ def put(
     publish_partition(store, Predictions, pl.concat(rows))
 
 
-def stored(store: LocalStore, first: str, second: str) -> tuple[float, float, int, tuple[int, int]]:
-    found, sides = compare_stored(store, "sudoku_4x4", SUDOKU, VARIANTS, (first, second))
+def stored(
+    store: LocalStore, first: str, second: str, *, newest: bool = False
+) -> tuple[float, float, int, tuple[int, int]]:
+    texts = first, second
+    found, sides = compare_stored(store, "sudoku_4x4", SUDOKU, VARIANTS, texts, newest=newest)
     assert tuple(map(len, sides)) == found.seeds
-    assert all(re.match(r"run \w+ on \d+ puzzles: ", line) for side in sides for line in side)
+    assert all(
+        re.match(r"run \w+, tested on \d+ puzzles: ", line) for side in sides for line in side
+    )
     return found.first, found.second, found.puzzles, found.seeds
 
 
@@ -151,6 +156,18 @@ def test_runs_partitions_and_variants_are_found(store: LocalStore) -> None:
         3,
         (1, 1),
     )
+
+
+def test_a_test_as_declared_counts_before_a_later_one_of_another_kind(store: LocalStore) -> None:
+    other = {"evaluation": "deeper", "created_at": "3"}
+    put(store, "trm_mlp", 1, "aa22", "00", **other)
+    put(store, "trm_mlp", 2, "dd11", "10", **other)
+    two_of_three = (pytest.approx(2 / 3), pytest.approx(1 / 3), 3, (1, 1))
+    assert stored(store, "trm_mlp|1", "trm") == stored(store, "aa22", "trm") == two_of_three
+    assert stored(store, "aa22", "trm", newest=True) == (0.0, 0.5, 2, (1, 1))
+    assert stored(store, "trm_mlp|1", "trm", newest=True) == (0.0, 0.5, 2, (1, 1))
+    # A run that has no other test is compared by that.
+    assert stored(store, "trm_mlp|2", "dd") == (0.5, 0.5, 2, (1, 1))
 
 
 @pytest.mark.parametrize(
