@@ -146,7 +146,7 @@ def _train(
         return trainer.progress
     clock = _Clock(trainer.progress)
     saved_at = reported_at = time.monotonic()
-    finite_at = trainer.progress.step
+    finite_at = begun_at = trainer.progress.step
     validations = read_validated(metrics)
     best = best_of(validations)
     if best is not None:  # Killed between the two, a process has saved it and not said so.
@@ -193,11 +193,14 @@ def _train(
             send(step, {name: value for name, value in figures.items() if value is not None})
             if time.monotonic() - reported_at > 10 or over(step):
                 reported_at = time.monotonic()
+                # The first steps of a process load or compile what the others find.
+                settled = step - begun_at > execution.log_steps
+                left = time_left(row, recipe) if settled else ""
                 report(
                     f"step {step}/{recipe.steps}: loss {row['loss']:.4f}, cells "
                     f"{row['cell_accuracy']:.1%}, "
                     f"solved {row['exact_accuracy']:.1%}, {row['examples_per_second']:.0f} "
-                    f"examples/s{_best(best_of(validations))}{time_left(row, recipe)}"
+                    f"examples/s{_best(best_of(validations))}{left}"
                 )
             return found
 

@@ -138,6 +138,8 @@ def test_progress_is_told_after_more_than_ten_seconds_and_at_the_end(
     told.clear()
     run(tmp_path / "other", examples, VARIANTS["trm_mlp"], log_steps=4, report=told.append)
     assert [text.partition(":")[0] for text in told] == ["step 4/12", "step 8/12", "step 12/12"]
+    # The first row of a process is slower than the others.
+    assert [" left" in text for text in told] == [False, True, False]
 
 
 def test_checkpoints_are_written_when_their_time_has_come(
