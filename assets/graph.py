@@ -377,7 +377,9 @@ def build_study(
     """The assets of one study; keys are ``[studies, name, stage]``."""
 
     def asset(stage: str, **options: Any) -> Callable[[Body], dg.AssetsDefinition]:
-        return _asset(stage, ["studies", name, stage], checks_of(stage), group="studies", **options)
+        # In a group of all studies every box would be called points or report.
+        group = f"study_{name}"
+        return _asset(stage, ["studies", name, stage], checks_of(stage), group=group, **options)
 
     @asset(
         "points",
