@@ -15,6 +15,7 @@ from typing import Any
 
 import dagster as dg
 
+from assets import keys
 from assets.benchmarks import Benchmark
 from assets.checks import check_results, check_specs, checks_of
 from assets.configs import (
@@ -35,6 +36,7 @@ from assets.progress import MADE
 from assets.stages import ACCELERATOR_POOL, STAGE_MODULES, making
 from assets.store import StoreResource
 from assets.studies.study import Study
+from trm_model.errors import require
 from trm_model.launching import Launcher
 from trm_model.model.variant import Variant
 from trm_model.names import require_name
@@ -177,6 +179,7 @@ def build_benchmark(
     :raises ConfigurationError: a benchmark or a variant that may not be called so.
     """
     require_name("benchmark", name)
+    require(name != keys.RUNS, f"benchmark {name!r}: expected another name, since runs lie there")
     for variant in variants:
         require_name("variant", variant)
 

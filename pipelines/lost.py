@@ -2,11 +2,15 @@
 
 Dagster watches the processes that its server starts, and no others: such a run would stay started,
 and keep its place in the pool from whatever the page starts. So each process of the command line
-holds a lock, which the system releases however the process ends, and its runs name it in a tag.
+holds a lock, which the system releases however the process ends, and its runs name it in a tag,
+with the machine: others may see the folder, and not its locks.
 """
 
+import os
+import socket
 import time
 import uuid
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
@@ -16,17 +20,22 @@ from filelock import FileLock, Timeout
 FOLDER = "processes"
 """Of Dagster's home folder: the locks of processes."""
 TAG = "trm/process"
-"""A run's tag: the name of its process's lock."""
+"""A run's tag: the machine and the name of its process's lock."""
 OLD_SECONDS = 86_400.0
 """The age at which the lock of a process that has ended is removed."""
-UNDER_WAY = (dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED)
+UNDER_WAY = (
+    dg.DagsterRunStatus.STARTING,
+    dg.DagsterRunStatus.STARTED,
+    dg.DagsterRunStatus.CANCELING,
+)
 
 
 def process_tags(instance: dg.DagsterInstance) -> dict[str, str]:
-    """The tags of a run that this process makes itself."""
+    """The tags of a run that this process makes itself; none where it cannot hold a lock."""
     if instance.is_ephemeral:
         return {}
-    return {TAG: _held(_folder(instance)).name}
+    held = _held(_folder(instance), os.getpid())
+    return {} if held is None else {TAG: f"{socket.gethostname()}/{held.name}"}
 
 
 def end_lost(instance: dg.DagsterInstance) -> list[str]:
@@ -35,9 +44,15 @@ def end_lost(instance: dg.DagsterInstance) -> list[str]:
         return []
     folder, ended = _folder(instance), list[str]()
     for run in instance.get_runs(dg.RunsFilter(statuses=list(UNDER_WAY))):
-        name = run.tags.get(TAG)
-        if name is not None and not _is_held(folder / name):
-            instance.report_run_canceled(run, message="The process of this run was killed.")
+        machine, _, name = run.tags.get(TAG, "").partition("/")
+        # A server that makes a run again takes over its tags.
+        ours = machine == socket.gethostname() and run.remote_job_origin is None
+        if not ours or _is_held(folder / name):
+            continue
+        # It may have ended by itself since it was listed.
+        now = instance.get_run_by_id(run.run_id)
+        if now is not None and now.status in UNDER_WAY:
+            instance.report_run_canceled(now, message="The process of this run was killed.")
             ended.append(run.run_id)
     return ended
 
@@ -47,16 +62,21 @@ def _folder(instance: dg.DagsterInstance) -> Path:
 
 
 @cache
-def _held(folder: Path) -> Path:
-    """A file that this process holds locked as long as it lives."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for path in folder.iterdir():
-        # A younger one may be about to be locked.
-        if time.time() - path.stat().st_mtime > OLD_SECONDS and not _is_held(path):
-            path.unlink(missing_ok=True)
+def _held(folder: Path, process: int) -> Path | None:
+    """A file that this process holds locked as long as it lives; None where it cannot.
+
+    :param process: its number: a child has none of its parent's locks.
+    """
+    del process
     path = folder / uuid.uuid4().hex
-    _LOCKS.append(FileLock(path, thread_local=False, fallback_to_soft=False))
-    _LOCKS[-1].acquire(blocking=False)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        _remove_old(folder)
+        lock = FileLock(path, thread_local=False, fallback_to_soft=False)
+        lock.acquire(blocking=False)
+    except OSError:  # A disk without locks, or one that may not be written.
+        return None
+    _LOCKS.append(lock)
     return path
 
 
@@ -64,14 +84,22 @@ _LOCKS: list[FileLock] = []
 """Those of this process, which are released when it ends."""
 
 
+def _remove_old(folder: Path) -> None:
+    """Remove the locks of processes that have ended. A young one may be about to be locked."""
+    for path in folder.iterdir():
+        with suppress(OSError):  # Another process may remove it, too.
+            if time.time() - path.stat().st_mtime > OLD_SECONDS and not _is_held(path):
+                path.unlink(missing_ok=True)
+
+
 def _is_held(path: Path) -> bool:
-    """Whether a process holds the lock."""
+    """Whether a process holds the lock, or may hold it."""
     if not path.exists():
         return False
     try:
         with FileLock(path, fallback_to_soft=False).acquire(blocking=False):
             return False
-    except Timeout:
+    except (Timeout, OSError):
         return True
 
 

@@ -21,6 +21,8 @@ class Handler(http.server.SimpleHTTPRequestHandler):
     """Answers GET and HEAD with what lies in a store's folder of reports, and at ``/runs`` with
     what lies in that of runs."""
 
+    index_pages = ("index.html", "index.htm")
+
     def translate_path(self, path: str) -> str:
         """The file of an address; reports are found without the name of their folder."""
         found = Path(super().translate_path(path)).relative_to(self.directory)
@@ -30,13 +32,27 @@ class Handler(http.server.SimpleHTTPRequestHandler):
         return str(Path(self.directory, *folder, found)) + end
 
     def send_head(self) -> io.BytesIO | BinaryIO | None:
-        """Of a link that leads out of both folders there is nothing."""
-        asked, store = Path(self.translate_path(self.path)).resolve(), Path(self.directory)
-        served = ((store / name).resolve() for name in (keys.REPORTS, keys.RUNS))
-        if not any(asked.is_relative_to(folder) for folder in served):
+        """Answers who asks for this machine by its own name: a page of another host may have its
+        name lead here. Of a link that leads out of both folders there is nothing."""
+        asked_of = self.headers.get("Host", "").partition(":")[0]
+        if asked_of not in (HOST, "localhost"):
+            self.send_error(http.HTTPStatus.FORBIDDEN)
+            return None
+        if not self._is_served(Path(self.translate_path(self.path))):
             self.send_error(http.HTTPStatus.NOT_FOUND)
             return None
         return super().send_head()
+
+    def _is_served(self, path: Path) -> bool:
+        """Whether a file lies in one of the folders, or a folder with the page that stands for
+        it."""
+        store = Path(self.directory)
+        folders = [(store / name).resolve() for name in (keys.REPORTS, keys.RUNS)]
+        try:
+            files = [each.resolve() for each in (path, *(path / name for name in self.index_pages))]
+        except ValueError:  # A name with a zero in it.
+            return False
+        return all(any(file.is_relative_to(folder) for folder in folders) for file in files)
 
     def end_headers(self) -> None:
         """A report is written again under its name: the browser asks whether it has changed."""

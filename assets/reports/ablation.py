@@ -292,6 +292,8 @@ def _run_row(row: Mapping[str, Any]) -> dict[str, object]:
     """A run, as text for people; of one that the table of runs does not have, its name alone."""
     folder = keys.run(row["benchmark"], row["variant"], row["seed"], row["run"])
     here = posixpath.dirname(keys.runs_page(row["benchmark"]))
+    seconds = row.get("seconds")
+    row = {**row, "seconds": None if seconds is None else f"{seconds:.0f}"}
     return {
         "variant": row["variant"],
         "seed": row["seed"],

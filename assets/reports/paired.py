@@ -63,6 +63,11 @@ def chosen(
         tested_last = latest(of_partition, "variant", "seed")
         found = tests(of_partition.join(tested_last, on="run", how="semi"))
     elif variant in variants:
+        require(
+            not newest,
+            f"{text!r}: with --newest expected VARIANT|SEED or the key of a run; variants are "
+            "compared as the benchmark declares",
+        )
         found = comparable(scores, expected).filter(variant=variant)
     else:
         found = tests(scores.filter(pl.col("run").str.starts_with(text)))

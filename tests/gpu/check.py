@@ -219,7 +219,7 @@ def _with_gradients(module: SwiGlu, x: Tensor, above: Tensor) -> list[Tensor]:
 
 
 def sublayers(device: str) -> Iterator[Line]:
-    """The programs of GPUs from Hopper on against their formula in float64, and whether they give
+    """The programs of Hopper GPUs against their formula in float64, and whether they give
     the same bits again."""
     if not device.startswith("cuda"):
         return

@@ -1,6 +1,10 @@
 """Runs of the command line whose process was killed do not stay started."""
 
+import errno
+import fcntl
+import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -9,11 +13,13 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
+from pipelines import lost
 from pipelines.lost import LOST_RUNS, TAG, end_lost, process_tags
 
 PROCESS = """
 import sys
 import dagster as dg
+from pipelines import lost
 from pipelines.lost import process_tags
 
 @dg.op
@@ -56,6 +62,9 @@ def test_a_run_ends_when_its_process_is_killed_and_not_before(
         assert status(instance) is dg.DagsterRunStatus.STARTED
         process.send_signal(signal.SIGKILL)
         process.wait()
+    (run,) = instance.get_runs()
+    # As after an interrupt, which is told to the page.
+    instance.report_run_canceling(run)
     with dg.build_sensor_context(instance=instance) as context:
         (run,) = instance.get_runs()
         told = LOST_RUNS(context)
@@ -73,9 +82,64 @@ def test_runs_of_this_process_and_of_servers_are_left_alone(instance: dg.Dagster
         run = dg.DagsterRun("job", run_id=f"{number:032x}", status=started, tags=tags)
         instance.run_storage.add_run(run)
     assert end_lost(instance) == []
-    other = dg.DagsterRun("job", run_id=f"{2:032x}", status=started, tags={TAG: "of long ago"})
-    instance.run_storage.add_run(other)
-    assert end_lost(instance) == [other.run_id]
+    tags = {TAG: "another machine/of long ago"}
+    far = dg.DagsterRun("job", run_id=f"{2:032x}", status=started, tags=tags)
+    instance.run_storage.add_run(far)
+    assert end_lost(instance) == []
+    tags = {TAG: f"{socket.gethostname()}/of long ago"}
+    gone = dg.DagsterRun("job", run_id=f"{3:032x}", status=started, tags=tags)
+    instance.run_storage.add_run(gone)
+    assert end_lost(instance) == [gone.run_id]
+
+
+def test_a_run_that_ends_meanwhile_stays_as_it_ended(
+    instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tags = {TAG: f"{socket.gethostname()}/gone"}
+    run = dg.DagsterRun("job", status=dg.DagsterRunStatus.STARTED, tags=tags)
+    instance.run_storage.add_run(run)
+
+    def ends(path: Path) -> bool:
+        succeeded = dg.DagsterEventType.RUN_SUCCESS.value
+        event = dg.DagsterEvent(succeeded, run.job_name)
+        instance.report_dagster_event(event, run.run_id)
+        return False
+
+    monkeypatch.setattr(lost, "_is_held", ends)
+    assert end_lost(instance) == []
+    assert status(instance) is dg.DagsterRunStatus.SUCCESS
+
+
+def test_locks_of_processes_that_have_ended_are_removed_in_time(
+    instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = Path(instance.root_directory, lost.FOLDER)
+    folder.mkdir()
+    (old, young) = (folder / name for name in ("old", "young"))
+    old.touch()
+    young.touch()
+    os.utime(old, (0, 0))
+    # Another process may remove it, too.
+    dangling = folder / "gone"
+    dangling.symlink_to("nowhere")
+    tag = process_tags(instance)[TAG]
+    assert not old.exists()
+    assert young.exists()
+    assert (folder / tag.partition("/")[2]).exists()
+    assert process_tags(instance) == {TAG: tag}
+    # A child has none of its parent's locks.
+    monkeypatch.setattr(os, "getpid", lambda: 1)
+    assert process_tags(instance) != {TAG: tag}
+
+
+def test_where_no_lock_can_be_had_runs_have_no_tag(
+    instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    assert process_tags(instance) == {}
 
 
 def test_an_instance_that_keeps_nothing_has_no_processes() -> None:

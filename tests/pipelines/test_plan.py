@@ -107,5 +107,6 @@ def test_each_point_of_a_recipe_says_what_gpus_take_and_what_was_published(
         assert [card.split(" (")[0].strip() for card in cards] == names
         assert "computed, at " in cards[0]
         # The batch is computed in parts that a card of the papers holds.
-        assert cards[0].endswith("% of its peak (as measured on one)")
+        assert cards[0].endswith("% of its peak (assumed)")
+        assert cards[1].endswith("% of its peak (as measured on one)")
         assert lines[after].startswith("  published: ")

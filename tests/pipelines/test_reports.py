@@ -32,10 +32,10 @@ def serving(folder: Path) -> Generator[int]:
             thread.join()
 
 
-def answer(port: int, path: str, method: str = "GET") -> tuple[int, str]:
+def answer(port: int, path: str, method: str = "GET", **headers: str) -> tuple[int, str]:
     """Status and body. ``http.client`` sends the path as it is given, dots included."""
     with closing(http.client.HTTPConnection(HOST, port, timeout=30)) as connection:
-        connection.request(method, path)
+        connection.request(method, path, headers=headers)
         found = connection.getresponse()
         return found.status, found.read().decode()
 
@@ -54,6 +54,8 @@ def test_a_click_opens_a_report_and_nothing_else(
     outside = tmp_path / "store" / "outside.txt"
     outside.write_text("not a report")
     store.open("reports/link.txt").symlink_to(outside)
+    store.open("reports/linked").mkdir()
+    store.open("reports/linked/index.html").symlink_to(outside)
     monkeypatch.delenv(VARIABLE, raising=False)
     runs = keys.runs_page("sudoku_4x4")
     path = dg.MetadataValue.path(str(store.open(runs)))
@@ -72,11 +74,15 @@ def test_a_click_opens_a_report_and_nothing_else(
         assert answer(port, "/runs/sudoku_4x4/trm/0/key/run.json") == (200, "{}")
         assert "run.json" in answer(port, "/runs/sudoku_4x4/trm/0/key/")[1]
         assert answer(port, "/tables/scores.txt")[0] == 404
+        assert answer(port, "/%00")[0] == 404
+        # A page of another host may have its name lead here.
+        assert answer(port, asked, Host="localhost:1")[0] == 200
+        assert answer(port, asked, Host="evil.example")[0] == 403
         for escape in (
             "/../outside.txt", "/%2e%2e/outside.txt", "/sudoku_4x4/../../outside.txt",
             "//../outside.txt", "/link.txt", f"/{outside}",
             "/runs/../outside.txt", "/runs/%2e%2e/outside.txt",
-            "/runs/sudoku_4x4/trm/0/key/link.txt",
+            "/runs/sudoku_4x4/trm/0/key/link.txt", "/linked/",
         ):  # fmt: skip
             status, body = answer(port, escape)
             assert (status, "not a report" in body) == (404, False), escape

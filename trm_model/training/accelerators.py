@@ -1,22 +1,27 @@
 """How long a training would take on GPUs that need not be here: computed from its operations.
 
-The rate that is reached is a share of the data sheet's peak. The shares were measured on an H100
-(docs/measurements.md, 2026-11-26, compiled, bfloat16, the papers' batch); for the other cards they
-are assumed.
+The rate that is reached is a share of the data sheet's peak. The shares were measured (compiled,
+bfloat16, the papers' batch): on an H200 where a GPU has programs of our own (docs/measurements.md,
+2026-11-27), and on an H100 before there were any (2026-11-26); for the other cards they are
+assumed.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from storage.examples import Header
 from trm_model.model.mixers.token_mlp import TokenMlp
 from trm_model.model.variant import Variant
 from trm_model.texts import in_bytes
-from trm_model.training.plan import Plan
+from trm_model.training.execution import Execution
+from trm_model.training.plan import plan
+from trm_model.training.recipe import Recipe
 
-MEASURED_ON = "H100"
-SHARES = {TokenMlp.name: 0.21}
-"""Mixer -> share of the peak that a training with it reached."""
-SHARE = 0.33
-"""With every other mixer: measured with attention."""
+MEASURED_ON = "H200"
+SHARES = {True: 0.38, False: 0.33}
+"""Whether a GPU has programs -> share of the peak that a training with attention reached, which is
+taken for every mixer but the next."""
+TOKEN_MLP_SHARES = {True: 0.37, False: 0.21}
+"""The same with a token MLP."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,16 +30,18 @@ class Accelerator:
 
     :param teraflops: dense bfloat16 products with float32 sums, in 10¹² operations a second.
     :param gibibytes: memory.
+    :param programs: whether it has programs of our own (:mod:`trm_model.model.kernels.gpu_swiglu`).
     """
 
     name: str
     teraflops: float
     gibibytes: float
+    programs: bool = False
 
 
 ACCELERATORS = (
-    Accelerator(name="H100", teraflops=989.4, gibibytes=80),
-    Accelerator(name="H200", teraflops=989.4, gibibytes=141),
+    Accelerator(name="H100", teraflops=989.4, gibibytes=80, programs=True),
+    Accelerator(name="H200", teraflops=989.4, gibibytes=141, programs=True),
     Accelerator(name="RTX 4090", teraflops=165.2, gibibytes=24),
     Accelerator(name="L40S", teraflops=362.05, gibibytes=48),
 )
@@ -80,20 +87,26 @@ class Expected:
         )
 
 
-def expected(variant: Variant, plan: Plan) -> list[Expected]:
+def expected(
+    variant: Variant, recipe: Recipe, header: Header, execution: Execution
+) -> list[Expected]:
     """What a training would take on each of :data:`ACCELERATORS`, in bfloat16.
 
-    :param plan: of a GPU.
+    :raises ConfigurationError: the variant cannot have the size.
     """
-    share = SHARES.get(variant.mixer.name, SHARE)
-    return [
-        Expected(
+    shares = TOKEN_MLP_SHARES if variant.mixer.name == TokenMlp.name else SHARES
+    on_gpu = replace(execution, device="cuda")
+    plans = {each: plan(variant, recipe, header, on_gpu, programs=each) for each in shares}
+
+    def on(each: Accelerator) -> Expected:
+        takes, share = plans[each.programs], shares[each.programs]
+        return Expected(
             each,
-            plan.processes,
-            plan.flops / (share * each.teraflops * 1e12 * plan.processes) / 3600,
+            takes.processes,
+            takes.flops / (share * each.teraflops * 1e12 * takes.processes) / 3600,
             share,
             each.name == MEASURED_ON,
-            plan.memory_bytes,
+            takes.memory_bytes,
         )
-        for each in ACCELERATORS
-    ]
+
+    return [on(each) for each in ACCELERATORS]

@@ -66,12 +66,21 @@ def _counted(
     )
 
 
-def memory_bytes(variant: Variant, recipe: Recipe, header: Header, execution: Execution) -> int:
+def memory_bytes(
+    variant: Variant,
+    recipe: Recipe,
+    header: Header,
+    execution: Execution,
+    *,
+    programs: bool | None = None,
+) -> int:
     """How many bytes each process of a training holds at once, at most about: weights, gradients,
     the two moments of AdamW, the average, what is carried and what is kept for the gradient; on a
     CPU also the copies of which a checkpoint is written. Neither the data set nor what compiling
     saves is counted, nor what the C library keeps of memory that is free again.
 
+    :param programs: whether the GPU has programs of our own, as Hopper has; None: as
+        the device has that is here.
     :raises ConfigurationError: the variant cannot have the size.
     """
     device = torch.device(execution.device)
@@ -83,7 +92,7 @@ def memory_bytes(variant: Variant, recipe: Recipe, header: Header, execution: Ex
         len(header.vocabulary),
         header.grid,
         "cpu" if on_cpu else "meta",
-        gpu_swiglu.is_there(device),
+        gpu_swiglu.is_there(device) if programs is None else programs,
     )
     written = 3 + int(variant.ema)  # Into a checkpoint: weights, two moments and the average.
     weights = counted.weights * (1 + written * (1 + on_cpu))

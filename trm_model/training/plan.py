@@ -62,9 +62,17 @@ class Plan:
         )
 
 
-def plan(variant: Variant, recipe: Recipe, header: Header, execution: Execution) -> Plan:
+def plan(
+    variant: Variant,
+    recipe: Recipe,
+    header: Header,
+    execution: Execution,
+    *,
+    programs: bool | None = None,
+) -> Plan:
     """What the training of a variant by a recipe takes on a data set.
 
+    :param programs: see :func:`memory_bytes`.
     :raises ConfigurationError: the variant cannot have the size.
     """
     found = cost_of(variant, recipe, header, recompute=execution.recompute)
@@ -75,7 +83,7 @@ def plan(variant: Variant, recipe: Recipe, header: Header, execution: Execution)
         puzzle_parameters=found.puzzle_parameters,
         flops=recipe.steps * found.training_flops,
         processes=execution.processes,
-        memory_bytes=memory_bytes(variant, recipe, header, execution),
+        memory_bytes=memory_bytes(variant, recipe, header, execution, programs=programs),
     )
 
 

@@ -164,8 +164,10 @@ def test_a_test_as_declared_counts_before_a_later_one_of_another_kind(store: Loc
     put(store, "trm_mlp", 2, "dd11", "10", **other)
     two_of_three = (pytest.approx(2 / 3), pytest.approx(1 / 3), 3, (1, 1))
     assert stored(store, "trm_mlp|1", "trm") == stored(store, "aa22", "trm") == two_of_three
-    assert stored(store, "aa22", "trm", newest=True) == (0.0, 0.5, 2, (1, 1))
-    assert stored(store, "trm_mlp|1", "trm", newest=True) == (0.0, 0.5, 2, (1, 1))
+    assert stored(store, "aa22", "bb", newest=True) == (0.0, 0.5, 2, (1, 1))
+    assert stored(store, "trm_mlp|1", "trm|0", newest=True) == (0.0, 0.5, 2, (1, 1))
+    with pytest.raises(ConfigurationError, match="'trm': with --newest expected VARIANT"):
+        stored(store, "trm_mlp|1", "trm", newest=True)
     # A run that has no other test is compared by that.
     assert stored(store, "trm_mlp|2", "dd") == (0.5, 0.5, 2, (1, 1))
 

@@ -116,6 +116,29 @@ def test_what_is_not_served_is_for_the_formula(monkeypatch: pytest.MonkeyPatch) 
     assert not served(x, module)
 
 
+@pytest.mark.parametrize(
+    ("capability", "hip", "found"),
+    [((9, 0), None, True), ((8, 9), None, False), ((12, 0), None, False), ((9, 0), "6.4", False)],
+)
+def test_the_programs_are_for_the_gpus_on_which_they_were_tried(
+    capability: tuple[int, int], hip: str | None, found: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda number: capability)
+    monkeypatch.setattr(torch.version, "hip", hip)
+    assert gpu_swiglu.is_hopper(0) is found
+
+
+def test_what_is_counted_as_served_ends_with_an_error() -> None:
+    x, gate_up, down = (
+        torch.empty(shape, device="meta") for shape in ((2, 64), (512, 64), (64, 256))
+    )
+    x = x.bfloat16()
+    with pytest.raises(ZeroDivisionError), gpu_swiglu.counted(there=True):
+        assert gpu_swiglu.serves(x, gate_up, down) is gpu_swiglu.HAS_TRITON
+        _ = 1 / 0
+    assert not gpu_swiglu.serves(x, gate_up, down)
+
+
 def test_norms_of_inner_activations_are_for_the_formula(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gpu_swiglu, "serves", lambda *_: pytest.fail("the programs have no norm"))
     sublayer = GatedNormSwiGlu(64, 4.0, torch.Generator().manual_seed(0))

@@ -1,4 +1,4 @@
-"""``rms_norm(x + swiglu(x))`` on NVIDIA GPUs from Hopper on, in bfloat16, by Triton.
+"""``rms_norm(x + swiglu(x))`` on NVIDIA's Hopper GPUs, in bfloat16, by Triton.
 
 A training step spends more time carrying inner activations to memory and back than multiplying
 them, most of all where the 97 positions of a Sudoku are mixed: there a tile of channels goes
@@ -61,14 +61,17 @@ def counted(*, there: bool) -> Generator[None]:
     """Let tensors on torch's meta device be served inside as those of a GPU that can do it, if it
     is ``there``: to count what is kept for gradients without computing."""
     token = _COUNTED.set(there)
-    yield
-    _COUNTED.reset(token)
+    try:
+        yield
+    finally:
+        _COUNTED.reset(token)
 
 
 @torch.compiler.assume_constant_result
 def is_hopper(device: int) -> bool:
-    """Whether a GPU has tensor descriptors and the shared memory of Hopper."""
-    return torch.cuda.get_device_capability(device) >= (9, 0)
+    """Whether a GPU is of NVIDIA's Hopper, on which the programs were tried: later ones for desks
+    have less shared memory, and AMD's other instructions."""
+    return torch.version.hip is None and torch.cuda.get_device_capability(device) == (9, 0)
 
 
 def is_there(device: torch.device) -> bool:
