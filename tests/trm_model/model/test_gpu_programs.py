@@ -134,7 +134,7 @@ def test_what_is_counted_as_served_ends_with_an_error() -> None:
     )
     x = x.bfloat16()
     with pytest.raises(ZeroDivisionError), gpu_swiglu.counted(there=True):
-        assert gpu_swiglu.serves(x, gate_up, down) is gpu_swiglu.HAS_TRITON
+        assert gpu_swiglu.serves(x, gate_up, down)
         _ = 1 / 0
     assert not gpu_swiglu.serves(x, gate_up, down)
 

@@ -82,7 +82,9 @@ def is_there(device: torch.device) -> bool:
 
 
 def _is_on_hopper(x: Tensor) -> bool:
-    return is_hopper(x.device.index) if x.is_cuda else x.is_meta and _COUNTED.get()
+    if x.is_cuda:
+        return HAS_TRITON and is_hopper(x.device.index)
+    return x.is_meta and _COUNTED.get()
 
 
 def serves(x: Tensor, gate_up: Tensor, down: Tensor) -> bool:
@@ -92,8 +94,7 @@ def serves(x: Tensor, gate_up: Tensor, down: Tensor) -> bool:
     """
     width, inner = x.shape[-1], down.shape[-1]
     return (
-        HAS_TRITON
-        and x.dtype == torch.bfloat16
+        x.dtype == torch.bfloat16
         and gate_up.dtype == down.dtype == torch.float32
         and x.numel() > 0
         and inner % CHUNK == 0
