@@ -1,14 +1,17 @@
 """What is kept for gradients, counted by letting a few examples through a model.
 
-On torch's meta device nothing is computed, and attention is counted as if it kept its maps.
+On torch's meta device nothing is computed, and attention is that of GPUs, which keeps no maps.
 """
 
 from collections.abc import Callable, Iterable
-from typing import NamedTuple
+from contextlib import nullcontext
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 from torch.multiprocessing.reductions import StorageWeakRef
+from torch.nn import functional as F
+from torch.overrides import TorchFunctionMode
 
 from trm_model.model.kernels.tiles import examples_of
 from trm_model.model.reasoner import Reasoner
@@ -22,6 +25,18 @@ class Kept(NamedTuple):
 
     once: int
     each: int
+
+
+class _FlashAttention(TorchFunctionMode):
+    """Attention as GPUs compute it, where torch would take its formula."""
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: Any = (), kwargs: Any = None
+    ) -> object:
+        del types
+        if func is F.scaled_dot_product_attention:
+            return torch.ops.aten._scaled_dot_product_flash_attention(*args, **(kwargs or {}))[0]
+        return func(*args, **(kwargs or {}))
 
 
 def kept_bytes(work: Callable[[], Tensor], weights: Iterable[Tensor]) -> int:
@@ -46,10 +61,13 @@ def kept(model: Reasoner, work: Callable[[State], Tensor]) -> Kept:
     """What is kept for the gradient of what is computed from a state of some examples."""
     weights, device = list(model.parameters()), model.answer_start.device
 
+    attention = _FlashAttention() if device.type == "meta" else nullcontext()
+
     def of(examples: int) -> int:
         start = model.start(Noise(0, torch.zeros(examples, dtype=torch.int64, device=device)))
         x = torch.zeros_like(start.answer).requires_grad_()
-        return kept_bytes(lambda: work(State(x, start.latents)), weights)
+        with attention:
+            return kept_bytes(lambda: work(State(x, start.latents)), weights)
 
     # Short examples share a tile of a kernel, which is kept whole.
     some = examples_of(model.size.prefix + model.length, model.size.width)

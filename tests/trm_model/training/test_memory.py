@@ -46,6 +46,15 @@ def test_memory_with_programs_of_the_gpu_is_about_what_was_measured(
     assert found / 2**30 == pytest.approx(measured, rel=0.2)
 
 
+@pytest.mark.parametrize(("programs", "measured"), [(True, 21.04), (False, 29)])
+def test_attention_on_a_gpu_keeps_no_maps(programs: bool, measured: float) -> None:
+    """Mazes of 30 x 30, on an H200 and, before there were programs, on an H100."""
+    mazes = Header(vocabulary=tuple("012345"), grid=(30, 30))
+    recipe, variant = replace(RECIPE, batch_size=128), VARIANTS["trm_attention_n4_t3"]
+    found = memory_bytes(variant, recipe, mazes, ON_GPU, programs=programs)
+    assert found / 2**30 == pytest.approx(measured, rel=0.1)
+
+
 def test_memory_grows_with_what_is_graded_and_with_the_batch() -> None:
     def memory(name: str, recipe: Recipe = RECIPE, **execution: Any) -> int:
         how = replace(ON_GPU, **execution)
