@@ -157,7 +157,9 @@ class Server:
             os.killpg(self.process.pid, signal.SIGINT)
         try:
             self.process.wait(60)
-            until(lambda: not members(self.process.pid), f"the server's end; see {self.log}", 30)
+            # Dagster may start its code server again in the middle of ending: that one ends when it
+            # has not been asked for anything for 30 seconds.
+            until(lambda: not members(self.process.pid), f"the server's end; see {self.log}", 120)
         finally:
             for left in members(self.process.pid):
                 with suppress(ProcessLookupError):

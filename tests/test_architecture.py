@@ -194,7 +194,8 @@ for module in pkgutil.walk_packages(trm_model.__path__, "trm_model."):
     try:
         importlib.import_module(module.name)
     except ModuleNotFoundError as error:
-        if error.name != "click":  # commands are not part of training
+        # Commands are not part of training, and torch for GPUs brings Triton.
+        if error.name not in ("click", "triton"):
             raise
 from trm_model.training import process
 sys.exit(process.main([sys.argv[1]]))
