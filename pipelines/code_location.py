@@ -9,7 +9,7 @@ from assets.graph import build_benchmark, build_leaderboard, build_leakage, buil
 from assets.partitions import variant_seed_partitions
 from assets.studies.study import SHIPPED, load_studies
 from pipelines.jobs import build_jobs
-from pipelines.lost import LOST_RUNS
+from pipelines.lost import lost_runs
 from pipelines.resources import resources
 from pipelines.schedules import build_weekly_retraining
 from pipelines.sensors import REPORTS_FOLLOW
@@ -40,7 +40,7 @@ defs = dg.Definitions(
     ],
     jobs=build_jobs(BENCHMARKS),
     schedules=[build_weekly_retraining(BENCHMARKS)],
-    sensors=[REPORTS_FOLLOW, LOST_RUNS],
+    sensors=[REPORTS_FOLLOW, lost_runs],
     resources=resources(),
     # All steps of a Dagster run share one process: starting one for each takes seconds, and
     # training has a process of its own anyway (docs/architecture.md).

@@ -104,12 +104,11 @@ def _is_held(path: Path) -> bool:
 
 
 @dg.sensor(
-    name="lost_runs",
     minimum_interval_seconds=30,
     default_status=dg.DefaultSensorStatus.RUNNING,
     description="Ends runs of the command line whose process was killed, as canceled.",
 )
-def LOST_RUNS(context: dg.SensorEvaluationContext) -> dg.SkipReason:  # noqa: N802
+def lost_runs(context: dg.SensorEvaluationContext) -> dg.SkipReason:
     """Looks for them every half minute."""
     ended = end_lost(context.instance)
     return dg.SkipReason(f"ended: {', '.join(ended)}" if ended else "no process was killed")

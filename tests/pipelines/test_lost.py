@@ -14,7 +14,7 @@ import dagster as dg
 import pytest
 
 from pipelines import lost
-from pipelines.lost import LOST_RUNS, TAG, end_lost, process_tags
+from pipelines.lost import TAG, end_lost, lost_runs, process_tags
 
 PROCESS = """
 import sys
@@ -67,11 +67,11 @@ def test_a_run_ends_when_its_process_is_killed_and_not_before(
     instance.report_run_canceling(run)
     with dg.build_sensor_context(instance=instance) as context:
         (run,) = instance.get_runs()
-        told = LOST_RUNS(context)
+        told = lost_runs(context)
         assert isinstance(told, dg.SkipReason)
         assert told.skip_message == f"ended: {run.run_id}"
         assert status(instance) is dg.DagsterRunStatus.CANCELED
-        told = LOST_RUNS(context)
+        told = lost_runs(context)
         assert isinstance(told, dg.SkipReason)
         assert told.skip_message == "no process was killed"
 

@@ -67,11 +67,15 @@ def counted(*, there: bool) -> Generator[None]:
         _COUNTED.reset(token)
 
 
-@torch.compiler.assume_constant_result
 def is_hopper(device: int) -> bool:
     """Whether a GPU is of NVIDIA's Hopper, on which the programs were tried: later ones for desks
     have less shared memory, and AMD's other instructions."""
     return torch.version.hip is None and torch.cuda.get_device_capability(device) == (9, 0)
+
+
+# What torch.compiler.assume_constant_result does, which would load torch's compiler wherever a
+# model is looked at.
+is_hopper._dynamo_marked_constant = True  # pyright: ignore[reportFunctionMemberAccess]
 
 
 def is_there(device: torch.device) -> bool:
