@@ -10,12 +10,13 @@ import os
 import socket
 import time
 import uuid
-from contextlib import suppress
+from contextlib import AbstractContextManager, ExitStack, suppress
 from functools import cache
 from pathlib import Path
 
 import dagster as dg
-from filelock import FileLock, Timeout
+
+from storage.lock import LockedError, lock
 
 FOLDER = "processes"
 """Of Dagster's home folder: the locks of processes."""
@@ -72,16 +73,19 @@ def _held(folder: Path, process: int) -> Path | None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         _remove_old(folder)
-        lock = FileLock(path, thread_local=False, fallback_to_soft=False)
-        lock.acquire(blocking=False)
+        _LOCKS.enter_context(_locked(path))
     except OSError:  # A disk without locks, or one that may not be written.
         return None
-    _LOCKS.append(lock)
     return path
 
 
-_LOCKS: list[FileLock] = []
+_LOCKS = ExitStack()
 """Those of this process, which are released when it ends."""
+
+
+def _locked(path: Path) -> AbstractContextManager[None]:
+    """The lock, held; whoever finds it taken does not wait."""
+    return lock(path, label="runs", wait_seconds=0.0, waiting=lambda _: None)
 
 
 def _remove_old(folder: Path) -> None:
@@ -97,9 +101,9 @@ def _is_held(path: Path) -> bool:
     if not path.exists():
         return False
     try:
-        with FileLock(path, fallback_to_soft=False).acquire(blocking=False):
+        with _locked(path):
             return False
-    except (Timeout, OSError):
+    except (LockedError, OSError):
         return True
 
 

@@ -128,22 +128,6 @@ def test_the_programs_are_for_the_gpus_on_which_they_were_tried(
     assert gpu_swiglu.is_hopper(0) is found
 
 
-def test_a_compiler_asks_for_the_gpu_and_does_not_look_inside(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    def capability(number: int) -> tuple[int, int]:
-        os.getpid()  # What a compiler cannot follow.
-        return 9, number
-
-    monkeypatch.setattr(torch.cuda, "get_device_capability", capability)
-
-    def doubled_on_hopper(x: Tensor) -> Tensor:
-        return 2 * x if gpu_swiglu.is_hopper(0) else x
-
-    compiled = torch.compile(doubled_on_hopper, backend="eager", fullgraph=True)
-    assert compiled(torch.ones(())) == 2
-
-
 def test_models_are_loaded_without_the_compiler() -> None:
     passes("import sys, trm_model.model.reasoner; assert 'torch._dynamo' not in sys.modules", {})
 
