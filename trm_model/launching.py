@@ -21,7 +21,15 @@ from types import TracebackType
 from typing import Protocol, Self
 
 from trm_model import ranks
-from trm_model.lifeline import CRASHED, ERROR, INTERRUPTED, PARENT_VARIABLE, REFUSED
+from trm_model.lifeline import (
+    CRASHED,
+    ERROR,
+    INTERRUPTED,
+    KILLED,
+    NO_MEMORY,
+    PARENT_VARIABLE,
+    REFUSED,
+)
 
 _LAST_LINES = 20
 
@@ -56,10 +64,15 @@ class Ending(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How a job ended; the message, one line, is empty where it finished."""
+    """How a job ended.
+
+    :param message: one line; empty where it finished.
+    :param killed: whether SIGKILL ended it, with which Linux ends what takes too much memory.
+    """
 
     ending: Ending
     message: str = ""
+    killed: bool = False
 
 
 def _ignore(_line: str) -> None:
@@ -257,10 +270,11 @@ class RunningProcess:
         mistakes = [line.removeprefix(ERROR) for line in self._last if line.startswith(ERROR)]
         if code == REFUSED:
             return Outcome(Ending.REFUSED, mistakes[-1] if mistakes else " ".join(self._last))
-        if code == CRASHED and mistakes:
+        if code in (CRASHED, NO_MEMORY) and mistakes:
             return Outcome(Ending.CRASHED, mistakes[-1])
+        killed = code in (KILLED, -signal.SIGKILL)
         how = f"exit code {code}" if code > 0 else f"killed by {signal.Signals(-code).name}"
         said = next((line for line in reversed(self._last) if line), "nothing")
         return Outcome(
-            Ending.CRASHED, f"{self.job.module} crashed ({how}); its last line was: {said}"
+            Ending.CRASHED, f"{self.job.module} crashed ({how}); its last line was: {said}", killed
         )

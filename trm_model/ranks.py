@@ -5,9 +5,9 @@ Runs ``python -m MODULE ARGUMENTS`` so many times at once on this machine, each 
 variables by which torch's processes find one another. The processes die with this one, as this one
 does with the process that started it (:mod:`trm_model.lifeline`), and end as one: told to stop,
 this one tells them and gives them GRACE seconds. When one of them dies, all are ended and started
-again, to go on from what they have kept; when that has happened a few times and nothing has changed
-in the folder PROGRESS meanwhile, the job has crashed. A refusal, or an interrupt, of one is that of
-all.
+again, to go on from what they have kept; when that has happened a few times and they have kept
+nothing new in the folder PROGRESS meanwhile, the job has crashed. A refusal, an interrupt, or too
+little memory of one is that of all.
 """
 
 import logging
@@ -20,7 +20,15 @@ from itertools import count
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from trm_model.lifeline import CRASHED, INTERRUPTED, PARENT_VARIABLE, REFUSED, die_with_parent
+from trm_model.lifeline import (
+    CRASHED,
+    INTERRUPTED,
+    KILLED,
+    NO_MEMORY,
+    PARENT_VARIABLE,
+    REFUSED,
+    die_with_parent,
+)
 from trm_model.names import STORE_VARIABLE
 
 RESTARTS = 3
@@ -37,10 +45,10 @@ def main(arguments: Sequence[str]) -> int:
     os.environ.setdefault("GLOO_SOCKET_IFNAME", socket.if_indextoname(1))
     os.environ["TORCH_DISABLE_SHARE_RDZV_TCP_STORE"] = "1"
     command = ("-m", module, *others)
-    return _keep_running(int(processes), float(grace), Path(progress), command)
+    return _keep_running(int(processes), float(grace), progress, command)
 
 
-def _keep_running(processes: int, grace: float, progress: Path, command: Sequence[str]) -> int:
+def _keep_running(processes: int, grace: float, progress: str, command: Sequence[str]) -> int:
     """Run a command as so many processes until they are done; returns the exit code of all."""
     # Imported here: torch takes seconds, and the parent's death must be watched from the start.
     from torch.distributed.elastic.multiprocessing import DefaultLogsSpecs, SignalException
@@ -48,7 +56,7 @@ def _keep_running(processes: int, grace: float, progress: Path, command: Sequenc
     from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
     logging.disable(logging.ERROR)  # What has happened is said here.
-    attempts, restarts, seen = count(), 0, _changed(progress)
+    attempts, restarts, seen = count(), 0, _kept(progress)
     with TemporaryDirectory() as folder:
         while True:
             attempt = next(attempts)
@@ -74,22 +82,24 @@ def _keep_running(processes: int, grace: float, progress: Path, command: Sequenc
                 codes = {failure.exitcode for failure in error.failures.values()}
             except SignalException:
                 return INTERRUPTED
-            if REFUSED in codes:
-                return REFUSED
+            for certain in (REFUSED, NO_MEMORY):
+                if certain in codes:
+                    return certain
             if codes <= _STOPPED:
                 return INTERRUPTED
-            now = _changed(progress)
+            now = _kept(progress)
             restarts, seen = (restarts + 1 if now == seen else 1), now
             died = f"a process died ({', '.join(map(_described, sorted(codes)))})"
             if restarts > RESTARTS:
                 print(f"{died}, again without progress", flush=True)
-                return CRASHED
+                return KILLED if -signal.SIGKILL in codes else CRASHED
             print(f"{died}: all start again", flush=True)
 
 
-def _changed(folder: Path) -> int:
-    """When something in a folder has changed, in ns; 0 where it does not exist."""
-    return folder.stat().st_mtime_ns if folder.is_dir() else 0
+def _kept(folder: str) -> set[str]:
+    """The names of what is in a folder, without what is being written; none where there is no
+    folder."""
+    return {path.name for path in Path(folder).glob("[!.]*")} if folder else set()
 
 
 def _described(code: int) -> str:

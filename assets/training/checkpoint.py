@@ -38,7 +38,7 @@ from trm_model.training.initial import weights_hash, write_initial
 from trm_model.training.job import started_by, training_job
 from trm_model.training.lineage import adopt, depends_on_steps, shorter_runs
 from trm_model.training.loop import PROGRESS
-from trm_model.training.plan import plan
+from trm_model.training.plan import plan, smaller
 from trm_model.training.process import LOCK, ORPHAN_SECONDS
 from trm_model.training.recipe import Recipe
 from trm_model.training.run import (
@@ -179,9 +179,11 @@ def train_run(
     if outcome.ending is Ending.REFUSED:
         raise user_error(outcome.message)
     if outcome.ending is not Ending.FINISHED:
+        settings = spec.variant, spec.recipe, header, execution
+        advice = f"; if memory ran out, {smaller(*settings)}" if outcome.killed else ""
         # A retry continues from the newest checkpoint. It is asked for here, since a retry policy
         # would also start the step again that somebody has interrupted.
-        raise dg.RetryRequested(max_retries=1) from dg.Failure(f"{run}: {outcome.message}")
+        raise dg.RetryRequested(max_retries=1) from dg.Failure(f"{run}: {outcome.message}{advice}")
     spec = RunSpec.read(run)
     training = publish_partition(
         store,

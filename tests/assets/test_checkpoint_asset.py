@@ -202,7 +202,8 @@ def test_a_run_that_another_process_trains_is_not_described_again(
     ("outcome", "tries"),
     [
         (Outcome(Ending.REFUSED, "no such device; give another"), 1),
-        (Outcome(Ending.CRASHED, "killed by SIGKILL"), 2),
+        (Outcome(Ending.CRASHED, "exit code 1"), 2),
+        (Outcome(Ending.CRASHED, "killed by SIGKILL", killed=True), 2),
         (INTERRUPTED, 2),
     ],
 )
@@ -217,6 +218,8 @@ def test_what_is_refused_is_not_tried_again(place: Workplace, outcome: Outcome, 
     assert described is not None
     assert described.description is not None
     assert outcome.message in described.description
+    advice = "; if memory ran out, lower what this training takes, about "
+    assert (advice in described.description) == outcome.killed
     assert "\n" not in described.description
 
 

@@ -54,21 +54,26 @@ def env(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, str]:
     return env
 
 
-def training(start: Start, env: Mapping[str, str], seed: int) -> tuple[Child, Path]:
+def training(
+    start: Start, env: Mapping[str, str], seed: int, processes: int = 1
+) -> tuple[Child, Path]:
     """The command at work on the first of two trainings, which has written a checkpoint, and the
     run's folder."""
     partitions = ("--partition", f"trm_mlp|{seed}", "--partition", f"no_ema|{seed}")
-    command = start(*MATERIALIZE, "--stage", "checkpoint", *partitions, *SETTINGS, **env)
+    settings = (*SETTINGS, "--set", f"checkpoint.processes={processes}")
+    command = start(*MATERIALIZE, "--stage", "checkpoint", *partitions, *settings, **env)
     runs = Path(env["TRM_DATA"]) / "runs" / ASSET / "trm_mlp" / str(seed)
     until(lambda: not command.running or any(saved(run) for run in runs.glob("*")), "a checkpoint")
     assert command.running, command.stderr
     [run] = runs.iterdir()
-    assert len(trainers(str(run))) == 1
+    # The one that starts several names them too.
+    assert len(trainers(str(run))) == processes + (processes > 1)
     return command, run
 
 
-def test_killed(start: Start, env: Mapping[str, str]) -> None:
-    command, run = training(start, env, seed=0)
+@pytest.mark.parametrize(("processes", "seed"), [(1, 0), (2, 4)])
+def test_killed(start: Start, env: Mapping[str, str], processes: int, seed: int) -> None:
+    command, run = training(start, env, seed, processes)
     command.kill()
     until(lambda: not trainers(str(run)), "the trainer's end", seconds=15)
     assert 0 < last_step(run) < STEPS
@@ -76,9 +81,9 @@ def test_killed(start: Start, env: Mapping[str, str]) -> None:
     assert checkpoint_steps(run)[-1] >= last_step(run)
     assert temporary(run) == []
 
-    again = start(
-        *MATERIALIZE, "--stage", "checkpoint", "--partition", "trm_mlp|0", *SETTINGS, **env
-    )
+    stage = ("--stage", "checkpoint", "--partition", f"trm_mlp|{seed}")
+    several = ("--set", f"checkpoint.processes={processes}")
+    again = start(*MATERIALIZE, *stage, *SETTINGS, *several, **env)
     assert again.wait(60) == 0, again.stderr
     assert "continuing from step" in again.stdout + again.stderr
     assert last_step(run) == STEPS

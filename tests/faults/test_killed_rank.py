@@ -11,6 +11,7 @@ import pytest
 from tests.faults.conftest import NewRun, Start
 from tests.faults.helpers import Child, checkpoint_steps, last_step, trainers, until
 from trm_model.lifeline import INTERRUPTED
+from trm_model.names import STORE_VARIABLE
 from trm_model.seeding import numpy_generator
 from trm_model.training.checkpoint import FOLDER, saved
 
@@ -57,6 +58,27 @@ def test_a_killed_process_is_started_again_with_the_others(
     assert _ranks(run, child) == []
     assert checkpoint_steps(run)[-1] >= last_step(run) >= reached + 10
     assert child.stderr == ""
+
+
+LAUNCH = """
+import sys
+from trm_model.launching import Job, LocalProcess
+job = Job(module="trm_model.training.process", arguments=(sys.argv[1],))
+LocalProcess().start(job).wait(lambda line: print(line, flush=True))
+"""
+
+
+def test_one_that_waits_for_another_ends_with_the_process_that_started_it(
+    start: Start, new_run: NewRun, tmp_path: Path
+) -> None:
+    """It has nothing to keep yet, and torch waits for days for one that never comes."""
+    run, store = new_run(tmp_path / "run"), tmp_path / "store"
+    group = {"RANK": "0", "WORLD_SIZE": "2", STORE_VARIABLE: f"file://{store}"}
+    child = start("-c", LAUNCH, str(run), **group)
+    until(lambda: store.exists() or not child.running, "it waits", 60.0)
+    assert len(trainers(str(run))) == 1, child.stderr
+    child.kill()
+    until(lambda: not trainers(str(run)), "its end", 15.0)
 
 
 KILLS = 20

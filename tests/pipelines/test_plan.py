@@ -32,7 +32,7 @@ def told(capsys: pytest.CaptureFixture[str], benchmark: str, partition: str, *mo
 def test_a_recipe_for_gpus_says_what_some_would_take(capsys: pytest.CaptureFixture[str]) -> None:
     first, h100, *_, published = told(capsys, "sudoku_extreme", "trm_mlp|0").splitlines()
     assert first.startswith("sudoku_extreme trm_mlp|0: 65,104 steps of 768 examples; 5,029,378 ")
-    assert h100.startswith("  H100 (80 GiB): about 1.6 h and 9.")
+    assert h100.startswith("  H100 (79 GiB): about 1.6 h and 9.")
     assert published.startswith("  published: 87.4% on sudoku_extreme (TRM ")
 
 

@@ -115,6 +115,10 @@ def test_it_gets_its_arguments_environment_and_parent(write: Write) -> None:
             "import sys; print('error: not enough memory', file=sys.stderr); sys.exit(1)",
             Outcome(Ending.CRASHED, "not enough memory"),
         ),
+        (
+            "import sys; print('error: not enough memory', file=sys.stderr); sys.exit(3)",
+            Outcome(Ending.CRASHED, "not enough memory"),
+        ),
         ("raise SystemExit(143)", Outcome(Ending.INTERRUPTED, "a_job was interrupted")),
         (
             "print('step 3', flush=True); import os, signal; os.kill(os.getpid(), signal.SIGSEGV)",
@@ -131,7 +135,9 @@ def test_it_gets_its_arguments_environment_and_parent(write: Write) -> None:
         (
             "import os, signal; os.kill(os.getpid(), signal.SIGKILL)",
             Outcome(
-                Ending.CRASHED, "a_job crashed (killed by SIGKILL); its last line was: nothing"
+                Ending.CRASHED,
+                "a_job crashed (killed by SIGKILL); its last line was: nothing",
+                killed=True,
             ),
         ),
     ],
@@ -218,11 +224,34 @@ def test_processes_that_die_again_and_again_are_given_up(write: Write) -> None:
     assert sum(line.endswith(": all start again") for line in told) == 3
 
 
-def test_a_refusal_of_one_process_is_that_of_all(write: Write) -> None:
+@pytest.mark.parametrize(("code", "ending"), [(2, Ending.REFUSED), (3, Ending.CRASHED)])
+def test_a_refusal_or_too_little_memory_of_one_process_is_that_of_all(
+    write: Write, code: int, ending: Ending
+) -> None:
     told: list[str] = []
-    outcome = Torchrun(2, LAUNCHER).start(write(ENDS_FIRST.format(code=2))).wait(told.append)
-    assert outcome == Outcome(Ending.REFUSED, "rank 1 of 2")
+    outcome = Torchrun(2, LAUNCHER).start(write(ENDS_FIRST.format(code=code))).wait(told.append)
+    assert outcome == Outcome(ending, "rank 1 of 2")
     assert told == ["error: rank 1 of 2"]
+
+
+KILLED_WHILE_IT_WRITES = """
+import os, signal, sys
+from pathlib import Path
+from storage.atomic import staging
+with staging(Path(sys.argv[1])):
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_what_is_never_written_to_its_end_is_no_progress(write: Write, tmp_path: Path) -> None:
+    progress = tmp_path / "checkpoints"
+    job = write(KILLED_WHILE_IT_WRITES)
+    job = Job(module=job.module, arguments=(str(progress),), progress=progress)
+    told: list[str] = []
+    outcome = Torchrun(1, LAUNCHER).start(job).wait(told.append)
+    assert (outcome.ending, outcome.killed) == (Ending.CRASHED, True)
+    assert told[-1] == "a process died (signal 9), again without progress"
+    assert len(told) == 4
 
 
 class Interrupt(BaseException):
@@ -271,12 +300,13 @@ def test_a_second_interrupt_kills_it(write: Write) -> None:
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="parents' deaths are Linux's")
-def test_it_ends_when_its_launcher_is_killed(write: Write, tmp_path: Path) -> None:
-    job = write(
-        f"from trm_model.lifeline import die_with_parent; die_with_parent()\n{KEEPS}".replace(
-            'print("ready"', "import os; print(os.getpid()"
-        )
+@pytest.mark.parametrize("keeps", ["sys.exit(143)", "time.sleep(60)"])
+def test_it_ends_when_its_launcher_is_killed(write: Write, keeps: str) -> None:
+    """By itself, and even if it does not listen."""
+    text = KEEPS.replace("sys.exit(143)", keeps).replace(
+        'print("ready"', "import os; print(os.getpid()"
     )
+    job = write(f"from trm_model.lifeline import die_with_parent; die_with_parent(0.2)\n{text}")
     parent = subprocess.Popen(
         [sys.executable, "-c", LAUNCHES, job.module], stdout=subprocess.PIPE, text=True
     )

@@ -46,7 +46,8 @@ from trm_model.training.validation import (
 from trm_model.training.writer import Writer
 
 MOST_SPOILED = 50
-"""So many steps in a row that are not finite end a training that passes over such steps."""
+"""So many steps that are not finite, since the last row of which one was, end a training that
+passes over such steps."""
 PROGRESS = re.compile(r"step \d+/\d+: ")
 """How the reports begin that say how far a training is; each takes the place of the one before."""
 
@@ -166,7 +167,7 @@ def _train(
 
     with (
         metrics.open("a", encoding="utf-8") as lines,
-        Writer(run, execution.keep_checkpoints) as writer,
+        Writer(run, execution.keep_checkpoints, report) as writer,
     ):
 
         def told(totals: Tensor) -> Validated | None:
@@ -174,7 +175,8 @@ def _train(
             validation found, if it has one."""
             nonlocal reported_at, finite_at
             step = trainer.progress.step
-            if not totals[0] and step - finite_at >= MOST_SPOILED:
+            learned_nothing = over(step) and not metrics.stat().st_size
+            if not totals[0] and (learned_nothing or step - finite_at >= MOST_SPOILED):
                 what = f"none of the last {step - finite_at} steps was finite"
                 raise _DivergedError(what, Found(step))
             if not totals[0]:

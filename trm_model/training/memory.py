@@ -74,10 +74,11 @@ def memory_bytes(
     *,
     programs: bool | None = None,
 ) -> int:
-    """How many bytes each process of a training holds at once, at most about: weights, gradients,
-    the two moments of AdamW, the average, what is carried and what is kept for the gradient; on a
-    CPU also the copies of which a checkpoint is written. Neither the data set nor what compiling
-    saves is counted, nor what the C library keeps of memory that is free again.
+    """About how many bytes each process of a training holds at once: weights, gradients, the two
+    moments of AdamW, the average, what is carried, what is kept for the gradient or, if that is
+    more, what the update copies; on a CPU also the copies of which a checkpoint is written. Neither
+    the data set nor what compiling saves is counted, nor what the C library keeps of memory that is
+    free again.
 
     :param programs: whether the GPU has programs of our own, as Hopper has; None: as
         the device has that is here.
@@ -104,9 +105,12 @@ def memory_bytes(
     # As carried on, with fresh examples in the places of the halted, and after the step.
     carried = (3 + on_cpu) * (1 + variant.latents) * counted.state
     share, at_once = recipe.batch_size // execution.processes, execution.at_once(recipe.batch_size)
-    examples = share * carried + at_once * sum(part.each for part in saved)
     # The gradient of a layer's weights before it is added to those of other calls; on a CPU each
     # thread has one of its own before.
     threads = (execution.threads or torch.get_num_threads()) if on_cpu else 0
     once = sum(part.once for part in saved) + (1 + threads) * counted.layer
-    return weights + rows + once + variant.training_rollouts * examples
+    graded = once + variant.training_rollouts * at_once * sum(part.each for part in saved)
+    # The gradients in the messages to the other processes, or what a skipped step is undone with.
+    copies = max(int(execution.processes > 1), written * (recipe.on_nonfinite == "skip"))
+    carried *= variant.training_rollouts * share
+    return weights + rows + carried + max(graded, copies * counted.weights)

@@ -8,6 +8,7 @@ from trm_model.model.variant import Variant
 from trm_model.texts import in_bytes, scaled
 from trm_model.training.execution import Execution
 from trm_model.training.memory import memory_bytes
+from trm_model.training.optimizers import warmup
 from trm_model.training.recipe import Recipe
 
 
@@ -40,6 +41,7 @@ class Plan:
     :param flops: floating-point operations of all steps.
     :param processes: that train together.
     :param memory_bytes: of each process (:func:`memory_bytes`).
+    :param highest_rate: share of the full rates that the warm-up reaches.
     """
 
     steps: int
@@ -49,16 +51,21 @@ class Plan:
     flops: int
     processes: int
     memory_bytes: int
+    highest_rate: float
 
     def __str__(self) -> str:
         """On one line."""
         each = f" for each of {self.processes} processes" if self.processes > 1 else ""
+        rising = (
+            f"; all of it is warm-up, to {self.highest_rate:.0%} of the full rates"
+            if self.highest_rate < 1.0
+            else ""
+        )
         return (
             f"{self.steps:,} steps of {self.batch_size:,} examples; {self.parameters:,} parameters "
             f"({self.parameters - self.puzzle_parameters:,} without puzzle rows); "
             f"{scaled(self.flops, 1000, ('FLOP', 'kFLOP', 'MFLOP', 'GFLOP', 'TFLOP', 'PFLOP'))} "
-            f"in all; at most about "
-            f"{in_bytes(self.memory_bytes)} of memory{each}"
+            f"in all; about {in_bytes(self.memory_bytes)} of memory{each}{rising}"
         )
 
 
@@ -84,6 +91,7 @@ def plan(
         flops=recipe.steps * found.training_flops,
         processes=execution.processes,
         memory_bytes=memory_bytes(variant, recipe, header, execution, programs=programs),
+        highest_rate=warmup(recipe.steps, recipe.warmup_steps),
     )
 
 
@@ -100,4 +108,4 @@ def smaller(variant: Variant, recipe: Recipe, header: Header, execution: Executi
     takes = {way: memory_bytes(variant, recipe, header, each) for way, each in ways.items()}
     less = [f"{in_bytes(found)} with {way}" for way, found in takes.items() if found < planned]
     lower = ", ".join(less) or "a smaller width in the recipe's size takes less"
-    return f"lower what this training takes, at most about {in_bytes(planned)}: {lower}"
+    return f"lower what this training takes, about {in_bytes(planned)}: {lower}"

@@ -2,9 +2,9 @@
 ``run.json`` (:mod:`trm_model.training.run`) and lies in a store.
 
 Continues from the newest checkpoint in RUN. SIGTERM and SIGINT write a checkpoint before the
-process ends. Progress is printed. Exit codes: 0 finished, 1 too little memory or a fault of the
-program, 2 a mistake of the user's or a refusal of the machine's, 143 interrupted; the last line on
-standard error says what went wrong.
+process ends. Progress is printed. Exit codes: 0 finished, 1 a fault of the
+program, 2 a mistake of the user's or a refusal of the machine's, 3 too little memory, 143
+interrupted; the last line on standard error says what went wrong.
 
 ``run.json`` may name choices of the user's own only where ``--import MODULE`` has imported them:
 what stands in a file alone imports nothing. ``--continue-other-code``: go on although another
@@ -18,14 +18,22 @@ import argparse
 import os
 import signal
 import sys
-from collections.abc import Sequence
-from contextlib import ExitStack
+from collections.abc import Generator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, NoReturn, TextIO
 
 from storage.reading import one_line, out_of_memory
-from trm_model.lifeline import CRASHED, ERROR, INTERRUPTED, REFUSED, die_with_parent
+from trm_model.lifeline import (
+    CRASHED,
+    ERROR,
+    INTERRUPTED,
+    NO_MEMORY,
+    REFUSED,
+    die_with_parent,
+)
 
 if TYPE_CHECKING:  # They bring torch, which takes seconds.
     from trm_model.training.run import RunSpec
@@ -48,8 +56,22 @@ class _Stop:
 
     def __init__(self) -> None:
         self.asked = False
+        self._listen()
+
+    def _listen(self) -> None:
         for number in SIGNALS:
             signal.signal(number, self._ask)
+
+    @contextmanager
+    def at_once(self) -> Generator[None]:
+        """Let the signals end the process at once, where there is nothing to keep yet and torch
+        would wait on without asking."""
+        for number in SIGNALS:
+            signal.signal(number, signal.SIG_DFL)
+        if self.asked:
+            raise SystemExit(INTERRUPTED)
+        yield
+        self._listen()
 
     def _ask(self, _number: int, _frame: FrameType | None) -> None:
         self.asked = True
@@ -175,7 +197,8 @@ def _train(run: Path, stop: _Stop, modules: Sequence[str], *, other_code: bool) 
         for name in modules:
             import_own(name)
         spec = RunSpec.read(run)
-        group = join()
+        with stop.at_once():
+            group = join()
         with ExitStack() as locks:
             ready = prepared(spec, locks) if group.leads else spec
             if not group.told(ready is not None) or ready is None:
@@ -230,7 +253,7 @@ def _train(run: Path, stop: _Stop, modules: Sequence[str], *, other_code: bool) 
             None  # It holds the training, whose memory is needed for what follows.
         )
         _say(f"{run}: not enough memory ({said}); end other programs, or {_smaller(run)}")
-        return CRASHED
+        return NO_MEMORY
     return 0
 
 
@@ -260,7 +283,9 @@ def _smaller(run: Path) -> str:
 
     spec = RunSpec.read(run)
     header = spec.header or open_header(spec.data_folder(run) / "train.zarr")
-    return smaller(spec.variant, spec.recipe, header, spec.execution)
+    # Those that torchrun has started, whatever the run's description says.
+    processes = int(os.environ.get("WORLD_SIZE", spec.execution.processes))
+    return smaller(spec.variant, spec.recipe, header, replace(spec.execution, processes=processes))
 
 
 def _refuse(message: str) -> int:

@@ -114,6 +114,12 @@ class Recipe:
             "only; give another one, such as adamw",
         )
         require(
+            not self.schedule.depends_on_steps or self.warmup_steps < self.steps,
+            f"warmup_steps={self.warmup_steps} of steps={self.steps}, and "
+            f"schedule={self.schedule.name}: expected steps after the warm-up, in which the rates "
+            "change; lower warmup_steps, or give schedule=constant",
+        )
+        require(
             self.clip_norm is None or self.clip_norm > 0.0,
             f"clip_norm={self.clip_norm}: expected a positive number, or nothing",
         )

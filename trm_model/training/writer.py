@@ -1,10 +1,12 @@
 """Checkpoints written while the training goes on."""
 
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from storage.reading import one_line
 from trm_model.training import checkpoint as checkpoints
 from trm_model.training.checkpoint import Checkpoint
 
@@ -13,11 +15,15 @@ class Writer:
     """Writes a run's checkpoints in a thread, one at a time, from copies of the tensors.
 
     As a context manager it waits for the write under way. An error of a write is raised by whatever
-    is called next, as if it had been written there and then.
+    is called next, as if it had been written there and then; where the training ends by an error of
+    its own, that one is raised.
+
+    :param keep: so many of the last ones are kept.
+    :param report: told of an error that is not raised.
     """
 
-    def __init__(self, run: Path, keep: int) -> None:
-        self._run, self._keep = run, keep
+    def __init__(self, run: Path, keep: int, report: Callable[[str], None]) -> None:
+        self._run, self._keep, self._report = run, keep, report
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="checkpoint")
         self._under_way: Future[None] | None = None
 
@@ -33,10 +39,10 @@ class Writer:
         self._pool.shutdown()
         try:
             self.finish()
-        except OSError as failed:
+        except Exception as failed:
             if error is None:
                 raise
-            error.add_note(f"the checkpoint before it could not be written: {failed}")
+            self._report(f"the checkpoint before it could not be written: {one_line(failed)}")
 
     @property
     def busy(self) -> bool:

@@ -39,9 +39,16 @@ def test_the_share_counts_the_steps_after_the_warm_up() -> None:
     found = [rate_factor(step, recipe) for step in (1, 2, 4, 5, 8, 12)]
     assert found == [0.25, 0.5, 1.0, 0.875, 0.5, 0.0]
     assert [rate_factor(step, Recipe(warmup_steps=4)) for step in (1, 4, 5)] == [0.25, 1.0, 1.0]
-    # A training that ends in its warm-up has no steps after it.
-    assert rate_factor(3, Recipe(steps=3, warmup_steps=6, schedule=Cosine())) == 0.5
-    assert rate_factor(3, Recipe(steps=3, warmup_steps=3, schedule=Cosine())) == 1.0
+    # A training may end in its warm-up.
+    assert rate_factor(3, Recipe(steps=3, warmup_steps=6)) == 0.5
+
+
+@pytest.mark.parametrize("schedule", [Linear(), Cosine(), Trapezoid()])
+def test_rates_that_change_need_steps_after_the_warm_up(schedule: Schedule) -> None:
+    assert Recipe(steps=4, warmup_steps=3, schedule=schedule)
+    expected = f"warmup_steps=3 of steps=3, and schedule={schedule.name}.*; lower warmup_steps"
+    with pytest.raises(ConfigurationError, match=expected):
+        Recipe(steps=3, warmup_steps=3, schedule=schedule)
 
 
 @pytest.mark.parametrize(

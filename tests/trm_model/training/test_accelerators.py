@@ -30,7 +30,7 @@ def test_an_h200_takes_what_was_measured(
     """docs/measurements.md, 2026-11-27."""
     found = on("H200", variant)
     assert found.hours == pytest.approx(RECIPE.steps * milliseconds / 3.6e6, rel=0.05)
-    assert found.memory_bytes / 2**30 == pytest.approx(gibibytes, rel=0.25)
+    assert found.memory_bytes / 2**30 == pytest.approx(gibibytes, rel=0.2)
     assert found.measured
     assert found.fits
 
@@ -42,8 +42,8 @@ def test_smaller_cards_take_longer_and_may_not_hold_the_batch() -> None:
     together = on("RTX 4090", processes=4)
     assert together.fits
     assert together.hours == pytest.approx(small.hours / 4)
-    assert str(together).startswith("4 x RTX 4090 (24 GiB): about ")
-    assert str(small).startswith("RTX 4090 (24 GiB): about ")
+    assert str(together).startswith("4 x RTX 4090 (23.6 GiB): about ")
+    assert str(small).startswith("RTX 4090 (23.6 GiB): about ")
     assert str(small).endswith(
         "computed, at 21% of its peak (assumed); too little memory for so many examples "
         "at once: give a smaller micro_batch"

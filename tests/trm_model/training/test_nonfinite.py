@@ -219,6 +219,16 @@ def test_a_row_of_nothing_but_such_steps_ends_it(
 
 
 @pytest.mark.usefixtures("every_fifth")
+def test_a_training_of_nothing_but_such_steps_does_not_finish(
+    tmp_path: Path, examples: Examples, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inject(monkeypatch, lambda _: True)
+    with pytest.raises(TrainingError, match="step 12: none of the last 12 steps was finite"):
+        run(tmp_path, examples, on_nonfinite="skip", steps=12)
+    assert 12 not in saved_steps(tmp_path)
+
+
+@pytest.mark.usefixtures("every_fifth")
 def test_it_goes_back_and_on_with_other_draws(
     tmp_path: Path, examples: Examples, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -29,7 +29,16 @@ def test_a_plan_counts_what_a_training_takes() -> None:
         f"100 steps of 768 examples; {found.parameters:,} parameters "
         f"({found.parameters - 2560:,} without puzzle rows); "
     )
-    assert "PFLOP in all; at most about " in str(found)
+    assert "PFLOP in all; about " in str(found)
+
+
+def test_a_training_that_is_all_warm_up_says_so() -> None:
+    def told(warmup_steps: int) -> str:
+        recipe = replace(RECIPE, warmup_steps=warmup_steps)
+        return str(plan(VARIANTS["trm_mlp"], recipe, HEADER, Execution()))
+
+    assert told(400).endswith("; all of it is warm-up, to 25% of the full rates")
+    assert told(100).endswith(" of memory")
 
 
 def test_what_is_computed_again_counts() -> None:
@@ -42,4 +51,4 @@ def test_what_is_computed_again_counts() -> None:
 
 def test_a_plan_says_for_how_many_processes_it_is() -> None:
     told = str(plan(VARIANTS["trm"], RECIPE, HEADER, Execution(device="cuda", processes=4)))
-    assert told.endswith(" of memory for each of 4 processes")
+    assert " of memory for each of 4 processes;" in told

@@ -14,7 +14,7 @@ import pytest
 from storage import lock as locking
 from storage.examples import VALIDATION
 from tests.trm_model.training.recipes import tiny_spec
-from trm_model.lifeline import CRASHED, ERROR, REFUSED
+from trm_model.lifeline import ERROR, NO_MEMORY, REFUSED
 from trm_model.training import checkpoint, process
 from trm_model.training.checkpoint import Checkpoint, Progress, save, step_reached
 from trm_model.training.figures import WAITING
@@ -201,13 +201,13 @@ def test_data_of_another_version_are_refused(
     [
         (
             MemoryError("no 8 GiB"),
-            CRASHED,
+            NO_MEMORY,
             "weights.safetensors: no 8 GiB); end other programs, or lower what this training "
-            "takes, at most about ",
+            "takes, about ",
         ),
         (
             RuntimeError("can't allocate memory"),
-            CRASHED,
+            NO_MEMORY,
             "weights.safetensors: can't allocate memory); end",
         ),
         (

@@ -51,7 +51,7 @@ def slow(monkeypatch: pytest.MonkeyPatch) -> Slow:
 
 def test_it_writes_what_there_was_and_only_then_the_next(tmp_path: Path, slow: Slow) -> None:
     weight = torch.tensor([[1.0, 2.0], [3.0, 4.0]]).T
-    with Writer(tmp_path, 2) as writer:
+    with Writer(tmp_path, 2, print) as writer:
         assert not writer.busy
         writer.write(at(1, weight), best=True)
         assert writer.busy
@@ -86,18 +86,22 @@ def test_a_write_that_fails_is_raised_by_what_comes_next(tmp_path: Path, slow: S
         del writer
 
     for act in (look, finish, write, leave):
-        with pytest.raises(OSError, match="no space"), Writer(tmp_path, 2) as writer:
+        with pytest.raises(OSError, match="no space"), Writer(tmp_path, 2, print) as writer:
             writer.write(at(1, weight), best=False)
             act(writer)
     assert slow.steps == [1] * 4
     # What ends the training otherwise is what is told.
-    with pytest.raises(KeyboardInterrupt), Writer(tmp_path, 2) as writer:
+    told: list[str] = []
+    with pytest.raises(KeyboardInterrupt), Writer(tmp_path, 2, told.append) as writer:
         writer.write(at(1, weight), best=False)
         raise KeyboardInterrupt
+    [line] = told
+    assert line.startswith("the checkpoint before it could not be written: ")
+    assert "no space" in line
 
 
 def test_what_is_not_finite_is_refused_at_once(tmp_path: Path) -> None:
-    with Writer(tmp_path, 2) as writer:
+    with Writer(tmp_path, 2, print) as writer:
         with pytest.raises(NotFiniteError, match="weights/w: 1 of 2"):
             writer.write(at(1, torch.tensor([1.0, torch.inf])), best=False)
         assert not writer.busy
@@ -145,7 +149,7 @@ def test_a_training_whose_checkpoint_cannot_be_written_ends(
 
 @pytest.mark.parametrize("keep", [1, 3])
 def test_as_many_are_kept_as_were_asked_for(tmp_path: Path, keep: int) -> None:
-    with Writer(tmp_path, keep) as writer:
+    with Writer(tmp_path, keep, print) as writer:
         for step in range(1, 6):
             writer.write(at(step, torch.ones(1)), best=step == 2)
     kept = [checkpoints.step_of(folder) for folder in saved(tmp_path)]
