@@ -4,6 +4,7 @@ import contextlib
 import os
 import re
 import signal
+import time
 from pathlib import Path
 
 import pytest
@@ -81,29 +82,35 @@ def test_one_that_waits_for_another_ends_with_the_process_that_started_it(
     until(lambda: not trainers(str(run)), "its end", 15.0)
 
 
-KILLS = 20
+KILLS, START_SECONDS = 20, 8.0
 
 
 @pytest.mark.slow
 def test_it_ends_with_the_bits_of_an_undisturbed_one(
     start: Start, new_run: NewRun, tmp_path: Path
 ) -> None:
-    """Killed twenty times: a random one of the two processes and of the one that started them, a
-    random number of steps after the newest checkpoint."""
+    """Killed twenty times: a random one of the two processes and of the one that started them;
+    every other time a random number of steps after the newest checkpoint, and else at a random
+    moment after the kill before: while they end, start, join or load."""
     undisturbed, run = new_run(tmp_path / "undisturbed"), new_run(tmp_path / "run")
     whole = _training(start, undisturbed)
     assert whole.wait(300.0) == 0, whole.stderr
     generator = numpy_generator(0, "kills")
     child, kills, step = _training(start, run), 0, 0
     while kills < KILLS:
-        _come_to(child, run, step)
+        if kills % 2:
+            moment = time.monotonic() + generator.uniform(0.0, START_SECONDS)
+            until(lambda at=moment, far=step: time.monotonic() > at or last_step(run) > far, "it")
+        else:
+            _come_to(child, run, step)
         victim = generator.choice([*_ranks(run, child), child.process.pid])
         with contextlib.suppress(ProcessLookupError):
             os.kill(victim, signal.SIGKILL)
             kills += 1
-        step = max(checkpoint_steps(run)) + int(generator.integers(1, 12))
-        if victim == child.process.pid:
-            child.kill()
+        step = max(checkpoint_steps(run), default=0) + int(generator.integers(1, 12))
+        # Its own end, or that of several processes one after another without progress.
+        if victim == child.process.pid or not child.running:
+            child.process.wait()
             until(lambda: not trainers(str(run)), "nobody is left", 60.0)
             child = _training(start, run)
     assert child.wait(300.0) == 0, child.stderr

@@ -96,6 +96,11 @@ def _train(group: Group, run: Path, data: Path, stop_after: int | None, recipe: 
     group.leave()
 
 
+def _train_in_float32(group: Group, run: Path, data: Path, recipe: Recipe) -> None:
+    trainer.build = build
+    _train(group, run, data, None, recipe)
+
+
 def _train_through_nan(group: Group, run: Path, data: Path) -> None:
     update = Trainer._update  # pyright: ignore[reportPrivateUsage]
 
@@ -150,6 +155,17 @@ def test_several_processes_see_what_one_sees(
     assert_same_examples(final(run), final(alone))
     for name, weight in final(alone).weights.items():
         torch.testing.assert_close(final(run).weights[name], weight, rtol=0, atol=1e-4)
+
+
+def test_in_float32_they_begin_alike(tmp_path: Path, tiny: tuple[object, Path, str]) -> None:
+    """Before rounding, which is theirs as it is that of another number of threads, has grown."""
+    recipe, found = replace(RECIPE, steps=2), list[torch.Tensor]()
+    for size in (1, 2):
+        run = tmp_path / str(size)
+        assert together(size, run, _train_in_float32, run, tiny[1], recipe) == [0] * size
+        assert final(run).weights["head"].dtype == torch.float32
+        found.append(losses(run))
+    torch.testing.assert_close(*found, rtol=0, atol=1e-5)
 
 
 def test_two_processes_go_on_from_what_four_wrote(
