@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.conftest import NewRun, Start
+from tests.faults.conftest import STEPS, NewRun, Start
 from tests.faults.helpers import Child, checkpoint_steps, last_step, trainers, until
 from trm_model.lifeline import INTERRUPTED
 from trm_model.names import STORE_VARIABLE
@@ -59,6 +59,26 @@ def test_a_killed_process_is_started_again_with_the_others(
     assert _ranks(run, child) == []
     assert checkpoint_steps(run)[-1] >= last_step(run) >= reached + 10
     assert child.stderr == ""
+
+
+@pytest.mark.slow
+def test_torchrun_starts_them_again_on_two_machines(
+    start: Start, new_run: NewRun, tmp_path: Path
+) -> None:
+    """The command of docs/training.md; two of torchrun's agents are here two machines."""
+    run = new_run(tmp_path / "run")
+    agent = ("-m", "torch.distributed.run", "--nnodes", "2", "--nproc-per-node", "1")
+    meeting = ("--rdzv-backend", "c10d", "--rdzv-endpoint", str(tmp_path / "meeting"))
+    how = ("--rdzv-conf", "store_type=file", "--max-restarts", "3")
+    training = ("-m", "trm_model.training.process", str(run))
+    machines = [start(*agent, *meeting, *how, *training) for _ in range(2)]
+    _come_to(machines[0], run, 5)
+    agents = {machine.process.pid for machine in machines}
+    os.kill(max(pid for pid in trainers(str(run)) if pid not in agents), signal.SIGKILL)
+    for machine in machines:
+        assert machine.wait(120.0) == 0, machine.stderr
+    assert last_step(run) == STEPS
+    assert any("continuing from step" in machine.stdout for machine in machines)
 
 
 LAUNCH = """
