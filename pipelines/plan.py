@@ -21,6 +21,7 @@ from trm_model.training.accelerators import expected
 from trm_model.training.execution import Execution
 from trm_model.training.plan import plan
 from trm_model.training.recipe import Recipe
+from trm_model.training.this_cpu import expected_here
 
 
 def tell_plans(benchmark: str, partitions: Sequence[str], settings: Sequence[str]) -> int:
@@ -65,10 +66,13 @@ def tell_plans(benchmark: str, partitions: Sequence[str], settings: Sequence[str
 def tell_plan(
     variant: Variant, recipe: Recipe, header: Header, execution: Execution, figure: str | None
 ) -> None:
-    """Print what a training takes, a line; where the recipe computes in bfloat16, as on GPUs, what
-    it would take on some of them; and the figure that is published for it, if there is one."""
+    """Print what a training takes, a line; how long that is here, on a CPU; where the recipe
+    computes in bfloat16, as on GPUs, what it would take on some of them; and the figure that is
+    published for it, if there is one."""
     takes = plan(variant, recipe, header, execution)
     print(takes)
+    if execution.device == "cpu" and recipe.precision == "float32":
+        print(f"  {expected_here(takes)}")
     if recipe.precision == "bfloat16":
         for each in expected(variant, recipe, header, execution):
             print(f"  {each}")

@@ -57,6 +57,7 @@ from trm_model.training.puzzle_rows import sign_sgd_
 from trm_model.training.recipe import Recipe
 from trm_model.training.sampler import Position, Sampler
 from trm_model.training.supervision import Carry, supervise
+from trm_model.training.this_cpu import product_rate
 from trm_model.variants import VARIANTS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -162,17 +163,10 @@ def floating_point_operations(step: Callable[[], object]) -> int:
     return counter.get_total_flops()
 
 
-def product_rate(rows: int = 2_048) -> float:
-    """Floating-point operations a second of a large matrix product here, the best of some."""
-    a, b = torch.rand(rows, rows), torch.rand(rows, rows)
-    best = min(min(times) for times in milliseconds({"": lambda: a @ b}, 5, 2).values())
-    return 2 * rows**3 / best * 1e3
-
-
 def bench_step() -> None:
     """Training steps on the CPU in float32 beside the plain transcription of the same, which takes
     turns with ours; and how long their operations would take at the rate of a matrix product."""
-    rate = product_rate()
+    rate = product_rate(2_048)
     show("product_rate", rate / 1e9, "GFLOP/s")
     for place, shape, models, rounds in STEPS:
         for name in models:

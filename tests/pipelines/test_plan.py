@@ -7,6 +7,7 @@ import torch
 
 import pipelines.plan
 import pipelines.study
+import trm_model.training.this_cpu as this_cpu
 from assets.studies.study import Studies, Study
 from pipelines import command
 from pipelines.definitions import STUDIES
@@ -41,10 +42,19 @@ def test_the_papers_name_of_a_variant_is_looked_up(capsys: pytest.CaptureFixture
     assert lines[-1].startswith("  published: 85.3% on maze_hard (TRM ")
 
 
-def test_a_recipe_for_cpus_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
-    settings = "--set", "checkpoint.steps=7"
-    (line,) = told(capsys, "sudoku_4x4", "trm_mlp|0", *settings).splitlines()
-    assert line.startswith("sudoku_4x4 trm_mlp|0: 7 steps of 32 examples; ")
+def test_a_recipe_for_cpus_says_what_this_one_would_take(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(this_cpu, "product_rate", lambda: 50e9)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 3)
+    settings = "checkpoint.steps=700", "checkpoint.device=cpu"
+    words = (word for setting in settings for word in ("--set", setting))
+    line, here = told(capsys, "sudoku_4x4", "trm_mlp|0", *words).splitlines()
+    assert line.startswith("sudoku_4x4 trm_mlp|0: 700 steps of 32 examples; ")
+    assert here == (
+        "  this processor, 3 of its threads: about 3 min, computed, at 75% (assumed; small networks "
+        "reach less) of the 50 GFLOP/s that a matrix product reaches now"
+    )
 
 
 def test_a_plan_may_be_for_a_machine_that_is_not_here(
