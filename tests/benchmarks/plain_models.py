@@ -255,14 +255,21 @@ def plain_training(
     inputs: Tensor,
     labels: Tensor,
     dtype: torch.dtype = torch.float32,
+    *,
+    compiled: bool = False,
 ) -> Callable[[], Tensor]:
     """A training step of the transcription, on one batch of one puzzle id, which returns its loss.
 
     :param state: our weights, to begin with.
     :param dtype: of activations and products.
+    :param compiled: let torch compile each block, as ours; the step as a whole, with its twenty and
+        more calls, would take it minutes.
     """
     device = inputs.device
     model = PlainModel(plan, shape).to(device)
+    if compiled:
+        for block in (each for each in model.modules() if isinstance(each, PlainBlock)):
+            block.compile(dynamic=False)
     model.load_state_dict(renamed(plan, state))
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4, betas=(0.9, 0.95), weight_decay=1.0)
     average = {name: p.detach().clone() for name, p in model.named_parameters()}

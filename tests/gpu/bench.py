@@ -1,17 +1,17 @@
 """Training steps at the papers' sizes: ``python -m tests.gpu.bench [DEVICE] [NAME …]``.
 
-Named figures, one per line: milliseconds a step, examples a second, the share of the device's
-best rate (a large bfloat16 product, measured first) that torch's count of operations comes to,
-peak memory, and seconds until the first compiled step; and the step of a plain transcription
-(:mod:`tests.benchmarks.plain_models`), eager and compiled alike; and a product of the token MLP
-over 97 positions, with its gradients, padded for tensor cores and not. On a CPU the sizes are
-small.
+Named figures, one per line: milliseconds a step; the best possible ones, in which torch's count of
+operations would be done at the device's best rate (a large bfloat16 product, measured first), and
+their share of the step's; examples a second, peak memory, and seconds until the first compiled
+step; and the step of a plain transcription (:mod:`tests.benchmarks.plain_models`), eager and
+compiled alike; and a product of the token MLP over 97 positions, with its gradients, padded for
+tensor cores and not. On a CPU sizes and numbers of steps are small, and nothing is compiled, which
+would take longer than all the rest.
 """
 
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import replace
 
 import numpy as np
 import torch
@@ -45,7 +45,6 @@ CASES = {
     "arc_attention": ("trm_attention_n4_t3", TRM_MAZE, 30, 12, 128),
 }
 """Name of a figure -> variant, its transcription, side of the grid, tokens, batch."""
-WARM, TIMED = 4, 12
 
 
 def show(name: str, value: float, unit: str) -> None:
@@ -58,16 +57,22 @@ def synchronize(device: str) -> None:
         torch.cuda.synchronize()
 
 
+def rounds(device: str) -> tuple[int, int]:
+    """How many steps warm up, and how many are timed."""
+    return (4, 12) if device.startswith("cuda") else (2, 3)
+
+
 def milliseconds(work: Callable[[], object], device: str) -> float:
     """How long some work takes, once it is warm."""
-    for _ in range(WARM):
+    warm, timed = rounds(device)
+    for _ in range(warm):
         work()
     synchronize(device)
     started = time.perf_counter()
-    for _ in range(TIMED):
+    for _ in range(timed):
         work()
     synchronize(device)
-    return 1e3 * (time.perf_counter() - started) / TIMED
+    return 1e3 * (time.perf_counter() - started) / timed
 
 
 def best_rate(device: str) -> float:
@@ -112,17 +117,18 @@ def random_examples(side: int, tokens: int, count: int) -> Examples:
     return Examples(header, cells[0], cells[1], np.zeros(count, np.int32), offsets, offsets)
 
 
-def sizes(name: str, device: str) -> tuple[Size, int]:
-    """The model's size and the batch of a case."""
+def sizes(name: str, device: str) -> tuple[Size, int, int]:
+    """The model's size, the side of the grid and the batch of a case."""
+    *_, side, _, batch = CASES[name]
     if device.startswith("cuda"):
-        return Size(), CASES[name][-1]
-    return Size(width=64, heads=4, prefix=4, puzzle_width=64), 4
+        return Size(), side, batch
+    return Size(width=64, heads=4, prefix=4, puzzle_width=64), min(side, 9), 4
 
 
 def bench_plain(name: str, device: str, *, compiled: bool) -> None:
     """Milliseconds a step of the transcription of a case."""
-    variant, plan, side, tokens, _ = CASES[name]
-    size, batch = sizes(name, device)
+    variant, plan, _, tokens, _ = CASES[name]
+    size, side, batch = sizes(name, device)
     examples = random_examples(side, tokens, batch)
     shape = Shape(
         batch=batch,
@@ -136,39 +142,42 @@ def bench_plain(name: str, device: str, *, compiled: bool) -> None:
     inputs, labels = (
         torch.from_numpy(cells).long().to(device) for cells in examples.rows(np.arange(batch))
     )
-    step = plain_training(plan, shape, state, inputs, labels, torch.bfloat16)
-    step = torch.compile(step) if compiled else step
+    data = (inputs, labels, torch.bfloat16)
+    step = plain_training(plan, shape, state, *data, compiled=compiled)
     title = f"{name}_plain_{'compiled' if compiled else 'eager'}_B{batch}"
     show(title, milliseconds(step, device), "ms/step")
 
 
 def bench(name: str, device: str, rate: float, *, compiled: bool) -> None:
     """The figures of one case."""
-    variant_name, _, side, tokens, _ = CASES[name]
+    variant_name, _, _, tokens, _ = CASES[name]
     variant, gpu = VARIANTS[variant_name], device.startswith("cuda")
-    size, batch = sizes(name, device)
-    recipe = replace(Recipe(size=size, precision="bfloat16"), batch_size=batch, steps=WARM + TIMED)
-    execution = Execution(device=device, compile=compiled, log_steps=WARM + TIMED)
+    size, side, batch = sizes(name, device)
+    warm, timed = rounds(device)
+    recipe = Recipe(size=size, precision="bfloat16", batch_size=batch, steps=warm + timed)
+    execution = Execution(device=device, compile=compiled, log_steps=warm + timed)
     if gpu:
         torch.cuda.reset_peak_memory_stats()
     trainer = Trainer(variant, recipe, random_examples(side, tokens, 2 * batch), 0, execution)
     marks = [time.perf_counter()]
 
     def on_step(_trainer: Trainer, _totals: Tensor | None) -> bool:
-        if trainer.progress.step in (1, WARM, WARM + TIMED):
+        if trainer.progress.step in (1, warm, warm + timed):
             synchronize(device)
             marks.append(time.perf_counter())
         return True
 
     trainer.run(on_step)
-    seconds = (marks[3] - marks[2]) / TIMED
+    seconds = (marks[3] - marks[2]) / timed
     title = f"{name}_{'compiled' if compiled else 'eager'}_B{batch}"
     found = cost(
         variant, size, vocabulary=tokens, length=side * side, batch_size=batch, max_steps=16
     )
+    best = found.training_flops / rate
     show(f"{title}", 1e3 * seconds, "ms/step")
+    show(f"{title}_best", 1e3 * best, "ms/step at the best rate")
+    show(f"{title}_share", best / seconds, "of the best rate")
     show(f"{title}_examples", batch / seconds, "examples/s")
-    show(f"{title}_share", found.training_flops / seconds / rate, "of the best rate")
     show(f"{title}_first_step", marks[1] - marks[0], "s")
     if gpu:
         show(f"{title}_peak", torch.cuda.max_memory_allocated() / 2**30, "GiB")
@@ -177,13 +186,14 @@ def bench(name: str, device: str, rate: float, *, compiled: bool) -> None:
 def main(arguments: list[str]) -> int:
     """The command line; returns the exit code."""
     device = resolve_device(arguments[0] if arguments else "auto")
-    where = torch.cuda.get_device_name() if device.startswith("cuda") else "CPU"
+    gpu = device.startswith("cuda")
+    where = torch.cuda.get_device_name() if gpu else "CPU"
     print(f"torch {torch.__version__} on {where}", flush=True)
     rate = best_rate(device)
     show("best_bfloat16_rate", rate / 1e12, "TFLOP/s")
     bench_product(device)
     for name in arguments[1:] or CASES:
-        for compiled in (False, True) if device.startswith("cuda") else (False,):
+        for compiled in (False, True) if gpu else (False,):
             bench(name, device, rate, compiled=compiled)
             bench_plain(name, device, compiled=compiled)
     return 0

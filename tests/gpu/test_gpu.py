@@ -20,16 +20,23 @@ def test_the_check_passes_against_the_cpu_itself() -> None:
     assert sum(line.endswith(" ok") for line in lines) > 225
 
 
-@pytest.mark.parametrize("name", ["sudoku_mlp", "sudoku_hrm"])
-def test_the_bench_prints_its_figures(name: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert bench.main(["cpu", name]) == 0
-    figures = [line.split()[0] for line in capsys.readouterr().out.splitlines()[1:]]
-    case = f"{name}_eager_B4"
-    assert figures == [
+def test_the_bench_prints_its_figures(capsys: pytest.CaptureFixture[str]) -> None:
+    assert bench.main(["cpu"]) == 0
+    lines = capsys.readouterr().out.splitlines()[1:]
+    figures = {name: float(value) for name, value, *_ in map(str.split, lines)}
+    cases = [f"{name}_eager_B4" for name in bench.CASES]
+    assert figures.keys() == {
         "best_bfloat16_rate",
         "token_product_97_padded_B4",
         "token_product_97_not_padded_B4",
-        case,
-        *(f"{case}_{what}" for what in ("examples", "share", "first_step")),
-        f"{name}_plain_eager_B4",
-    ]
+        *cases,
+        *(
+            f"{case}_{what}"
+            for case in cases
+            for what in ("best", "share", "examples", "first_step")
+        ),
+        *(f"{name}_plain_eager_B4" for name in bench.CASES),
+    }
+    for case in cases:
+        share = figures[f"{case}_best"] / figures[case]
+        assert figures[f"{case}_share"] == pytest.approx(share, rel=0.01)

@@ -210,22 +210,15 @@ def test_what_is_finite_is_trained_as_without_passing_over(
 
 
 @pytest.mark.usefixtures("every_fifth")
-def test_a_row_of_nothing_but_such_steps_ends_it(
-    tmp_path: Path, examples: Examples, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("steps", "last"), [(STEPS, 50), (12, 12)])
+def test_nothing_but_such_steps_in_a_row_or_in_a_shorter_training_ends_it(
+    tmp_path: Path, examples: Examples, monkeypatch: pytest.MonkeyPatch, steps: int, last: int
 ) -> None:
     inject(monkeypatch, lambda _: True)
-    with pytest.raises(TrainingError, match="step 50: none of the last 50 steps was finite"):
-        run(tmp_path, examples, on_nonfinite="skip")
-
-
-@pytest.mark.usefixtures("every_fifth")
-def test_a_training_of_nothing_but_such_steps_does_not_finish(
-    tmp_path: Path, examples: Examples, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    inject(monkeypatch, lambda _: True)
-    with pytest.raises(TrainingError, match="step 12: none of the last 12 steps was finite"):
-        run(tmp_path, examples, on_nonfinite="skip", steps=12)
-    assert 12 not in saved_steps(tmp_path)
+    expected = f"step {last}: none of the last {last} steps was finite"
+    with pytest.raises(TrainingError, match=expected):
+        run(tmp_path, examples, on_nonfinite="skip", steps=steps)
+    assert last not in saved_steps(tmp_path)
 
 
 @pytest.mark.usefixtures("every_fifth")
