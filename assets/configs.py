@@ -104,12 +104,12 @@ class _Tracking:
 
 
 class TrainingConfig(StageConfig):
-    """Changes to the benchmark's recipe for one materialization, and how to run.
+    """Changes to the benchmark's recipe for one materialization, and how to run. The user has
+    written them: a class of their own that they name is imported.
 
     :param recipe: fields of the benchmark's recipe that are changed.
     :param variant: fields of the partition's variant that are changed. What is left out stays as it
-        is there; a choice that the variant does not have yet comes with its defaults. A class of
-        your own must be named in a variant of your own first.
+        is there; a choice that the variant does not have yet comes with its defaults.
     :param steps, batch_size: short for ``recipe.steps`` and ``recipe.batch_size``; None: as there.
     :param fresh: train again although the same training (configuration, data, code) is finished; a
         retry continues it. From the start: not from the last checkpoint of a shorter training that
@@ -136,7 +136,7 @@ class TrainingConfig(StageConfig):
         gradient, and compute the call again when it is due.
     :param compile: let torch compile the networks; None: on GPUs alone.
     :param trackers: where the figures go beside the run's own file: ``tensorboard``, ``wandb``,
-        ``mlflow``, each alone or with its settings.
+        ``mlflow``, or a class of your own, each alone or with its settings.
     """
 
     recipe: dict[str, Any] = Field(default_factory=dict)
@@ -163,7 +163,7 @@ class TrainingConfig(StageConfig):
         :raises ConfigurationError: a recipe that cannot be.
         """
         with _named("recipe: "):
-            changed = from_plain(Recipe, self.recipe, base)
+            changed = from_plain(Recipe, self.recipe, base, importing=True)
         short = {"steps": self.steps, "batch_size": self.batch_size}
         given = {name: value for name, value in short.items() if value is not None}
         for name, value in given.items():
@@ -186,7 +186,7 @@ class TrainingConfig(StageConfig):
             "tested is a setting of the stage predictions",
         )
         with _named("variant: "):
-            return from_plain(Variant, self.variant, base)
+            return from_plain(Variant, self.variant, base, importing=True)
 
     @classmethod
     def fields_for(cls, recipe: Recipe) -> dict[str, dg.Field]:
@@ -243,7 +243,7 @@ class TrainingConfig(StageConfig):
         return found
 
     def _trackers(self) -> tuple[Tracker, ...]:
-        return from_plain(_Tracking, {"trackers": self.trackers}).trackers
+        return from_plain(_Tracking, {"trackers": self.trackers}, importing=True).trackers
 
     def _one_on_each(self, device: str, batch_size: int) -> int:
         """Processes where nothing is said of them: see the class."""

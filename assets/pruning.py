@@ -2,19 +2,33 @@
 
 import contextlib
 import json
+import os
 import posixpath
 import time
-from collections.abc import Iterator, Mapping, Set
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Set
+from dataclasses import dataclass, replace
+from fnmatch import fnmatch
+from pathlib import Path
+from typing import Any
 
 import polars as pl
 
 from assets import keys
-from assets.tables import Predictions, Runs, Scores, ScoresElsewhere
+from assets.tables import (
+    Predictions,
+    Residuals,
+    Runs,
+    Scores,
+    ScoresElsewhere,
+    Selections,
+    StudyResults,
+    Votes,
+)
 from assets.training.runs import FINISHED
+from storage.atomic import is_left_over, is_temporary
 from storage.build import PREFIX
 from storage.lock import LockedError
-from storage.manifest import CorruptDataError
+from storage.manifest import CorruptDataError, hash_file
 from storage.reading import json_object, reading
 from storage.store import Store
 from storage.tables import Table, scan
@@ -41,30 +55,38 @@ class Stored:
     kept: str = ""
 
 
+def sizes(store: Store) -> dict[str, int]:
+    """The folders at the top of a store and the bytes below each."""
+    return {key: _measured(store.open(key))[0] for key in _top(store)}
+
+
 def stored(store: Store, *, now: float | None = None) -> list[Stored]:
     """Every run, data set, version of validation puzzles and left-over of a store.
 
-    A run is kept where a pointer names it, a table has scores or predictions of it, a process
-    trains it, or it has a checkpoint from which an unfinished training can go on. A data set is
-    kept where a pointer names it, a run that is kept was trained on it, or a score is of it; its
-    validation puzzles stay with it. What an interrupted build, evaluation or check left is never
-    kept.
+    A run is kept where a pointer names it, a row of a table is of its weights, a process trains it,
+    it has a checkpoint from which an unfinished training can go on, or a run that is kept began
+    with it. A data set is kept where a pointer names it, a run that is kept was trained on it, or a
+    score is of it or of what was trained on it; its validation puzzles stay with it. What an
+    interrupted build, evaluation or check left is never kept, nor are further puzzles of puzzles
+    that are not there any more, nor what a killed process of this machine was writing.
 
     :param now: in seconds since 1970; None: the time.
     :raises TableError, CorruptDataError: a table or the description of a run that is kept cannot be
         read, so that nobody knows what it refers to.
     """
     now = time.time() if now is None else now
-    runs = [*_runs(store, now)]
+    runs = _with_parents(store, _runs(store, now))
     kept = {item.key for item in runs if item.kept}
     data = [*_versions(store, now, "examples", _used_by(store, kept, "data") | _scored(store))]
     of_data = _validation_of(store, {item.key for item in data if item.kept})
-    return [
+    found = [
         *runs,
         *data,
         *_versions(store, now, "validation", _used_by(store, kept, "validation") | of_data),
+        *_further(store, now),
         *_left_over(store, now),
     ]
+    return [*found, *_half_written(store, now, {item.key for item in found if not item.kept})]
 
 
 def prune(store: Store, chosen: Set[str]) -> list[Stored]:
@@ -94,20 +116,44 @@ RECENT = 3600.0
 """What was changed within so many seconds is kept: somebody may be working on it."""
 _RUN = "run"
 _OF_A_RUN = "of a run that is kept"
+_NAMED_BY: Mapping[type[Table], str] = {
+    Residuals: "inspected",
+    StudyResults: "in a study",
+    ScoresElsewhere: "tested elsewhere",
+    Selections: "has selections",
+    Votes: "has votes",
+    Predictions: "has predictions",
+    Scores: "scored",
+}
+"""The tables whose rows are of the weights of runs, and why these are kept for that; of several
+reasons the last is told. What a training says of itself (:class:`assets.tables.Runs` and
+:class:`assets.tables.Training`) stays without the run."""
 
 
-def _item(store: Store, key: str, kind: str, now: float, kept: str = "") -> Stored:
-    path = store.open(key)
-    size, newest = 0, 0.0
-    for each in (path, *path.rglob("*")):
+def _top(store: Store) -> list[str]:
+    return [key for key in store.list("") if store.open(key).is_dir()]
+
+
+def _measured(path: Path) -> tuple[int, float]:
+    """The bytes of a file or of all files below a folder, and when the newest was changed; of a
+    folder without files, which somebody may have just made, when it was itself."""
+    size, newest, made = 0, 0.0, 0.0
+    below = (Path(folder, name) for folder, _, files in os.walk(path) for name in files)
+    for each in (path, *below):
         # What is being written or replaced may vanish meanwhile.
         with contextlib.suppress(FileNotFoundError):
             found = each.stat()
+            if not each.is_file():
+                made = found.st_mtime
             # Whether a run is in use is found out with its lock, which writes that file.
-            if each.is_file() and each.name != LOCK:
+            elif each.name != LOCK:
                 size, newest = size + found.st_size, max(newest, found.st_mtime)
-    # A folder without files may be one that somebody has just made.
-    age = max(0.0, now - (newest or path.stat().st_mtime))
+    return size, newest or made
+
+
+def _item(store: Store, key: str, kind: str, now: float, kept: str = "") -> Stored:
+    size, changed = _measured(store.open(key))
+    age = max(0.0, now - changed) if changed else 0.0  # It has just vanished.
     return Stored(key, kind, size, age, kept or ("changed just now" if age < RECENT else ""))
 
 
@@ -127,7 +173,9 @@ def _folders(store: Store, key: str, depth: int) -> Iterator[str]:
 
 
 def _runs(store: Store, now: float) -> Iterator[Stored]:
-    used = _in_table(store, Predictions, "has predictions") | _in_table(store, Scores, "scored")
+    used: dict[tuple[str, str, str, str], str] = {}
+    for table, why in _NAMED_BY.items():
+        used |= _in_table(store, table, why)
     finished = _in_table(store, Runs, "finished", pl.col("status") == FINISHED)
     for key in _folders(store, "runs", 4):
         _, benchmark, variant, seed, run = key.split("/")
@@ -137,6 +185,20 @@ def _runs(store: Store, now: float) -> Iterator[Stored]:
         if store.follow(f"{posixpath.dirname(key)}/current") == key:
             kept = "trained last"
         yield _item(store, key, _RUN, now, kept or _in_use(store, key))
+
+
+def _with_parents(store: Store, runs: Iterable[Stored]) -> list[Stored]:
+    """The runs, where those that a run that is kept began with are kept too."""
+    found = {item.key: item for item in runs}
+    waiting = [key for key, item in found.items() if item.kept]
+    while waiting:
+        parent = _described(store, waiting.pop()).get("parent")
+        name = parent.get("name") if isinstance(parent, dict) else None
+        for key, item in found.items():
+            if not item.kept and posixpath.basename(key) == name:
+                found[key] = replace(item, kept="a run that is kept began with it")
+                waiting.append(key)
+    return [*found.values()]
 
 
 def _in_use(store: Store, run: str) -> str:
@@ -151,8 +213,9 @@ def _in_table(
     store: Store, table: type[Table], why: str, *which: pl.Expr
 ) -> dict[tuple[str, str, str, str], str]:
     """Benchmark, variant, seed and name of the runs that a table has such rows of."""
-    columns = ("benchmark", "variant", pl.col("seed").cast(pl.String), "run")
-    rows = scan(store, table).filter(*which).select(columns).unique().collect()
+    benchmark = "trained_on" if table is ScoresElsewhere else "benchmark"
+    columns = (benchmark, "variant", pl.col("seed").cast(pl.String), "run")
+    rows = scan(store, table).filter(*which).select(columns).drop_nulls().unique().collect()
     return dict.fromkeys(rows.iter_rows(), why)
 
 
@@ -170,22 +233,34 @@ def _used_by(store: Store, runs: Set[str], field: str) -> dict[str, str]:
     """
     found: dict[str, str] = {}
     for run in runs:
-        path = store.open(run) / RUN_FILE
-        if not path.exists():  # It is about to be written, and names nothing yet.
-            continue
-        # Not as a description: that would want the modules of the user's own choices.
-        with reading(CorruptDataError, path, f"a run's description; remove the run {run}"):
-            target = json_object(json.loads(path.read_bytes()), RUN_FILE).get(field)
+        target = _described(store, run).get(field)
         if isinstance(target, str):
             found[target] = _OF_A_RUN
     return found
 
 
+def _described(store: Store, run: str) -> dict[str, Any]:
+    """What a run's description says.
+
+    :raises CorruptDataError: it cannot be read.
+    """
+    path = store.open(run) / RUN_FILE
+    if not path.exists():  # It is about to be written, and names nothing yet.
+        return {}
+    # Not as a description: that would want the modules of the user's own choices.
+    with reading(CorruptDataError, path, f"a run's description; remove the run {run}"):
+        return json_object(json.loads(path.read_bytes()), RUN_FILE)
+
+
 def _scored(store: Store) -> dict[str, str]:
-    """The data sets that scores are of."""
+    """The data sets that scores are of, and those that what they are of was trained on."""
     found: dict[str, str] = {}
-    for table in (Scores, ScoresElsewhere):
-        rows = scan(store, table).select("benchmark", "data_version").unique().collect()
+    for table, *columns in (
+        (Scores, "benchmark", "data_version"),
+        (ScoresElsewhere, "benchmark", "data_version"),
+        (ScoresElsewhere, "trained_on", "trained_data_version"),
+    ):
+        rows = scan(store, table).select(columns).drop_nulls().unique().collect()
         for benchmark, version in rows.iter_rows():
             found[f"{keys.examples(benchmark)}/{version[:16]}"] = "scored"
     return found
@@ -212,3 +287,39 @@ def _left_over(store: Store, now: float) -> Iterator[Stored]:
     for key in store.list("puzzles"):
         if key.endswith(".refused.parquet"):
             yield _item(store, key, "refused puzzles", now)
+
+
+def _further(store: Store, now: float) -> Iterator[Stored]:
+    """The tables of further puzzles, of which only the one of today's puzzles is read."""
+    for folder in store.list("validation"):
+        benchmark = posixpath.basename(folder)
+        pattern = keys.further_puzzles(benchmark, "*")
+        tables = [key for key in store.list(folder) if fnmatch(key, pattern)]
+        puzzles = store.open(keys.puzzles(benchmark))
+        needed = ""
+        if tables and puzzles.exists():
+            needed = keys.further_puzzles(benchmark, hash_file(puzzles))
+        for key in tables:
+            kept = "of the puzzles that are there" if key == needed else ""
+            yield _item(store, key, "further puzzles", now, kept)
+
+
+def _half_written(store: Store, now: float, useless: Set[str]) -> Iterator[Stored]:
+    """What is being written under a temporary name, or was when its process was killed.
+
+    :param useless: keys of folders that go as a whole, into which nobody needs to look.
+    """
+    root = store.open("")
+    for top in _top(store):
+        for folder, inner, files in os.walk(store.open(top)):
+            below = Path(folder).relative_to(root)
+            for name in sorted([*inner, *files]):
+                path = Path(folder, name)
+                if is_temporary(path):
+                    kept = "" if is_left_over(path) else "perhaps being written, or the only copy"
+                    yield _item(store, (below / name).as_posix(), "half written", now, kept)
+            inner[:] = [
+                name
+                for name in inner
+                if not is_temporary(Path(name)) and (below / name).as_posix() not in useless
+            ]

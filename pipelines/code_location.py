@@ -13,13 +13,22 @@ from pipelines.lost import lost_runs
 from pipelines.resources import resources
 from pipelines.schedules import build_weekly_retraining
 from pipelines.sensors import REPORTS_FOLLOW
-from trm_model.names import own_studies_folder, own_variants_folder
+from trm_model.choices import import_own
+from trm_model.errors import ConfigurationError
+from trm_model.names import own_modules, own_studies_folder, own_variants_folder
 from trm_model.variants import all_variants
 
+_left_out: list[str] = []
+# Before the assets are built, whose settings offer the choices that are registered.
+for _module in own_modules():
+    try:
+        import_own(_module)
+    except ConfigurationError as _error:
+        _left_out.append(str(_error))
 VARIANTS = all_variants(own_variants_folder())
 PARTITIONS = variant_seed_partitions(VARIANTS.known)
 STUDIES = load_studies([SHIPPED, own_studies_folder()], BENCHMARKS, VARIANTS.known)
-for _message in (*VARIANTS.broken.values(), *STUDIES.broken.values()):
+for _message in (*_left_out, *VARIANTS.broken.values(), *STUDIES.broken.values()):
     # The graph goes on without them.
     print(f"note: left out: {_message}", file=sys.stderr)
 

@@ -30,7 +30,7 @@ from trm_model.command import (
     of_model,
 )
 from trm_model.command import trm as library
-from trm_model.terminal import run
+from trm_model.terminal import import_option, run
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -111,13 +111,15 @@ def _stage(stages: Sequence[str], default: str) -> Callable[[Function], Function
 
 
 def _settings(function: Function) -> Function:
-    return click.option(
+    option = click.option(
         "--set",
         "settings",
         multiple=True,
         metavar="STAGE.FIELD=VALUE",
         help="Configuration, e.g. puzzles.path=my.csv.gz or checkpoint.steps=100.",
-    )(function)
+    )
+    # What settings and stored runs name of the user's own.
+    return option(import_option(function))
 
 
 @trm.command("data", cls=OfBenchmark)
@@ -364,6 +366,7 @@ def compare(benchmark: str, first: str, second: str, newest: bool) -> int:
     type=click.Path(path_type=Path),
     help="The folder to make, e.g. published/my_model.",
 )
+@import_option
 def publish(run: Path, folder: Path) -> None:
     """Make a small folder of a trained model, for others to use.
 
@@ -382,8 +385,8 @@ def publish(run: Path, folder: Path) -> None:
 def prune(older_than: float, every: bool, remove: bool) -> int:
     """Show how large the store is, and remove what is of no use.
 
-    Of no use are runs, data sets and left-overs that neither a table's predictions or scores nor a
-    pointer such as current refers to. Nothing is removed without --remove.
+    Of no use are runs, data sets and left-overs that no table, no pointer such as current and no
+    unfinished training refers to. Nothing is removed without --remove.
     """
     from pipelines.pruning import tell_prunable
 

@@ -405,7 +405,8 @@ def run_job(
         problems = "; ".join(one_line(problem.message) for problem in error.errors)
         _say(
             f"configuration: {problems}; these are the fields of the stage's configuration: give "
-            "them with --set STAGE.FIELD=VALUE"
+            "them with --set STAGE.FIELD=VALUE; a class of your own with settings has such fields "
+            "where its module is imported first: --import MODULE"
         )
         return Done()
     if signals.received:

@@ -4,7 +4,7 @@ from itertools import groupby
 from operator import attrgetter
 from pathlib import Path
 
-from assets.pruning import Stored, prune, stored
+from assets.pruning import Stored, prune, sizes, stored
 from pipelines.place import data_folder
 from storage.manifest import CorruptDataError
 from storage.store import LocalStore, StoreError
@@ -26,11 +26,15 @@ def tell_prunable(*, older_than: float, every: bool, remove: bool) -> int:
     try:
         store = LocalStore.containing(Path(data_folder()))
         found = sorted(stored(store), key=attrgetter("kind", "key"))
+        by_folder = sizes(store)
+        print(f"{store.root}: {in_bytes(sum(by_folder.values()))} in all")
+        for folder, size in by_folder.items():
+            print(f"  {folder}/: {in_bytes(size)}")
         useless = [item for item in found if not item.kept and item.age >= older_than * _DAY]
         for kind, items in groupby(found, attrgetter("kind")):
             parts = list(items)
-            size = in_bytes(sum(item.size for item in parts))
-            print(f"{kind}: {len(parts)}, {size} in all")
+            of_kind = in_bytes(sum(item.size for item in parts))
+            print(f"{kind}: {len(parts)}, {of_kind} in all")
         for item in found if every else useless:
             print(f"  {_line(item)}{f': {item.kept}' if item.kept else ''}")
         total = in_bytes(sum(item.size for item in useless))
@@ -44,8 +48,8 @@ def tell_prunable(*, older_than: float, every: bool, remove: bool) -> int:
             )
         else:
             gone = prune(store, {item.key for item in useless})
-            size = in_bytes(sum(item.size for item in gone))
-            print(f"removed {counted(len(gone), 'thing')}, {size}")
+            freed = in_bytes(sum(item.size for item in gone))
+            print(f"removed {counted(len(gone), 'thing')}, {freed}")
     except (CorruptDataError, StoreError, TableError) as error:
         raise ConfigurationError(str(error)) from error
     return 0

@@ -42,18 +42,42 @@ def sync_tree(root: Path) -> None:
 def sweep(folder: Path) -> None:
     """Mend what killed processes of this machine left: remove what they were writing, and put back
     what they had moved aside and not replaced yet."""
-    machine = re.escape(socket.gethostname())
-    left = re.compile(rf"(?P<prefix>{_NEW}|{_OLD}){machine}-(?P<pid>\d+)-\w+-(?P<name>.+)")
     for path in list(folder.iterdir()):
-        found = left.fullmatch(path.name)
-        if found is None or _alive(int(found["pid"])):
-            continue
-        if found["prefix"] == _OLD and not (folder / found["name"]).exists():
+        target = _killed_for(path)
+        if target is not None and _is_only_copy(path, target):
             # Unless another process is faster.
             with contextlib.suppress(OSError):
-                path.rename(folder / found["name"])
-        else:
+                path.rename(target)
+        elif target is not None:
             remove(path)
+
+
+def is_temporary(path: Path) -> bool:
+    """Whether this is being written, gives way to what is, or was left so."""
+    return path.name.startswith((_NEW, _OLD))
+
+
+def is_left_over(path: Path) -> bool:
+    """Whether killed processes of this machine left this and nobody needs it: it is half written,
+    or has been replaced. Of other machines nobody knows here which processes are alive."""
+    target = _killed_for(path)
+    return target is not None and not _is_only_copy(path, target)
+
+
+def _killed_for(path: Path) -> Path | None:
+    """What a process of this machine was writing when it was killed, by the name of a temporary
+    file or folder; None: that is another's name."""
+    machine = re.escape(socket.gethostname())
+    found = re.fullmatch(
+        rf"({re.escape(_NEW)}|{re.escape(_OLD)}){machine}-(?P<pid>\d+)-\w+-(?P<name>.+)",
+        path.name,
+    )
+    return None if found is None or _alive(int(found["pid"])) else path.with_name(found["name"])
+
+
+def _is_only_copy(path: Path, target: Path) -> bool:
+    """Whether ``path`` was moved aside for a ``target`` that did not come."""
+    return path.name.startswith(_OLD) and not target.exists()
 
 
 def _alive(pid: int) -> bool:

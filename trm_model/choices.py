@@ -32,7 +32,7 @@ from typing import (
 
 from storage.reading import one_line
 from trm_model.errors import ConfigurationError, require
-from trm_model.names import nearest
+from trm_model.names import OWN_MODULES_VARIABLE, nearest
 
 MOST = 10**12
 """No whole number that a configuration counts to is larger: its products still fit into the 64 bits
@@ -142,7 +142,8 @@ def _load(found: Mapping[str, type[Choice]], title: str, name: str, *, importing
     require(
         importing,
         f"{title} {name!r}: a class that is neither built in nor registered here, and names in "
-        "stored files are not imported; name it in a variant of your own first, or import it",
+        "stored files are not imported; name it in a variant of your own, or import its module "
+        f"first: --import {module}, or {OWN_MODULES_VARIABLE}={module} in the environment",
     )
     imported = import_own(module)
     try:

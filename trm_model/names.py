@@ -22,6 +22,9 @@ _SHOWN = 3
 OWN_VARIANTS_VARIABLE = "TRM_VARIANTS"
 """Environment variable: the folder of the user's own variants."""
 OWN_VARIANTS_DEFAULT = Path("variants")
+OWN_MODULES_VARIABLE = "TRM_IMPORT"
+"""Environment variable: modules that define choices or families of the user's own, with spaces
+between them, which are imported first."""
 STORE_VARIABLE = "TRM_RANKS_STORE"
 """Environment variable with the address at which the processes of one training on one machine find
 one another."""
@@ -38,6 +41,11 @@ def own_variants_folder() -> Path:
 def own_studies_folder() -> Path:
     """Where the user's own studies are (:func:`assets.studies.study.load_studies`)."""
     return Path(os.environ.get(OWN_STUDIES_VARIABLE) or OWN_STUDIES_DEFAULT)
+
+
+def own_modules() -> list[str]:
+    """The user's own modules that the environment names (:func:`trm_model.choices.import_own`)."""
+    return os.environ.get(OWN_MODULES_VARIABLE, "").split()
 
 
 def require_name(what: str, name: str) -> None:

@@ -15,6 +15,7 @@ from storage.reading import one_line, out_of_memory
 from storage.refusals import refusal
 from storage.store import StoreError
 from trm_model.errors import ConfigurationError
+from trm_model.names import OWN_MODULES_VARIABLE
 
 MISTAKE = 2
 INTERRUPTED = 130
@@ -74,8 +75,10 @@ def import_option(command: _C) -> _C:
         "modules",
         multiple=True,
         metavar="MODULE",
+        envvar=OWN_MODULES_VARIABLE,
         is_eager=True,
         expose_value=False,
         callback=_import,
-        help="Import it first: it registers a family or choices of your own (repeat).",
+        help="Import it first: it registers a family or choices of your own (repeat). Default: "
+        f"those that {OWN_MODULES_VARIABLE} names.",
     )(command)

@@ -67,7 +67,7 @@ _GATED_NORM = replace(_TRM_MLP, feed_forward=GatedNorm())
 TABLE_3 = ((1, 1), (2, 2), (3, 3), (4, 4), (6, 3), (3, 6), (6, 6))
 """(n of HRM, T) of TRM's Table 3; TRM's n is twice HRM's."""
 
-_OF_OWN_CLASSES = (AttributeError, RuntimeError, TypeError)
+OF_OWN_CLASSES = (AttributeError, RuntimeError, TypeError)
 """What classes of the user's own may raise on values of other types, beside the usual."""
 
 VARIANTS: dict[str, Variant] = {
@@ -184,7 +184,7 @@ def load_variants(folder: Path) -> Variants:
                 f"another file beside it stands for the variant {path.stem!r} too; rename one",
             )
             found.known[path.stem] = _load(path)
-        except (*MALFORMED, OSError, *_OF_OWN_CLASSES) as error:
+        except (*MALFORMED, OSError, *OF_OWN_CLASSES) as error:
             found.known.pop(path.stem, None)
             found.broken[path.stem] = f"{path}: {one_line(error)}"
     return found

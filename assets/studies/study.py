@@ -15,7 +15,8 @@
 
 In place of ``grid`` a file may have ``points``, a list of mappings of settings, or ``draws``:
 ``{count: 12, seed: 0, ranges: {recipe.learning_rate: {log: [1.0e-5, 1.0e-2]}}}``. Settings are
-fields of the benchmark's recipe (``recipe.…``) and of the variant (``variant.…``).
+fields of the benchmark's recipe (``recipe.…``) and of the variant (``variant.…``); a choice of
+one's own, named ``package.module:Class``, is imported.
 """
 
 import itertools
@@ -42,6 +43,7 @@ from trm_model.seeding import numpy_generator
 from trm_model.texts import from_yaml, yaml_files
 from trm_model.training.execution import Execution
 from trm_model.training.recipe import Recipe
+from trm_model.variants import OF_OWN_CLASSES
 
 SHIPPED = Path(__file__).parent
 """The folder of the studies that come with the project."""
@@ -481,6 +483,6 @@ def load_studies(
             )
             study.require_possible(benchmarks[study.benchmark], variants, sizes=False)
             found.known[path.stem] = study
-        except (*MALFORMED, OSError) as error:
+        except (*MALFORMED, OSError, *OF_OWN_CLASSES) as error:
             found.broken[path.stem] = f"{path}: {one_line(error)}"
     return found

@@ -2,25 +2,26 @@
 
 import os
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
 import pytest
 
 from assets import keys
-from assets.pruning import prune, stored
-from assets.tables import Predictions, Runs, Scores
+from assets.pruning import prune, sizes, stored
+from assets.tables import Predictions, Runs, Scores, ScoresElsewhere, Training
 from pipelines import command
 from pipelines.place import DATA_VARIABLE
 from storage.atomic import write_text
-from storage.manifest import CorruptDataError
+from storage.manifest import CorruptDataError, hash_file
 from storage.store import LocalStore
-from storage.tables import publish_partition
+from storage.tables import Table, publish_partition
 from tests.assets.test_tables import ROWS
 from tests.trm_model.training.recipes import tiny_spec
 from trm_model.terminal import run
 from trm_model.training.process import LOCK
-from trm_model.training.run import RUN_FILE
+from trm_model.training.run import RUN_FILE, Parent, RunSpec
 
 OLD = time.time() - 30 * 24 * 3600.0
 
@@ -147,6 +148,7 @@ def test_the_command_shows_first_and_removes_when_told(
         return capsys.readouterr().out
 
     shown = prints()
+    assert shown.startswith(f"{store.root}: 1e+03 B in all\n  examples/: 1e+03 B\n")
     assert "examples: 1, 1e+03 B in all" in shown
     assert f"  {useless} (examples, 1e+03 B, 30.0 days old)" in shown
     assert "1 thing with 1e+03 B may be removed" in shown
@@ -176,6 +178,7 @@ def test_a_training_that_can_go_on_is_kept_with_its_data(store: LocalStore) -> N
     for run_ in (begun, done):
         written(store, f"{run_}/checkpoints/step-00000004")
     in_table(store, Runs, run="done", status="finished")
+    in_table(store, Training, run="done")
     in_table(store, Runs, run="begun", status="interrupted")
     # A description that names a class of the user's own, which is not imported here.
     path = store.open(begun) / RUN_FILE
@@ -201,3 +204,151 @@ def test_a_folder_that_has_just_been_made_is_kept(store: LocalStore) -> None:
     run_ = keys.run("tiny", "trm", 0, "begins")
     store.open(run_).mkdir(parents=True)
     assert found(store) == {run_: "changed just now"}
+
+
+NAMING_RUNS = [table for table in ROWS if "run" in ROWS[table] and table not in (Runs, Training)]
+"""All tables that name runs, but for those that a training writes of itself."""
+
+
+@pytest.mark.parametrize("table", NAMING_RUNS)
+def test_a_run_that_only_a_table_names_is_kept(store: LocalStore, table: type[Table]) -> None:
+    data = written(store, f"{keys.examples('tiny')}/{'a' * 16}")
+    named, other = (trained(store, name, data) for name in ("named", "other"))
+    for run_ in (named, other):  # Neither is kept because it can go on.
+        in_table(store, Runs, run=store.open(run_).name, status="finished")
+    elsewhere = {"benchmark": "another", "trained_on": "tiny"} if table is ScoresElsewhere else {}
+    in_table(store, table, run="named", **elsewhere)
+    grow_old(store)
+    why = found(store)
+    assert why.pop(named)
+    assert why == {other: "", data: "of a run that is kept"}
+    assert [item.key for item in prune(store, {*found(store)})] == [other]
+
+
+def test_what_is_tested_elsewhere_is_kept_with_the_data_of_both(store: LocalStore) -> None:
+    trained_on, tested_on, useless = (
+        written(store, f"{keys.examples(benchmark)}/{name * 16}")
+        for benchmark, name in (("tiny", "a"), ("another", "b"), ("tiny", "b"))
+    )
+    in_table(
+        store, ScoresElsewhere, benchmark="another", data_version="b" * 64, run="removed",
+        trained_on="tiny", trained_data_version="a" * 64,
+    )  # fmt: skip
+    # Of a file of the authors' there is no training.
+    in_table(store, ScoresElsewhere, benchmark="another", data_version="b" * 64, variant=None,
+             seed=None, model="authors")  # fmt: skip
+    grow_old(store)
+    assert found(store) == {trained_on: "scored", tested_on: "scored", useless: ""}
+
+
+def test_runs_that_a_kept_run_began_with_are_kept(store: LocalStore) -> None:
+    data = written(store, f"{keys.examples('tiny')}/{'a' * 16}")
+    first, second, third, other = (
+        trained(store, name, data, seed)
+        for seed, name in enumerate(("first", "second", "third", "other"))
+    )
+    for run_, parent in ((second, "first"), (third, "second"), (other, "weights.pt")):
+        spec = RunSpec.read(store.open(run_))
+        began = Parent(name=parent, step=3, checkpoint="abc")
+        replace(spec, parent=began).write(store.open(run_))
+    grow_old(store)
+    assert not any(found(store).values())
+    in_table(store, Scores, run="third", seed=2)
+    why = "a run that is kept began with it"
+    assert found(store) == {
+        first: why,
+        second: why,
+        third: "scored",
+        other: "",
+        data: "of a run that is kept",
+    }
+
+
+def test_of_further_puzzles_those_of_todays_puzzles_are_kept(store: LocalStore) -> None:
+    for benchmark in ("tiny", "gone"):
+        write_text(store.open(keys.puzzles(benchmark)), "puzzles")
+    file_hash = hash_file(store.open(keys.puzzles("tiny")))
+    needed, replaced, without = (
+        keys.further_puzzles(benchmark, hash_)
+        for benchmark, hash_ in (("tiny", file_hash), ("tiny", "0" * 64), ("gone", file_hash))
+    )
+    for key in (needed, replaced, without):
+        write_text(store.open(key), "further")
+    store.remove(keys.puzzles("gone"))
+    grow_old(store)
+    assert found(store) == {needed: "of the puzzles that are there", replaced: "", without: ""}
+    assert {item.key for item in prune(store, {*found(store)})} == {replaced, without}
+
+
+def test_what_killed_processes_were_writing_is_removed(store: LocalStore) -> None:
+    machine, dead = os.uname().nodename, 999_999_999
+    data = f"{keys.examples('tiny')}/{'a' * 16}"
+    run_ = trained(store, "run", written(store, data))
+    in_table(store, Scores, run="run")
+    useless = trained(store, "useless", data)
+    half, replaced, needed, alive, foreign, unknown = (
+        written(store, key)
+        for key in (
+            f"shards/.tmp-{machine}-{dead}-0a-folder",
+            f"{keys.examples('tiny')}/.old-{machine}-{dead}-0a-{'a' * 16}",
+            f"{keys.examples('tiny')}/.old-{machine}-{dead}-0a-{'b' * 16}",
+            f"{run_}/checkpoints/.tmp-{machine}-{os.getpid()}-0a-folder",
+            "tables/.tmp-elsewhere-1-0a-part.parquet",
+            f"{keys.examples('tiny')}/.old-x",
+        )
+    )
+    # They go with what they lie in.
+    written(store, f"{half}/.tmp-{machine}-{dead}-0a-inner")
+    written(store, f"{useless}/.tmp-{machine}-{dead}-0a-run.json")
+    assert all(found(store).values()), "all has just been written"
+    grow_old(store)
+    why = "perhaps being written, or the only copy"
+    assert found(store) == {
+        run_: "scored",
+        useless: "",
+        data: "of a run that is kept",
+        half: "",
+        replaced: "",
+        needed: why,
+        alive: why,
+        foreign: why,
+        unknown: why,
+    }
+    gone = {item.key: item.size for item in prune(store, {*found(store)})}
+    assert gone.keys() == {useless, half, replaced}
+    assert gone[half] == 2_000
+
+
+def test_every_folder_at_the_top_is_measured(
+    store: LocalStore,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv(DATA_VARIABLE, str(store.root))
+    keys_ = ("examples/tiny/.old-x", "tables/a/b", "reports", "puzzles", "shards/tiny/train")
+    for key in keys_:
+        written(store, key)
+    written(store, "reports/tiny")
+    (tmp_path / "disk").mkdir()
+    write_text(tmp_path / "disk" / "file", "x" * 1_000)
+    store.open("runs").symlink_to(tmp_path / "disk")
+    assert sizes(store) == {
+        "examples": 1_000,
+        "puzzles": 1_000,
+        "reports": 2_000,
+        "runs": 1_000,
+        "shards": 1_000,
+        "tables": 1_000,
+    }
+    assert run(command.trm, ["prune"], program="trm") == 0
+    told = capsys.readouterr().out.splitlines()
+    assert told[0] == f"{store.root}: 6.84 KiB in all"
+    assert told[1:7] == [
+        "  examples/: 1e+03 B",
+        "  puzzles/: 1e+03 B",
+        "  reports/: 1.95 KiB",
+        "  runs/: 1e+03 B",
+        "  shards/: 1e+03 B",
+        "  tables/: 1e+03 B",
+    ]

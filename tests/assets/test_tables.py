@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 import polars as pl
 import pytest
 
+from assets import tables
 from assets.latest import CONFIGURATION, latest
 from assets.tables import (
     Ablation,
@@ -12,10 +13,12 @@ from assets.tables import (
     Leakage,
     Predictions,
     Puzzles,
+    Residuals,
     Runs,
     Scores,
     ScoresElsewhere,
     Selections,
+    StudyResults,
     Training,
     Votes,
     of_evaluation,
@@ -63,6 +66,10 @@ ROWS: dict[type[Table], dict[str, object]] = {
         "computed_steps": 1.0, "solved_after": [False],
         "prediction": b"", "difficulty": 0, "question": None, "answer": None, "label": None,
     },
+    Residuals: {
+        **RUN, "checkpoint": "", "step": 1, "example": 0, "supervision_step": 1, "call": 1,
+        "feature": "y", "residual": 0.0,
+    },
     Votes: {
         **EVALUATION, "task": "a", "test_inputs": 1, "test_input": 0, "rank": 1, "votes": 1,
         "mean_halt": 0.0, "correct": False, "grid": "",
@@ -93,6 +100,12 @@ ROWS: dict[type[Table], dict[str, object]] = {
         "test_steps": None, "rollouts": None, "test_flops": None, "trained_on": None, "n": None,
         "of": None, "runs": None,
     },
+    StudyResults: {
+        "study": "s", "point": "p", "benchmark": "b", "variant": "v", "seed": -1, "run": "r",
+        "evaluation": "e", "axes": "{}", "metric": "pass_at_k", "value": 0.0, "low": -1.0,
+        "high": 0.0, "n": 1, "steps": 1, "parameters": 0, "training_flops": 0.0,
+        "train_seconds": None, "current": True,
+    },
 }  # fmt: skip
 """A row of each table with every number at its lower bound."""
 
@@ -106,11 +119,13 @@ COUNTS = {
     ),
     Training: ("step", "examples"),
     Predictions: ("n", "example", "steps", "difficulty", "step", "of"),
+    Residuals: ("step", "example", "supervision_step", "call"),
     Votes: ("test_inputs", "test_input", "rank", "votes", "step"),
     Scores: ("n", "step"),
     Selections: ("depth", "rollouts", "n", "step", "of"),
     ScoresElsewhere: ("of", "n"),
     Ablation: ("seeds",),
+    StudyResults: ("n", "steps"),
 }  # fmt: skip
 BELOW: list[tuple[type[Table], str, object]] = [
     *(
@@ -133,6 +148,7 @@ BELOW: list[tuple[type[Table], str, object]] = [
     (Selections, "pass_value", -0.01),
     (Selections, "missed", -0.01),
     *((Selections, column, -1.01) for column in ("gain", "gain_low", "gain_high")),
+    (Residuals, "residual", -0.01),
     (Votes, "mean_halt", -0.01),
     (Ablation, "ours", -0.01),
 ]
@@ -152,6 +168,13 @@ SHARES = [
 
 def frame(table: type[Table], **changes: object) -> pl.DataFrame:
     return pl.DataFrame([ROWS[table] | changes])
+
+
+def test_no_table_is_left_out() -> None:
+    classes = {each for each in vars(tables).values() if isinstance(each, type)}
+    known = {each for each in classes if issubclass(each, Table)}
+    bases = {Table, tables.OfBenchmark, tables.OfRun, tables.OfEvaluation}
+    assert known - bases == ROWS.keys()
 
 
 @pytest.mark.parametrize("table", ROWS)

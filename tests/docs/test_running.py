@@ -99,6 +99,7 @@ def test_commands_and_programs_run(tmp_path: Path) -> None:
         "TRM_VARIANTS": str(tmp_path / "variants"),
         "TRM_STUDIES": str(tmp_path / "studies"),
         "PYTHONPATH": f"{ROOT}{os.pathsep}{tmp_path}",
+        "TRM_IMPORT": "my_ideas.schedules my_ideas.trackers",
         "OMP_NUM_THREADS": "1",
     }
     done = subprocess.run(

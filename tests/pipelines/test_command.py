@@ -76,6 +76,15 @@ def test_the_help_of_a_command_loads_nothing_heavy(name: str) -> None:
     assert done.stderr == "heavy:\n"
 
 
+@pytest.mark.parametrize("name", ["data", "evaluate", "plan", "publish", "train"])
+def test_what_takes_settings_or_reads_runs_imports_ones_own_modules_first(
+    name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = [name, "sudoku_4x4", "--import", "nowhere"]
+    assert run(command.trm, arguments, program="trm") == MISTAKE
+    assert capsys.readouterr().err.startswith("error: nowhere: No module named 'nowhere'; ")
+
+
 def test_puzzles_are_mounted() -> None:
     pytest.importorskip("trm_model.puzzles.command")
     done = call("puzzles", "--help")

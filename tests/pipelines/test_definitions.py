@@ -1,6 +1,7 @@
 """The graph as Dagster sees it."""
 
 import importlib
+import json
 import os
 import subprocess
 import sys
@@ -185,6 +186,35 @@ def test_own_variants_appear_and_wrong_ones_are_named(tmp_path: Path) -> None:
     assert loaded.stderr.startswith(f"note: left out: {said}")
     assert trained.returncode == 2
     assert trained.stderr.splitlines()[-1].startswith(f"error: {said}")
+
+
+def test_settings_take_ones_own_choices_that_the_environment_names(tmp_path: Path) -> None:
+    """In the page as on the command line, with settings; a module that is not there is named."""
+    (tmp_path / "own_schedules.py").write_text(
+        "from dataclasses import dataclass\n"
+        "from trm_model.schedules.schedule import Schedule\n"
+        "@dataclass(frozen=True, slots=True)\n"
+        "class Mine(Schedule):\n"
+        "    final: float = 0.5\n"
+    )
+    program = (
+        "import dagster, json, sys; from pipelines.definitions import defs\n"
+        "job = defs.resolve_job_def('train')\n"
+        "ops = dagster.validate_run_config(job, json.loads(sys.argv[1]))['ops']\n"
+        "print(ops['sudoku_4x4__checkpoint']['config']['recipe']['schedule'])"
+    )
+    schedule = {"own_schedules:Mine": {"final": 0.25}}
+    config = {"ops": {"sudoku_4x4__checkpoint": {"config": {"recipe": {"schedule": schedule}}}}}
+    done = subprocess.run(
+        [sys.executable, "-c", program, json.dumps(config)],
+        env={**os.environ, "PYTHONPATH": str(tmp_path), "TRM_IMPORT": "nowhere own_schedules"},
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout.strip() == str(schedule), done.stderr
+    assert done.stderr.startswith("note: left out: nowhere: No module named 'nowhere'")
 
 
 def test_loading_imports_nothing_that_only_some_assets_need() -> None:

@@ -37,6 +37,7 @@ from trm_model.model.starts.start import Start
 from trm_model.model.variant import Variant
 from trm_model.optimizers.optimizer import Optimizer
 from trm_model.schedules.schedule import Schedule
+from trm_model.trackers.tracker import Tracker
 from trm_model.training.recipe import Recipe
 from trm_model.training.run import RUN_FILE, RunSpec
 from trm_model.variants import VARIANTS, load_variants
@@ -63,6 +64,7 @@ AXES: dict[type[Choice], set[str]] = {
     },
     Solver: {"anderson", "iteration"},
     Start: {"fixed", "noisy", "random"},
+    Tracker: {"mlflow", "tensorboard", "wandb"},
 }
 """Every axis and its built-in choices. Stored runs hold these names: none may change."""
 
@@ -70,7 +72,7 @@ AXES: dict[type[Choice], set[str]] = {
 @pytest.fixture(autouse=True)
 def registries(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
     """Modules in ``tmp_path`` can be imported; they and their choices are forgotten afterwards."""
-    before, known = set(sys.modules), {axis: dict(axis.known) for axis in AXES}
+    before, known = set(sys.modules), {axis: choices(axis) for axis in AXES}
     monkeypatch.syspath_prepend(tmp_path)
     yield
     for axis, names in known.items():

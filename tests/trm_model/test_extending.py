@@ -1,6 +1,7 @@
-"""Extending from outside the package: one choice of each axis in a module of the user's own."""
+"""Extending from outside the package: one choice of each axis in modules of the user's own."""
 
 import json
+import os
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
@@ -13,19 +14,21 @@ import torch
 from storage.examples import read_examples
 from tests.trm_model.test_choices import AXES
 from tests.trm_model.training.recipes import TINY, tiny_spec
-from trm_model.choices import find, from_plain, to_plain
+from trm_model.choices import choices, find, from_plain, to_plain
 from trm_model.command import main
 from trm_model.errors import ConfigurationError
 from trm_model.evaluation.evaluate import evaluate
+from trm_model.launching import Ending, LocalProcess
 from trm_model.model.batch import DeviceExamples
 from trm_model.model.cost import cost
 from trm_model.model.reasoner import build
 from trm_model.model.variant import Variant
 from trm_model.training import checkpoint as checkpoints
 from trm_model.training.execution import Execution
+from trm_model.training.job import training_job
 from trm_model.training.loop import train
 from trm_model.training.recipe import Recipe
-from trm_model.training.run import RunSpec
+from trm_model.training.run import CodeSpan, RunSpec, training_version
 from trm_model.variants import VARIANTS, load_variants
 
 Tiny = tuple[object, Path, str]
@@ -199,6 +202,51 @@ changes:
   optimizer: {own_choices:Momentum: {share: 0.8}}
   evaluation: {rollouts: 2, selection: own_choices:LastTry}
 """
+OWN_MODULES = {
+    "own_schedules": """
+from dataclasses import dataclass
+
+from trm_model.schedules.schedule import Schedule
+
+
+@dataclass(frozen=True, slots=True)
+class Squares(Schedule):
+    final: float = 0.25
+
+    def factor(self, share):
+        return 1.0 - (1.0 - self.final) * share**2
+""",
+    "own_trackers": """
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import ClassVar
+
+from trm_model.trackers.tracker import Tracker
+
+
+@dataclass(frozen=True, slots=True)
+class Lines(Tracker):
+    package: ClassVar[str] = "json"
+    file: str = "lines"
+
+    @contextmanager
+    def follow(self, tracked):
+        with (tracked.folder / self.file).open("a") as file:
+            yield lambda step, figures: print(step, figures["learning_rate"], file=file)
+""",
+    "own_selections": """
+from dataclasses import dataclass
+
+from trm_model.model.selections.selection import Judged, Selection
+
+
+@dataclass(frozen=True, slots=True)
+class FirstTry(Selection):
+    def select(self, tries):
+        return Judged(*(each[0] for each in tries.now))
+""",
+}
+"""Modules of one choice each that is no variant's or that no training depends on."""
 FIELDS = (
     "mixer",
     "feed_forward",
@@ -213,19 +261,28 @@ FIELDS = (
 
 
 @pytest.fixture
-def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Variant]:
-    """A variant that is made of the user's own choices wherever there is a choice."""
-    known = {axis: dict(axis.known) for axis in AXES}
-    (tmp_path / "own_choices.py").write_text(MODULE)
-    folder = tmp_path / "variants"
-    folder.mkdir()
-    (folder / "own.yaml").write_text(YAML)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A folder with the user's own modules, which are forgotten afterwards."""
+    known = {axis: choices(axis) for axis in AXES}
+    modules = {"own_choices": MODULE, **OWN_MODULES}
+    for name, text in modules.items():
+        (tmp_path / f"{name}.py").write_text(text)
     monkeypatch.syspath_prepend(tmp_path)
-    yield load_variants(folder).named("own")
-    sys.modules.pop("own_choices", None)
+    yield tmp_path
+    for name in modules:
+        sys.modules.pop(name, None)
     for axis, names in known.items():
         axis.known.clear()
         axis.known.update(names)
+
+
+@pytest.fixture
+def own(folder: Path) -> Variant:
+    """A variant that is made of the user's own choices wherever there is a choice."""
+    variants = folder / "variants"
+    variants.mkdir()
+    (variants / "own.yaml").write_text(YAML)
+    return load_variants(variants).named("own")
 
 
 def test_every_axis_can_be_extended_from_outside(own: Variant, tmp_path: Path, tiny: Tiny) -> None:
@@ -334,3 +391,27 @@ def test_where_they_are_not_imported_they_are_refused(own: Variant, tmp_path: Pa
     for axis in AXES:
         with pytest.raises(ConfigurationError, match="not imported"):
             find(axis, "own_choices:Shift")
+
+
+def test_ones_own_schedule_and_tracker_work_in_the_training_process(
+    folder: Path, tiny: Tiny, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """That process knows nothing of the user's modules but what its job tells it."""
+    spec = tiny_spec(folder / "run", tiny[1], tiny[2], steps=2)
+    recipe = {"schedule": {"own_schedules:Squares": {"final": 0.5}}, "learning_rate": 1.0}
+    changes = {
+        "variant": {"evaluation": {"selection": "own_selections:FirstTry"}},
+        "recipe": {**recipe, "warmup_steps": 0},
+        "trackers": [{"own_trackers:Lines": {"file": "figures"}}],
+        "execution": {"log_steps": 1},
+    }
+    spec = from_plain(RunSpec, changes, spec, importing=True)
+    version = training_version(spec.variant, spec.recipe)
+    spec = replace(spec, code=(CodeSpan(version=version),))
+    run = folder / "run"
+    run.mkdir()
+    spec.write(run)
+    monkeypatch.setenv("PYTHONPATH", str(folder), prepend=os.pathsep)
+    outcome = LocalProcess().start(training_job(run, spec)).wait(lambda _: None)
+    assert outcome.ending is Ending.FINISHED, outcome.message
+    assert (run / "figures").read_text() == "1 0.875\n2 0.5\n"

@@ -6,20 +6,20 @@ from trm_model.launching import Job, Launcher, Torchrun
 from trm_model.training import process
 from trm_model.training.checkpoint import FOLDER
 from trm_model.training.execution import Execution
-from trm_model.training.run import RunSpec, choice_modules
+from trm_model.training.run import RunSpec, modules_of
 from trm_model.version import PACKAGES
 
 
 def training_job(run: Path, spec: RunSpec, *, other_code: bool = False) -> Job:
     """The job that trains or continues ``spec``, described in the folder ``run``.
 
-    It imports the modules of the user's own choices in ``spec``, as this process has done to make
-    it; a name in ``run.json`` alone would import nothing.
+    It imports the modules of the user's own choices in ``spec``, trackers and what decides about
+    evaluations among them, as this process has done to make it; a name in ``run.json`` alone would
+    import nothing.
 
     :param other_code: go on although another version of the code began the training.
     """
-    modules = choice_modules(spec.variant, spec.recipe)
-    own = (name for name in modules if name.partition(".")[0] not in PACKAGES)
+    own = (name for name in sorted(modules_of(spec)) if name.partition(".")[0] not in PACKAGES)
     imports = [word for name in own for word in (process.IMPORT, name)]
     flags = [process.OTHER_CODE] if other_code else []
     return Job(

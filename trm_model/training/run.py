@@ -53,20 +53,20 @@ class CodeSpan:
         check_fields(self, from_step=0)
 
 
-def _modules(value: Any) -> set[str]:
+def modules_of(value: Any) -> set[str]:
     """The modules that define a dataclass and those nested in its fields."""
     if isinstance(value, tuple):
-        return {name for item in value for name in _modules(item)}
+        return {name for item in value for name in modules_of(item)}
     if not is_dataclass(value):
         return set()
-    nested = (_modules(getattr(value, item.name)) for item in fields(value))
+    nested = (modules_of(getattr(value, item.name)) for item in fields(value))
     return {type(value).__module__}.union(*nested)
 
 
 def choice_modules(variant: Variant, recipe: Recipe) -> list[str]:
     """The modules that define what ``variant`` and ``recipe`` choose for training; those of how the
     variant is evaluated are left out."""
-    return sorted(_modules(replace(variant, evaluation=Evaluation())) | _modules(recipe))
+    return sorted(modules_of(replace(variant, evaluation=Evaluation())) | modules_of(recipe))
 
 
 def training_version(variant: Variant, recipe: Recipe, examples: Sequence[str] = ()) -> str:

@@ -9,7 +9,9 @@ from assets.benchmarks import BENCHMARKS
 from assets.studies.points import asked, resolved
 from assets.studies.study import SHIPPED, Point, Studies, changed, load_studies
 from storage.examples import Header
+from trm_model.choices import choices, to_plain
 from trm_model.errors import ConfigurationError
+from trm_model.schedules.schedule import Schedule
 from trm_model.variants import VARIANTS
 
 RECIPES = {name: benchmark.recipe for name, benchmark in BENCHMARKS.items()}
@@ -43,6 +45,29 @@ def test_a_grid_has_every_combination_for_each_seed(tmp_path: Path) -> None:
     recipe, variant = changed(found[-1], RECIPES["sudoku_4x4"], VARIANTS["trm_mlp"])
     assert (recipe.steps, recipe.learning_rate, variant.cycles) == (300, 1e-3, 3)
     assert recipe.size == RECIPES["sudoku_4x4"].size
+
+
+def test_a_study_may_name_a_class_of_ones_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another file whose class fails stops none of the others."""
+    (tmp_path / "study_schedules.py").write_text(
+        "from dataclasses import dataclass\n"
+        "from trm_model.schedules.schedule import Schedule\n"
+        "@dataclass(frozen=True, slots=True)\n"
+        "class Mine(Schedule):\n"
+        "    final: float = 0.5\n"
+        "    def __post_init__(self): self.final + 1\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(Schedule, "known", choices(Schedule))
+    start = f"{START}settings: {{recipe.schedule: {{study_schedules:Mine: "
+    (tmp_path / "broken.yaml").write_text(f"{start}{{final: much}}}}}}\n")
+    studies = load(tmp_path, f"{start}{{final: 0.25}}}}}}\n")
+    (point,) = studies.named("mine").trainings()
+    recipe, _ = changed(point, RECIPES["sudoku_4x4"], VARIANTS["trm_mlp"])
+    assert to_plain(recipe.schedule) == {"study_schedules:Mine": {"final": 0.25}}
+    assert list(studies.broken) == ["broken"]
 
 
 def test_a_variant_may_have_settings_of_its_own(tmp_path: Path) -> None:
