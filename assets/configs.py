@@ -13,6 +13,7 @@ import torch
 from pydantic import ConfigDict, Field, ValidationError
 
 from assets.schemas import change_fields, documented, value_fields
+from storage.reading import MALFORMED, one_line
 from trm_model.choices import MOST, from_plain, in_words
 from trm_model.devices import count_devices, full_name, resolve_device
 from trm_model.errors import ConfigurationError, require
@@ -26,6 +27,7 @@ from trm_model.trackers.tracker import Tracker
 from trm_model.training.execution import Execution, most_shares
 from trm_model.training.initial import find_source
 from trm_model.training.recipe import Recipe
+from trm_model.variants import OF_OWN_CLASSES
 
 EVALUATION = "evaluation"
 """The field of a variant that no training depends on."""
@@ -173,7 +175,10 @@ class TrainingConfig(StageConfig):
                 f"{name}={value} and recipe.{name}={long}: expected one of them; leave the other "
                 "out",
             )
-        return replace(changed, **given)
+        changed = replace(changed, **given)
+        with _named("recipe: "):
+            changed.require_schedule()
+        return changed
 
     def variant_of(self, base: Variant) -> Variant:
         """A variant with these changes.
@@ -451,8 +456,8 @@ def require_settings(
 
 @contextmanager
 def _named(what: str) -> Generator[None]:
-    """A refusal begins with what is refused."""
+    """A refusal begins with what is refused, whatever classes of the user's own raise."""
     try:
         yield
-    except ConfigurationError as error:
-        raise ConfigurationError(f"{what}{error}") from error
+    except (*MALFORMED, *OF_OWN_CLASSES) as error:
+        raise ConfigurationError(f"{what}{one_line(error)}") from error

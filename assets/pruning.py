@@ -60,7 +60,7 @@ def sizes(store: Store) -> dict[str, int]:
     return {key: _measured(store.open(key))[0] for key in _top(store)}
 
 
-def stored(store: Store, *, now: float | None = None) -> list[Stored]:
+def stored(store: Store, *, now: float | None = None, half_written: bool = True) -> list[Stored]:
     """Every run, data set, version of validation puzzles and left-over of a store.
 
     A run is kept where a pointer names it, a row of a table is of its weights, a process trains it,
@@ -71,6 +71,7 @@ def stored(store: Store, *, now: float | None = None) -> list[Stored]:
     that are not there any more, nor what a killed process of this machine was writing.
 
     :param now: in seconds since 1970; None: the time.
+    :param half_written: whether to look everywhere for what is half written.
     :raises TableError, CorruptDataError: a table or the description of a run that is kept cannot be
         read, so that nobody knows what it refers to.
     """
@@ -86,7 +87,8 @@ def stored(store: Store, *, now: float | None = None) -> list[Stored]:
         *_further(store, now),
         *_left_over(store, now),
     ]
-    return [*found, *_half_written(store, now, {item.key for item in found if not item.kept})]
+    useless = {item.key for item in found if not item.kept}
+    return [*found, *(_half_written(store, now, useless) if half_written else ())]
 
 
 def prune(store: Store, chosen: Set[str]) -> list[Stored]:
@@ -98,7 +100,7 @@ def prune(store: Store, chosen: Set[str]) -> list[Stored]:
     removed: list[Stored] = []
     # Asked again for each kind: what is removed takes its time, and others work meanwhile.
     for kind in dict.fromkeys(item.kind for item in stored(store) if item.key in chosen):
-        for item in stored(store):
+        for item in stored(store, half_written=kind == _HALF_WRITTEN):
             if item.kind != kind or item.key not in chosen or item.kept:
                 continue
             with contextlib.ExitStack() as held:
@@ -114,7 +116,7 @@ def prune(store: Store, chosen: Set[str]) -> list[Stored]:
 
 RECENT = 3600.0
 """What was changed within so many seconds is kept: somebody may be working on it."""
-_RUN = "run"
+_RUN, _HALF_WRITTEN = "run", "half written"
 _OF_A_RUN = "of a run that is kept"
 _NAMED_BY: Mapping[type[Table], str] = {
     Residuals: "inspected",
@@ -317,7 +319,7 @@ def _half_written(store: Store, now: float, useless: Set[str]) -> Iterator[Store
                 path = Path(folder, name)
                 if is_temporary(path):
                     kept = "" if is_left_over(path) else "perhaps being written, or the only copy"
-                    yield _item(store, (below / name).as_posix(), "half written", now, kept)
+                    yield _item(store, (below / name).as_posix(), _HALF_WRITTEN, now, kept)
             inner[:] = [
                 name
                 for name in inner

@@ -182,6 +182,7 @@ def plan(benchmark: str, partitions: Sequence[str], settings: Sequence[str]) -> 
     help="Only these points, and no report; KEY as --plan shows it, before the colon.",
 )
 @click.option("--plan", is_flag=True, help="Say what the points take, and start nothing.")
+@import_option
 def study(name: str | None, points: Sequence[str], plan: bool) -> int:
     """Train, evaluate and compare the points of a study.
 
@@ -276,6 +277,7 @@ def test(
     (*STAGES, *OVERALL_STAGES),
     "with a partition checkpoint to scores, else puzzles and examples",
 )
+@import_option
 def check(benchmark: str, partitions: Sequence[str], stages: Sequence[str]) -> int:
     """Check what is stored again, without making it again.
 
@@ -343,6 +345,7 @@ def scores(
 @click.argument("first", help="VARIANT, VARIANT|SEED or the key of a run.")
 @click.argument("second", help="The same of the other.")
 @click.option("--newest", is_flag=True, help="Each run's latest test, whatever it was.")
+@import_option
 def compare(benchmark: str, first: str, second: str, newest: bool) -> int:
     """Compare two runs or variants on the same test puzzles.
 

@@ -405,8 +405,8 @@ def run_job(
         problems = "; ".join(one_line(problem.message) for problem in error.errors)
         _say(
             f"configuration: {problems}; these are the fields of the stage's configuration: give "
-            "them with --set STAGE.FIELD=VALUE; a class of your own with settings has such fields "
-            "where its module is imported first: --import MODULE"
+            "them with --set STAGE.FIELD=VALUE; the settings of a class of your own are known once "
+            "its module is imported: --import MODULE"
         )
         return Done()
     if signals.received:

@@ -43,7 +43,7 @@ def tell_prunable(*, older_than: float, every: bool, remove: bool) -> int:
             print("nothing to remove; trm prune --all says why each thing is kept")
         elif not remove:
             print(
-                f"{what} with {total} may be removed, since no score, no pointer and no unfinished "
+                f"{what} with {total} may be removed, since no table, no pointer and no unfinished "
                 "training needs them: trm prune --remove"
             )
         else:

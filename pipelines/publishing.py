@@ -1,6 +1,7 @@
 """Publish a trained model: a small folder that answers puzzles without the store it is from."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +54,8 @@ def publish_model(checkpoint: Path, folder: Path) -> str:
         f"{state.progress.step}; {_evaluate(spec)}",
     )
     with staging(folder.parent) as temporary:
-        spec.write(temporary)
+        # How it was trained here is nobody else's, who may not even have the trackers' classes.
+        replace(spec, trackers=(), device_locks=()).write(temporary)
         checkpoints.save(temporary, state.published())
         write_text(temporary / SCORES, json.dumps(tested, indent=1))
         write_text(temporary / CARD, card(temporary, folder.name))

@@ -69,7 +69,7 @@ def _killed_for(path: Path) -> Path | None:
     file or folder; None: that is another's name."""
     machine = re.escape(socket.gethostname())
     found = re.fullmatch(
-        rf"({re.escape(_NEW)}|{re.escape(_OLD)}){machine}-(?P<pid>\d+)-\w+-(?P<name>.+)",
+        rf"({re.escape(_NEW)}|{re.escape(_OLD)}){machine}-(?P<pid>\d+)-[0-9a-f]{{8}}-(?P<name>.+)",
         path.name,
     )
     return None if found is None or _alive(int(found["pid"])) else path.with_name(found["name"])

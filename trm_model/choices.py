@@ -96,6 +96,14 @@ def find(axis: type[_C], name: str, *, importing: bool = False) -> type[_C]:
     return cast("type[_C]", loaded)
 
 
+def is_foreign(axis: type[Choice], given: object) -> bool:
+    """Whether a choice in plain data is of a class of somebody's own that is not imported here."""
+    name = given
+    if isinstance(given, Mapping):
+        name = next(iter(cast("Mapping[object, object]", given)), None)
+    return isinstance(name, str) and ":" in name and name not in choices(axis)
+
+
 def import_own(name: str) -> types.ModuleType:
     """Import a module of the user's, which registers the choices and families that it defines.
 

@@ -41,7 +41,7 @@ class Job:
     :param module: its module's name; it is run as ``python -m MODULE ARGUMENTS``.
     :param environment: environment variables beside those of the launching process.
     :param grace_seconds: time it gets to keep what it has when it is stopped; then it is killed.
-    :param progress: a folder in which something changes as the job gets on; None: there is none.
+    :param progress: a folder that gets new entries as the job gets on; None: there is none.
     """
 
     module: str
@@ -167,7 +167,7 @@ class Torchrun:
                 module=ranks.__name__,
                 arguments=(*told, job.module, *job.arguments),
                 # It waits for them that long, and has then to kill them.
-                grace_seconds=job.grace_seconds + 10.0,
+                grace_seconds=job.grace_seconds + ranks.MARGIN,
             )
         )
 

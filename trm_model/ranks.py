@@ -31,6 +31,8 @@ from trm_model.lifeline import (
 )
 from trm_model.names import STORE_VARIABLE
 
+MARGIN = 10.0
+"""Seconds beyond their grace in which the processes are killed that have not ended."""
 RESTARTS = 3
 """So often the processes are started again without progress."""
 _STOPPED = {INTERRUPTED, -signal.SIGTERM, -signal.SIGINT}
@@ -38,8 +40,8 @@ _STOPPED = {INTERRUPTED, -signal.SIGTERM, -signal.SIGINT}
 
 def main(arguments: Sequence[str]) -> int:
     """The command line; returns the exit code."""
-    die_with_parent()
     processes, grace, progress, module, *others = arguments
+    die_with_parent(float(grace) + MARGIN)
     os.environ[PARENT_VARIABLE] = str(os.getpid())
     # The processes of one machine need not be seen by others.
     os.environ.setdefault("GLOO_SOCKET_IFNAME", socket.if_indextoname(1))
@@ -80,6 +82,8 @@ def _keep_running(processes: int, grace: float, progress: str, command: Sequence
                 return 0
             except ChildFailedError as error:
                 codes = {failure.exitcode for failure in error.failures.values()}
+                # The others are ended with it, some of them by SIGKILL.
+                first = error.get_first_failure()[1].exitcode
             except SignalException:
                 return INTERRUPTED
             for certain in (REFUSED, NO_MEMORY):
@@ -92,7 +96,7 @@ def _keep_running(processes: int, grace: float, progress: str, command: Sequence
             died = f"a process died ({', '.join(map(_described, sorted(codes)))})"
             if restarts > RESTARTS:
                 print(f"{died}, again without progress", flush=True)
-                return KILLED if -signal.SIGKILL in codes else CRASHED
+                return KILLED if first == -signal.SIGKILL else CRASHED
             print(f"{died}: all start again", flush=True)
 
 

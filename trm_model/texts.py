@@ -102,9 +102,13 @@ def scaled(number: float, base: int, units: Sequence[str]) -> str:
     times the one before."""
     for unit in units[:-1]:
         if number < base:
-            return f"{number:.3g} {unit}"
+            return f"{_three_digits(number)} {unit}"
         number /= base
-    return f"{number:,.3g} {units[-1]}"
+    return f"{_three_digits(number)} {units[-1]}"
+
+
+def _three_digits(number: float) -> str:
+    return f"{number:,.0f}" if number >= 999.5 else f"{number:.3g}"
 
 
 def in_bytes(size: float) -> str:

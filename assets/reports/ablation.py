@@ -75,7 +75,8 @@ def _label(title: str) -> str:
 
 
 def _spec(store: Store, row: Mapping[str, Any]) -> RunSpec | None:
-    """Of the run that a row of scores is of; None where its folder has been removed."""
+    """Of the run that a row of scores is of; None where its folder has been removed, or names
+    classes that are not imported here."""
     run = keys.run(row["benchmark"], row["variant"], row["seed"], row["run"])
     try:
         return RunSpec.read(store.open(run))

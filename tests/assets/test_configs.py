@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import fields, replace
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -20,11 +21,13 @@ from assets.configs import (
 from assets.stages import STAGES
 from pipelines import execute
 from pipelines.definitions import defs
+from trm_model.choices import choices
 from trm_model.errors import ConfigurationError
 from trm_model.model.evaluation import Evaluation
 from trm_model.model.selections.lowest_residual import LowestResidual
 from trm_model.model.selections.plurality import Plurality
 from trm_model.model.starts.noisy import NoisyStart
+from trm_model.schedules.schedule import Schedule
 from trm_model.variants import VARIANTS
 
 RECIPE = BENCHMARKS["sudoku_4x4"].recipe
@@ -205,6 +208,10 @@ def test_a_command_is_refused_before_anything_is_made(
         (["variant.evaluation.depth=3"], "variant.evaluation: expected what a training depends on"),
         (["variant.start=noisy", "variant.start.noisy.order=x"], "start has the value 'noisy' by"),
         (["variant.layers=[1"], "expected YAML"),
+        (
+            ["recipe.schedule=cosine", "recipe.warmup_steps=99999"],
+            "recipe: warmup_steps=99999 of steps=1000, and schedule=cosine: expected steps after",
+        ),
     ],
 )
 def test_a_changed_recipe_or_variant_that_cannot_be_is_refused(
@@ -222,6 +229,24 @@ def test_a_changed_recipe_or_variant_that_cannot_be_is_refused(
     assert message in str(caught.value)
     assert str(caught.value).startswith("--set ")
     assert "\n" not in str(caught.value)
+
+
+def test_a_class_of_ones_own_that_fails_is_refused_in_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "failing_schedules.py").write_text(
+        "from dataclasses import dataclass\n"
+        "from trm_model.schedules.schedule import Schedule\n"
+        "@dataclass(frozen=True, slots=True)\n"
+        "class Mine(Schedule):\n"
+        "    final: float = 0.5\n"
+        "    def __post_init__(self): self.final + 1\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(Schedule, "known", choices(Schedule))
+    config = TrainingConfig(recipe={"schedule": {"failing_schedules:Mine": {"final": "much"}}})
+    with pytest.raises(ConfigurationError, match="^recipe: can only concatenate str"):
+        config.recipe_of(RECIPE)
 
 
 def told(*settings: str) -> TrainingConfig:

@@ -148,10 +148,10 @@ def test_the_command_shows_first_and_removes_when_told(
         return capsys.readouterr().out
 
     shown = prints()
-    assert shown.startswith(f"{store.root}: 1e+03 B in all\n  examples/: 1e+03 B\n")
-    assert "examples: 1, 1e+03 B in all" in shown
-    assert f"  {useless} (examples, 1e+03 B, 30.0 days old)" in shown
-    assert "1 thing with 1e+03 B may be removed" in shown
+    assert shown.startswith(f"{store.root}: 1,000 B in all\n  examples/: 1,000 B\n")
+    assert "examples: 1, 1,000 B in all" in shown
+    assert f"  {useless} (examples, 1,000 B, 30.0 days old)" in shown
+    assert "1 thing with 1,000 B may be removed" in shown
     assert "nothing to remove" in prints("--older-than", "31", "--remove")
     assert store.open(useless).is_dir()
     assert "removed 1 thing" in prints("--remove")
@@ -289,17 +289,17 @@ def test_what_killed_processes_were_writing_is_removed(store: LocalStore) -> Non
     half, replaced, needed, alive, foreign, unknown = (
         written(store, key)
         for key in (
-            f"shards/.tmp-{machine}-{dead}-0a-folder",
-            f"{keys.examples('tiny')}/.old-{machine}-{dead}-0a-{'a' * 16}",
-            f"{keys.examples('tiny')}/.old-{machine}-{dead}-0a-{'b' * 16}",
-            f"{run_}/checkpoints/.tmp-{machine}-{os.getpid()}-0a-folder",
-            "tables/.tmp-elsewhere-1-0a-part.parquet",
+            f"shards/.tmp-{machine}-{dead}-0000000a-folder",
+            f"{keys.examples('tiny')}/.old-{machine}-{dead}-0000000a-{'a' * 16}",
+            f"{keys.examples('tiny')}/.old-{machine}-{dead}-0000000a-{'b' * 16}",
+            f"{run_}/checkpoints/.tmp-{machine}-{os.getpid()}-0000000a-folder",
+            "tables/.tmp-elsewhere-1-0000000a-part.parquet",
             f"{keys.examples('tiny')}/.old-x",
         )
     )
     # They go with what they lie in.
-    written(store, f"{half}/.tmp-{machine}-{dead}-0a-inner")
-    written(store, f"{useless}/.tmp-{machine}-{dead}-0a-run.json")
+    written(store, f"{half}/.tmp-{machine}-{dead}-0000000a-inner")
+    written(store, f"{useless}/.tmp-{machine}-{dead}-0000000a-run.json")
     assert all(found(store).values()), "all has just been written"
     grow_old(store)
     why = "perhaps being written, or the only copy"
@@ -345,10 +345,10 @@ def test_every_folder_at_the_top_is_measured(
     told = capsys.readouterr().out.splitlines()
     assert told[0] == f"{store.root}: 6.84 KiB in all"
     assert told[1:7] == [
-        "  examples/: 1e+03 B",
-        "  puzzles/: 1e+03 B",
+        "  examples/: 1,000 B",
+        "  puzzles/: 1,000 B",
         "  reports/: 1.95 KiB",
-        "  runs/: 1e+03 B",
-        "  shards/: 1e+03 B",
-        "  tables/: 1e+03 B",
+        "  runs/: 1,000 B",
+        "  shards/: 1,000 B",
+        "  tables/: 1,000 B",
     ]

@@ -118,6 +118,8 @@ def test_it_ends_with_the_bits_of_an_undisturbed_one(
     generator = numpy_generator(0, "kills")
     child, kills, step = _training(start, run), 0, 0
     while kills < KILLS:
+        if not child.running:  # Several were killed one after another without progress.
+            child = _training(start, run)
         if kills % 2:
             moment = time.monotonic() + generator.uniform(0.0, START_SECONDS)
             until(lambda at=moment, far=step: time.monotonic() > at or last_step(run) > far, "it")
@@ -128,11 +130,9 @@ def test_it_ends_with_the_bits_of_an_undisturbed_one(
             os.kill(victim, signal.SIGKILL)
             kills += 1
         step = max(checkpoint_steps(run), default=0) + int(generator.integers(1, 12))
-        # Its own end, or that of several processes one after another without progress.
-        if victim == child.process.pid or not child.running:
+        if victim == child.process.pid:
             child.process.wait()
             until(lambda: not trainers(str(run)), "nobody is left", 60.0)
-            child = _training(start, run)
     assert child.wait(300.0) == 0, child.stderr
     ours, theirs = saved(run)[-1], saved(undisturbed)[-1]
     for part in ("weights", "average", "optimizer", "carry"):

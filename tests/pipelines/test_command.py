@@ -76,7 +76,9 @@ def test_the_help_of_a_command_loads_nothing_heavy(name: str) -> None:
     assert done.stderr == "heavy:\n"
 
 
-@pytest.mark.parametrize("name", ["data", "evaluate", "plan", "publish", "train"])
+@pytest.mark.parametrize(
+    "name", ["check", "compare", "data", "evaluate", "plan", "publish", "study", "train"]
+)
 def test_what_takes_settings_or_reads_runs_imports_ones_own_modules_first(
     name: str, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -26,6 +26,7 @@ from trm_model.model.reasoner import build
 from trm_model.pretrained import CARD
 from trm_model.puzzles.sudoku.family import Sudoku
 from trm_model.solving.loading import load
+from trm_model.trackers.tensorboard import TensorBoard
 from trm_model.training import checkpoint as checkpoints
 from trm_model.training.recipe import Recipe
 from trm_model.training.run import RunSpec
@@ -94,8 +95,12 @@ def settings_of(card: str) -> Recipe:
 def test_the_averages_the_scores_and_a_card(run: Path, tmp_path: Path) -> None:
     scored(run)
     made = tmp_path / "published" / "mine"
+    spec = RunSpec.read(run)
+    replace(spec, trackers=(TensorBoard(),), device_locks=("locks/cpu.lock",)).write(run)
     said = publish_model(run, made)
     assert said.startswith(f"{made}: trm_mlp trained on sudoku_4x4, ")
+    # How it was trained here stays here.
+    assert RunSpec.read(made) == replace(spec, trackers=(), device_locks=())
     trained, published = load(run, device="cpu"), load(made, device="cpu")
     assert published.description == trained.description
     weights = published.reasoner.state_dict()

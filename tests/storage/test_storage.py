@@ -323,16 +323,23 @@ def test_publish_and_sweep(tmp_path: Path) -> None:
             publish(folder, tmp_path / "target")
         assert (tmp_path / "target" / "file").read_text() == text
     host = os.uname().nodename
-    dead, alive, foreign = (
-        tmp_path / f".tmp-{name}-0-x"
-        for name in (f"{host}-999999999", f"{host}-{os.getpid()}", "elsewhere-1")
+    # The name of the last machine begins with that of this one, and then with a dead process's id.
+    dead, alive, foreign, alike = (
+        tmp_path / f".tmp-{name}-0123abcd-x"
+        for name in (
+            f"{host}-999999999",
+            f"{host}-{os.getpid()}",
+            "elsewhere-1",
+            f"{host}-999999999-1",
+        )
     )
-    for path in (dead, alive, foreign):
+    for path in (dead, alive, foreign, alike):
         path.mkdir()
     sweep(tmp_path)
     assert not dead.exists()
     assert alive.exists()
     assert foreign.exists()
+    assert alike.exists()
 
 
 def test_what_was_moved_aside_by_a_killed_process_is_put_back(
@@ -369,7 +376,7 @@ def test_what_was_moved_aside_and_replaced_is_removed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("storage.atomic._alive", lambda _pid: False)
-    for name in ("target", f".old-{os.uname().nodename}-1-0-target"):
+    for name in ("target", f".old-{os.uname().nodename}-1-01234567-target"):
         (tmp_path / name).mkdir()
     sweep(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["target"]

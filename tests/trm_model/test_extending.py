@@ -23,6 +23,7 @@ from trm_model.model.batch import DeviceExamples
 from trm_model.model.cost import cost
 from trm_model.model.reasoner import build
 from trm_model.model.variant import Variant
+from trm_model.trackers.tensorboard import TensorBoard
 from trm_model.training import checkpoint as checkpoints
 from trm_model.training.execution import Execution
 from trm_model.training.job import training_job
@@ -415,3 +416,16 @@ def test_ones_own_schedule_and_tracker_work_in_the_training_process(
     outcome = LocalProcess().start(training_job(run, spec)).wait(lambda _: None)
     assert outcome.ending is Ending.FINISHED, outcome.message
     assert (run / "figures").read_text() == "1 0.875\n2 0.5\n"
+
+
+def test_a_run_is_read_without_a_tracker_whose_class_is_not_imported(
+    folder: Path, tiny: Tiny
+) -> None:
+    """No result depends on it; a training must have it."""
+    spec = tiny_spec(folder / "run", tiny[1], tiny[2])
+    data = {**spec.to_dict(), "trackers": ["own_trackers:Lines", "tensorboard"]}
+    (folder / "run.json").write_text(json.dumps(data))
+    assert RunSpec.read(folder).trackers == (TensorBoard(),)
+    with pytest.raises(ConfigurationError, match="own_trackers:Lines': a class that is neither"):
+        RunSpec.read(folder, every_tracker=True)
+    assert "own_trackers" not in sys.modules

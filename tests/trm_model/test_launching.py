@@ -234,6 +234,23 @@ def test_a_refusal_or_too_little_memory_of_one_process_is_that_of_all(
     assert told == ["error: rank 1 of 2"]
 
 
+DIES_BESIDE_A_STUBBORN_ONE = """
+import os, signal, sys, time
+if os.environ["RANK"] == "0":
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    time.sleep(60)
+time.sleep(0.5)
+sys.exit(9)
+"""
+
+
+def test_one_that_is_killed_because_another_died_is_not_what_was_killed(write: Write) -> None:
+    job = write(DIES_BESIDE_A_STUBBORN_ONE)
+    job = Job(module=job.module, grace_seconds=1.0)
+    outcome = Torchrun(2, LAUNCHER).start(job).wait()
+    assert (outcome.ending, outcome.killed) == (Ending.CRASHED, False)
+
+
 KILLED_WHILE_IT_WRITES = """
 import os, signal, sys
 from pathlib import Path
@@ -300,13 +317,13 @@ def test_a_second_interrupt_kills_it(write: Write) -> None:
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="parents' deaths are Linux's")
-@pytest.mark.parametrize("keeps", ["sys.exit(143)", "time.sleep(60)"])
-def test_it_ends_when_its_launcher_is_killed(write: Write, keeps: str) -> None:
+@pytest.mark.parametrize(("keeps", "grace"), [("sys.exit(143)", 60.0), ("time.sleep(60)", 0.2)])
+def test_it_ends_when_its_launcher_is_killed(write: Write, keeps: str, grace: float) -> None:
     """By itself, and even if it does not listen."""
     text = KEEPS.replace("sys.exit(143)", keeps).replace(
         'print("ready"', "import os; print(os.getpid()"
     )
-    job = write(f"from trm_model.lifeline import die_with_parent; die_with_parent(0.2)\n{text}")
+    job = write(f"from trm_model.lifeline import die_with_parent\ndie_with_parent({grace})\n{text}")
     parent = subprocess.Popen(
         [sys.executable, "-c", LAUNCHES, job.module], stdout=subprocess.PIPE, text=True
     )

@@ -3,7 +3,7 @@
 import pytest
 
 from trm_model.errors import ConfigurationError
-from trm_model.texts import from_yaml
+from trm_model.texts import from_yaml, in_bytes
 
 
 @pytest.mark.parametrize(
@@ -56,3 +56,19 @@ def test_numbers_with_an_exponent_are_numbers(text: str, value: object) -> None:
     found = from_yaml(text)
     assert found == value
     assert type(found) is type(value)
+
+
+@pytest.mark.parametrize(
+    ("size", "said"),
+    [
+        (999, "999 B"),
+        (1_000, "1,000 B"),
+        (1_023, "1,023 B"),
+        (1_024, "1 KiB"),
+        (1_023.6 * 1_024, "1,024 KiB"),
+        (1.5 * 2**40, "1.5 TiB"),
+        (2_000 * 2**40, "2,000 TiB"),
+    ],
+)
+def test_bytes_for_people(size: float, said: str) -> None:
+    assert in_bytes(size) == said

@@ -174,12 +174,13 @@ class TrainedModel:
         :param rollouts: tries per example; None: as the variant is evaluated.
         :param seed: of the random numbers at test, where the variant has some.
         :param changes: other fields of :class:`trm_model.model.evaluation.Evaluation`, in Python
-            or as in YAML: ``noise=0.3``, ``selection="first_to_halt"``.
+            or as in YAML: ``noise=0.3``, ``selection="first_to_halt"``, or a class of your own.
         :raises ConfigurationError: an evaluation that cannot be.
         """
         given = {"depth": depth, "rollouts": rollouts, **changes}
         kept = {name: to_plain(value) for name, value in given.items() if value is not None}
-        return from_plain(Evaluation, {**kept, "seed": seed}, self.reasoner.variant.evaluation)
+        own = self.reasoner.variant.evaluation
+        return from_plain(Evaluation, {**kept, "seed": seed}, own, importing=True)
 
     def steps(
         self,

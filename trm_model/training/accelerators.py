@@ -26,9 +26,10 @@ TOKEN_MLP_SHARES = {True: 0.37, False: 0.21}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Accelerator:
-    """A GPU by its data sheet.
+    """A GPU.
 
-    :param teraflops: dense bfloat16 products with float32 sums, in 10¹² operations a second.
+    :param teraflops: by its data sheet: dense bfloat16 products with float32 sums, in 10¹²
+        operations a second.
     :param gibibytes: memory that torch finds there.
     :param programs: whether it has programs of our own (:mod:`trm_model.model.kernels.gpu_swiglu`).
     """

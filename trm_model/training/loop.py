@@ -46,8 +46,8 @@ from trm_model.training.validation import (
 from trm_model.training.writer import Writer
 
 MOST_SPOILED = 50
-"""So many steps that are not finite, since the last row of which one was, end a training that
-passes over such steps."""
+"""So many steps without a finite one since the last row end a training that passes over such
+steps."""
 PROGRESS = re.compile(r"step \d+/\d+: ")
 """How the reports begin that say how far a training is; each takes the place of the one before."""
 

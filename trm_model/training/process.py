@@ -2,9 +2,9 @@
 ``run.json`` (:mod:`trm_model.training.run`) and lies in a store.
 
 Continues from the newest checkpoint in RUN. SIGTERM and SIGINT write a checkpoint before the
-process ends. Progress is printed. Exit codes: 0 finished, 1 a fault of the
-program, 2 a mistake of the user's or a refusal of the machine's, 3 too little memory, 143
-interrupted; the last line on standard error says what went wrong.
+process ends. Progress is printed. Exit codes: 0 finished, 1 a fault of the program, 2 a mistake of
+the user's or a refusal of the machine's, 3 too little memory, 143 interrupted; the last line on
+standard error says what went wrong.
 
 ``run.json`` may name choices of the user's own only where ``--import MODULE`` has imported them:
 what stands in a file alone imports nothing. ``--continue-other-code``: go on although another
@@ -196,7 +196,7 @@ def _train(run: Path, stop: _Stop, modules: Sequence[str], *, other_code: bool) 
     try:
         for name in modules:
             import_own(name)
-        spec = RunSpec.read(run)
+        spec = RunSpec.read(run, every_tracker=True)
         with stop.at_once():
             group = join()
         with ExitStack() as locks:

@@ -114,12 +114,6 @@ class Recipe:
             "only; give another one, such as adamw",
         )
         require(
-            not self.schedule.depends_on_steps or self.warmup_steps < self.steps,
-            f"warmup_steps={self.warmup_steps} of steps={self.steps}, and "
-            f"schedule={self.schedule.name}: expected steps after the warm-up, in which the rates "
-            "change; lower warmup_steps, or give schedule=constant",
-        )
-        require(
             self.clip_norm is None or self.clip_norm > 0.0,
             f"clip_norm={self.clip_norm}: expected a positive number, or nothing",
         )
@@ -147,4 +141,17 @@ class Recipe:
         require(
             all(0.0 <= beta < 1.0 for beta in self.betas),
             f"betas={self.betas}: expected two numbers in [0, 1)",
+        )
+
+    def require_schedule(self) -> None:
+        """Whether the schedule has steps in which the rates change. Asked of new trainings; stored
+        ones may be all warm-up.
+
+        :raises ConfigurationError: it has none.
+        """
+        require(
+            not self.schedule.depends_on_steps or self.warmup_steps < self.steps,
+            f"warmup_steps={self.warmup_steps} of steps={self.steps}, and "
+            f"schedule={self.schedule.name}: expected steps after the warm-up, in which the rates "
+            "change; lower warmup_steps, or give schedule=constant",
         )

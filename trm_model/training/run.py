@@ -6,13 +6,13 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, fields, is_dataclass, replace
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, cast
 
 from storage.atomic import write_text
 from storage.examples import Header, header_from_dict
 from storage.reading import json_object, reading
 from storage.store import LocalStore, StoreError
-from trm_model.choices import changed, check_fields, from_plain, to_plain
+from trm_model.choices import changed, check_fields, from_plain, is_foreign, to_plain
 from trm_model.errors import ConfigurationError, require
 from trm_model.model.evaluation import Evaluation
 from trm_model.model.variant import Variant
@@ -249,9 +249,11 @@ class RunSpec:
         write_text(run / RUN_FILE, json.dumps(self.to_dict(), indent=1))
 
     @staticmethod
-    def read(run: Path) -> "RunSpec":
-        """The inverse of :meth:`write`.
+    def read(run: Path, *, every_tracker: bool = False) -> "RunSpec":
+        """The inverse of :meth:`write`, without trackers of somebody's own whose classes are not
+        imported here: no result depends on them.
 
+        :param every_tracker: refuse the run for those.
         :raises ConfigurationError: missing or malformed file.
         """
         path = run / RUN_FILE
@@ -264,6 +266,11 @@ class RunSpec:
             data = _from_older(run, stored)
             if data.get("header") is not None:
                 data["header"] = header_from_dict(data["header"])
+            trackers = data.get("trackers")
+            if isinstance(trackers, list) and not every_tracker:
+                data["trackers"] = [
+                    each for each in cast("list[object]", trackers) if not is_foreign(Tracker, each)
+                ]
             # Without importing: a name in a file that somebody else wrote must not run code.
             return from_plain(RunSpec, data)
 

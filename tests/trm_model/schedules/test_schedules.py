@@ -45,10 +45,10 @@ def test_the_share_counts_the_steps_after_the_warm_up() -> None:
 
 @pytest.mark.parametrize("schedule", [Linear(), Cosine(), Trapezoid()])
 def test_rates_that_change_need_steps_after_the_warm_up(schedule: Schedule) -> None:
-    assert Recipe(steps=4, warmup_steps=3, schedule=schedule)
+    Recipe(steps=4, warmup_steps=3, schedule=schedule).require_schedule()
     expected = f"warmup_steps=3 of steps=3, and schedule={schedule.name}.*; lower warmup_steps"
     with pytest.raises(ConfigurationError, match=expected):
-        Recipe(steps=3, warmup_steps=3, schedule=schedule)
+        Recipe(steps=3, warmup_steps=3, schedule=schedule).require_schedule()
 
 
 @pytest.mark.parametrize(
