@@ -118,7 +118,7 @@ def test_it_ends_with_the_bits_of_an_undisturbed_one(
     generator = numpy_generator(0, "kills")
     child, kills, step = _training(start, run), 0, 0
     while kills < KILLS:
-        if not child.running:  # Several were killed one after another without progress.
+        if not child.running:
             child = _training(start, run)
         if kills % 2:
             moment = time.monotonic() + generator.uniform(0.0, START_SECONDS)
@@ -133,6 +133,8 @@ def test_it_ends_with_the_bits_of_an_undisturbed_one(
         if victim == child.process.pid:
             child.process.wait()
             until(lambda: not trainers(str(run)), "nobody is left", 60.0)
+    if child.wait(300.0):  # It was the last one killed, or several were without progress.
+        child = _training(start, run)
     assert child.wait(300.0) == 0, child.stderr
     ours, theirs = saved(run)[-1], saved(undisturbed)[-1]
     for part in ("weights", "average", "optimizer", "carry"):
