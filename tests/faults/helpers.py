@@ -83,8 +83,8 @@ def rows(run: Path) -> list[dict[str, Any]]:
 
 
 def last_step(run: Path) -> int:
-    """The step of the last row."""
-    return rows(run)[-1]["step"] if rows(run) else 0
+    """The step of the last row; 0 where there is none."""
+    return max((row["step"] for row in rows(run)), default=0)
 
 
 def checkpoint_steps(run: Path) -> list[int]:
