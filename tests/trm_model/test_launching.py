@@ -244,7 +244,9 @@ sys.exit(9)
 """
 
 
+@pytest.mark.slow
 def test_one_that_is_killed_because_another_died_is_not_what_was_killed(write: Write) -> None:
+    """Four times, each after the thirty seconds that torch gives it."""
     job = write(DIES_BESIDE_A_STUBBORN_ONE)
     job = Job(module=job.module, grace_seconds=1.0)
     outcome = Torchrun(2, LAUNCHER).start(job).wait()
