@@ -52,7 +52,7 @@ def test_a_recipe_for_cpus_says_what_this_one_would_take(
     line, here = told(capsys, "sudoku_4x4", "trm_mlp|0", *words).splitlines()
     assert line.startswith("sudoku_4x4 trm_mlp|0: 700 steps of 32 examples; ")
     assert here == (
-        "  this processor, 3 of its threads: about 3 min, computed, at 75% (assumed; small "
+        "  this processor, 3 of its threads: about 3 min, computed, at 70% (assumed; small "
         "networks reach less) of the 50 GFLOP/s that a matrix product reaches now"
     )
 

@@ -8,8 +8,9 @@ import torch
 from trm_model.texts import duration
 from trm_model.training.plan import Plan
 
-SHARE = 0.75
-"""Share of a large product's rate that steps reached in float32: 0.63 to 0.93, wider networks more
+SHARE = 0.7
+"""Share of a large product's rate that steps reached in float32: 0.61 to 0.86 on two threads, wider
+networks more, and 0.5 a short training of a small one with its start and its validations
 (docs/measurements.md, 2026-11-27)."""
 
 
