@@ -9,9 +9,8 @@ from assets.benchmarks import BENCHMARKS
 from assets.studies.points import asked, resolved
 from assets.studies.study import SHIPPED, Point, Studies, changed, load_studies
 from storage.examples import Header
-from trm_model.choices import choices, to_plain
+from trm_model.choices import to_plain
 from trm_model.errors import ConfigurationError
-from trm_model.schedules.schedule import Schedule
 from trm_model.variants import VARIANTS
 
 RECIPES = {name: benchmark.recipe for name, benchmark in BENCHMARKS.items()}
@@ -47,26 +46,14 @@ def test_a_grid_has_every_combination_for_each_seed(tmp_path: Path) -> None:
     assert recipe.size == RECIPES["sudoku_4x4"].size
 
 
-def test_a_study_may_name_a_class_of_ones_own(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_study_may_name_a_class_of_ones_own(tmp_path: Path, own_schedule: str) -> None:
     """Another file whose class fails stops none of the others."""
-    (tmp_path / "study_schedules.py").write_text(
-        "from dataclasses import dataclass\n"
-        "from trm_model.schedules.schedule import Schedule\n"
-        "@dataclass(frozen=True, slots=True)\n"
-        "class Mine(Schedule):\n"
-        "    final: float = 0.5\n"
-        "    def __post_init__(self): self.final + 1\n"
-    )
-    monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setattr(Schedule, "known", choices(Schedule))
-    start = f"{START}settings: {{recipe.schedule: {{study_schedules:Mine: "
+    start = f"{START}settings: {{recipe.schedule: {{{own_schedule}: "
     (tmp_path / "broken.yaml").write_text(f"{start}{{final: much}}}}}}\n")
     studies = load(tmp_path, f"{start}{{final: 0.25}}}}}}\n")
     (point,) = studies.named("mine").trainings()
     recipe, _ = changed(point, RECIPES["sudoku_4x4"], VARIANTS["trm_mlp"])
-    assert to_plain(recipe.schedule) == {"study_schedules:Mine": {"final": 0.25}}
+    assert to_plain(recipe.schedule) == {own_schedule: {"final": 0.25}}
     assert list(studies.broken) == ["broken"]
 
 
