@@ -125,6 +125,14 @@ def test_gradients_do_not_depend_on_the_number_of_threads_beyond_rounding(thread
         torch.testing.assert_close(one, more, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize("norm", INNER)
+def test_a_gradient_that_is_computed_twice_is_the_same(norm: int) -> None:
+    inputs = [tensor.requires_grad_() for tensor in tensors(2, 70, 24)]
+    total = ours(*inputs, norm=norm).sum()
+    first, second = (torch.autograd.grad(total, inputs, retain_graph=True) for _ in range(2))
+    assert all(map(torch.equal, first, second))
+
+
 def test_wide_sublayers_whose_gradient_is_wanted_take_the_formula_of_torch() -> None:
     x, gate_up, down = tensors(1, 2, fused.MOST_GRADED_WIDTH + 8)
     down.requires_grad_()

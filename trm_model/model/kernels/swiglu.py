@@ -4,9 +4,9 @@ cache; also with a norm of the inner activations before they meet the gate.
 The recursion is one such sublayer after another, narrow ones: torch spends most of a step carrying
 inner activations to memory and back, and where 20 positions are mixed its products leave registers
 half empty. Here a tile of 64 columns (positions where channels are mixed, channels where positions
-are) goes through both products, the gate and the norm before the next is begun. Gradients compute
-the inner activations again, which costs less than keeping them. A column's result depends on that
-column alone: it has the same bits in any batch. Figures are in docs/measurements.md.
+are) goes through both products, the gate and the norm before the next is begun. Calls whose
+gradient is wanted keep gate and up, others nothing. A column's result depends on that column alone:
+it has the same bits in any batch. Figures are in docs/measurements.md.
 
 numba compiles the loops, once per machine, for whatever vector registers it has. They run on
 torch's own threads, since a second pool would fight with those, which spin between products.
@@ -57,8 +57,8 @@ NO_NORM, UP_NORM, PRODUCT_NORM = 0, 1, 2
 ``silu(gate) * rms_norm(up)``; its product with the gate, ``sigmoid(gate) * rms_norm(gate * up)``.
 """
 MOST_GRADED_WIDTH = 256
-"""Wider sublayers whose gradient is wanted are for torch, which keeps the inner activations: then
-that costs less than computing them again (docs/measurements.md)."""
+"""Wider sublayers whose gradient is wanted are for torch, whose products are large enough there
+(docs/measurements.md)."""
 
 
 @compiled
@@ -86,33 +86,36 @@ def _store(target: Any, item: int, first: int, turned: bool, tile: Any) -> None:
 
 
 @compiled
-def _gate_and_up(gate: Any, up: Any, x: Any, gate_up: Any, first: int) -> None:
-    """Both products for the inner activations from ``first`` on."""
-    inner, last = gate_up.shape[0] // 2, first + len(gate)
-    set_product(gate, gate_up[first:last], x)
-    set_product(up, gate_up[inner + first : inner + last], x)
-
-
-@compiled
-def _gate(gate: Any, up: Any) -> None:
-    """``up *= silu(gate)``; both [.] in one piece, which LLVM makes faster loops of than of
+def _gate(gate: Any, hidden: Any) -> None:
+    """``hidden *= silu(gate)``; both [.] in one piece, which LLVM makes faster loops of than of
     matrices."""
     for i in range(len(gate)):
-        up[i] *= gate[i] * sigmoid(gate[i])
+        hidden[i] *= gate[i] * sigmoid(gate[i])
 
 
 @compiled
-def _open(gate: Any, up: Any) -> None:
-    """``up *= sigmoid(gate)``; both [.] in one piece."""
+def _gated(gate: Any, up: Any, hidden: Any) -> None:
+    """``hidden = silu(gate) * up``; all [.] in one piece."""
     for i in range(len(gate)):
-        up[i] *= sigmoid(gate[i])
+        hidden[i] = up[i] * (gate[i] * sigmoid(gate[i]))
 
 
 @compiled
-def _multiply(target: Any, factor: Any) -> None:
-    """``target *= factor``; both [.] in one piece."""
-    for i in range(len(target)):
-        target[i] *= factor[i]
+def _open(gate: Any, hidden: Any) -> None:
+    """``hidden *= sigmoid(gate)``; both [.] in one piece."""
+    for i in range(len(gate)):
+        hidden[i] *= sigmoid(gate[i])
+
+
+@compiled
+def _normed(gate: Any, up: Any, normed: Any, norm: int, scale: Any, epsilon: Any) -> None:
+    """``normed = rms_norm(up)`` or, for :data:`PRODUCT_NORM`, ``rms_norm(gate * up)``."""
+    copy(normed.reshape(-1), up.reshape(-1))
+    if norm == PRODUCT_NORM:
+        for k in range(len(gate)):
+            for c in range(TILE):
+                normed[k, c] *= gate[k, c]
+    normalise(normed, scale, epsilon)
 
 
 @compiled
@@ -120,38 +123,45 @@ def _forward_tile(
     x: Any,
     y: Any,
     scale: Any,
-    gate: Any,
-    up: Any,
+    gates: Any,
+    ups: Any,
+    hidden: Any,
     gate_up: Any,
     down: Any,
     norm: int,
     epsilon: Any,
 ) -> None:
+    """``gates`` and ``ups`` take all inner activations, where they are kept, or as many as
+    ``hidden`` does."""
     copy(y.reshape(-1), x.reshape(-1))
-    for first in range(0, down.shape[1], len(gate)):
-        _gate_and_up(gate, up, x, gate_up, first)
-        if norm == PRODUCT_NORM:
-            _multiply(up.reshape(-1), gate.reshape(-1))
-        if norm != NO_NORM:
-            normalise(up, scale, epsilon)
-        if norm == PRODUCT_NORM:
-            _open(gate.reshape(-1), up.reshape(-1))
+    inner, chunk = down.shape[1], len(hidden)
+    for first in range(0, inner, chunk):
+        last, at = first + chunk, first % len(gates)
+        gate, up = gates[at : at + chunk], ups[at : at + chunk]
+        set_product(gate, gate_up[first:last], x)
+        set_product(up, gate_up[inner + first : inner + last], x)
+        if norm == NO_NORM:
+            _gated(gate.reshape(-1), up.reshape(-1), hidden.reshape(-1))
         else:
-            _gate(gate.reshape(-1), up.reshape(-1))
-        add_product(y, down[:, first : first + len(gate)], up)
+            _normed(gate, up, hidden, norm, scale, epsilon)
+            if norm == PRODUCT_NORM:
+                _open(gate.reshape(-1), hidden.reshape(-1))
+            else:
+                _gate(gate.reshape(-1), hidden.reshape(-1))
+        add_product(y, down[:, first:last], hidden)
     normalise(y, scale, epsilon)
 
 
 @compiled
-def _gate_backward(gate: Any, up: Any, hidden: Any) -> None:
-    """From gate, up and the gradient of ``silu(gate) * up`` to the gradients of gate and up, and
-    ``silu(gate) * up``, in place."""
+def _gate_backward(gate: Any, up: Any, hidden: Any, of_gate: Any, of_up: Any) -> None:
+    """From gate, up and, in ``hidden``, the gradient of ``silu(gate) * up`` to the gradients of
+    gate and up; ``hidden`` becomes ``silu(gate) * up``."""
     for i in range(len(gate)):
         g, u, gradient = gate[i], up[i], hidden[i]
         open_ = sigmoid(g)
         silu = g * open_
-        gate[i] = gradient * u * (open_ + silu * (ONE - open_))
-        up[i] = gradient * silu
+        of_gate[i] = gradient * u * (open_ + silu * (ONE - open_))
+        of_up[i] = gradient * silu
         hidden[i] = silu * u
 
 
@@ -160,8 +170,9 @@ def _product_norm_backward(
     gate: Any,
     up: Any,
     hidden: Any,
+    of_gate: Any,
+    of_up: Any,
     normed: Any,
-    of_normed: Any,
     scale: Any,
     mean: Any,
 ) -> None:
@@ -170,28 +181,28 @@ def _product_norm_backward(
     width, columns = gate.shape
     for k in range(width):
         for c in range(columns):
-            of_normed[k, c] = hidden[k, c] * sigmoid(gate[k, c])
+            of_up[k, c] = hidden[k, c] * sigmoid(gate[k, c])
             # The part of the gate's gradient that does not come through the norm.
             hidden[k, c] *= normed[k, c]
-    norm_backward(of_normed, normed, scale, mean)
+    norm_backward(of_up, normed, scale, mean)
     for k in range(width):
         for c in range(columns):
-            g, of_product, opened = gate[k, c], of_normed[k, c], sigmoid(gate[k, c])
-            gate[k, c] = of_product * up[k, c] + hidden[k, c] * opened * (ONE - opened)
-            up[k, c] = of_product * g
+            g, of_product, opened = gate[k, c], of_up[k, c], sigmoid(gate[k, c])
+            of_gate[k, c] = of_product * up[k, c] + hidden[k, c] * opened * (ONE - opened)
+            of_up[k, c] = of_product * g
             hidden[k, c] = opened * normed[k, c]
 
 
 @compiled
 def _backward_tile(
-    x: Any,
     gradient: Any,
     of_x: Any,
-    gate: Any,
-    up: Any,
+    gates: Any,
+    ups: Any,
+    of_gate: Any,
+    of_up: Any,
     hidden: Any,
     normed: Any,
-    of_normed: Any,
     norm: int,
     scale: Any,
     mean: Any,
@@ -202,34 +213,32 @@ def _backward_tile(
     sums: Any,
     epsilon: Any,
 ) -> None:
-    """``gradient`` is that of ``x + swiglu(x)``; ``normed`` and its gradient are empty where
-    nothing is; ``rows`` and ``gradient_rows``: [TILE, W padded], where columns are turned to rows.
-    """
-    inner = down.shape[1]
-    transpose(rows, x)
-    transpose(gradient_rows, gradient)
+    """``gradient`` is that of ``x + swiglu(x)``; ``normed`` is empty where nothing is; ``rows`` and
+    ``gradient_rows`` are x and the gradient as rows [TILE, W padded]."""
+    inner, chunk = down.shape[1], len(hidden)
     copy(of_x.reshape(-1), gradient.reshape(-1))
-    for first in range(0, inner, len(gate)):
-        last = first + len(gate)
-        _gate_and_up(gate, up, x, gate_up, first)
-        if norm != NO_NORM:
-            copy(normed.reshape(-1), up.reshape(-1))
-            if norm == PRODUCT_NORM:
-                _multiply(normed.reshape(-1), gate.reshape(-1))
-            normalise(normed, scale, epsilon)
+    for first in range(0, inner, chunk):
+        last = first + chunk
+        gate, up = gates[first:last], ups[first:last]
         set_product(hidden, down[:, first:last].T, gradient)
+        if norm != NO_NORM:
+            _normed(gate, up, normed, norm, scale, epsilon)
         if norm == PRODUCT_NORM:
-            _product_norm_backward(gate, up, hidden, normed, of_normed, scale, mean)
-        elif norm == UP_NORM:
-            copy(up.reshape(-1), normed.reshape(-1))
-            _gate_backward(gate.reshape(-1), up.reshape(-1), hidden.reshape(-1))
-            norm_backward(up, normed, scale, mean)
+            _product_norm_backward(gate, up, hidden, of_gate, of_up, normed, scale, mean)
         else:
-            _gate_backward(gate.reshape(-1), up.reshape(-1), hidden.reshape(-1))
-        add_product(of_x, gate_up[first:last].T, gate)
-        add_product(of_x, gate_up[inner + first : inner + last].T, up)
-        add_product(sums[first:last], gate, rows)
-        add_product(sums[inner + first : inner + last], up, rows)
+            _gate_backward(
+                gate.reshape(-1),
+                (up if norm == NO_NORM else normed).reshape(-1),
+                hidden.reshape(-1),
+                of_gate.reshape(-1),
+                of_up.reshape(-1),
+            )
+            if norm == UP_NORM:
+                norm_backward(of_up, normed, scale, mean)
+        add_product(of_x, gate_up[first:last].T, of_gate)
+        add_product(of_x, gate_up[inner + first : inner + last].T, of_up)
+        add_product(sums[first:last], of_gate, rows)
+        add_product(sums[inner + first : inner + last], of_up, rows)
         add_product(sums[2 * inner + first : 2 * inner + last], hidden, gradient_rows)
 
 
@@ -240,43 +249,45 @@ def _setting(task: Any) -> tuple[bool, int]:
 
 
 def _forward(pointer: Any) -> None:
-    """The forward pass on one thread. The task describes x, gate_up, down, the result, its scale
-    and the threads' memory."""
-    task = numba.carray(pointer, FIRST + 6 * WORDS)
+    """The forward pass on one thread. The task describes x, gate_up, down, the result, its scale,
+    gate and up of each tile (of none where no gradient is wanted), and the threads' memory."""
+    task = numba.carray(pointer, FIRST + 8 * WORDS)
     x, gate_up, down = array_of(task, 0), array_of(task, 1)[0], array_of(task, 2)[0]
     result, scale = array_of(task, 3), array_of(task, 4)
-    memory = array_of(task, 5)[0, thread()]
+    all_gates, all_ups = array_of(task, 5), array_of(task, 6)
+    memory = array_of(task, 7)[0, thread()]
     (width, inner), (turned, norm) = down.shape, _setting(task)
     epsilon = as_float(np.int32(task[1]))
     chunk = CHUNK if norm == NO_NORM else inner
     batch, columns = x.shape[0], x.shape[1 if turned else 2]
     tile, memory = part(memory, width, TILE)
     y, memory = part(memory, width, TILE)
-    gate, memory = part(memory, chunk, TILE)
-    up, memory = part(memory, chunk, TILE)
+    hidden, memory = part(memory, chunk, TILE)
+    gates, memory = part(memory, chunk, TILE)
+    ups, memory = part(memory, chunk, TILE)
     factor, memory = part(memory, 1, TILE)
     tiles = -(-columns // TILE)
     begin, end = share(batch * tiles)
     for number in range(begin, end):
         item, first = number // tiles, number % tiles * TILE
+        if len(all_gates) > 0:
+            gates, ups = all_gates[number], all_ups[number]
         _load(tile, x, item, first, turned)
-        _forward_tile(tile, y, factor, gate, up, gate_up, down, norm, epsilon)
+        _forward_tile(tile, y, factor, gates, ups, hidden, gate_up, down, norm, epsilon)
         _store(result, item, first, turned, y)
         _store(scale, item, first, False, factor)
 
 
 def _backward(pointer: Any) -> None:
     """The backward pass on one thread. The task describes x, gate_up, down, the result, its scale,
-    its gradient, that of x, the threads' sums for the weights' gradients, and their memory."""
-    task = numba.carray(pointer, FIRST + 9 * WORDS)
+    gate and up, the result's gradient, that of x, the threads' sums for the weights' gradients, and
+    their memory."""
+    task = numba.carray(pointer, FIRST + 11 * WORDS)
     x, gate_up, down = array_of(task, 0), array_of(task, 1)[0], array_of(task, 2)[0]
-    result, scale, of_result, of_x = (
-        array_of(task, 3),
-        array_of(task, 4),
-        array_of(task, 5),
-        array_of(task, 6),
-    )
-    all_sums, memory = array_of(task, 7), array_of(task, 8)[0, thread()]
+    result, scale = array_of(task, 3), array_of(task, 4)
+    gates, ups = array_of(task, 5), array_of(task, 6)
+    of_result, of_x = array_of(task, 7), array_of(task, 8)
+    all_sums, memory = array_of(task, 9), array_of(task, 10)[0, thread()]
     (width, inner), (turned, norm) = down.shape, _setting(task)
     epsilon = as_float(np.int32(task[1]))
     chunk = CHUNK if norm == NO_NORM else inner
@@ -285,12 +296,10 @@ def _backward(pointer: Any) -> None:
     tile, memory = part(memory, width, TILE)
     y, memory = part(memory, width, TILE)
     gradient, memory = part(memory, width, TILE)
-    gate, memory = part(memory, chunk, TILE)
-    up, memory = part(memory, chunk, TILE)
+    of_gate, memory = part(memory, chunk, TILE)
+    of_up, memory = part(memory, chunk, TILE)
     hidden, memory = part(memory, chunk, TILE)
-    kept = 0 if norm == NO_NORM else inner
-    normed, memory = part(memory, kept, TILE)
-    of_normed, memory = part(memory, kept, TILE)
+    normed, memory = part(memory, 0 if norm == NO_NORM else inner, TILE)
     factor, memory = part(memory, 1, TILE)
     mean, memory = part(memory, 1, TILE)
     rows, memory = part(memory, TILE, whole)
@@ -307,15 +316,17 @@ def _backward(pointer: Any) -> None:
         _load(gradient, of_result, item, first, turned)
         _load(factor, scale, item, first, False)
         norm_backward(gradient, y, factor, mean)
+        transpose(rows, tile)
+        transpose(gradient_rows, gradient)
         _backward_tile(
-            tile,
             gradient,
             y,
-            gate,
-            up,
+            gates[number],
+            ups[number],
+            of_gate,
+            of_up,
             hidden,
             normed,
-            of_normed,
             norm,
             factor,
             mean,
@@ -341,10 +352,13 @@ class _PostNormSwiGlu(torch.autograd.Function):
         turned: bool,
         norm: int,
         epsilon: float,
+        graded: bool,
     ) -> Tensor:
         batch, (width, inner), columns = len(x), down.shape, x.shape[1 if turned else 2]
-        count = min(torch.get_num_threads(), batch * -(-columns // TILE))
+        tiles = batch * -(-columns // TILE)
+        count = min(torch.get_num_threads(), tiles)
         result, scale = torch.empty_like(x), x.new_empty(batch, 1, columns)
+        kept = [x.new_empty(tiles if graded else 0, inner, TILE) for _ in ("gates", "ups")]
         chunk = CHUNK if norm == NO_NORM else inner
         ctx.setting, ctx.epsilon = turned | norm << 1, epsilon
         run(
@@ -357,19 +371,22 @@ class _PostNormSwiGlu(torch.autograd.Function):
             down[None],
             result,
             scale,
-            x.new_empty(1, count, TILE * (2 * width + 2 * chunk + 1)),
+            *kept,
+            x.new_empty(1, count, TILE * (2 * width + 3 * chunk + 1)),
         )
-        ctx.save_for_backward(x, gate_up, down, result, scale)
+        ctx.save_for_backward(x, gate_up, down, result, scale, *kept)
         return result
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, Tensor, None, None, None]:
+    def backward(
+        ctx: Any, *gradients: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor, None, None, None, None]:
         require_first_derivative("SwiGLU")
-        x, gate_up, down, result, scale = ctx.saved_tensors
-        batch, (width, inner), columns = len(x), down.shape, scale.shape[2]
+        x, gate_up, down, result, scale, gates, ups = ctx.saved_tensors
+        width, inner = down.shape
         whole = padded(width)
-        inner_memory = 3 * CHUNK if ctx.setting >> 1 == NO_NORM else 5 * inner
-        count = min(torch.get_num_threads(), batch * -(-columns // TILE))
+        inner_memory = 3 * CHUNK if ctx.setting >> 1 == NO_NORM else 4 * inner
+        count = min(torch.get_num_threads(), len(gates))
         of_x, sums = torch.empty_like(x), x.new_empty(count, 3 * inner, whole)
         run(
             _backward,
@@ -381,6 +398,8 @@ class _PostNormSwiGlu(torch.autograd.Function):
             down[None],
             result,
             scale,
+            gates,
+            ups,
             gradients[0].contiguous(),
             of_x,
             sums,
@@ -391,6 +410,7 @@ class _PostNormSwiGlu(torch.autograd.Function):
             of_x,
             of_weights[: 2 * inner].contiguous(),
             of_weights[2 * inner :].t().contiguous(),
+            None,
             None,
             None,
             None,
@@ -431,8 +451,9 @@ def post_norm_swiglu(
     :param norm: what is normalised over I: one of :data:`NO_NORM` and its neighbours.
     """
     weights = gate_up.contiguous(), down.contiguous()
+    setting = norm, epsilon, wants_gradient(x, gate_up, down)
     if x.dim() == 3 and x.transpose(1, 2).is_contiguous():
         columns = x.transpose(1, 2)
-        return _PostNormSwiGlu.apply(columns, *weights, False, norm, epsilon).transpose(1, 2)
+        return _PostNormSwiGlu.apply(columns, *weights, False, *setting).transpose(1, 2)
     rows = x.contiguous().view(1, -1, x.shape[-1])
-    return _PostNormSwiGlu.apply(rows, *weights, True, norm, epsilon).view(x.shape)
+    return _PostNormSwiGlu.apply(rows, *weights, True, *setting).view(x.shape)
