@@ -13,6 +13,7 @@ from trm_model.model.mixers.token_mlp import TokenMlp
 from trm_model.model.variant import Variant
 from trm_model.texts import in_bytes
 from trm_model.training.execution import Execution
+from trm_model.training.memory import memory_bytes
 from trm_model.training.plan import plan
 from trm_model.training.recipe import Recipe
 
@@ -60,6 +61,7 @@ class Expected:
     :param share: of the peak that this supposes.
     :param measured: whether that share was measured on such a GPU; else it is assumed.
     :param memory_bytes: of each process.
+    :param remedy: settings with which the memory is enough; empty where it is.
     """
 
     accelerator: Accelerator
@@ -68,27 +70,42 @@ class Expected:
     share: float
     measured: bool
     memory_bytes: int
-
-    @property
-    def fits(self) -> bool:
-        """Whether the memory is enough for the examples that are computed at once."""
-        return self.memory_bytes <= FILLED * self.accelerator.gibibytes * 2**30
+    remedy: str
 
     def __str__(self) -> str:
         """On one line."""
         basis = "as measured on one" if self.measured else "assumed"
         hours = f"{self.hours:,.1f} h" if self.hours >= 0.1 else f"{60 * self.hours:.1f} min"
-        memory = (
-            ""
-            if self.fits
-            else "; too little memory for so many examples at once: give a smaller micro_batch"
-        )
+        memory = f"; too little memory: give {self.remedy}" if self.remedy else ""
         several = f"{self.count} x " * (self.count > 1)
         return (
             f"{several}{self.accelerator.name} ({self.accelerator.gibibytes:g} GiB): "
             f"about {hours} and {in_bytes(self.memory_bytes)}, computed, at {self.share:.0%} of "
             f"its peak ({basis}){memory}"
         )
+
+
+def _remedy(
+    variant: Variant, recipe: Recipe, header: Header, execution: Execution, card: Accelerator
+) -> str:
+    """With what the training fits into the card's memory: the fewest equal parts of a process's
+    share of the batch, before calls are computed again; empty if it fits as it is."""
+
+    def fits(execution: Execution) -> bool:
+        needed = memory_bytes(variant, recipe, header, execution, programs=card.programs)
+        return needed <= FILLED * card.gibibytes * 2**30
+
+    if fits(execution):
+        return ""
+    at_once = execution.at_once(recipe.batch_size)
+    parts = sorted({-(-at_once // count) for count in range(1, at_once + 1)}, reverse=True)
+    for recompute in dict.fromkeys((execution.recompute, True)):
+        for part in parts:
+            if fits(replace(execution, micro_batch=part, recompute=recompute)):
+                fewer = f"micro_batch={part}" * (part < at_once)
+                again = "recompute=true" * (recompute and not execution.recompute)
+                return " and ".join(filter(None, (fewer, again)))
+    return "a smaller width in the recipe's size"
 
 
 def expected(
@@ -111,6 +128,7 @@ def expected(
             share,
             each.name == MEASURED_ON,
             takes.memory_bytes,
+            _remedy(variant, recipe, header, on_gpu, each),
         )
 
     return [on(each) for each in ACCELERATORS]

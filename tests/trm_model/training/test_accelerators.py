@@ -1,10 +1,13 @@
 """What a training would take on GPUs that are not here."""
 
+import re
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from storage.examples import Header
+from trm_model.model.size import Size
 from trm_model.training.accelerators import ACCELERATORS, Expected, expected
 from trm_model.training.execution import Execution
 from trm_model.training.recipe import Recipe
@@ -32,22 +35,39 @@ def test_an_h200_takes_what_was_measured(
     assert found.hours == pytest.approx(RECIPE.steps * milliseconds / 3.6e6, rel=0.05)
     assert found.memory_bytes / 2**30 == pytest.approx(gibibytes, rel=0.2)
     assert found.measured
-    assert found.fits
+    assert found.remedy == ""
 
 
 def test_smaller_cards_take_longer_and_may_not_hold_the_batch() -> None:
     small = on("RTX 4090")
     assert small.hours > 5 * on("H100").hours
-    assert not small.fits
     together = on("RTX 4090", processes=4)
-    assert together.fits
+    assert together.remedy == ""
     assert together.hours == pytest.approx(small.hours / 4)
     assert str(together).startswith("4 x RTX 4090 (23.6 GiB): about ")
     assert str(small).startswith("RTX 4090 (23.6 GiB): about ")
     assert str(small).endswith(
-        "computed, at 21% of its peak (assumed); too little memory for so many examples "
-        "at once: give a smaller micro_batch"
+        "computed, at 21% of its peak (assumed); too little memory: give micro_batch=384"
     )
+
+
+@pytest.mark.parametrize("width", [512, 2048, 6144])
+def test_what_a_card_needs_for_a_training_that_is_too_large_fits(width: int) -> None:
+    recipe = replace(RECIPE, size=Size(width=width))
+    remedy = on("RTX 4090", recipe=recipe).remedy
+    found = re.fullmatch(r"micro_batch=(\d+)( and recompute=true)?", remedy)
+    assert found, remedy
+    part, recompute = int(found[1]), found[2] is not None
+    assert recompute == (width == 6144)
+    assert on("RTX 4090", recipe=recipe, micro_batch=part, recompute=recompute).remedy == ""
+    # The next larger part of the batch does not.
+    larger = -(-768 // (-(-768 // part) - 1))
+    assert on("RTX 4090", recipe=recipe, micro_batch=larger, recompute=recompute).remedy
+
+
+def test_what_no_part_of_a_batch_fits_into_needs_a_smaller_width() -> None:
+    recipe = replace(RECIPE, size=Size(width=16384))
+    assert on("RTX 4090", recipe=recipe).remedy == "a smaller width in the recipe's size"
 
 
 def test_short_trainings_are_told_in_minutes() -> None:
