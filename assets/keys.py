@@ -9,6 +9,7 @@ names the KEY trained last, the pointer ``evaluated`` the predictions made last)
 (:mod:`storage.tables`) · ``reports/`` · ``locks/``.
 """
 
+import os
 import posixpath
 
 REPORTS = "reports"
@@ -122,12 +123,21 @@ def leaderboard_page() -> str:
     return "reports/leaderboard.html"
 
 
+def _device(name: str) -> str:
+    """A device in the name of a lock: a GPU by the number that it has where all are visible, since
+    ``CUDA_VISIBLE_DEVICES=3`` shows one as ``cuda:0`` that others know as ``cuda:3``."""
+    kind, _, number = name.partition(":")
+    shown = os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if kind == "cuda" else []
+    found = shown[int(number)].strip() if int(number or 0) < len(shown) else number
+    return f"{kind}-{found or number}" if number else kind
+
+
 def device_lock(device: str) -> str:
     """The lock that a training on a device holds meanwhile."""
-    return f"locks/{device.replace(':', '-')}.lock"
+    return f"locks/{_device(device)}.lock"
 
 
 def evaluation_lock(device: str) -> str:
     """The lock that an evaluation on a device holds meanwhile: it takes little of the device and
     must not wait for trainings, which may take days."""
-    return f"locks/{device.replace(':', '-')}-evaluation.lock"
+    return f"locks/{_device(device)}-evaluation.lock"

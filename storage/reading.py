@@ -16,7 +16,7 @@ say (``further`` of :func:`reading`)."""
 _NOT_THERE = (FileNotFoundError, IsADirectoryError, NotADirectoryError)
 _UNREACHABLE = (ConnectionError, PermissionError, TimeoutError)
 """The machine's, whether or not they say the operating system's number."""
-_NO_MEMORY = ("allocate memory", "out of memory", "bad_alloc")
+_NO_MEMORY = ("allocate memory", "out of memory", "bad_alloc", "ALLOC_FAILED")
 """Parts of the messages of libraries that have another type of error for too little memory."""
 
 

@@ -80,13 +80,18 @@ def free_bytes(device: torch.device) -> int | None:
 
 
 def open_device(name: str) -> torch.device:
-    """The device of this name (:func:`resolve_device`), which can be computed on here.
+    """The device of this name (:func:`resolve_device`), which can be computed on here. A GPU is
+    what torch takes from now on where none is named, and computes in float32 what is float32.
 
     :raises ConfigurationError: it cannot; the message says why.
     """
     device = torch.device(resolve_device(name))
     try:
-        torch.empty(0, dtype=torch.float64, device=device)
+        if device.type != "cpu":
+            torch.accelerator.set_device_index(device.index)
+        # Of no numbers it would be made by any device.
+        torch.zeros(1, dtype=torch.float64, device=device)
     except (RuntimeError, TypeError) as error:
         raise ConfigurationError(f"device={name!r}: {one_line(error)}; {_EXPECTED}") from error
+    torch.backends.cudnn.allow_tf32 = False  # By default it is so for products, not convolutions.
     return device

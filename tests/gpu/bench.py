@@ -12,6 +12,7 @@ would take longer than all the rest.
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import torch
@@ -19,6 +20,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from storage.examples import Examples, Header
+from storage.reading import one_line, out_of_memory
 from tests.benchmarks.plain_models import (
     HRM,
     TRM_ATTENTION,
@@ -27,7 +29,7 @@ from tests.benchmarks.plain_models import (
     Shape,
     plain_training,
 )
-from trm_model.devices import resolve_device
+from trm_model.devices import open_device
 from trm_model.model.cost import cost
 from trm_model.model.layers import aligned_linear, inner_width
 from trm_model.model.reasoner import build
@@ -185,7 +187,7 @@ def bench(name: str, device: str, rate: float, *, compiled: bool) -> None:
 
 def main(arguments: list[str]) -> int:
     """The command line; returns the exit code."""
-    device = resolve_device(arguments[0] if arguments else "auto")
+    device = str(open_device(arguments[0] if arguments else "auto"))
     gpu = device.startswith("cuda")
     where = torch.cuda.get_device_name() if gpu else "CPU"
     print(f"torch {torch.__version__} on {where}", flush=True)
@@ -194,8 +196,15 @@ def main(arguments: list[str]) -> int:
     bench_product(device)
     for name in arguments[1:] or CASES:
         for compiled in (False, True) if gpu else (False,):
-            bench(name, device, rate, compiled=compiled)
-            bench_plain(name, device, compiled=compiled)
+            # Blocks of all cases are one function, which torch compiles anew a few times alone.
+            torch.compiler.reset()
+            for work in (partial(bench, rate=rate), bench_plain):
+                try:
+                    work(name, device, compiled=compiled)
+                except RuntimeError as error:
+                    if not out_of_memory(error):
+                        raise
+                    print(f"{name}: too little memory: {one_line(error)}", flush=True)
     return 0
 
 

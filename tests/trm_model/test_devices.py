@@ -45,6 +45,29 @@ def test_what_is_not_here_is_refused_in_one_line(name: str) -> None:
         assert "\n" not in str(caught.value)
 
 
+def test_a_gpu_that_is_opened_is_computed_on_and_is_the_current_one(
+    monkeypatch: pytest.MonkeyPatch, two_gpus: None
+) -> None:
+    made: list[object] = []
+    monkeypatch.setattr(torch.accelerator, "set_device_index", made.append)
+    monkeypatch.setattr(torch, "zeros", lambda *size, device, **_: made.append((size, device)))
+    device = open_device("cuda:1")
+    assert made == [1, ((1,), device)]
+    assert not torch.backends.cudnn.allow_tf32
+
+
+def test_a_gpu_that_has_no_kernels_here_is_refused(
+    monkeypatch: pytest.MonkeyPatch, two_gpus: None
+) -> None:
+    def fill(*_: object, **__: object) -> None:
+        raise RuntimeError("CUDA error: no kernel image is available\nfor execution")
+
+    monkeypatch.setattr(torch.accelerator, "set_device_index", lambda _: None)
+    monkeypatch.setattr(torch, "zeros", fill)
+    with pytest.raises(ConfigurationError, match=r"device='cuda:1': CUDA error: no .* execution;"):
+        open_device("cuda:1")
+
+
 @pytest.mark.parametrize("name", ["mps", "gpu", "cuda:", "cuda:x", 3, None])
 def test_a_training_can_be_meant_for_another_machine_but_not_for_no_device(name: object) -> None:
     assert Execution(device="cuda:7").device == "cuda:7"

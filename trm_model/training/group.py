@@ -167,10 +167,26 @@ def join(environment: Mapping[str, str] = os.environ) -> Group:
     if size == 1:
         return Group()
     with _connected():
-        # Messages from the CPU go by gloo, those from GPUs by their own library.
-        where = environment.get(STORE_VARIABLE, "env://")
-        dist.init_process_group(init_method=where, rank=rank, world_size=size, timeout=PATIENCE)
+        dist.init_process_group(
+            _libraries(),
+            environment.get(STORE_VARIABLE, "env://"),
+            rank=rank,
+            world_size=size,
+            timeout=PATIENCE,
+        )
     return JoinedGroup(rank, size, local_rank, local_size)
+
+
+def _libraries() -> str:
+    """What carries messages from where, in torch's words: gloo those of the CPU, and a GPU's own
+    library those of GPUs, if there are any. Without these words torch would connect GPUs alone, and
+    what the processes agree on lies on the CPU."""
+    libraries = {"cpu": "gloo"}
+    if torch.accelerator.is_available():
+        gpu = torch.accelerator.current_accelerator()
+        assert gpu is not None, "is_available() was asked"
+        libraries[gpu.type] = dist.Backend.default_device_backend_map[gpu.type]
+    return ",".join(map(":".join, libraries.items()))
 
 
 @contextmanager

@@ -2,7 +2,7 @@
 
 import json
 import multiprocessing
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from storage.examples import ExampleSet, read_examples
 from tests.trm_model.training.recipes import TINY
 from trm_model.errors import ConfigurationError
 from trm_model.model.reasoner import Reasoner, build
+from trm_model.names import STORE_VARIABLE
 from trm_model.noise import Noise
 from trm_model.training import checkpoint as checkpoints
 from trm_model.training import group as groups
@@ -67,9 +68,17 @@ def together(
     """
     folder.mkdir(parents=True, exist_ok=True)
     store = folder / f"store-{size}"
+    ranks = [(_rank, rank, size, str(store), work, *told) for rank in range(size)]
+    return in_processes(ranks, seconds)
+
+
+def in_processes(
+    calls: Iterable[tuple[Callable[..., None], *tuple[Any, ...]]], seconds: float = 120
+) -> list[int | None]:
+    """Make each call, a function and its arguments, in a process of its own, all at once; returns
+    their exit codes. One that has not ended after so many seconds is killed."""
     processes = [
-        PROCESSES.Process(target=_rank, args=(rank, size, str(store), work, *told))
-        for rank in range(size)
+        PROCESSES.Process(target=function, args=arguments) for function, *arguments in calls
     ]
     for process in processes:
         process.start()
@@ -268,6 +277,29 @@ def test_its_share_of_batch_machine_and_threads(monkeypatch: pytest.MonkeyPatch)
     JoinedGroup(local_rank=1, local_size=4).set_threads(8)
     assert taken == [1, 2]
     assert join({}).leads
+
+
+def _join_on_a_machine_with_a_gpu(rank: int, store: str) -> None:
+    """As torch sees such a machine; gloo stands in for the GPU's own library."""
+    gpu = torch.device("cuda")
+    torch._C._get_accelerator = lambda *_: gpu  # pyright: ignore[reportPrivateUsage]
+    torch.accelerator.is_available = lambda: True
+    torch.accelerator.current_accelerator = lambda *_: gpu
+    dist.Backend.default_device_backend_map["cuda"] = "gloo"
+    told = {"RANK": rank, "WORLD_SIZE": 2, "LOCAL_RANK": rank, "LOCAL_WORLD_SIZE": 2}
+    group = join({name: str(number) for name, number in told.items()} | {STORE_VARIABLE: store})
+    assert group.agreed(group.rank == 1, False) == [True, False]
+    assert group.told(5 + group.rank) == 5
+    group.leave()
+
+
+def test_what_processes_agree_on_is_sent_where_gpus_are_too(tmp_path: Path) -> None:
+    """torch connects GPUs alone on a machine that has any, unless it is told otherwise."""
+    store = f"file://{tmp_path}/store"
+    assert in_processes([(_join_on_a_machine_with_a_gpu, rank, store) for rank in range(2)]) == [
+        0,
+        0,
+    ]
 
 
 def test_a_batch_that_cannot_be_shared_is_refused(tiny: tuple[object, Path, str]) -> None:

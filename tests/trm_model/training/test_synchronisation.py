@@ -13,6 +13,7 @@ import pytest
 import torch
 import torch.optim.adam as adam
 from torch import Tensor
+from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
@@ -32,6 +33,7 @@ NAMES = (
     "winner_takes_all",
     "mixture_of_experts",
     "fixed_point",
+    "drm_annealed",
     "autoregressive",
 )
 SMALL = "trm_n2_t1"
@@ -40,7 +42,7 @@ EXECUTION = Execution(log_steps=100)
 
 
 class Waits(TorchDispatchMode):
-    """Refuses two things that ``meta`` lets pass and a GPU waits for."""
+    """Refuses three things that ``meta`` lets pass and a GPU waits for."""
 
     def __torch_dispatch__(
         self, func: Any, types: Any, args: Any = (), kwargs: Any = None
@@ -59,6 +61,22 @@ class Waits(TorchDispatchMode):
             # One number is put wherever the mask holds; of more the device counts how many.
             if masked and value.ndim:
                 raise RuntimeError(f"{func.name()}: the host waits for the numbers of a meta mask")
+        if func.name() == "aten::_linalg_check_errors":
+            raise RuntimeError("the host waits for whether a meta tensor has a solution")
+        return result
+
+
+class Copies(TorchFunctionMode):
+    """Refuses tensors made on the device of the host's numbers: the host waits for the copy."""
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: Any = (), kwargs: Any = None
+    ) -> object:
+        del types
+        result = func(*args, **(kwargs or {}))
+        makes = func in (torch.tensor, torch.as_tensor, torch.asarray, Tensor.new_tensor)
+        if makes and result.is_meta and not isinstance(args[-1], Tensor):
+            raise RuntimeError(f"{func.__name__}: the host waits until its numbers are on meta")
         return result
 
 
@@ -88,7 +106,7 @@ def train(
         on_step(current.carry.steps)
         return current.progress.step < 2
 
-    with Waits():
+    with Waits(), Copies():
         training.run(go_on)
 
 
@@ -129,6 +147,11 @@ WAITS: dict[str, Callable[[Tensor], object]] = {
     "allclose": lambda x: torch.allclose(x, x + 1),
     "copy of the host's": lambda x: torch.arange(8).to(x.device),
     "index of the host's": lambda x: x[torch.arange(8)],
+    "tensor": lambda x: torch.tensor([1, 2], device=x.device),
+    "as_tensor": lambda x: torch.as_tensor([1, 2], device=x.device),
+    "new_tensor": lambda x: x.new_tensor([1, 2]),
+    "solve": lambda x: torch.linalg.solve(x[1:2, None].float(), x[:1].float()),
+    "inv": lambda x: torch.linalg.inv(x[1:2, None].float()),
 }
 
 

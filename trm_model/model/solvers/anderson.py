@@ -42,7 +42,8 @@ class FixedPoint:
         system[:, 1:, 1:] = residuals @ residuals.mT + ridge
         target = values.new_zeros(len(values), count + 1, 1)
         target[:, 0] = 1.0
-        weights = torch.linalg.solve(system, target)[:, 1:]
+        # Not solve(), which asks a GPU whether there was a solution, and waits for its answer.
+        weights = torch.linalg.solve_ex(system, target).result[:, 1:]
         return (weights.mT @ values).view_as(value).to(value.dtype)
 
 

@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from trm_model.choices import check_fields
+from trm_model.devices import placed
 from trm_model.errors import require
 from trm_model.model.part import Facts, ModelView
 from trm_model.model.starts.start import Start, fixed_state
@@ -54,7 +55,7 @@ def training_levels(order: Order, steps: Tensor, max_steps: int, noise: Noise) -
         return (noise.uniform("level") * LEVELS).long()
     if order == "constant":
         return torch.full_like(steps, LEVELS // 2)
-    return torch.tensor(levels_at_test(max_steps), device=steps.device)[steps]
+    return placed(torch.tensor(levels_at_test(max_steps)), steps.device)[steps]
 
 
 def _correlated_uniform(noise: Noise, grid: tuple[int, int]) -> Tensor:
