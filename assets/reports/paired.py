@@ -2,7 +2,7 @@
 compared."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -37,6 +37,7 @@ def chosen(
     text: str,
     benchmark: Benchmark,
     variants: Mapping[str, Variant],
+    evaluated: Callable[[str, int], str | None],
     *,
     newest: bool = False,
 ) -> pl.DataFrame:
@@ -44,7 +45,10 @@ def chosen(
 
     :param scores: rows of :class:`assets.tables.Scores` of one benchmark and its metric.
     :param text: ``VARIANT`` for all seeds that the reports average, ``VARIANT|SEED`` for the run of
-        that partition that was tested last, or the first letters of a run's key.
+        that partition that was tested last, which no study's is, or the first letters of a run's
+        key.
+    :param evaluated: the run of a variant and seed whose predictions were made last, except by a
+        study; None: there are none.
     :param newest: take a run's latest test, whatever it was; otherwise its latest one as the
         benchmark declares, where there is one.
     :raises ConfigurationError: there are none, or the letters are of several runs.
@@ -59,9 +63,12 @@ def chosen(
         return latest(of if newest else pl.concat([as_declared, others]), "benchmark", "run")
 
     if bar:
-        of_partition = scores.filter(variant=variant, seed=int(seed) if seed.isdecimal() else -1)
-        tested_last = latest(of_partition, "variant", "seed")
-        found = tests(of_partition.join(tested_last, on="run", how="semi"))
+        number = int(seed) if seed.isdecimal() else -1
+        of_partition = scores.filter(variant=variant, seed=number)
+        last = of_partition.filter(pl.col("run").eq_missing(pl.lit(evaluated(variant, number))))
+        if not len(last):
+            last = latest(of_partition, "variant", "seed")
+        found = tests(of_partition.join(last, on="run", how="semi"))
     elif variant in variants:
         require(
             not newest,
@@ -146,8 +153,17 @@ def compare_stored(
     """
     metric, k = benchmark.metric
     scores = headline(scan(store, Scores).filter(benchmark=name).collect(), (metric, k))
+
+    def evaluated(variant: str, seed: int) -> str | None:
+        found = store.follow(keys.current_predictions(name, variant, seed))
+        return None if found is None else read_file(store.open(found), Predictions)["run"][0]
+
     sides = [
-        list(chosen(scores, text, benchmark, variants, newest=newest).iter_rows(named=True))
+        list(
+            chosen(scores, text, benchmark, variants, evaluated, newest=newest).iter_rows(
+                named=True
+            )
+        )
         for text in texts
     ]
     require(

@@ -8,13 +8,14 @@ import numpy as np
 import polars as pl
 import pytest
 
+from assets import keys
 from assets.benchmarks import BENCHMARKS
 from assets.declared import declared
 from assets.evaluation.paired import bootstrap, compare, mcnemar
 from assets.reports.paired import compare_stored
 from assets.tables import Predictions, Scores, Votes
 from storage.store import LocalStore
-from storage.tables import TableError, publish_partition
+from storage.tables import TableError, partition_key, publish_partition
 from tests.assets.test_tables import frame
 from trm_model.errors import ConfigurationError
 from trm_model.variants import VARIANTS
@@ -156,6 +157,14 @@ def test_runs_partitions_and_variants_are_found(store: LocalStore) -> None:
         3,
         (1, 1),
     )
+
+
+def test_a_partition_is_not_what_a_study_has_tested_since(store: LocalStore) -> None:
+    evaluation = declared(SUDOKU, VARIANTS).filter(variant="trm_mlp")["evaluation"][0]
+    key = partition_key(Predictions, "sudoku_4x4", "trm_mlp", 0, "aa11", evaluation)
+    store.point(keys.current_predictions("sudoku_4x4", "trm_mlp", 0), key)
+    # The later run, cc11, is one whose test did not become the partition's.
+    assert stored(store, "trm_mlp|0", "trm|0") == (1.0, 0.25, 4, (1, 1))
 
 
 def test_a_test_as_declared_counts_before_a_later_one_of_another_kind(store: LocalStore) -> None:
