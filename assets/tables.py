@@ -145,10 +145,10 @@ class Leakage(OfBenchmark):
     shared: Series[pl.Int64] = pa.Field(ge=0)
 
 
-RUN_STATUS = ("started", "finished", "interrupted", "failed", "refused")
-"""How a run ended. ``started``: it is training, or was killed with what had started it; ``failed``:
-its process crashed; ``refused``: for a mistake of the user's or of the machine's, which its message
-named."""
+RUN_STATUS = ("started", "finished", "interrupted", "diverged", "failed", "refused")
+"""How a run ended. ``started``: it is training, or was killed with what had started it;
+``diverged``: a loss, gradient or weight was not finite; ``failed``: its process crashed;
+``refused``: for a mistake of the user's or of the machine's, which its message named."""
 
 
 class Runs(OfRun):

@@ -2,6 +2,7 @@
 polars and nothing else that takes its time."""
 
 from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
 from statistics import fmean
@@ -13,11 +14,13 @@ import polars.selectors as cs
 from assets.latest import CONFIGURATION, latest
 from assets.stages import making
 from pipelines.place import data_folder
+from storage.lock import is_held
 from storage.manifest import CorruptDataError
 from storage.reading import reading
 from trm_model.errors import require
 from trm_model.texts import duration
 from trm_model.training.figures import METRICS, WAITING, read_rows, seconds_left
+from trm_model.training.process import LOCK, ORPHAN_SECONDS
 
 AFTER_STEP = "_after_step"
 """How the names of metrics end of which an evaluation has a row for each supervision step."""
@@ -106,23 +109,26 @@ def list_runs(benchmark: str | None, *, every: bool, form: str) -> str:
 
 
 def _under_way(rows: pl.DataFrame) -> pl.DataFrame:
-    """The rows with ``curve`` and ``left``; of runs under way as their rows of figures say."""
+    """The rows with ``curve`` and ``left``; of runs under way as their rows of figures say, and as
+    ended those that started a while ago and that no process trains."""
+    begins = datetime.now(UTC) - timedelta(seconds=ORPHAN_SECONDS)
     told: list[dict[str, Any]] = []
     for row in rows.iter_rows(named=True):
         place = "/".join(str(row[name]) for name in ONE_RUN)
         run, started = Path(data_folder(), "runs", place), row["status"] == "started"
         figures = read_rows(run / METRICS) if started else []
         now: dict[str, Any] = {"curve": None, "left": None}
-        if started and (run / WAITING).exists():
+        if figures:
+            now |= {"step": figures[-1]["step"], "seconds": figures[-1]["wall_seconds"]}
+        if started and row["created_at"] < begins.isoformat() and not is_held(run / LOCK):
+            over = bool(figures) and figures[-1]["step"] >= row["steps"]
+            now["status"] = "finished" if over else "interrupted"
+        elif started and (run / WAITING).exists():
             now["left"] = "waits for the device"
         elif figures:
+            now["curve"] = sparkline([each["exact_accuracy"] for each in figures])
             left = seconds_left(figures[-1], row["steps"], row["batch_size"])
-            now = {
-                "step": figures[-1]["step"],
-                "seconds": figures[-1]["wall_seconds"],
-                "curve": sparkline([each["exact_accuracy"] for each in figures]),
-                "left": duration(left),
-            }
+            now["left"] = duration(left)
         told.append({**row, **now})
     schema = {**rows.schema, "curve": pl.String, "left": pl.String}
     return pl.DataFrame(told, schema=schema)

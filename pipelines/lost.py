@@ -16,7 +16,7 @@ from pathlib import Path
 
 import dagster as dg
 
-from storage.lock import LockedError, lock
+from storage.lock import is_held, lock
 
 FOLDER = "processes"
 """Of Dagster's home folder: the locks of processes."""
@@ -48,7 +48,7 @@ def end_lost(instance: dg.DagsterInstance) -> list[str]:
         machine, _, name = run.tags.get(TAG, "").partition("/")
         # A server that makes a run again takes over its tags.
         ours = machine == socket.gethostname() and run.remote_job_origin is None
-        if not ours or _is_held(folder / name):
+        if not ours or is_held(folder / name):
             continue
         # It may have ended by itself since it was listed.
         now = instance.get_run_by_id(run.run_id)
@@ -92,19 +92,8 @@ def _remove_old(folder: Path) -> None:
     """Remove the locks of processes that have ended. A young one may be about to be locked."""
     for path in folder.iterdir():
         with suppress(OSError):  # Another process may remove it, too.
-            if time.time() - path.stat().st_mtime > OLD_SECONDS and not _is_held(path):
+            if time.time() - path.stat().st_mtime > OLD_SECONDS and not is_held(path):
                 path.unlink(missing_ok=True)
-
-
-def _is_held(path: Path) -> bool:
-    """Whether a process holds the lock, or may hold it."""
-    if not path.exists():
-        return False
-    try:
-        with _locked(path):
-            return False
-    except (LockedError, OSError):
-        return True
 
 
 @dg.sensor(

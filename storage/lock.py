@@ -1,6 +1,7 @@
 """Locks that end with the process that holds them, however it ends."""
 
 import contextlib
+import fcntl
 import os
 from collections.abc import Callable, Generator
 from pathlib import Path
@@ -60,6 +61,17 @@ def lock(
         yield
     finally:
         held.release()
+
+
+def is_held(path: Path) -> bool:
+    """Whether a process holds the lock, or may hold it, since nobody can tell; takes nothing from
+    whoever does."""
+    try:
+        with path.open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError as error:
+        return not isinstance(error, FileNotFoundError)
+    return False
 
 
 def _holder(path: Path) -> str:

@@ -23,6 +23,7 @@ from typing import Protocol, Self
 from trm_model import ranks
 from trm_model.lifeline import (
     CRASHED,
+    DIVERGED,
     ERROR,
     INTERRUPTED,
     KILLED,
@@ -59,7 +60,13 @@ class Ending(Enum):
     """It was told to stop and kept what it had; it can be continued."""
     REFUSED = "refused"
     """A mistake of the user's or of the machine's, which the message names."""
+    DIVERGED = "diverged"
+    """What it computed is not finite, which the message tells."""
     CRASHED = "crashed"
+
+
+_CERTAIN = {REFUSED: Ending.REFUSED, DIVERGED: Ending.DIVERGED}
+"""Exit codes with which a job would end again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,8 +275,8 @@ class RunningProcess:
         if code in (INTERRUPTED, -signal.SIGTERM, -signal.SIGINT):
             return Outcome(Ending.INTERRUPTED, f"{self.job.module} was interrupted")
         mistakes = [line.removeprefix(ERROR) for line in self._last if line.startswith(ERROR)]
-        if code == REFUSED:
-            return Outcome(Ending.REFUSED, mistakes[-1] if mistakes else " ".join(self._last))
+        if code in _CERTAIN:
+            return Outcome(_CERTAIN[code], mistakes[-1] if mistakes else " ".join(self._last))
         if code in (CRASHED, NO_MEMORY) and mistakes:
             return Outcome(Ending.CRASHED, mistakes[-1])
         killed = code in (KILLED, -signal.SIGKILL)

@@ -12,12 +12,12 @@ import threading
 import time
 
 PARENT_VARIABLE = "TRM_PARENT_PID"
-CRASHED, REFUSED, NO_MEMORY, KILLED, INTERRUPTED = 1, 2, 3, 137, 143
+CRASHED, REFUSED, NO_MEMORY, DIVERGED, KILLED, INTERRUPTED = 1, 2, 3, 4, 137, 143
 """Exit codes of jobs, beside 0 for a finished one. Crashed: it may end otherwise when it is tried
 again. Refused: a mistake, which has to be mended first. No memory: as crashed, but not before other
-programs have ended. These are named in the last line on standard error, after :data:`ERROR`.
-Killed: by the kernel or a person, as the signal alone tells where the job is one process.
-Interrupted: told to stop; what was done is kept."""
+programs have ended. Diverged: what it computed is not finite. These are named in the last line on
+standard error, after :data:`ERROR`. Killed: by the kernel or a person, as the signal alone tells
+where the job is one process. Interrupted: told to stop; what was done is kept."""
 ERROR = "error: "
 _PR_SET_PDEATHSIG = 1
 _LOOK_SECONDS = 1.0

@@ -22,6 +22,7 @@ from tempfile import TemporaryDirectory
 
 from trm_model.lifeline import (
     CRASHED,
+    DIVERGED,
     INTERRUPTED,
     KILLED,
     NO_MEMORY,
@@ -86,7 +87,7 @@ def _keep_running(processes: int, grace: float, progress: str, command: Sequence
                 first = error.get_first_failure()[1].exitcode
             except SignalException:
                 return INTERRUPTED
-            for certain in (REFUSED, NO_MEMORY):
+            for certain in (REFUSED, DIVERGED, NO_MEMORY):
                 if certain in codes:
                     return certain
             if codes <= _STOPPED:

@@ -38,6 +38,7 @@ from trm_model.training.initial import weights_hash, write_initial
 from trm_model.training.job import started_by, training_job
 from trm_model.training.lineage import adopt, depends_on_steps, shorter_runs
 from trm_model.training.loop import PROGRESS
+from trm_model.training.nonfinite import passed_over
 from trm_model.training.plan import plan, smaller
 from trm_model.training.process import LOCK, ORPHAN_SECONDS
 from trm_model.training.recipe import Recipe
@@ -176,11 +177,13 @@ def train_run(
 
     starter = started_by(launcher, execution)
     outcome = recorded(store, run, takes, changed, lambda: starter.start(job).wait(say))
-    if outcome.ending is Ending.REFUSED:
+    if outcome.ending in (Ending.REFUSED, Ending.DIVERGED):
         raise user_error(outcome.message)
     if outcome.ending is not Ending.FINISHED:
         settings = spec.variant, spec.recipe, header, execution
         advice = f"; if memory ran out, {smaller(*settings)}" if outcome.killed else ""
+        if context.retry_number == 0:
+            context.log.warning(f"{outcome.message}{advice}; it is started again once")
         # A retry continues from the newest checkpoint. It is asked for here, since a retry policy
         # would also start the step again that somebody has interrupted.
         raise dg.RetryRequested(max_retries=1) from dg.Failure(f"{run}: {outcome.message}{advice}")
@@ -195,12 +198,14 @@ def train_run(
     )
     checkpoint, last = saved(run)[-1], training.row(-1, named=True)
     curves = pictures.png(pictures.learning_curves(training))
-    early = " (ended early)" if last["step"] < recipe.steps else ""
+    steps, passed = step_reached(run), passed_over(run)
+    early = " (ended early)" if steps < recipe.steps else ""
+    skipped = f", {passed:,} of them passed over as not finite" if passed else ""
     told = dg.MaterializeResult(
         metadata={
-            MADE: f"{counted(last['step'], 'step')}{early}, loss {last['loss']:.4f}, "
+            MADE: f"{counted(steps, 'step')}{early}{skipped}, loss {last['loss']:.4f}, "
             f"{last['exact_accuracy']:.1%} of the last training examples solved, in {checkpoint}",
-            "steps": last["step"],
+            "steps": steps,
             "examples": last["examples"],
             "loss": last["loss"],
             "train_exact_accuracy": last["exact_accuracy"],
@@ -247,7 +252,7 @@ def _place(
             "another version of the code; this one starts afresh (continue_other_code: true goes "
             "on with that one)"
         )
-    shorter = [] if config.fresh else shorter_runs(folder, spec)
+    shorter = [] if config.fresh else shorter_runs(folder, spec, log)
     if not shorter:
         return run, spec, None
     ours = [found for found in shorter if config.continue_other_code or found[1].code == spec.code]
@@ -263,8 +268,8 @@ def _place(
         return run, spec, None
     log(
         f"starts from {begun.parent}: the same training but for its number of steps or its "
-        "on_nonfinite, which goes on to the result that it would have had from the start (fresh: "
-        "true begins there)"
+        "on_nonfinite, which goes on to the result that it would have had from the start "
+        "(checkpoint.fresh=true begins there)"
     )
     return folder / begun.key, begun, checkpoint
 

@@ -20,11 +20,12 @@ from trm_model.training.plan import Plan
 from trm_model.training.run import RunSpec
 from trm_model.training.stopping import is_over
 
-STARTED, FINISHED, INTERRUPTED, FAILED, REFUSED = RUN_STATUS
+STARTED, FINISHED, INTERRUPTED, DIVERGED, FAILED, REFUSED = RUN_STATUS
 _STATUS = {
     Ending.FINISHED: FINISHED,
     Ending.INTERRUPTED: INTERRUPTED,
     Ending.REFUSED: REFUSED,
+    Ending.DIVERGED: DIVERGED,
     Ending.CRASHED: FAILED,
 }
 

@@ -202,6 +202,7 @@ def test_a_run_that_another_process_trains_is_not_described_again(
     ("outcome", "tries"),
     [
         (Outcome(Ending.REFUSED, "no such device; give another"), 1),
+        (Outcome(Ending.DIVERGED, "the loss is not finite"), 1),
         (Outcome(Ending.CRASHED, "exit code 1"), 2),
         (Outcome(Ending.CRASHED, "killed by SIGKILL", killed=True), 2),
         (INTERRUPTED, 2),
@@ -231,6 +232,7 @@ def test_a_run_has_a_row_however_it_ends(place: Workplace, monkeypatch: pytest.M
     seen: list[str] = []
     statuses = {
         "refused": Here(Outcome(Ending.REFUSED, "no such device; give another")),
+        "diverged": Here(Outcome(Ending.DIVERGED, "the loss is not finite")),
         "failed": Here(Outcome(Ending.CRASHED, "killed by SIGKILL")),
         "interrupted": Here(INTERRUPTED, steps=3),
         "finished": Here(),

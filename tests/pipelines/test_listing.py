@@ -2,6 +2,7 @@
 
 import io
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 
 import polars as pl
@@ -14,12 +15,14 @@ from pipelines import command
 from pipelines.listing import HEADLINES, sparkline
 from pipelines.place import DATA_VARIABLE
 from storage.atomic import write_text
+from storage.lock import lock
 from storage.store import LocalStore
 from storage.tables import partition_key, publish_partition
 from tests.assets.test_tables import ROWS
 from tests.pipelines.test_command import call
 from trm_model.terminal import MISTAKE, run
 from trm_model.training.figures import METRICS, WAITING
+from trm_model.training.process import LOCK
 
 
 @pytest.fixture
@@ -137,14 +140,33 @@ def test_a_run_under_way_shows_its_curve_and_the_time_left(
         for step in (100, 200, 400)
     ]  # fmt: skip
     lines = [*map(json.dumps, figures), '{"step": 500, "exa']  # It is being written.
-    write_text(store.open(f"{keys.run('sudoku_4x4', 'trm', 7, 'now')}/{METRICS}"), "\n".join(lines))
+    run = store.open(keys.run("sudoku_4x4", "trm", 7, "now"))
+    write_text(run / METRICS, "\n".join(lines))
+    with lock(run / LOCK, label="a test", wait_seconds=0, waiting=print):
+        [row, _] = json.loads(listed(capsys, "sudoku_4x4", "--format", "json", what="runs"))
+        assert (row["step"], row["seconds"]) == (400, 200)
+        assert row["curve"] == "▃▅█"
+        assert row["left"] == "5 min"
+        assert " ▃▅█ " in listed(capsys, "sudoku_4x4", what="runs")
+        write_text(run / WAITING, "until free")
+        assert " waits for the device " in listed(capsys, "sudoku_4x4", what="runs")
+
+    # Its process has been killed, and what had started that, too.
     [row, _] = json.loads(listed(capsys, "sudoku_4x4", "--format", "json", what="runs"))
-    assert (row["step"], row["seconds"]) == (400, 200)
-    assert row["curve"] == "▃▅█"
-    assert row["left"] == "5 min"
-    assert " ▃▅█ " in listed(capsys, "sudoku_4x4", what="runs")
-    write_text(store.open(f"{keys.run('sudoku_4x4', 'trm', 7, 'now')}/{WAITING}"), "until free")
-    assert " waits for the device " in listed(capsys, "sudoku_4x4", what="runs")
+    assert (row["status"], row["step"], row["left"]) == ("interrupted", 400, None)
+    # It was finished without Dagster.
+    write_text(run / METRICS, json.dumps({**figures[-1], "step": 1_000}))
+    [row, _] = json.loads(listed(capsys, "sudoku_4x4", "--format", "json", what="runs"))
+    assert (row["status"], row["step"], row["left"]) == ("finished", 1_000, None)
+
+
+def test_a_run_that_has_just_started_is_not_taken_for_a_killed_one(
+    store: LocalStore, capsys: pytest.CaptureFixture[str]
+) -> None:
+    now = datetime.now(UTC).isoformat(timespec="microseconds")
+    add_run(store, run="now", config_hash="now", created_at=now, status="started", step=0)
+    [row, _] = json.loads(listed(capsys, "sudoku_4x4", "--format", "json", what="runs"))
+    assert row["status"] == "started"
 
 
 def test_curves_are_as_wide_as_they_may_be() -> None:

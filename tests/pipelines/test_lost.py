@@ -105,7 +105,7 @@ def test_a_run_that_ends_meanwhile_stays_as_it_ended(
         instance.report_dagster_event(event, run.run_id)
         return False
 
-    monkeypatch.setattr(lost, "_is_held", ends)
+    monkeypatch.setattr(lost, "is_held", ends)
     assert end_lost(instance) == []
     assert status(instance) is dg.DagsterRunStatus.SUCCESS
 

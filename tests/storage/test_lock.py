@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from storage.lock import LockedError, lock
+from storage.lock import LockedError, is_held, lock
 from storage.store import LocalStore
 
 HOLD = """
@@ -41,10 +41,13 @@ def test_a_lock_ends_with_its_process_however_that_ends(tmp_path: Path) -> None:
             lock(path, label="me", wait_seconds=0.3, waiting=told.append),
         ):
             pytest.fail("locked twice")
+        assert is_held(path)
         name = f"{path} is locked by process {holder.pid} (a test)"
         assert told == [f"waiting until it is free: {name}"]
         assert str(error.value).startswith(name)
         holder.kill()
+    assert not is_held(path)
+    assert not is_held(tmp_path / "never locked")
     with lock(path, label="me", wait_seconds=5, waiting=told.append):
         assert path.read_text() == f"process {os.getpid()} (me)\n"
 

@@ -119,6 +119,10 @@ def test_it_gets_its_arguments_environment_and_parent(write: Write) -> None:
             "import sys; print('error: not enough memory', file=sys.stderr); sys.exit(3)",
             Outcome(Ending.CRASHED, "not enough memory"),
         ),
+        (
+            "import sys; print('error: the loss is not finite', file=sys.stderr); sys.exit(4)",
+            Outcome(Ending.DIVERGED, "the loss is not finite"),
+        ),
         ("raise SystemExit(143)", Outcome(Ending.INTERRUPTED, "a_job was interrupted")),
         (
             "print('step 3', flush=True); import os, signal; os.kill(os.getpid(), signal.SIGSEGV)",
@@ -224,7 +228,9 @@ def test_processes_that_die_again_and_again_are_given_up(write: Write) -> None:
     assert sum(line.endswith(": all start again") for line in told) == 3
 
 
-@pytest.mark.parametrize(("code", "ending"), [(2, Ending.REFUSED), (3, Ending.CRASHED)])
+@pytest.mark.parametrize(
+    ("code", "ending"), [(2, Ending.REFUSED), (3, Ending.CRASHED), (4, Ending.DIVERGED)]
+)
 def test_a_refusal_or_too_little_memory_of_one_process_is_that_of_all(
     write: Write, code: int, ending: Ending
 ) -> None:

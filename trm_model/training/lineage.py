@@ -1,8 +1,8 @@
 """A training continued for more steps: it begins with the last checkpoint of the shorter one, and
 ends as if it had been trained from the start."""
 
-import contextlib
 import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,11 +14,14 @@ from trm_model.training.nonfinite import EVENTS
 from trm_model.training.run import Parent, RunSpec, runs_in
 
 
-def shorter_runs(folder: Path, spec: RunSpec) -> list[tuple[Path, RunSpec]]:
+def shorter_runs(
+    folder: Path, spec: RunSpec, report: Callable[[str], None]
+) -> list[tuple[Path, RunSpec]]:
     """Where ``spec`` can begin: the last undamaged checkpoint of each run below ``folder`` that is
     the same training but for its number of steps, what it does about numbers that are not finite
     and perhaps its code, furthest first.
 
+    :param report: told which checkpoints are damaged.
     :returns: the checkpoint, and ``spec`` as it goes on from there, with the code that trained the
         checkpoint and the run as its parent.
     """
@@ -30,11 +33,14 @@ def shorter_runs(folder: Path, spec: RunSpec) -> list[tuple[Path, RunSpec]]:
             step = step_of(checkpoint)
             if step >= spec.recipe.steps:
                 continue
-            with contextlib.suppress(CorruptDataError):
+            try:
                 content = verify_manifest(checkpoint)
-                parent = Parent(name=run.name, step=step, checkpoint=content)
-                found.append((step, checkpoint, replace(spec, code=other.code, parent=parent)))
-                break
+            except CorruptDataError as error:
+                report(f"passing over a damaged checkpoint: {error}")
+                continue
+            parent = Parent(name=run.name, step=step, checkpoint=content)
+            found.append((step, checkpoint, replace(spec, code=other.code, parent=parent)))
+            break
     return [(path, begun) for _, path, begun in sorted(found, key=lambda item: -item[0])]
 
 

@@ -154,6 +154,11 @@ def record(run: Path, found: Found, action: str, step: int) -> None:
         os.fsync(lines.fileno())
 
 
+def passed_over(run: Path) -> int:
+    """How many steps of a run have been passed over."""
+    return sum(row["steps"] for row in read_rows(run / EVENTS) if row.get("action") == "skip")
+
+
 def rewinds(run: Path) -> list[int]:
     """The steps that a run has gone back to, in order."""
     return [row["step"] for row in read_rows(run / EVENTS) if row.get("action") == "rewind"]

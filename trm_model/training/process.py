@@ -3,8 +3,8 @@
 
 Continues from the newest checkpoint in RUN. SIGTERM and SIGINT write a checkpoint before the
 process ends. Progress is printed. Exit codes: 0 finished, 1 a fault of the program, 2 a mistake of
-the user's or a refusal of the machine's, 3 too little memory, 143 interrupted; the last line on
-standard error says what went wrong.
+the user's or a refusal of the machine's, 3 too little memory, 4 numbers that are not finite, 143
+interrupted; the last line on standard error says what went wrong.
 
 ``run.json`` may name choices of the user's own only where ``--import MODULE`` has imported them:
 what stands in a file alone imports nothing. ``--continue-other-code``: go on although another
@@ -28,6 +28,7 @@ from typing import TYPE_CHECKING, NoReturn, TextIO
 from storage.reading import one_line, out_of_memory
 from trm_model.lifeline import (
     CRASHED,
+    DIVERGED,
     ERROR,
     INTERRUPTED,
     NO_MEMORY,
@@ -238,7 +239,10 @@ def _train(run: Path, stop: _Stop, modules: Sequence[str], *, other_code: bool) 
         return CRASHED
     except LockedError as error:
         return INTERRUPTED if stop() else _refuse(str(error))
-    except (ConfigurationError, CorruptDataError, TrainingError) as error:
+    except TrainingError as error:
+        _say(str(error))
+        return DIVERGED
+    except (ConfigurationError, CorruptDataError) as error:
         return _refuse(str(error))
     except OSError as error:
         return _refuse(

@@ -55,7 +55,7 @@ def test_continued_is_as_trained_from_the_start(tmp_path: Path, tiny: Tiny, spec
     trained(short, spec, examples)
     target = longer(spec, 17)
     trained(whole, target, examples)
-    [(checkpoint, begun)] = shorter_runs(tmp_path, target)
+    [(checkpoint, begun)] = shorter_runs(tmp_path, target, print)
     assert begun.parent is not None
     assert (begun.parent.name, begun.parent.step) == ("short", 12)
     assert str(begun.parent) == "short, step 12"
@@ -85,8 +85,10 @@ def test_which_runs_are_continued(tmp_path: Path, tiny: Tiny, spec: RunSpec) -> 
         other.write(tmp_path / name)
         adopt(saved(tmp_path / "twelve")[-1], tmp_path / name)
 
+    told: list[str] = []
+
     def found(target: RunSpec) -> list[str]:
-        return [path.parents[1].name for path, _ in shorter_runs(tmp_path, target)]
+        return [path.parents[1].name for path, _ in shorter_runs(tmp_path, target, told.append)]
 
     assert found(longer(spec, 20)) == ["twelve", "nine"]
     # Another attempt at the same training has the same result.
@@ -97,11 +99,14 @@ def test_which_runs_are_continued(tmp_path: Path, tiny: Tiny, spec: RunSpec) -> 
     assert found(longer(replace(spec, seed=1), 20)) == ["another seed"]
     # What other code has trained is told apart by whoever asks.
     code = (CodeSpan(version="other"),)
-    [(_, begun), _] = shorter_runs(tmp_path, replace(longer(spec, 20), code=code))
+    [(_, begun), _] = shorter_runs(tmp_path, replace(longer(spec, 20), code=code), told.append)
     assert begun.code == spec.code
     # A damaged checkpoint is passed over.
     (saved(tmp_path / "twelve")[-1] / "carry.safetensors").write_bytes(b"")
+    assert told == []
     assert found(longer(spec, 20)) == ["nine"]
+    [line] = told
+    assert line.startswith(f"passing over a damaged checkpoint: {tmp_path}/twelve/")
     with pytest.raises(CorruptDataError):
         adopt(saved(tmp_path / "twelve")[-1], tmp_path / "more")
     assert saved(tmp_path / "more") == []

@@ -30,6 +30,7 @@ from trm_model.training.nonfinite import (
     Found,
     Watch,
     dropped_unless,
+    passed_over,
     unchanged_unless,
 )
 from trm_model.training.recipe import Recipe
@@ -187,6 +188,7 @@ def test_a_step_that_is_passed_over_changes_nothing(
         torch.testing.assert_close(tensor, old, rtol=0, atol=0, msg=name)
     (event,) = read_rows(tmp_path / EVENTS)
     assert (event["action"], event["step"], event["steps"]) == ("skip", bad, 1)
+    assert passed_over(tmp_path) == 1
     assert any(line.startswith(f"step {bad}: ") and "passed over" in line for line in told)
     assert saved_steps(tmp_path) == [4, 9, 12]
     [row] = read_rows(tmp_path / METRICS)

@@ -14,7 +14,7 @@ import pytest
 from storage import lock as locking
 from storage.examples import VALIDATION
 from tests.trm_model.training.recipes import tiny_spec
-from trm_model.lifeline import ERROR, NO_MEMORY, REFUSED
+from trm_model.lifeline import DIVERGED, ERROR, NO_MEMORY, REFUSED
 from trm_model.training import checkpoint, process
 from trm_model.training.checkpoint import Checkpoint, Progress, save, step_reached
 from trm_model.training.figures import WAITING
@@ -181,7 +181,7 @@ def test_numbers_that_are_not_finite_end_it_in_one_line(
 ) -> None:
     recipe = replace(spec.recipe, learning_rate=1e38, warmup_steps=0)
     replace(spec, recipe=recipe).write(tmp_path)
-    assert process.main([str(tmp_path)]) == REFUSED
+    assert process.main([str(tmp_path)]) == DIVERGED == 4
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith(f"{ERROR}{tmp_path}: step ")
     assert line.endswith("in the recipe, or change its on_nonfinite, which begins a new run")
