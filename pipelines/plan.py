@@ -77,7 +77,7 @@ def tell_plan(
         for each in expected(variant, recipe, header, execution):
             print(f"  {each}")
     if figure is not None:
-        print(f"  published: {figure}")
+        print(f"  published, by the authors' own recipe: {figure}")
 
 
 def planned_header(store: Store, benchmark: str) -> Header:

@@ -29,8 +29,8 @@ def tell_studies() -> int:
     """Print the studies that there are, a line each; returns the exit code."""
     width = max(map(len, STUDIES.known), default=0)
     for name, study in STUDIES.known.items():
-        points = counted(len(study.trainings()), "point")
-        print(f"{name:{width}}  {points} on {study.benchmark}: {study.title}")
+        trainings = counted(len(study.trainings()), "training")
+        print(f"{name:{width}}  {trainings} on {study.benchmark}: {study.title}")
     return 0
 
 
@@ -126,7 +126,7 @@ def _make(name: str, study: Study, chosen: Sequence[str], signals: Signals) -> i
         if data and not succeeds(data):
             return 2
         for number, key in enumerate(chosen or keys, 1):
-            print(f"== {name}, point {number} of {len(chosen or keys)}: {key}", flush=True)
+            print(f"== {name}, training {number} of {len(chosen or keys)}: {key}", flush=True)
             failed += not succeeds([dg.AssetKey(["studies", name, "points"])], key)
         if not chosen and failed < len(keys):
             failed += not succeeds([dg.AssetKey(["studies", name, "report"])])

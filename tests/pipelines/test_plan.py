@@ -33,13 +33,13 @@ def told(capsys: pytest.CaptureFixture[str], benchmark: str, partition: str, *mo
 def test_a_recipe_for_gpus_says_what_some_would_take(capsys: pytest.CaptureFixture[str]) -> None:
     first, h100, *_, published = told(capsys, "sudoku_extreme", "trm_mlp|0").splitlines()
     assert first.startswith("sudoku_extreme trm_mlp|0: 65,104 steps of 768 examples; 5,029,378 ")
-    assert h100.startswith("  H100 (79 GiB): about 1.6 h and 9.")
-    assert published.startswith("  published: 87.4% on sudoku_extreme (TRM ")
+    assert h100.startswith("  H100 (79 GiB): about 97 min and 9.")
+    assert published.startswith("  published, by the authors' own recipe: 87.4% on sudoku_extreme (TRM ")
 
 
 def test_the_papers_name_of_a_variant_is_looked_up(capsys: pytest.CaptureFixture[str]) -> None:
     lines = told(capsys, "maze_hard", "trm_attention_n4_t3|0").splitlines()
-    assert lines[-1].startswith("  published: 85.3% on maze_hard (TRM ")
+    assert lines[-1].startswith("  published, by the authors' own recipe: 85.3% on maze_hard (TRM ")
 
 
 def test_a_recipe_for_cpus_says_what_this_one_would_take(
@@ -119,4 +119,4 @@ def test_each_point_of_a_recipe_says_what_gpus_take_and_what_was_published(
         # The batch is computed in parts that a card of the papers holds.
         assert cards[0].endswith("% of its peak (assumed)")
         assert cards[1].endswith("% of its peak (as measured on one)")
-        assert lines[after].startswith("  published: ")
+        assert lines[after].startswith("  published, by ")

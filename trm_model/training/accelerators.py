@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from storage.examples import Header
 from trm_model.model.mixers.token_mlp import TokenMlp
 from trm_model.model.variant import Variant
-from trm_model.texts import in_bytes
+from trm_model.texts import duration, in_bytes
 from trm_model.training.execution import Execution
 from trm_model.training.memory import memory_bytes
 from trm_model.training.plan import plan
@@ -75,12 +75,13 @@ class Expected:
     def __str__(self) -> str:
         """On one line."""
         basis = "as measured on one" if self.measured else "assumed"
-        hours = f"{self.hours:,.1f} h" if self.hours >= 0.1 else f"{60 * self.hours:.1f} min"
+        programs = " with programs of our own" if self.accelerator.programs else ""
         memory = f"; too little memory: give {self.remedy}" if self.remedy else ""
         several = f"{self.count} x " * (self.count > 1)
         return (
             f"{several}{self.accelerator.name} ({self.accelerator.gibibytes:g} GiB): "
-            f"about {hours} and {in_bytes(self.memory_bytes)}, computed, at {self.share:.0%} of "
+            f"about {duration(3600 * self.hours)} and {in_bytes(self.memory_bytes)}{programs}, "
+            f"computed, at {self.share:.0%} of "
             f"its peak ({basis}){memory}"
         )
 

@@ -40,6 +40,8 @@ class Plan:
     :param parameters, puzzle_parameters: trained numbers in all, and those that are puzzle rows.
     :param flops: floating-point operations of all steps.
     :param processes: that train together.
+    :param at_once: examples of which a process computes losses and gradients together.
+    :param device: on which it trains.
     :param memory_bytes: of each process (:func:`memory_bytes`).
     :param highest_rate: share of the full rates that the warm-up reaches.
     """
@@ -50,11 +52,15 @@ class Plan:
     puzzle_parameters: int
     flops: int
     processes: int
+    at_once: int
+    device: str
     memory_bytes: int
     highest_rate: float
 
     def __str__(self) -> str:
         """On one line."""
+        share = self.batch_size // self.processes
+        parts = f", {self.at_once:,} at once" if self.at_once < share else ""
         each = f" for each of {self.processes} processes" if self.processes > 1 else ""
         rising = (
             f"; all of it is warm-up, to {self.highest_rate:.0%} of the full rates"
@@ -62,10 +68,11 @@ class Plan:
             else ""
         )
         return (
-            f"{self.steps:,} steps of {self.batch_size:,} examples; {self.parameters:,} parameters "
+            f"{self.steps:,} steps of {self.batch_size:,} examples{parts}; "
+            f"{self.parameters:,} parameters "
             f"({self.parameters - self.puzzle_parameters:,} without puzzle rows); "
             f"{scaled(self.flops, 1000, ('FLOP', 'kFLOP', 'MFLOP', 'GFLOP', 'TFLOP', 'PFLOP'))} "
-            f"in all; about {in_bytes(self.memory_bytes)} of memory{each}{rising}"
+            f"in all; about {in_bytes(self.memory_bytes)} of memory on {self.device}{each}{rising}"
         )
 
 
@@ -90,6 +97,8 @@ def plan(
         puzzle_parameters=found.puzzle_parameters,
         flops=recipe.steps * found.training_flops,
         processes=execution.processes,
+        at_once=execution.at_once(recipe.batch_size),
+        device=execution.device,
         memory_bytes=memory_bytes(variant, recipe, header, execution, programs=programs),
         highest_rate=warmup(recipe.steps, recipe.warmup_steps),
     )

@@ -72,4 +72,4 @@ def test_what_no_part_of_a_batch_fits_into_needs_a_smaller_width() -> None:
 
 def test_short_trainings_are_told_in_minutes() -> None:
     short = Recipe(steps=100, precision="bfloat16")
-    assert "about 0.1 min and " in str(on("H200", recipe=short))
+    assert "about 9 s and " in str(on("H200", recipe=short))

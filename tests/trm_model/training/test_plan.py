@@ -38,7 +38,7 @@ def test_a_training_that_is_all_warm_up_says_so() -> None:
         return str(plan(VARIANTS["trm_mlp"], recipe, HEADER, Execution()))
 
     assert told(400).endswith("; all of it is warm-up, to 25% of the full rates")
-    assert told(100).endswith(" of memory")
+    assert told(100).endswith(" of memory on cpu")
 
 
 def test_what_is_computed_again_counts() -> None:
@@ -50,5 +50,9 @@ def test_what_is_computed_again_counts() -> None:
 
 
 def test_a_plan_says_for_how_many_processes_it_is() -> None:
-    told = str(plan(VARIANTS["trm"], RECIPE, HEADER, Execution(device="cuda", processes=4)))
-    assert " of memory for each of 4 processes;" in told
+    execution = Execution(device="cuda", processes=4)
+    told = str(plan(VARIANTS["trm"], RECIPE, HEADER, execution))
+    assert " examples; " in told
+    assert " of memory on cuda for each of 4 processes;" in told
+    told = str(plan(VARIANTS["trm"], RECIPE, HEADER, replace(execution, micro_batch=5)))
+    assert " examples, 5 at once; " in told
