@@ -216,6 +216,8 @@ def in_words(hint: Any) -> str:
         return f"a list{count}, each {in_words(inner[0])}" if inner else "a list"
     if get_origin(hint) is dict:
         return "a mapping"
+    if get_origin(hint) is list:
+        return "a list, as [FIRST, SECOND]"
     if _is_choice(hint):
         return f"one of {', '.join(choices(hint))}"
     if is_dataclass(hint):

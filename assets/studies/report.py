@@ -173,6 +173,8 @@ def curves_figure(results: pl.DataFrame, training: pl.DataFrame) -> Figure | Non
                 run["validation_exact_accuracy"],
                 **style,
                 linewidth=1,
+                marker=".",  # A line of one validation would not be seen.
+                markersize=3,
                 # One entry of the legend for all seeds.
                 label=None if seed else names[line],
             )

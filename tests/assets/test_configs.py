@@ -196,6 +196,7 @@ def test_a_command_is_refused_before_anything_is_made(
         (["recipe.betas=[0.9]"], "recipe: betas=(0.9,): expected a list of 2, each a finite "),
         (["recipe.optimizer=sgd"], "optimizer 'sgd': expected one of adam_atan2, adamw, muon"),
         (["recipe=5"], "--set checkpoint.recipe=5: expected a mapping; give another value"),
+        (["trackers=wandb"], '--set checkpoint.trackers="wandb": expected a list, as [FIRST, SEC'),
         (["steps=5", "recipe.steps=6"], "steps=5 and recipe.steps=6: expected one of them; "),
         (["variant.cycle=2"], "variant: unknown variant field 'cycle': did you mean cycles? "),
         (["variant.mixer.attentio.positions=rope"], "mixer 'attentio': expected one of attention"),

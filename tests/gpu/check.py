@@ -469,7 +469,8 @@ def main(arguments: list[str]) -> int:
     """The command line; returns the exit code."""
     device = str(open_device(arguments[0] if arguments else "auto"))
     torch.backends.cuda.matmul.allow_tf32 = False
-    print(f"torch {torch.__version__} on {device}", flush=True)
+    print(f"torch {torch.__version__} on {device}")
+    print("what is compared, its largest error, (the bound of that)", flush=True)
     failed = 0
     for check in CHECKS:
         try:

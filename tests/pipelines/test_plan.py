@@ -34,7 +34,9 @@ def test_a_recipe_for_gpus_says_what_some_would_take(capsys: pytest.CaptureFixtu
     first, h100, *_, published = told(capsys, "sudoku_extreme", "trm_mlp|0").splitlines()
     assert first.startswith("sudoku_extreme trm_mlp|0: 65,104 steps of 768 examples; 5,029,378 ")
     assert h100.startswith("  H100 (79 GiB): about 97 min and 9.")
-    assert published.startswith("  published, by the authors' own recipe: 87.4% on sudoku_extreme (TRM ")
+    assert published.startswith(
+        "  published, by the authors' own recipe: 87.4% on sudoku_extreme (TRM "
+    )
 
 
 def test_the_papers_name_of_a_variant_is_looked_up(capsys: pytest.CaptureFixture[str]) -> None:

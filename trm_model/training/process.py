@@ -104,7 +104,9 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m trm_model.training.process", description="Train or continue a run."
     )
-    parser.add_argument("run", type=Path, help="the run's folder, which holds run.json")
+    parser.add_argument(
+        "run", type=Path, help="the run's folder, which holds run.json, or current beside it"
+    )
     parser.add_argument(
         OTHER_CODE,
         action="store_true",
@@ -132,6 +134,7 @@ def _train(run: Path, stop: _Stop, modules: Sequence[str], *, other_code: bool) 
     from storage.lock import LockedError, lock
     from storage.manifest import CorruptDataError, verify_manifest
     from storage.refusals import refusal
+    from storage.store import StoreError, follow_pointers
     from trm_model.choices import import_own
     from trm_model.errors import ConfigurationError
     from trm_model.puzzles.plans import examples_modules, open_examples
@@ -195,6 +198,7 @@ def _train(run: Path, stop: _Stop, modules: Sequence[str], *, other_code: bool) 
         return now
 
     try:
+        run = follow_pointers(run)
         for name in modules:
             import_own(name)
         spec = RunSpec.read(run, every_tracker=True)
@@ -242,7 +246,7 @@ def _train(run: Path, stop: _Stop, modules: Sequence[str], *, other_code: bool) 
     except TrainingError as error:
         _say(str(error))
         return DIVERGED
-    except (ConfigurationError, CorruptDataError) as error:
+    except (ConfigurationError, CorruptDataError, StoreError) as error:
         return _refuse(str(error))
     except OSError as error:
         return _refuse(

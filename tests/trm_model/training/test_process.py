@@ -45,6 +45,13 @@ def test_trains_to_the_last_step_and_has_nothing_to_do_afterwards(
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith("starting: ")
     assert "step 3/3" in lines[-1]
+    # Also where it is named by the pointer that lies beside runs.
+    store = run_store(tmp_path)
+    store.point(store.key(tmp_path / "current"), store.key(tmp_path))
+    assert process.main([str(tmp_path / "current")]) == 0
+    assert "finished already, at step 3: kept" in capsys.readouterr().out
+    assert process.main([str(tmp_path / "run.json" / "run")]) == 2
+    assert capsys.readouterr().err.startswith(f"error: {tmp_path}/run.json: a file, expected a ")
     # Finished under whatever code: nothing is refused, and nothing is recorded.
     other = replace(spec, code=(CodeSpan(version="other"),))
     other.write(tmp_path)
