@@ -344,7 +344,9 @@ def scores(
 @_benchmark
 @click.argument("first", help="VARIANT, VARIANT|SEED or the key of a run.")
 @click.argument("second", help="The same of the other.")
-@click.option("--newest", is_flag=True, help="Each run's latest test, whatever it was.")
+@click.option(
+    "--newest", is_flag=True, help="Take each run's latest test, even one with other settings."
+)
 @import_option
 def compare(benchmark: str, first: str, second: str, newest: bool) -> int:
     """Compare two runs or variants on the same test puzzles.
@@ -382,7 +384,13 @@ def publish(run: Path, folder: Path) -> None:
 
 
 @trm.command("prune")
-@click.option("--older-than", type=float, default=0.0, metavar="DAYS", help="Changed before that.")
+@click.option(
+    "--older-than",
+    type=float,
+    default=0.0,
+    metavar="DAYS",
+    help="Only what has not changed for so many days.",
+)
 @click.option("--all", "every", is_flag=True, help="Show what is kept too, and why.")
 @click.option("--remove", is_flag=True, help="Remove it; without, it is only shown.")
 def prune(older_than: float, every: bool, remove: bool) -> int:
