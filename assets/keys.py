@@ -74,6 +74,12 @@ def current_predictions(benchmark: str, variant: str, seed: int) -> str:
     return run(benchmark, variant, seed, "evaluated")
 
 
+def run_and_evaluation(predictions: str) -> tuple[str, str]:
+    """The names of the run and of the evaluation that predictions of this key are of."""
+    run, _, evaluation = posixpath.splitext(posixpath.basename(predictions))[0].partition("-")
+    return run, evaluation
+
+
 def answers_picture(benchmark: str, variant: str, seed: int, run: str, evaluation: str) -> str:
     """The picture of a run's answers in an evaluation."""
     return f"reports/{benchmark}/answers/{variant}/{seed}/{run}-{evaluation}.png"

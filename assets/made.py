@@ -86,5 +86,4 @@ def _key_of_partition(store: Store, benchmark: str, stage: str, partition: str) 
     if stage == "predictions":
         return predictions
     table = Votes if stage == "votes" else Scores
-    tested, _, evaluation = PurePosixPath(predictions).stem.partition("-")
-    return partition_key(table, benchmark, variant, seed, tested, evaluation)
+    return partition_key(table, benchmark, variant, seed, *keys.run_and_evaluation(predictions))

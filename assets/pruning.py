@@ -32,7 +32,7 @@ from storage.manifest import CorruptDataError, hash_file
 from storage.reading import json_object, reading
 from storage.store import Store
 from storage.tables import Table, scan
-from trm_model.training.checkpoint import saved
+from trm_model.training.folders import saved
 from trm_model.training.process import LOCK
 from trm_model.training.run import RUN_FILE
 

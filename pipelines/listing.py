@@ -1,8 +1,9 @@
 """What the tables hold, listed by commands that only read. They answer at once: this module loads
 polars and nothing else that takes its time."""
 
-from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+import time
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
 from statistics import fmean
@@ -20,7 +21,8 @@ from storage.reading import reading
 from trm_model.errors import require
 from trm_model.texts import duration
 from trm_model.training.figures import METRICS, WAITING, read_rows, seconds_left
-from trm_model.training.process import LOCK, ORPHAN_SECONDS
+from trm_model.training.folders import step_reached
+from trm_model.training.process import LOCK
 
 AFTER_STEP = "_after_step"
 """How the names of metrics end of which an evaluation has a row for each supervision step."""
@@ -44,6 +46,8 @@ ONE_RUN = ("benchmark", "variant", "seed", "run")
 HEADLINES = (("pass_at_k", 2), ("exact_accuracy", None))
 """Metrics and their k that the benchmarks' reports compare
 (:attr:`assets.benchmarks.Benchmark.metric`); the first that a run has is its score."""
+STARTING_SECONDS = 120.0
+"""How long a training may take to lock its run: it loads torch and waits for other processes."""
 _BARS = "▁▂▃▄▅▆▇█"
 _MINUTE = len("2026-01-01T00:00")
 
@@ -109,29 +113,39 @@ def list_runs(benchmark: str | None, *, every: bool, form: str) -> str:
 
 
 def _under_way(rows: pl.DataFrame) -> pl.DataFrame:
-    """The rows with ``curve`` and ``left``; of runs under way as their rows of figures say, and as
-    ended those that started a while ago and that no process trains."""
-    begins = datetime.now(UTC) - timedelta(seconds=ORPHAN_SECONDS)
+    """The rows with ``curve`` and ``left``; of runs that have started as their files say."""
     told: list[dict[str, Any]] = []
     for row in rows.iter_rows(named=True):
-        place = "/".join(str(row[name]) for name in ONE_RUN)
-        run, started = Path(data_folder(), "runs", place), row["status"] == "started"
-        figures = read_rows(run / METRICS) if started else []
-        now: dict[str, Any] = {"curve": None, "left": None}
-        if figures:
-            now |= {"step": figures[-1]["step"], "seconds": figures[-1]["wall_seconds"]}
-        if started and row["created_at"] < begins.isoformat() and not is_held(run / LOCK):
-            over = bool(figures) and figures[-1]["step"] >= row["steps"]
-            now["status"] = "finished" if over else "interrupted"
-        elif started and (run / WAITING).exists():
-            now["left"] = "waits for the device"
-        elif figures:
-            now["curve"] = sparkline([each["exact_accuracy"] for each in figures])
-            left = seconds_left(figures[-1], row["steps"], row["batch_size"])
-            now["left"] = duration(left)
-        told.append({**row, **now})
+        run = Path(data_folder(), "runs", *(str(row[name]) for name in ONE_RUN))
+        now = _state(run, row) if row["status"] == "started" else {}
+        told.append({"curve": None, "left": None, **row, **now})
     schema = {**rows.schema, "curve": pl.String, "left": pl.String}
     return pl.DataFrame(told, schema=schema)
+
+
+def _state(run: Path, row: Mapping[str, Any]) -> dict[str, Any]:
+    """What the files of a run that has started tell in place of its row: how it goes on, or that no
+    process trains it."""
+    figures = read_rows(run / METRICS)
+    now = {"step": figures[-1]["step"], "seconds": figures[-1]["wall_seconds"]} if figures else {}
+    if not is_held(run / LOCK) and not _starts(run, row):
+        step = step_reached(run)
+        status = "finished" if step >= row["steps"] else "interrupted"
+        return {**now, "step": step, "status": status}
+    if (run / WAITING).exists():
+        return {"left": "waits for the device"}
+    if figures:
+        now["curve"] = sparkline([each["exact_accuracy"] for each in figures])
+        now["left"] = duration(seconds_left(figures[-1], row["steps"], row["batch_size"]))
+    return now
+
+
+def _starts(run: Path, row: Mapping[str, Any]) -> bool:
+    """Whether a process may be about to train a run: it was started, or one has held its lock, so
+    recently."""
+    recently, lock = time.time() - STARTING_SECONDS, run / LOCK
+    held = lock.exists() and lock.stat().st_mtime > recently
+    return held or row["created_at"] > datetime.fromtimestamp(recently, UTC).isoformat()
 
 
 def sparkline(shares: Sequence[float], width: int = 16) -> str:

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from storage.reading import one_line
+from storage.reading import one_line, out_of_memory
 from trm_model.errors import ConfigurationError, require
 
 KINDS = ("cpu", "cuda", "xpu")
@@ -89,9 +89,12 @@ def open_device(name: str) -> torch.device:
     try:
         if device.type != "cpu":
             torch.accelerator.set_device_index(device.index)
-        # Of no numbers it would be made by any device.
+        # A tensor without numbers could be made even on a device that cannot compute.
         torch.zeros(1, dtype=torch.float64, device=device)
     except (RuntimeError, TypeError) as error:
+        if out_of_memory(error):
+            raise
         raise ConfigurationError(f"device={name!r}: {one_line(error)}; {_EXPECTED}") from error
-    torch.backends.cudnn.allow_tf32 = False  # By default it is so for products, not convolutions.
+    # By default torch rounds the factors of convolutions to TF32, those of products not.
+    torch.backends.cudnn.allow_tf32 = False
     return device

@@ -6,8 +6,8 @@ variables by which torch's processes find one another. The processes die with th
 does with the process that started it (:mod:`trm_model.lifeline`), and end as one: told to stop,
 this one tells them and gives them GRACE seconds. When one of them dies, all are ended and started
 again, to go on from what they have kept; when that has happened a few times and they have kept
-nothing new in the folder PROGRESS meanwhile, the job has crashed. A refusal, an interrupt, or too
-little memory of one is that of all.
+nothing new in the folder PROGRESS meanwhile, the job has crashed. A refusal, an interrupt, too
+little memory, or numbers that are not finite in one of them are those of all.
 """
 
 import logging

@@ -27,6 +27,7 @@ from trm_model.inspection.inspection import Inspection, figure, inspect_examples
 from trm_model.puzzles.plans import open_examples
 from trm_model.solving.loading import load
 from trm_model.training import checkpoint as checkpoints
+from trm_model.training.folders import step_reached
 from trm_model.training.process import DEVICE_SECONDS
 from trm_model.training.run import RunSpec
 
@@ -78,7 +79,7 @@ def materialize_inspection(
             residual_table(found, config.examples),
             **of_run(spec, run.name),
             checkpoint=f"{run_key}/{newest.relative_to(run).as_posix()}",
-            step=checkpoints.step_reached(run),
+            step=step_reached(run),
         ),
     )
     drawn = {

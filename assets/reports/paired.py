@@ -45,8 +45,8 @@ def chosen(
 
     :param scores: rows of :class:`assets.tables.Scores` of one benchmark and its metric.
     :param text: ``VARIANT`` for all seeds that the reports average, ``VARIANT|SEED`` for the run of
-        that partition that was tested last, which no study's is, or the first letters of a run's
-        key.
+        that partition that was tested last, other than by a study (by whatever, where there is no
+        other), or the first letters of a run's key.
     :param evaluated: the run of a variant and seed whose predictions were made last, except by a
         study; None: there are none.
     :param newest: take a run's latest test, whatever it was; otherwise its latest one as the
@@ -156,14 +156,10 @@ def compare_stored(
 
     def evaluated(variant: str, seed: int) -> str | None:
         found = store.follow(keys.current_predictions(name, variant, seed))
-        return None if found is None else read_file(store.open(found), Predictions)["run"][0]
+        return None if found is None else keys.run_and_evaluation(found)[0]
 
     sides = [
-        list(
-            chosen(scores, text, benchmark, variants, evaluated, newest=newest).iter_rows(
-                named=True
-            )
-        )
+        chosen(scores, text, benchmark, variants, evaluated, newest=newest).rows(named=True)
         for text in texts
     ]
     require(

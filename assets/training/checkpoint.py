@@ -32,8 +32,8 @@ from trm_model.model.variant import Variant
 from trm_model.puzzles.plans import examples_modules
 from trm_model.solving.fine_tuning import begin_from
 from trm_model.texts import counted, duration
-from trm_model.training.checkpoint import saved, step_reached
 from trm_model.training.figures import METRICS, WAITING, read_rows, seconds_left
+from trm_model.training.folders import saved, step_reached
 from trm_model.training.initial import weights_hash, write_initial
 from trm_model.training.job import started_by, training_job
 from trm_model.training.lineage import adopt, depends_on_steps, shorter_runs
@@ -206,7 +206,7 @@ def train_run(
             MADE: f"{counted(steps, 'step')}{early}{skipped}, loss {last['loss']:.4f}, "
             f"{last['exact_accuracy']:.1%} of the last training examples solved, in {checkpoint}",
             "steps": steps,
-            "examples": last["examples"],
+            "examples": steps * recipe.batch_size,
             "loss": last["loss"],
             "train_exact_accuracy": last["exact_accuracy"],
             "examples_per_second": last["examples"] / last["wall_seconds"],
@@ -249,8 +249,8 @@ def _place(
     if others:
         log(
             f"{others[0]}: the same training, interrupted at step {step_reached(others[0])} under "
-            "another version of the code; this one starts afresh (continue_other_code: true goes "
-            "on with that one)"
+            "another version of the code; this one starts afresh "
+            "(checkpoint.continue_other_code=true goes on with that one)"
         )
     shorter = [] if config.fresh else shorter_runs(folder, spec, log)
     if not shorter:
@@ -263,13 +263,13 @@ def _place(
     if not ours:
         log(
             f"{checkpoint}: of a shorter training under another version of the code; this one "
-            "starts afresh (continue_other_code: true goes on from there)"
+            "starts afresh (checkpoint.continue_other_code=true goes on from there)"
         )
         return run, spec, None
     log(
         f"starts from {begun.parent}: the same training but for its number of steps or its "
         "on_nonfinite, which goes on to the result that it would have had from the start "
-        "(checkpoint.fresh=true begins there)"
+        "(checkpoint.fresh=true begins from the start)"
     )
     return folder / begun.key, begun, checkpoint
 

@@ -14,8 +14,8 @@ from storage.store import Store
 from storage.tables import TableError, partition_key, publish_partition, read_file
 from trm_model.choices import to_plain
 from trm_model.launching import Ending, Outcome
-from trm_model.training.checkpoint import step_reached
 from trm_model.training.figures import METRICS, read_rows
+from trm_model.training.folders import step_reached
 from trm_model.training.plan import Plan
 from trm_model.training.run import RunSpec
 from trm_model.training.stopping import is_over

@@ -35,7 +35,8 @@ from trm_model.finite import NotFiniteError
 from trm_model.launching import Ending, Job, Outcome
 from trm_model.model.batch import DeviceExamples
 from trm_model.puzzles.plans import open_examples
-from trm_model.training.checkpoint import load, saved
+from trm_model.training.checkpoint import load
+from trm_model.training.folders import saved
 from trm_model.training.initial import load_initial
 from trm_model.training.loop import train
 from trm_model.training.plan import plan
@@ -337,7 +338,7 @@ def test_a_training_interrupted_under_other_code(
     assert spec.code_version == training_version(spec.variant, spec.recipe)
     said = capfd.readouterr().err
     assert f"{old}: the same training, interrupted at step " in said
-    assert "continue_other_code: true" in said
+    assert "checkpoint.continue_other_code=true" in said
 
 
 @pytest.mark.filterwarnings("ignore::dagster.BetaWarning")

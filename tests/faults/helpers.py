@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from storage.manifest import verify_manifest
-from trm_model.training.checkpoint import FOLDER, saved
 from trm_model.training.figures import METRICS
+from trm_model.training.folders import FOLDER, saved
 from trm_model.training.run import RunSpec
 
 REPOSITORY = Path(__file__).parents[2]

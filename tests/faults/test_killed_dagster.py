@@ -21,7 +21,7 @@ from tests.faults.helpers import (
     trainers,
     until,
 )
-from trm_model.training.checkpoint import saved
+from trm_model.training.folders import saved
 
 ASSET, STEPS = "sudoku_4x4", 60
 CONFIG = {

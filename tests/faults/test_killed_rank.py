@@ -14,7 +14,7 @@ from tests.faults.helpers import Child, checkpoint_steps, last_step, trainers, u
 from trm_model.lifeline import INTERRUPTED
 from trm_model.names import STORE_VARIABLE
 from trm_model.seeding import numpy_generator
-from trm_model.training.checkpoint import FOLDER, saved
+from trm_model.training.folders import FOLDER, saved
 
 
 def _training(start: Start, run: Path, **env: str) -> Child:

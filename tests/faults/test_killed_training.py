@@ -20,8 +20,8 @@ from tests.faults.helpers import (
     until,
 )
 from trm_model.lifeline import INTERRUPTED, REFUSED
-from trm_model.training.checkpoint import FOLDER, saved
 from trm_model.training.figures import METRICS
+from trm_model.training.folders import FOLDER, saved
 from trm_model.training.process import OTHER_CODE
 from trm_model.training.run import RUN_FILE, CodeSpan, RunSpec
 

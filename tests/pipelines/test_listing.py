@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -129,7 +130,8 @@ def test_a_run_under_way_shows_its_curve_and_the_time_left(
     store: LocalStore, capsys: pytest.CaptureFixture[str]
 ) -> None:
     add_run(
-        store, run="now", config_hash="now", created_at="2026-02", status="started", step=0,
+        store, run="now", config_hash="now", created_at="2026-02-01T10:00+00:00", status="started",
+        step=0,
         steps=1_000, batch_size=10,
     )  # fmt: skip
     figures = [
@@ -151,11 +153,16 @@ def test_a_run_under_way_shows_its_curve_and_the_time_left(
         write_text(run / WAITING, "until free")
         assert " waits for the device " in listed(capsys, "sudoku_4x4", what="runs")
 
-    # Its process has been killed, and what had started that, too.
+    # One has just held the lock, and another may be starting.
     [row, _] = json.loads(listed(capsys, "sudoku_4x4", "--format", "json", what="runs"))
-    assert (row["status"], row["step"], row["left"]) == ("interrupted", 400, None)
+    assert row["status"] == "started"
+    # They have been killed, and what had started them, too.
+    (run / "checkpoints" / "step-00000300").mkdir(parents=True)
+    os.utime(run / LOCK, (0, 0))
+    [row, _] = json.loads(listed(capsys, "sudoku_4x4", "--format", "json", what="runs"))
+    assert (row["status"], row["step"], row["left"]) == ("interrupted", 300, None)
     # It was finished without Dagster.
-    write_text(run / METRICS, json.dumps({**figures[-1], "step": 1_000}))
+    (run / "checkpoints" / "step-00001000").mkdir()
     [row, _] = json.loads(listed(capsys, "sudoku_4x4", "--format", "json", what="runs"))
     assert (row["status"], row["step"], row["left"]) == ("finished", 1_000, None)
 

@@ -49,6 +49,7 @@ def test_a_gpu_that_is_opened_is_computed_on_and_is_the_current_one(
     monkeypatch: pytest.MonkeyPatch, two_gpus: None
 ) -> None:
     made: list[object] = []
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", True)
     monkeypatch.setattr(torch.accelerator, "set_device_index", made.append)
     monkeypatch.setattr(torch, "zeros", lambda *size, device, **_: made.append((size, device)))
     device = open_device("cuda:1")
@@ -66,6 +67,18 @@ def test_a_gpu_that_has_no_kernels_here_is_refused(
     monkeypatch.setattr(torch, "zeros", fill)
     with pytest.raises(ConfigurationError, match=r"device='cuda:1': CUDA error: no .* execution;"):
         open_device("cuda:1")
+
+
+def test_a_gpu_without_memory_is_not_a_wrong_name(
+    monkeypatch: pytest.MonkeyPatch, two_gpus: None
+) -> None:
+    def fill(*_: object, **__: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 MiB")
+
+    monkeypatch.setattr(torch.accelerator, "set_device_index", lambda _: None)
+    monkeypatch.setattr(torch, "zeros", fill)
+    with pytest.raises(torch.OutOfMemoryError):
+        open_device("cuda")
 
 
 @pytest.mark.parametrize("name", ["mps", "gpu", "cuda:", "cuda:x", 3, None])

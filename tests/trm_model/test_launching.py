@@ -231,7 +231,7 @@ def test_processes_that_die_again_and_again_are_given_up(write: Write) -> None:
 @pytest.mark.parametrize(
     ("code", "ending"), [(2, Ending.REFUSED), (3, Ending.CRASHED), (4, Ending.DIVERGED)]
 )
-def test_a_refusal_or_too_little_memory_of_one_process_is_that_of_all(
+def test_what_one_process_would_end_with_again_is_that_of_all(
     write: Write, code: int, ending: Ending
 ) -> None:
     told: list[str] = []

@@ -18,6 +18,9 @@ from trm_model.model.reasoner import Reasoner
 from trm_model.model.state import State
 from trm_model.noise import Noise
 
+POSITIONS = 1_024
+"""Of so many examples more, together, it is counted what they keep."""
+
 
 class Kept(NamedTuple):
     """Bytes that are kept for a gradient: once, such as weights in another dtype, and for each
@@ -69,10 +72,13 @@ def kept(model: Reasoner, work: Callable[[State], Tensor]) -> Kept:
         with attention:
             return kept_bytes(lambda: work(State(x, start.latents)), weights)
 
-    # Short examples share a tile of a kernel, which is kept whole.
-    some = examples_of(model.size.prefix + model.length, model.size.width)
-    one, two = of(some), of(2 * some)
-    return Kept(2 * one - two, (two - one) // some)
+    # Tiles of a kernel are kept whole, and short examples share one.
+    length = model.size.prefix + model.length
+    some = examples_of(length, model.size.width)
+    more = some * max(1, POSITIONS // length)
+    few, many = of(some), of(some + more)
+    each = (many - few) // more
+    return Kept(few - some * each, each)
 
 
 def kept_by_calls(model: Reasoner) -> tuple[Kept, ...]:

@@ -6,6 +6,7 @@ bfloat16, the papers' batch): on an H200 where a GPU has programs of our own (do
 assumed.
 """
 
+from bisect import bisect_left
 from dataclasses import dataclass, replace
 
 from storage.examples import Header
@@ -98,15 +99,17 @@ def _remedy(
 
     if fits(execution):
         return ""
-    at_once = execution.at_once(recipe.batch_size)
-    parts = sorted({-(-at_once // count) for count in range(1, at_once + 1)}, reverse=True)
+    share, at_once = recipe.batch_size // execution.processes, execution.at_once(recipe.batch_size)
+    parts = sorted({-(-share // count) for count in range(-(-share // at_once), share + 1)})
     for recompute in dict.fromkeys((execution.recompute, True)):
-        for part in parts:
-            if fits(replace(execution, micro_batch=part, recompute=recompute)):
-                fewer = f"micro_batch={part}" * (part < at_once)
-                again = "recompute=true" * (recompute and not execution.recompute)
-                return " and ".join(filter(None, (fewer, again)))
-    return "a smaller width in the recipe's size"
+        ways = [replace(execution, micro_batch=part, recompute=recompute) for part in parts]
+        # The smaller the parts, the less they need.
+        count = bisect_left(ways, True, key=lambda way: not fits(way))
+        if count:
+            fewer = f"micro_batch={parts[count - 1]}" * (parts[count - 1] < at_once)
+            again = "recompute=true" * (recompute and not execution.recompute)
+            return " and ".join(filter(None, (fewer, again)))
+    return "a smaller batch_size or width in the recipe, or more processes"
 
 
 def expected(

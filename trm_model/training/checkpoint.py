@@ -30,16 +30,15 @@ from trm_model.model.batch import Batch
 from trm_model.model.reasoner import Reasoner
 from trm_model.model.state import State
 from trm_model.model.weights import require_same_names, require_tensors
+from trm_model.training.folders import FOLDER, at, saved, step_of
 from trm_model.training.sampler import Position
 from trm_model.training.supervision import Carry
 
-FOLDER = "checkpoints"
 BEST = "best"
 """The pointer to the checkpoint that did best on the validation puzzles, which is kept beside the
 newest ones."""
 KEEP = 2
 """How many of the newest checkpoints are kept, unless told otherwise."""
-_PREFIX = "step-"
 _STATE = re.compile(r"^(\d+)\.(\d+)\.(\w+)$")
 REMEDY = "remove this checkpoint and train again (trm train), which goes on from the one before"
 
@@ -179,31 +178,6 @@ def best(run: Path) -> Path | None:
     """The checkpoint that did best on the validation puzzles; None where there is none."""
     found = follow_pointers(run / FOLDER / BEST)
     return found if found.is_dir() else None
-
-
-def saved(run: Path) -> list[Path]:
-    """The run's checkpoint folders, oldest first."""
-    folders = (run / FOLDER).glob(f"{_PREFIX}*")
-    return sorted(path for path in folders if path.name.removeprefix(_PREFIX).isdecimal())
-
-
-def _name(step: int) -> str:
-    return f"{_PREFIX}{step:08d}"
-
-
-def at(run: Path, step: int) -> Path:
-    """The folder of the run's checkpoint of a step."""
-    return run / FOLDER / _name(step)
-
-
-def step_of(folder: Path) -> int:
-    """The step after which a checkpoint's folder was written."""
-    return int(folder.name.removeprefix(_PREFIX))
-
-
-def step_reached(run: Path) -> int:
-    """The step of the run's newest checkpoint; 0 where there is none."""
-    return max(map(step_of, saved(run)), default=0)
 
 
 def intact_step(run: Path) -> int:

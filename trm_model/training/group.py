@@ -182,10 +182,10 @@ def _libraries() -> str:
     library those of GPUs, if there are any. Without these words torch would connect GPUs alone, and
     what the processes agree on lies on the CPU."""
     libraries = {"cpu": "gloo"}
-    if torch.accelerator.is_available():
-        gpu = torch.accelerator.current_accelerator()
-        assert gpu is not None, "is_available() was asked"
-        libraries[gpu.type] = dist.Backend.default_device_backend_map[gpu.type]
+    gpu = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
+    known = dist.Backend.default_device_backend_map
+    if gpu is not None and gpu.type in known:
+        libraries[gpu.type] = known[gpu.type]
     return ",".join(map(":".join, libraries.items()))
 
 

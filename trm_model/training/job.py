@@ -4,8 +4,8 @@ from pathlib import Path
 
 from trm_model.launching import Job, Launcher, Torchrun
 from trm_model.training import process
-from trm_model.training.checkpoint import FOLDER
 from trm_model.training.execution import Execution
+from trm_model.training.folders import FOLDER
 from trm_model.training.run import RunSpec, modules_of
 from trm_model.version import PACKAGES
 

@@ -8,8 +8,9 @@ from pathlib import Path
 
 from storage.atomic import publish, staging, write_text
 from storage.manifest import CorruptDataError, verify_manifest
-from trm_model.training.checkpoint import best, keep_best, saved, step_of
+from trm_model.training.checkpoint import best, keep_best
 from trm_model.training.figures import METRICS, keep_rows
+from trm_model.training.folders import saved, step_of
 from trm_model.training.nonfinite import EVENTS
 from trm_model.training.run import Parent, RunSpec, runs_in
 

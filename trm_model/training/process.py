@@ -140,8 +140,9 @@ def _train(run: Path, stop: _Stop, modules: Sequence[str], *, other_code: bool) 
     from trm_model.puzzles.plans import examples_modules, open_examples
     from trm_model.trackers.following import following
     from trm_model.trackers.tracker import Interrupted
-    from trm_model.training.checkpoint import intact_step, saved
+    from trm_model.training.checkpoint import intact_step
     from trm_model.training.figures import WAITING
+    from trm_model.training.folders import saved
     from trm_model.training.group import LostError, join
     from trm_model.training.initial import load_initial
     from trm_model.training.loop import TrainingError, train

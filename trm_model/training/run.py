@@ -18,8 +18,8 @@ from trm_model.model.evaluation import Evaluation
 from trm_model.model.variant import Variant
 from trm_model.names import require_name
 from trm_model.trackers.tracker import Tracker
-from trm_model.training.checkpoint import step_reached
 from trm_model.training.execution import Execution
+from trm_model.training.folders import step_reached
 from trm_model.training.recipe import Recipe
 from trm_model.training.stopping import is_over
 from trm_model.version import code_version
@@ -230,7 +230,7 @@ class RunSpec:
             f"code version {before} trained this run up to step {step}, and the code here is "
             f"{version}; expected the same code; to go on all the same and have both versions "
             "recorded, give --continue-other-code (in the checkpoint's configuration: "
-            "continue_other_code: true)",
+            "checkpoint.continue_other_code=true)",
         )
         return replace(self, code=(*kept, CodeSpan(version=version, from_step=step)))
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from trm_model.choices import to_plain
 from trm_model.trackers.following import flat
 from trm_model.trackers.tracker import Tracked
-from trm_model.training.checkpoint import step_reached
+from trm_model.training.folders import step_reached
 from trm_model.training.run import RunSpec
 
 

@@ -22,7 +22,7 @@ from trm_model.puzzles.plans import open_examples
 from trm_model.solving.fine_tuning import begin_from
 from trm_model.solving.loading import named_rows
 from trm_model.training import checkpoint as checkpoints
-from trm_model.training.checkpoint import saved
+from trm_model.training.folders import saved
 from trm_model.training.initial import INITIAL, load_initial, weights_hash, write_initial
 from trm_model.training.loop import train
 from trm_model.training.run import RunSpec

@@ -65,9 +65,17 @@ def test_what_a_card_needs_for_a_training_that_is_too_large_fits(width: int) -> 
     assert on("RTX 4090", recipe=recipe, micro_batch=larger, recompute=recompute).remedy
 
 
-def test_what_no_part_of_a_batch_fits_into_needs_a_smaller_width() -> None:
-    recipe = replace(RECIPE, size=Size(width=16384))
-    assert on("RTX 4090", recipe=recipe).remedy == "a smaller width in the recipe's size"
+def test_parts_are_equal_shares_whatever_part_was_asked_for() -> None:
+    assert on("RTX 4090", micro_batch=500).remedy == on("RTX 4090").remedy
+    assert on("RTX 4090", micro_batch=100).remedy == ""
+
+
+@pytest.mark.parametrize(
+    "recipe", [replace(RECIPE, size=Size(width=16384)), replace(RECIPE, batch_size=1_000_000)]
+)
+def test_what_no_part_of_a_batch_fits_into_needs_another_recipe(recipe: Recipe) -> None:
+    remedy = "a smaller batch_size or width in the recipe, or more processes"
+    assert on("RTX 4090", recipe=recipe).remedy == remedy
 
 
 def test_short_trainings_are_told_in_minutes() -> None:

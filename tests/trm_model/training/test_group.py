@@ -22,6 +22,7 @@ from trm_model.training import group as groups
 from trm_model.training import trainer
 from trm_model.training.execution import Execution, most_shares
 from trm_model.training.figures import read_rows
+from trm_model.training.folders import step_reached
 from trm_model.training.group import Group, JoinedGroup, LostError, join
 from trm_model.training.loop import train
 from trm_model.training.nonfinite import EVENTS
@@ -183,7 +184,7 @@ def test_two_processes_go_on_from_what_four_wrote(
     """Four stop within an interval, since the last of them is told to; two finish."""
     run = tmp_path / "run"
     assert together(4, tmp_path, _train, run, tiny[1], 5, RECIPE) == [0] * 4
-    assert checkpoints.step_reached(run) == 5
+    assert step_reached(run) == 5
     assert len(final(run).carry["steps"]) == RECIPE.batch_size
     assert together(2, tmp_path, _train, run, tiny[1], None, RECIPE) == [0] * 2
     torch.testing.assert_close(losses(run), losses(alone), rtol=0, atol=1e-5)
@@ -217,7 +218,7 @@ def test_all_end_where_the_lead_loses_patience(
 ) -> None:
     run = tmp_path / "run"
     assert together(2, tmp_path, _give_up, run, tiny[1]) == [0, 0]
-    assert checkpoints.step_reached(run) == 6
+    assert step_reached(run) == 6
 
 
 def _die_midway(group: Group, run: Path, data: Path) -> None:

@@ -16,8 +16,8 @@ from trm_model.model.curricula.depth import DepthCurriculum
 from trm_model.model.variant import Variant
 from trm_model.schedules.cosine import Cosine
 from trm_model.training import checkpoint as checkpoints
-from trm_model.training.checkpoint import saved
 from trm_model.training.figures import METRICS
+from trm_model.training.folders import saved
 from trm_model.training.lineage import adopt, depends_on_steps, shorter_runs
 from trm_model.training.loop import train
 from trm_model.training.nonfinite import Found, record, rewinds

@@ -19,9 +19,9 @@ from trm_model.optimizers.adamw import AdamW
 from trm_model.optimizers.muon import Muon
 from trm_model.schedules.linear import Linear
 from trm_model.training import loop, trainer
-from trm_model.training.checkpoint import saved
 from trm_model.training.execution import Execution
 from trm_model.training.figures import METRICS, read_rows
+from trm_model.training.folders import saved
 from trm_model.training.loop import train
 from trm_model.training.supervision import Supervision
 from trm_model.variants import VARIANTS

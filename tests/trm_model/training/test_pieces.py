@@ -28,10 +28,9 @@ from trm_model.training.checkpoint import (
     intact_step,
     load,
     save,
-    saved,
-    step_reached,
 )
 from trm_model.training.ema import Ema
+from trm_model.training.folders import saved, step_reached
 from trm_model.training.optimizers import make_optimizers, set_rates, warmup
 from trm_model.training.puzzle_rows import sign_sgd_
 from trm_model.training.recipe import Recipe

@@ -16,8 +16,9 @@ from storage.examples import VALIDATION
 from tests.trm_model.training.recipes import tiny_spec
 from trm_model.lifeline import DIVERGED, ERROR, NO_MEMORY, REFUSED
 from trm_model.training import checkpoint, process
-from trm_model.training.checkpoint import Checkpoint, Progress, save, step_reached
+from trm_model.training.checkpoint import Checkpoint, Progress, save
 from trm_model.training.figures import WAITING
+from trm_model.training.folders import step_reached
 from trm_model.training.run import CodeSpan, RunSpec, run_store
 
 

@@ -31,8 +31,9 @@ from trm_model.optimizers.muon import Muon
 from trm_model.schedules.linear import Linear
 from trm_model.trackers.tensorboard import TensorBoard
 from trm_model.training import checkpoint as checkpoints
-from trm_model.training.checkpoint import Checkpoint, Progress, intact_step, saved, step_reached
+from trm_model.training.checkpoint import Checkpoint, Progress, intact_step
 from trm_model.training.execution import Execution
+from trm_model.training.folders import saved, step_reached
 from trm_model.training.job import started_by, training_job
 from trm_model.training.recipe import Recipe
 from trm_model.training.run import CodeSpan, RunSpec, runs_of_other_code, training_version

@@ -17,9 +17,10 @@ from trm_model.errors import ConfigurationError
 from trm_model.finite import NotFiniteError
 from trm_model.solving.loading import load as load_model
 from trm_model.training import checkpoint as checkpoints
-from trm_model.training.checkpoint import Checkpoint, Progress, best, keep_best, saved, step_of
+from trm_model.training.checkpoint import Checkpoint, Progress, best, keep_best
 from trm_model.training.execution import Execution
 from trm_model.training.figures import METRICS
+from trm_model.training.folders import saved, step_of
 from trm_model.training.lineage import adopt
 from trm_model.training.loop import PROGRESS, train
 from trm_model.training.recipe import Recipe

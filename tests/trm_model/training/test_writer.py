@@ -11,8 +11,9 @@ from tests.trm_model.training.recipes import TINY
 from trm_model.finite import NotFiniteError
 from trm_model.training import checkpoint as checkpoints
 from trm_model.training import writer as writing
-from trm_model.training.checkpoint import Checkpoint, Progress, best, load, saved
+from trm_model.training.checkpoint import Checkpoint, Progress, best, load
 from trm_model.training.execution import Execution
+from trm_model.training.folders import saved
 from trm_model.training.loop import train
 from trm_model.training.writer import Writer
 from trm_model.variants import VARIANTS

@@ -358,6 +358,7 @@ class _PostNormSwiGlu(torch.autograd.Function):
         tiles = batch * -(-columns // TILE)
         count = min(torch.get_num_threads(), tiles)
         result, scale = torch.empty_like(x), x.new_empty(batch, 1, columns)
+        # In two pieces: one of more than 32 MB would be mapped anew at each call (docs/log.md).
         kept = [x.new_empty(tiles if graded else 0, inner, TILE) for _ in ("gates", "ups")]
         chunk = CHUNK if norm == NO_NORM else inner
         ctx.setting, ctx.epsilon = turned | norm << 1, epsilon
