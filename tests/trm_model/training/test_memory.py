@@ -8,12 +8,15 @@ from pathlib import Path
 from typing import Any, Literal
 
 import pytest
+import torch
 from torch import Tensor
 from torch.profiler import ProfilerActivity, profile
 
 from storage.examples import Header
 from tests.gpu.check import RECIPE as SMALL
 from tests.gpu.check import random_examples
+from trm_model.model.kept import kept_by_calls, kept_bytes
+from trm_model.model.reasoner import build
 from trm_model.model.size import Size
 from trm_model.training.checkpoint import Checkpoint
 from trm_model.training.execution import Execution
@@ -92,6 +95,19 @@ def profiled_peak(name: str, recipe: Recipe, execution: Execution) -> int:
         now += event.nbytes()
         most = max(most, now)
     return most
+
+
+@pytest.mark.parametrize("side", [4, 6, 9])
+@pytest.mark.parametrize("variant", ["trm_mlp", "trm"])
+def test_what_calls_keep_of_many_examples_is_known_from_a_few(variant: str, side: int) -> None:
+    """Also where the examples of a few do not fill the tiles of a kernel."""
+    header = Header(vocabulary=HEADER.vocabulary, grid=(side, side))
+    size = Size(width=64, heads=4, prefix=4, puzzle_width=64)
+    model = build(VARIANTS[variant], size, header, 0)
+    x = torch.zeros(64, 4 + side * side, 64, requires_grad=True)
+    for network, found in zip(model.networks, kept_by_calls(model), strict=True):
+        true = kept_bytes(lambda network=network: network(x), model.parameters())
+        assert found.once + 64 * found.each == pytest.approx(true, rel=0.06)
 
 
 @pytest.mark.parametrize("name", ["trm_mlp", "trm", "hrm"])
