@@ -18,6 +18,7 @@ from trm_model.errors import ConfigurationError
 from trm_model.model.variant import Variant
 from trm_model.solving.loading import load
 from trm_model.training import checkpoint as checkpoints
+from trm_model.training.folders import saved
 from trm_model.training.recipe import Recipe
 from trm_model.training.run import RUN_FILE, RunSpec
 from trm_model.variants import VARIANTS
@@ -47,7 +48,7 @@ def card(folder: Path, name: str) -> str:
     """
     spec, tested = RunSpec.read(folder), read_scores(folder)
     benchmark = BENCHMARKS[spec.benchmark]
-    (weights,) = checkpoints.saved(folder)
+    (weights,) = saved(folder)
     progress = checkpoints.load(weights).progress
     model = load(folder, device="cpu")
     facts = {

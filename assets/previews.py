@@ -1,4 +1,4 @@
-"""What Dagster calls a preview or a beta, used knowingly."""
+"""This project uses some things knowingly that Dagster calls a preview or a beta."""
 
 import contextlib
 import warnings

@@ -19,6 +19,7 @@ from storage.tables import scan
 from trm_model.errors import require
 from trm_model.pretrained import CARD, find
 from trm_model.training import checkpoint as checkpoints
+from trm_model.training.folders import saved
 from trm_model.training.run import RunSpec, run_store
 
 
@@ -35,7 +36,7 @@ def publish_model(checkpoint: Path, folder: Path) -> str:
     run = follow_pointers(find(checkpoint)).resolve()
     spec = RunSpec.read(run)
     require_benchmark(spec.benchmark)
-    found = checkpoints.saved(run)
+    found = saved(run)
     require(bool(found), f"{run}: no checkpoint yet; train first, or give another run")
     require(
         spec.header is not None,

@@ -47,6 +47,7 @@ from trm_model.puzzles.family import Family, Tokens
 from trm_model.puzzles.plans import open_examples
 from trm_model.texts import counted
 from trm_model.training import checkpoint as checkpoints
+from trm_model.training import folders
 from trm_model.training.process import DEVICE_SECONDS
 from trm_model.training.run import RunSpec
 from trm_model.version import code_version
@@ -163,10 +164,10 @@ def predict(
     run = store.open(run_key)
     spec = RunSpec.read(run)
     name, variant, seed = spec.benchmark, spec.variant_name, spec.seed
-    saved = checkpoints.saved(run)
+    saved = folders.saved(run)
     if not saved:
         raise user_error(
-            f"{run / checkpoints.FOLDER}: no checkpoint, expected one; train again: "
+            f"{run / folders.FOLDER}: no checkpoint, expected one; train again: "
             f"{making('checkpoint', name, f'{variant}|{seed}')}"
         )
     newest = saved[-1]

@@ -46,7 +46,7 @@ def _pairs(frame: pl.DataFrame) -> npt.NDArray[np.int64]:
 
 
 class _Sums(Origin):
-    """What all sums have in common."""
+    """This class holds what all sums have in common."""
 
     __slots__ = ()
 

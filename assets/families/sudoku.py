@@ -80,7 +80,7 @@ def columns(
 
 
 class SudokuOrigin(Origin):
-    """What all origins of Sudoku have in common."""
+    """This class holds what all origins of Sudoku have in common."""
 
     __slots__ = ()
 

@@ -15,9 +15,10 @@ import polars as pl
 from matplotlib.ticker import LogLocator, MaxNLocator
 
 WIDTH, HEIGHT, LEFT, BOTTOM, TOP = 900, 340, 70, 60, 12
-"""Of a chart, in pixels, and the room for its labels."""
+"""The size of a chart and the room for its labels, in pixels."""
 MOST_POINTS = 150
-"""Of a line; of a longer one evenly spaced points are shown, the last among them."""
+"""A line shows at most so many points. Of a longer one they are evenly spaced, and the last is one
+of them."""
 CHART_POINTS = 6_000
 """About so many points all lines of a chart have together, so that browsers stay quick."""
 COLOURS = (

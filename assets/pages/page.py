@@ -20,7 +20,7 @@ _TEMPLATES = jinja2.Environment(
 
 
 Rows = Sequence[Mapping[str, object]]
-"""Of a table, as text for people or :class:`Links`; the first row's names are the head."""
+"""The rows of a table, as text for people or :class:`Links`. The first row's names are the head."""
 
 
 @dataclass(frozen=True, slots=True)

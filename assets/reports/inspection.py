@@ -26,8 +26,7 @@ from trm_model.inspection.failures import Failure, failure, failure_sheet
 from trm_model.inspection.inspection import Inspection, figure, inspect_examples
 from trm_model.puzzles.plans import open_examples
 from trm_model.solving.loading import load
-from trm_model.training import checkpoint as checkpoints
-from trm_model.training.folders import step_reached
+from trm_model.training.folders import saved, step_reached
 from trm_model.training.process import DEVICE_SECONDS
 from trm_model.training.run import RunSpec
 
@@ -71,7 +70,7 @@ def materialize_inspection(
         found = inspect_examples(
             model, examples, config.examples, evaluation=evaluation, layers=config.layers
         )
-    newest = checkpoints.saved(run)[-1]
+    newest = saved(run)[-1]
     table = publish_partition(
         store,
         Residuals,

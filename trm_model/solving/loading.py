@@ -20,6 +20,7 @@ from trm_model.puzzles.arc.tasks import SEPARATOR
 from trm_model.puzzles.registry import families_at, family_of, only_family
 from trm_model.solving.trained import TrainedModel, Versions
 from trm_model.training import checkpoint as checkpoints
+from trm_model.training.folders import saved
 from trm_model.training.run import RUN_FILE, RunSpec
 
 PUBLISHED_STEPS = 16
@@ -99,7 +100,7 @@ def find_checkpoint(folder: Path) -> tuple[Path, Path]:
     :raises ConfigurationError: neither a run that has one nor a checkpoint within one.
     """
     if (folder / RUN_FILE).is_file():
-        run, found = folder, checkpoints.saved(folder)
+        run, found = folder, saved(folder)
         require(bool(found), f"{folder}: no checkpoint yet; train first, or give another run")
         chosen = found[-1]
     else:

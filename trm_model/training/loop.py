@@ -23,6 +23,7 @@ from trm_model.training import checkpoint as checkpoints
 from trm_model.training.checkpoint import Checkpoint, Progress
 from trm_model.training.execution import Execution
 from trm_model.training.figures import METRICS, keep_rows, seconds_left
+from trm_model.training.folders import at, saved
 from trm_model.training.group import Group, LostError
 from trm_model.training.nonfinite import (
     EVENTS,
@@ -339,12 +340,12 @@ def _newest(run: Path, group: Group, report: Callable[[str], None]) -> Checkpoin
     """The newest undamaged checkpoint, that which the lead has found; None if there is none."""
     found = _newest_intact(run, report) if group.leads else None
     step = group.told(found.progress.step if found else 0)
-    return found if group.leads or not step else checkpoints.load(checkpoints.at(run, step))
+    return found if group.leads or not step else checkpoints.load(at(run, step))
 
 
 def _newest_intact(run: Path, report: Callable[[str], None]) -> Checkpoint | None:
     """The newest undamaged checkpoint; None if there is none at all."""
-    folders = checkpoints.saved(run)
+    folders = saved(run)
     for number, folder in enumerate(reversed(folders)):
         try:
             return checkpoints.load(folder)
