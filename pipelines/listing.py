@@ -189,9 +189,14 @@ def to_text(rows: pl.DataFrame, form: str) -> str:
         tbl_hide_dataframe_shape=True,
         tbl_hide_column_data_types=True,
         fmt_str_lengths=100,
-        float_precision=4,
     ):
-        words = shown.with_columns(cs.integer().cast(pl.String))
+        words = shown.with_columns(
+            cs.integer().cast(pl.String),
+            *(
+                pl.Series(name, [None if v is None else f"{v:.4f}" for v in shown[name]], pl.String)
+                for name in shown.select(cs.float()).columns
+            ),
+        )
         return str(words.with_columns(cs.string().fill_null("")))
 
 

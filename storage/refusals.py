@@ -11,6 +11,10 @@ _WRITABLE = (
     "a path that this user may read and write; change its mount or permissions, or copy the store "
     "and name the copy by TRM_DATA"
 )
+_FOLDERS = (
+    "a path whose every part but the last is a folder, or may become one; name another, that of "
+    "the store by TRM_DATA"
+)
 _ROOM = "room on the disk; make some and repeat the command"
 _LOCKS = (
     "a file system with locks (flock); mount it with them, or put the store on another disk and "
@@ -20,6 +24,10 @@ _EXPECTED = {
     errno.EACCES: _WRITABLE,
     errno.EPERM: _WRITABLE,
     errno.EROFS: _WRITABLE,
+    errno.EEXIST: _FOLDERS,
+    errno.ELOOP: _FOLDERS,
+    errno.ENAMETOOLONG: _FOLDERS,
+    errno.ENOTDIR: _FOLDERS,
     errno.ENOSPC: _ROOM,
     errno.EDQUOT: _ROOM,
     errno.EIO: "a disk that works; look into the system's log, and copy the store to another disk",

@@ -95,6 +95,7 @@ def test_runs_are_listed_latest_first(
         "2026-01-02 09:30",
     ):
         assert f" {word} " in shown, word
+    assert "null" not in shown
     assert listed(capsys, "sudoku_4x4", "--format", "csv", what="runs").count("\n") == 3
 
 

@@ -22,6 +22,8 @@ ROWS = pl.DataFrame({"number": [1, 2]})
         (errno.EROFS, "expected a path that this user may read and write; change its mount"),
         (errno.EACCES, "expected a path that this user may read and write; change its mount"),
         (errno.ENOSPC, "expected room on the disk; make some"),
+        (errno.ENOTDIR, "expected a path whose every part but the last is a folder"),
+        (errno.EEXIST, "expected a path whose every part but the last is a folder"),
         (errno.ENOLCK, "expected a file system with locks"),
     ],
 )
