@@ -299,6 +299,8 @@ class EvaluationConfig(StageConfig):
     :param all: evaluate all, whatever the entry says.
     :param again: also where the same evaluation by the same code is stored.
     :param device: as in :class:`TrainingConfig`; need not be the one that trained.
+    :param compile: let torch compile the networks, which takes a moment: worth it for large tests
+        on GPUs.
     """
 
     batch_size: int | None = Field(default=None, ge=1, le=1_000_000)
@@ -306,6 +308,7 @@ class EvaluationConfig(StageConfig):
     all: bool = False
     again: bool = False
     device: str = "auto"
+    compile: bool = False
     split: str | None = _own("split")
     depth: int | None = _own("depth")
     rollouts: int | None = _own("rollouts")

@@ -33,7 +33,7 @@ from storage.reading import json_object, reading
 from storage.store import Store
 from storage.tables import Table, scan
 from trm_model.training.folders import saved
-from trm_model.training.process import LOCK
+from trm_model.training.process import DEVICE_SECONDS, LOCK
 from trm_model.training.run import RUN_FILE
 
 
@@ -116,6 +116,9 @@ def prune(store: Store, chosen: Set[str]) -> list[Stored]:
 
 RECENT = 3600.0
 """What was changed within so many seconds is kept: somebody may be working on it."""
+UNTESTED = DEVICE_SECONDS
+"""So many seconds a finished run is kept although nothing refers to it: its test waits for the
+device at most so long, and that of a study's run, which is never current, may have failed."""
 _RUN, _HALF_WRITTEN = "run", "half written"
 _OF_A_RUN = "of a run that is kept"
 _NAMED_BY: Mapping[type[Table], str] = {
@@ -186,7 +189,10 @@ def _runs(store: Store, now: float) -> Iterator[Stored]:
             kept = "not finished: it can go on"
         if store.follow(f"{posixpath.dirname(key)}/current") == key:
             kept = "trained last"
-        yield _item(store, key, _RUN, now, kept or _in_use(store, key))
+        item = _item(store, key, _RUN, now, kept or _in_use(store, key))
+        if not item.kept and item.age < UNTESTED and saved(store.open(key)):
+            item = replace(item, kept="finished lately: it may wait for its test")
+        yield item
 
 
 def _with_parents(store: Store, runs: Iterable[Stored]) -> list[Stored]:

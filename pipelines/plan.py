@@ -17,6 +17,7 @@ from storage.store import Store
 from trm_model.authors.published import figure_of
 from trm_model.errors import require
 from trm_model.model.variant import Variant
+from trm_model.puzzles.plans import stored_examples
 from trm_model.training.accelerators import expected
 from trm_model.training.execution import Execution
 from trm_model.training.plan import plan
@@ -31,7 +32,7 @@ def tell_plans(benchmark: str, partitions: Sequence[str], settings: Sequence[str
 
     :param partitions: keys ``VARIANT|SEED`` and ranges of them.
     :param settings: ``checkpoint.FIELD=VALUE``.
-    :raises ConfigurationError: settings that cannot be, or what :func:`planned_header` raises.
+    :raises ConfigurationError: settings that cannot be, or what :func:`planned_data` raises.
     """
     require_benchmark(benchmark)
     entry = BENCHMARKS[benchmark]
@@ -50,7 +51,7 @@ def tell_plans(benchmark: str, partitions: Sequence[str], settings: Sequence[str
     require_settings(
         "checkpoint", TrainingConfig, given, entry.recipe, variants, family, here=False
     )
-    header = planned_header(open_store(), benchmark)
+    header, examples = planned_data(open_store(), benchmark)
     config = configured(TrainingConfig, given)
     for key, name in zip(chosen, names, strict=True):
         variant, recipe = config.variant_of(VARIANTS.known[name]), config.recipe_of(entry.recipe)
@@ -59,32 +60,42 @@ def tell_plans(benchmark: str, partitions: Sequence[str], settings: Sequence[str
         of = entry.published_as if entry.paper_variant is not None else None
         figure = figure_of(of or "", paper_name or name)
         print(f"{benchmark} {key}: ", end="")
-        tell_plan(variant, recipe, header, config.planned(recipe), figure)
+        tell_plan(variant, recipe, header, config.planned(recipe), examples, figure)
     return 0
 
 
 def tell_plan(
-    variant: Variant, recipe: Recipe, header: Header, execution: Execution, figure: str | None
+    variant: Variant,
+    recipe: Recipe,
+    header: Header,
+    execution: Execution,
+    examples: int,
+    figure: str | None,
 ) -> None:
     """Print what a training takes, a line; how long that is here, on a CPU; where the recipe
     computes in bfloat16, as on GPUs, what it would take on some of them; and the figure that is
-    published for it, if there is one."""
-    takes = plan(variant, recipe, header, execution)
+    published for it, if there is one.
+
+    :param examples: see :func:`trm_model.training.memory.memory_bytes`.
+    """
+    takes = plan(variant, recipe, header, execution, examples=examples)
     print(takes)
     if execution.device == "cpu" and recipe.precision == "float32":
         print(f"  {expected_here(takes)}")
     if recipe.precision == "bfloat16":
-        for each in expected(variant, recipe, header, execution):
+        for each in expected(variant, recipe, header, execution, examples):
             print(f"  {each}")
     if figure is not None:
         print(f"  published, by the authors' own recipe: {figure}")
 
 
-def planned_header(store: Store, benchmark: str) -> Header:
-    """Of the benchmark's data set, or, where there is none yet, as the family makes it, with the
-    most puzzle rows that it may have.
+def planned_data(store: Store, benchmark: str) -> tuple[Header, int]:
+    """Of the benchmark's data set the header and how many examples are stored, or, where there is
+    none yet, as the family makes it, with the most puzzle rows and, if they are known, the most
+    examples that it may have.
 
-    :raises ConfigurationError: there is none yet, and the puzzles' files decide how many it has.
+    :raises ConfigurationError: there is none yet, and the puzzles' files decide how many rows it
+        has.
     """
     entry = BENCHMARKS[benchmark]
     family, rows = entry.origin.family, None
@@ -92,7 +103,11 @@ def planned_header(store: Store, benchmark: str) -> Header:
         rows = entry.origin.most_puzzle_rows(entry.augmentations)
     if rows is None:
         require_made(store, benchmark, "examples")
-        return open_header(store.open(current_examples(store, benchmark)) / "train.zarr")
+        train = store.open(current_examples(store, benchmark)) / "train.zarr"
+        return open_header(train), stored_examples(train)
+    most = None if entry.online else entry.origin.most_examples(entry.augmentations)
+    examples = most or 0
     if rows > 1:
-        print(f"{benchmark}: no data set yet; its puzzle table has at most {rows:,} rows")
-    return Header(vocabulary=family.vocabulary, grid=family.grid, num_puzzle_ids=rows)
+        of = f" of at most {examples:,} examples" * (examples > 0)
+        print(f"{benchmark}: no data set yet{of}; its puzzle table has at most {rows:,} rows")
+    return Header(vocabulary=family.vocabulary, grid=family.grid, num_puzzle_ids=rows), examples

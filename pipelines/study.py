@@ -16,7 +16,7 @@ from pipelines.definitions import STUDIES, VARIANTS
 from pipelines.execute import needed_stages, run_job, until_interrupted
 from pipelines.home import prepare_home
 from pipelines.jobs import asset_keys
-from pipelines.plan import planned_header, tell_plan
+from pipelines.plan import planned_data, tell_plan
 from pipelines.pools import know_pools
 from pipelines.resources import open_store
 from storage.store import Store
@@ -43,7 +43,7 @@ def tell_study(name: str) -> int:
     """
     study, store = _possible(name), open_store()
     benchmark = BENCHMARKS[study.benchmark]
-    header = planned_header(store, study.benchmark)
+    header, examples = planned_data(store, study.benchmark)
     made = store.follow(keys.current_examples(study.benchmark)) is not None
     done = _done(store, name, study) if made else set[str]()
     for point in study.trainings():
@@ -52,7 +52,7 @@ def tell_study(name: str) -> int:
         print(f"{point.key}: {state}: ", end="")
         figure = study.figure(point.variant, benchmark.published_as)
         execution = study.training(point).planned(recipe)
-        tell_plan(variant, recipe, header, execution, figure)
+        tell_plan(variant, recipe, header, execution, examples, figure)
     return 0
 
 

@@ -1,15 +1,21 @@
-"""numba, with a cache of machine code that is never out of date.
+"""numba, with a cache of machine code that is never out of date, and that processes may fill
+together.
 
 Every module of ours that compiles loops takes numba from here: ``from trm_model.compiled import
-numba``. So the folder of the cache is chosen before anything is compiled.
+numba``. So the folder of the cache, and how it is written, are chosen before anything is compiled.
 """
 
 import hashlib
 import os
+import pickle
 import re
 from pathlib import Path
+from typing import Any
 
 import numba
+from numba.core import caching
+
+from storage.reading import MALFORMED
 
 __all__ = ["numba"]
 
@@ -45,3 +51,38 @@ def _digest(paths: list[Path]) -> str:
 if "NUMBA_CACHE_DIR" not in os.environ:
     _caches = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "trm_model"
     numba.config.CACHE_DIR = str(_caches / _digest(compiled_sources()))  # pyright: ignore[reportAttributeAccessIssue]
+
+
+class FileByKey(caching.IndexDataCacheFile):
+    """Machine code by its key alone: a file for each.
+
+    numba numbers the files of a function and keeps the numbers in an index. Two processes that make
+    code at the same time may give one number to two pieces, and every later process computes wrong
+    numbers without a word (docs/log.md, 2026-11-27).
+    """
+
+    def save(self, key: Any, data: Any) -> None:
+        """Keep ``data`` under ``key``."""
+        told = self._told(key)
+        self._save_data(self._file(told), (told, data))
+
+    def load(self, key: Any) -> Any:
+        """What is kept under ``key``; None where nothing readable is."""
+        told = self._told(key)
+        try:
+            found, data = self._load_data(self._file(told))
+        except (*MALFORMED, OSError, pickle.UnpicklingError):
+            return None
+        return data if found == told else None
+
+    def _told(self, key: Any) -> tuple[Any, ...]:
+        """What a piece of code depends on: numba, the function's file, and numba's own key, which
+        has the arguments' types, the processor and the function's code."""
+        return self._version, self._source_stamp, key
+
+    def _file(self, told: tuple[Any, ...]) -> str:
+        digest = hashlib.sha256(repr(told).encode()).hexdigest()[:16]
+        return self._index_name.removesuffix("nbi") + f"{digest}.nbc"
+
+
+caching.IndexDataCacheFile = FileByKey

@@ -194,6 +194,8 @@ def predict(
     device = open_device(config.device)
     reasoner = build(spec.variant, spec.recipe.size, examples.header, seed, spec.recipe.precision)
     progress = checkpoints.load_evaluated(newest, reasoner)
+    if config.compile:
+        reasoner.compile_networks(any_size=True)
     depth = spec.variant.test_steps(spec.recipe.max_steps, evaluation)
     steps = kept_steps(depth)
     selections = compared(evaluation.selection, family)

@@ -51,7 +51,7 @@ from trm_model.puzzles.arc.leaks import KNOWN_LEAKS, Leak, leaks
 from trm_model.seeding import numpy_generator
 
 CHALLENGES, SOLUTIONS = "_challenges.json", "_solutions.json"
-CONCEPT_TASKS = 160
+CONCEPT_TASKS, CONCEPT_PAIRS = 160, 907
 """In ConceptARC, which comes from files."""
 REMEDY = "mend or remove the task"
 
@@ -401,6 +401,12 @@ class ArcTasks(ArcOrigin):
     def most_puzzle_rows(self, augmentations: int) -> int | None:
         tasks = [len(packaged_tasks(name)[: self.tasks]) for name in (*self.train, self.test)]
         return 1 + (1 + augmentations) * (sum(tasks) + CONCEPT_TASKS * self.files)
+
+    def most_examples(self, augmentations: int) -> int | None:
+        trained = (task for name in self.train for task in packaged_tasks(name)[: self.tasks])
+        tested = packaged_tasks(self.test)[: self.tasks]
+        pairs = sum(len(task.pairs) for task in trained) + sum(len(task.train) for task in tested)
+        return (1 + augmentations) * (pairs + CONCEPT_PAIRS * self.files)
 
     def puzzles(self, config: Any = None, log: Callable[[str], None] = silent) -> Imported:
         told: ArcConfig = config or ArcConfig()

@@ -104,6 +104,14 @@ class Origin(ABC):
         del augmentations
         return 1
 
+    def most_examples(self, augmentations: int) -> int | None:
+        """At most so many training examples are made, known before they are; None: they are not
+        known until then.
+
+        :param augmentations: of each puzzle.
+        """
+        del augmentations
+
     @abstractmethod
     def puzzles(self, config: Any = None, log: Callable[[str], None] = silent) -> Imported:
         """Generate or import the base puzzles.

@@ -399,8 +399,9 @@ def _changes(point: Point) -> dict[str, Any]:
 
 
 def _require_execution(given: Settings) -> None:
-    """Whether these are settings of how a training runs, none that its results depend on."""
-    known = [field.name for field in fields(Execution) if field.name in TrainingConfig.model_fields]
+    """Whether these are settings of how a training runs, none that tells its results apart."""
+    runs = [field.name for field in fields(Execution) if field.name in TrainingConfig.model_fields]
+    known = [*runs, "trackers", "continue_other_code"]
     for name in given:
         require(
             name in known,

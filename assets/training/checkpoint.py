@@ -29,7 +29,7 @@ from storage.tables import partition_key, publish_partition, read_file
 from trm_model.errors import ConfigurationError
 from trm_model.launching import Ending, Launcher
 from trm_model.model.variant import Variant
-from trm_model.puzzles.plans import examples_modules
+from trm_model.puzzles.plans import examples_modules, stored_examples
 from trm_model.solving.fine_tuning import begin_from
 from trm_model.texts import counted, duration
 from trm_model.training.figures import METRICS, WAITING, read_rows, seconds_left
@@ -154,7 +154,8 @@ def train_run(
             f"{run}: {changed}: this run stands apart from those of the benchmark's recipe, which "
             "the ablation and the leaderboard compare"
         )
-    takes = plan(spec.variant, spec.recipe, header, execution)
+    examples = stored_examples(folder / "train.zarr")
+    takes = plan(spec.variant, spec.recipe, header, execution, examples=examples)
     context.log.info(f"{run}: {takes}")
     run_key = keys.run(name, variant_name, seed, run.name)
     run.mkdir(parents=True, exist_ok=True)
@@ -180,7 +181,7 @@ def train_run(
     if outcome.ending in (Ending.REFUSED, Ending.DIVERGED):
         raise user_error(outcome.message)
     if outcome.ending is not Ending.FINISHED:
-        settings = spec.variant, spec.recipe, header, execution
+        settings = spec.variant, spec.recipe, header, execution, examples
         advice = f"; if memory ran out, {smaller(*settings)}" if outcome.killed else ""
         if context.retry_number == 0:
             context.log.warning(f"{outcome.message}{advice}; it is started again once")
@@ -255,11 +256,14 @@ def _place(
     shorter = [] if config.fresh else shorter_runs(folder, spec, log)
     if not shorter:
         return run, spec, None
-    ours = [found for found in shorter if config.continue_other_code or found[1].code == spec.code]
-    checkpoint, begun = (ours or shorter)[0]
-    if why := depends_on_steps(spec, checkpoint.parents[1]):
-        log(f"{run}: begins from the start although {checkpoint} is of a shorter training: {why}")
+    why = {found: depends_on_steps(spec, found.parents[1]) for found, _ in shorter}
+    alike = [(found, begun) for found, begun in shorter if not why[found]]
+    if not alike:
+        found, reason = next(iter(why.items()))
+        log(f"{run}: begins from the start although {found} is of a shorter training: {reason}")
         return run, spec, None
+    ours = [found for found in alike if config.continue_other_code or found[1].code == spec.code]
+    checkpoint, begun = (ours or alike)[0]
     if not ours:
         log(
             f"{checkpoint}: of a shorter training under another version of the code; this one "

@@ -10,10 +10,12 @@ import polars as pl
 
 from assets.declared import data_entry
 from assets.tables import RUN_STATUS, Runs, of_run, stamped
+from storage.manifest import CorruptDataError
 from storage.store import Store
 from storage.tables import TableError, partition_key, publish_partition, read_file
 from trm_model.choices import to_plain
 from trm_model.launching import Ending, Outcome
+from trm_model.training.checkpoint import intact_step
 from trm_model.training.figures import METRICS, read_rows
 from trm_model.training.folders import step_reached
 from trm_model.training.plan import Plan
@@ -44,7 +46,7 @@ def recorded(
     """
     spec = RunSpec.read(run)
     earlier = _row(store, spec, run.name)
-    done = is_over(run, spec.recipe, step_reached(run))
+    done = _is_done(run, spec)
     started = earlier["started"] if earlier else None if done else _now()
     finished = earlier["finished"] if earlier and done else None
 
@@ -72,6 +74,17 @@ def recorded(
     finally:
         write(FINISHED if done else status, finished if done else _now())
     return outcome
+
+
+def _is_done(run: Path, spec: RunSpec) -> bool:
+    """Whether nothing is left to train: after a look at the names of the checkpoints, at what is
+    in them."""
+    if not is_over(run, spec.recipe, step_reached(run)):
+        return False
+    try:
+        return is_over(run, spec.recipe, intact_step(run))
+    except CorruptDataError:
+        return False
 
 
 def _now() -> str:

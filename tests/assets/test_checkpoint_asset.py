@@ -34,6 +34,7 @@ from trm_model.choices import from_plain
 from trm_model.finite import NotFiniteError
 from trm_model.launching import Ending, Job, Outcome
 from trm_model.model.batch import DeviceExamples
+from trm_model.model.reasoner import Reasoner
 from trm_model.puzzles.plans import open_examples
 from trm_model.training.checkpoint import load
 from trm_model.training.folders import saved
@@ -312,6 +313,42 @@ def test_a_run_that_was_done_before_there_was_a_table_has_a_row_without_times(
 
 
 @pytest.mark.filterwarnings("ignore::dagster.BetaWarning")
+def test_a_run_whose_last_checkpoint_is_damaged_is_not_finished(
+    place: Workplace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def status() -> str:
+        return scan(place.store, Runs).collect().row(0, named=True)["status"]
+
+    assert place.materialize(Here()).success
+    [run] = place.store.root.glob("runs/tiny/trm_mlp/0/*/checkpoints")
+    (run / "step-00000008" / "weights.safetensors").write_bytes(b"")
+    seen: list[str] = []
+    waiting = Running.wait
+
+    def wait(*arguments: Any) -> Outcome:
+        seen.append(status())
+        return waiting(*arguments)
+
+    monkeypatch.setattr(Running, "wait", wait)
+    place.materialize(Here(Outcome(Ending.REFUSED, "none is intact")))
+    assert (seen, status()) == (["started"], "refused")
+
+
+@pytest.mark.filterwarnings("ignore::dagster.BetaWarning")
+def test_a_training_goes_on_from_the_run_that_it_can_go_on_from(place: Workplace) -> None:
+    """Not from one that is farther, and whose rates were others."""
+    cosine: dict[str, Any] = {"schedule": "cosine", "warmup_steps": 1}
+    assert place.materialize(Here(), recipe=cosine).success
+    stopped = Here(INTERRUPTED, steps=4)
+    place.materialize(stopped, recipe=cosine, steps=20)
+    goes_on = Here()
+    place.materialize(goes_on, recipe={**cosine, "on_nonfinite": "rewind"}, steps=20)
+    before, now = (Path(each.jobs[-1].arguments[0]) for each in (stopped, goes_on))
+    assert RunSpec.read(now).parent is not None
+    assert str(RunSpec.read(now).parent).startswith(f"{before.name}, step ")
+
+
+@pytest.mark.filterwarnings("ignore::dagster.BetaWarning")
 def test_a_training_interrupted_under_other_code(
     place: Workplace, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -437,6 +474,19 @@ def test_test_data_go_to_the_device_while_its_lock_is_held(
     assert place.materialize(Here()).success
     assert place.materialize(Here(), "predictions").success
     assert asked
+
+
+@pytest.mark.filterwarnings("ignore::dagster.BetaWarning")
+def test_an_evaluation_is_compiled_where_it_is_asked_for(
+    place: Workplace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[dict[str, bool]] = []
+    monkeypatch.setattr(Reasoner, "compile_networks", lambda _, **how: asked.append(how))
+    assert place.materialize(Here()).success
+    assert place.materialize(Here(), "predictions").success
+    assert asked == []
+    assert place.materialize(Here(), "predictions", compile=True, again=True).success
+    assert asked == [{"any_size": True}]
 
 
 @pytest.mark.filterwarnings("ignore::dagster.BetaWarning")

@@ -192,6 +192,21 @@ def test_a_training_that_can_go_on_is_kept_with_its_data(store: LocalStore) -> N
     }
 
 
+def test_a_finished_run_waits_for_its_test(store: LocalStore) -> None:
+    """That of a study is never current, and its evaluation may wait for the device for days."""
+    done = trained(store, "done", written(store, f"{keys.examples('tiny')}/{'a' * 16}"))
+    written(store, f"{done}/checkpoints/step-00000004")
+    in_table(store, Runs, run="done", status="finished")
+    grow_old(store)
+
+    def kept(days: float) -> str:
+        items = stored(store, now=OLD + 24 * 3600 * days)
+        return next(item.kept for item in items if item.key == done)
+
+    assert kept(6.9) == "finished lately: it may wait for its test"
+    assert kept(7.1) == ""
+
+
 def test_a_description_that_cannot_be_read_stops_it(store: LocalStore) -> None:
     run_ = trained(store, "run", written(store, f"{keys.examples('tiny')}/{'a' * 16}"))
     in_table(store, Scores, run="run")

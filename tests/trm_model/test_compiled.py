@@ -1,10 +1,19 @@
-"""The cache of compiled loops is keyed by everything that is compiled, and by nothing else."""
+"""The cache of compiled loops is keyed by everything that is compiled, and by nothing else; and
+processes fill it together."""
 
 import ast
+import os
+import subprocess
+import sys
 from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
 
 from tests.test_architecture import ROOT, parsed
-from trm_model.compiled import compiled_sources
+from trm_model.compiled import FileByKey, compiled_sources
+from trm_model.model.kernels.tiles import padded
 
 PACKAGE = ROOT / "trm_model"
 
@@ -55,3 +64,72 @@ def test_the_key_covers_what_is_compiled_and_its_constants() -> None:
     assert covered == compiling | {path for path in constants if path.exists()}
     assert PACKAGE / "puzzles" / "maze" / "tokens.py" in covered
     assert PACKAGE / "puzzles" / "command.py" not in covered
+
+
+def file_of(folder: Path, stamp: float = 1.0) -> FileByKey:
+    """As a process has it that compiles the function ``f``."""
+    return FileByKey(str(folder), "f-1.py3", stamp)
+
+
+def test_what_is_compiled_is_found_by_its_key_alone(tmp_path: Path) -> None:
+    """numba gave the next free number to each, and two processes could take the same."""
+    one, other = file_of(tmp_path), file_of(tmp_path)
+    assert one.load("int") is None
+    one.save("int", b"of int")
+    other.save("float", b"of float")
+    one.save("int", b"of int again")
+    for each in (one, other, file_of(tmp_path)):
+        assert (each.load("int"), each.load("float")) == (b"of int again", b"of float")
+    assert len([*tmp_path.iterdir()]) == 2
+    assert file_of(tmp_path, stamp=2.0).load("int") is None
+
+
+def test_a_file_that_is_no_piece_of_its_key_is_made_again(tmp_path: Path) -> None:
+    file = file_of(tmp_path)
+    file.save("int", b"of int")
+    [of_int] = tmp_path.iterdir()
+    file.save("float", b"of float")
+    (of_float,) = set(tmp_path.iterdir()) - {of_int}
+    of_float.write_bytes(of_int.read_bytes())
+    assert file.load("float") is None
+    for damaged in (b"", b"no pickle", of_int.read_bytes()[:9]):
+        of_int.write_bytes(damaged)
+        assert file.load("int") is None
+    file.save("int", b"of int")
+    assert file.load("int") == b"of int"
+
+
+def test_numba_keeps_compiled_loops_so() -> None:
+    loop: Any = padded
+    assert loop(3) >= 3
+    kept = {path.suffix for path in Path(loop.stats.cache_path).glob("tiles.padded-*")}
+    assert kept == {".nbc"}  # And no index.
+
+
+AT_ONCE = """
+import torch
+from trm_model.model.kernels.swiglu import post_norm_swiglu
+generator = torch.Generator().manual_seed(0)
+x, gate_up, down = (
+    torch.randn(shape, generator=generator).requires_grad_()
+    for shape in ((40, 64), (1024, 64), (64, 512))
+)
+post_norm_swiglu(x, gate_up, down, 1e-5).square().mul(x.detach()).sum().backward()
+print(*(each.grad.double().abs().sum().item() for each in (x, gate_up, down)))
+"""
+
+
+@pytest.mark.slow
+def test_processes_that_compile_at_once_leave_what_computes_the_same(tmp_path: Path) -> None:
+    environment = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path), "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-c", AT_ONCE]
+    together = [
+        subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True, cwd=ROOT)
+        for _ in range(3)
+    ]
+    told = [process.communicate()[0] for process in together]
+    afterwards = subprocess.run(
+        command, env=environment, capture_output=True, text=True, check=True, cwd=ROOT
+    )
+    found = [np.array(text.split(), float) for text in (*told, afterwards.stdout)]
+    assert all(np.allclose(each, found[0], rtol=1e-5) for each in found)

@@ -21,6 +21,7 @@ from trm_model.model.curricula.constant import Constant
 from trm_model.model.evaluation import Evaluation
 from trm_model.model.haltings.bce import BinaryCrossEntropy
 from trm_model.model.reasoner import Reasoner
+from trm_model.model.recursion import Recursion
 from trm_model.model.size import Precision, Size
 from trm_model.model.solvers.iteration import Iteration
 from trm_model.model.state import State
@@ -37,7 +38,8 @@ class Cost:
     :param calls: network calls per supervision step.
     :param depth: layers applied per supervision step, ``calls`` times the networks' layers.
     :param forward_passes: per optimizer step.
-    :param training_flops: per optimizer step, with the recursion of the end of training.
+    :param training_flops: per optimizer step, the mean over a training where a curriculum changes
+        the recursion.
     :param test_flops: of all test steps (and rollouts) of one example.
     :param state_numbers: numbers carried per example, all starts together.
     """
@@ -177,9 +179,8 @@ def shape_of(variant: Variant) -> Variant:
 _Each = TypeVar("_Each")
 
 
-def in_order(variant: Variant, of_networks: Sequence[_Each]) -> list[_Each]:
+def in_order(recursion: Recursion, of_networks: Sequence[_Each]) -> list[_Each]:
     """What stands for the networks, in the order in which a supervision step calls them."""
-    recursion = variant.recursion
     # A cycle without latent updates has one call, of the first network.
     cycle = [of_networks[0]] * max(1, recursion.latent_updates)
     if recursion.latent_updates:
@@ -187,15 +188,22 @@ def in_order(variant: Variant, of_networks: Sequence[_Each]) -> list[_Each]:
     return cycle * recursion.cycles
 
 
-def step_flops(variant: Variant, measured: Measured) -> Flops:
+def graded(recursion: Recursion, of_networks: Sequence[_Each]) -> list[_Each]:
+    """Of :func:`in_order` the calls that have a gradient."""
+    return in_order(recursion, of_networks)[recursion.calls - recursion.graded_calls :]
+
+
+def step_flops(recursion: Recursion, measured: Measured, *, recompute: bool = False) -> Flops:
     """Operations of one supervision step on one start of one example: each network's, times how
     often it is called, and how often with a gradient. The few of a solver are left out.
+
+    :param recompute: whether calls with a gradient are computed again for it.
     """
-    calls = in_order(variant, measured.networks)
-    graded = calls[len(calls) - variant.graded_calls :]
+    calls, for_gradient = (each(recursion, measured.networks) for each in (in_order, graded))
+    again = sum(call.forward for call in for_gradient) * recompute
     return Flops(
         sum(call.forward for call in calls) + measured.reading.forward,
-        sum(call.backward for call in graded) + measured.reading.backward,
+        sum(call.backward for call in for_gradient) + measured.reading.backward + again,
     )
 
 
@@ -221,20 +229,30 @@ def cost(
     side = math.isqrt(length)
     grid = grid or ((side, side) if side**2 == length else (1, length))
     measured = _measure(shape_of(variant), size, vocabulary, grid, num_puzzles)
-    forward, backward = step_flops(variant, measured)
+
+    def optimizer_step(recursion: Recursion) -> int:
+        forward, backward = step_flops(recursion, measured, recompute=recompute)
+        return batch_size * rollouts * (variant.forward_passes * forward + backward)
+
+    stages = variant.stages()
+    begins = [0.0, *(until for until, _ in stages)]
     rollouts, positions = variant.training_rollouts, size.prefix + length
     puzzle_parameters = num_puzzles * size.puzzle_width
     state_numbers = rollouts * (1 + variant.latents) * positions * size.width
-    if recompute:
-        again = in_order(variant, measured.networks)[variant.calls - variant.graded_calls :]
-        backward += sum(call.forward for call in again)
     return Cost(
         parameters=measured.parameters,
         puzzle_parameters=puzzle_parameters,
         calls=variant.calls,
         depth=variant.depth,
         forward_passes=variant.forward_passes,
-        training_flops=batch_size * rollouts * (variant.forward_passes * forward + backward),
-        test_flops=variant.evaluation.rollouts * variant.test_steps(max_steps) * forward,
+        training_flops=round(
+            sum(
+                (until - begin) * optimizer_step(recursion)
+                for begin, (until, recursion) in zip(begins, stages, strict=False)
+            )
+        ),
+        test_flops=variant.evaluation.rollouts
+        * variant.test_steps(max_steps)
+        * step_flops(variant.recursion, measured).forward,
         state_numbers=state_numbers,
     )

@@ -13,7 +13,7 @@ from torch.multiprocessing.reductions import StorageWeakRef
 from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
-from trm_model.model.kernels.tiles import examples_of
+from trm_model.model.kernels.tiles import BY_THREAD, examples_of
 from trm_model.model.reasoner import Reasoner
 from trm_model.model.state import State
 from trm_model.noise import Noise
@@ -24,10 +24,11 @@ POSITIONS = 1_024
 
 class Kept(NamedTuple):
     """Bytes that are kept for a gradient: once, such as weights in another dtype, and for each
-    example."""
+    example; and those that each thread of a CPU has of its own while the gradient is computed."""
 
     once: int
     each: int
+    by_thread: int = 0
 
 
 class _FlashAttention(TorchFunctionMode):
@@ -42,8 +43,21 @@ class _FlashAttention(TorchFunctionMode):
         return func(*args, **(kwargs or {}))
 
 
-def kept_bytes(work: Callable[[], Tensor], weights: Iterable[Tensor]) -> int:
-    """The bytes that are kept for the gradient of a tensor, without those of the ``weights``."""
+def _by_thread(result: Tensor) -> int:
+    """The most bytes that each thread has of its own in one step of a tensor's gradient."""
+    most, seen, pending = 0, set[Any](), list[Any]([result.grad_fn])
+    while pending:
+        node = pending.pop()
+        if node is not None and node not in seen:
+            seen.add(node)
+            most = max(most, node.metadata.get(BY_THREAD, 0))
+            pending.extend(following for following, _ in node.next_functions)
+    return most
+
+
+def kept_bytes(work: Callable[[], Tensor], weights: Iterable[Tensor]) -> Kept:
+    """The bytes that are kept for the gradient of a tensor, without those of the ``weights``, all
+    of them as if they were kept once."""
     seen = {StorageWeakRef(weight.untyped_storage()) for weight in weights}
     total = 0
 
@@ -56,8 +70,8 @@ def kept_bytes(work: Callable[[], Tensor], weights: Iterable[Tensor]) -> int:
         return tensor
 
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
-        work()
-    return total
+        result = work()
+    return Kept(total, 0, _by_thread(result))
 
 
 def kept(model: Reasoner, work: Callable[[State], Tensor]) -> Kept:
@@ -66,7 +80,7 @@ def kept(model: Reasoner, work: Callable[[State], Tensor]) -> Kept:
 
     attention = _FlashAttention() if device.type == "meta" else nullcontext()
 
-    def of(examples: int) -> int:
+    def of(examples: int) -> Kept:
         start = model.start(Noise(0, torch.zeros(examples, dtype=torch.int64, device=device)))
         x = torch.zeros_like(start.answer).requires_grad_()
         with attention:
@@ -77,8 +91,8 @@ def kept(model: Reasoner, work: Callable[[State], Tensor]) -> Kept:
     some = examples_of(length, model.size.width)
     more = some * max(1, POSITIONS // length)
     few, many = of(some), of(some + more)
-    each = (many - few) // more
-    return Kept(few - some * each, each)
+    each = (many.once - few.once) // more
+    return Kept(few.once - some * each, each, few.by_thread)
 
 
 def kept_by_calls(model: Reasoner) -> tuple[Kept, ...]:

@@ -134,6 +134,19 @@ class Reasoner(nn.Module):
         """Layers applied per supervision step."""
         return self.variant.depth
 
+    def compile_networks(self, *, any_size: bool = False) -> None:
+        """Let torch compile the networks. A graph that breaks is an error: it would wait for the
+        device in the middle.
+
+        :param any_size: for batches of any size, as tests have them, whose last one is smaller, and
+            so is what goes on of one. Networks that answer cells one after the other stay as they
+            are then: they see a cache that is never the same.
+        """
+        if any_size and self.variant.generation.causal:
+            return
+        for network in self.networks:
+            network.compile(dynamic=any_size, fullgraph=True)
+
     def start(self, noise: Noise) -> State:
         """The state before the first supervision step of the examples (or of several starts of
         each) that ``noise`` numbers.

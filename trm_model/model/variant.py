@@ -160,12 +160,19 @@ class Variant:
         """The calls of a supervision step."""
         return self._recursion(self.cycles, self.latent_updates)
 
+    def stages(self) -> list[tuple[float, Recursion]]:
+        """The calls of a supervision step in the course of training, each until a share (0..1) of
+        it is done; the last are those of :attr:`recursion`.
+        """
+        before = [
+            (until, self._recursion(cycles, latent_updates))
+            for until, cycles, latent_updates in self.curriculum.stages()
+        ]
+        return [*before, (1.0, self.recursion)]
+
     def stage(self, share: float) -> Recursion:
         """The calls of a supervision step after this share (0..1) of training."""
-        for until, cycles, latent_updates in self.curriculum.stages():
-            if share <= until:
-                return self._recursion(cycles, latent_updates)
-        return self.recursion
+        return next(recursion for until, recursion in self.stages() if share <= until)
 
     @property
     def calls(self) -> int:

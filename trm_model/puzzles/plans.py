@@ -61,6 +61,14 @@ def examples_modules(path: Path) -> list[str]:
     return [] if stored_plan is None else [family_named(stored_plan[1].kind).examples.__module__]
 
 
+def stored_examples(path: Path) -> int:
+    """How many examples of the split at ``path`` are stored; 0 where they are computed on demand.
+
+    :raises CorruptDataError: not a readable split.
+    """
+    return 0 if read_plan(path) is not None else int(read_index(path)[1][-1])
+
+
 def open_examples(path: Path, read: Callable[[Path], ExampleSet] = read_examples) -> ExampleSet:
     """The split at ``path``: opened by ``read`` where its examples are stored (by default decoded
     to memory), computed on demand where only their plan is.

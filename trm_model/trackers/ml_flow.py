@@ -22,6 +22,14 @@ _RUN = "trm.run"
 """The tag by which a training that goes on finds its run there."""
 
 
+_DEFAULTS = {
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
+}
+"""MLflow's own settings, by the names of its environment variables; times in seconds."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MlFlow(Tracker):
     """Runs of MLflow. A training that goes on is the same run there. MLflow takes no figure back:
@@ -42,8 +50,10 @@ class MlFlow(Tracker):
     @contextmanager
     def follow(self, tracked: Tracked) -> Generator[Send]:
         """See :class:`Tracker`."""
-        # It would tell its makers what is used, unless the user has decided otherwise.
-        os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+        # Unless the user has decided otherwise: it would tell its makers what is used, and let the
+        # training wait four minutes for a server that does not answer.
+        for name, value in _DEFAULTS.items():
+            os.environ.setdefault(name, value)
         try:
             from mlflow import MlflowClient
             from mlflow.entities import Metric

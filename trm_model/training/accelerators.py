@@ -1,15 +1,17 @@
 """How long a training would take on GPUs that need not be here: computed from its operations.
 
 The rate that is reached is a share of the data sheet's peak. The shares were measured (compiled,
-bfloat16, the papers' batch): on an H200 where a GPU has programs of our own (docs/measurements.md,
-2026-11-27), and on an H100 before there were any (2026-11-26); for the other cards they are
-assumed.
+bfloat16, the papers' batch): on an H200 with programs of our own, which serve plain SwiGLU alone
+(docs/measurements.md, 2026-11-27), and on an H100 before there were any (2026-11-26); for other
+cards and models they are assumed.
 """
 
 from bisect import bisect_left
 from dataclasses import dataclass, replace
 
 from storage.examples import Header
+from trm_model.model.feed_forwards.dense import Dense
+from trm_model.model.kernels.gpu_swiglu import MOST_POSITIONS
 from trm_model.model.mixers.token_mlp import TokenMlp
 from trm_model.model.variant import Variant
 from trm_model.texts import duration, in_bytes
@@ -20,8 +22,8 @@ from trm_model.training.recipe import Recipe
 
 MEASURED_ON = "H200"
 SHARES = {True: 0.38, False: 0.33}
-"""Whether a GPU has programs -> share of the peak that a training with attention reached, which is
-taken for every mixer but the next."""
+"""Whether programs serve a model -> share of the peak that a training with attention reached, which
+is taken for every mixer but the next."""
 TOKEN_MLP_SHARES = {True: 0.37, False: 0.21}
 """The same with a token MLP."""
 
@@ -59,6 +61,7 @@ class Expected:
 
     :param count: of GPUs.
     :param hours: of training.
+    :param programs: whether programs of our own serve the model there.
     :param share: of the peak that this supposes.
     :param measured: whether that share was measured on such a GPU; else it is assumed.
     :param memory_bytes: of each process.
@@ -68,6 +71,7 @@ class Expected:
     accelerator: Accelerator
     count: int
     hours: float
+    programs: bool
     share: float
     measured: bool
     memory_bytes: int
@@ -76,7 +80,7 @@ class Expected:
     def __str__(self) -> str:
         """On one line."""
         basis = "as measured on one" if self.measured else "assumed"
-        programs = " with programs of our own" if self.accelerator.programs else ""
+        programs = " with programs of our own" if self.programs else ""
         memory = f"; too little memory: give {self.remedy}" if self.remedy else ""
         several = f"{self.count} x " * (self.count > 1)
         return (
@@ -88,13 +92,20 @@ class Expected:
 
 
 def _remedy(
-    variant: Variant, recipe: Recipe, header: Header, execution: Execution, card: Accelerator
+    variant: Variant,
+    recipe: Recipe,
+    header: Header,
+    execution: Execution,
+    examples: int,
+    card: Accelerator,
 ) -> str:
     """With what the training fits into the card's memory: the fewest equal parts of a process's
     share of the batch, before calls are computed again; empty if it fits as it is."""
 
     def fits(execution: Execution) -> bool:
-        needed = memory_bytes(variant, recipe, header, execution, programs=card.programs)
+        needed = memory_bytes(
+            variant, recipe, header, execution, examples=examples, programs=card.programs
+        )
         return needed <= FILLED * card.gibibytes * 2**30
 
     if fits(execution):
@@ -113,26 +124,34 @@ def _remedy(
 
 
 def expected(
-    variant: Variant, recipe: Recipe, header: Header, execution: Execution
+    variant: Variant, recipe: Recipe, header: Header, execution: Execution, examples: int = 0
 ) -> list[Expected]:
     """What a training would take on each of :data:`ACCELERATORS`, in bfloat16.
 
+    :param examples: see :func:`memory_bytes`.
     :raises ConfigurationError: the variant cannot have the size.
     """
-    shares = TOKEN_MLP_SHARES if variant.mixer.name == TokenMlp.name else SHARES
+    mixes = variant.mixer.name == TokenMlp.name
+    shares = TOKEN_MLP_SHARES if mixes else SHARES
+    few = recipe.size.prefix + header.length <= MOST_POSITIONS
+    served = variant.feed_forward.name == Dense.name and (few or not mixes)
     on_gpu = replace(execution, device="cuda")
-    plans = {each: plan(variant, recipe, header, on_gpu, programs=each) for each in shares}
+    plans = {
+        each: plan(variant, recipe, header, on_gpu, examples=examples, programs=each)
+        for each in (True, False)
+    }
 
     def on(each: Accelerator) -> Expected:
-        takes, share = plans[each.programs], shares[each.programs]
+        takes, programs = plans[each.programs], each.programs and served
         return Expected(
             each,
             takes.processes,
-            takes.flops / (share * each.teraflops * 1e12 * takes.processes) / 3600,
-            share,
-            each.name == MEASURED_ON,
+            takes.flops / (shares[programs] * each.teraflops * 1e12 * takes.processes) / 3600,
+            programs,
+            shares[programs],
+            programs and each.name == MEASURED_ON,
             takes.memory_bytes,
-            _remedy(variant, recipe, header, on_gpu, each),
+            _remedy(variant, recipe, header, on_gpu, examples, each),
         )
 
     return [on(each) for each in ACCELERATORS]

@@ -131,6 +131,7 @@ def _train(
     found = _newest(run, group, report)
     if found is not None:
         trainer.resume(found)
+        del found  # All that it holds is in the trainer now, on the device.
         report(f"continuing from step {trainer.progress.step} of {recipe.steps}")
     elif initial is not None:
         trainer.begin_with(initial)

@@ -13,9 +13,10 @@ import torch
 from torch import Tensor
 
 from storage.examples import Header
-from trm_model.model.cost import in_order, model_on, shape_of
+from trm_model.model.cost import graded, model_on, shape_of
 from trm_model.model.kept import Kept, kept, kept_by_calls
 from trm_model.model.kernels import gpu_swiglu
+from trm_model.model.recursion import Recursion
 from trm_model.model.size import Precision, Size
 from trm_model.model.state import State
 from trm_model.model.variant import Variant
@@ -72,14 +73,16 @@ def memory_bytes(
     header: Header,
     execution: Execution,
     *,
+    examples: int = 0,
     programs: bool | None = None,
 ) -> int:
-    """About how many bytes each process of a training holds at once: weights, gradients, the two
-    moments of AdamW, the average, what is carried, what is kept for the gradient or, if that is
-    more, what the update copies; on a CPU also the copies of which a checkpoint is written. Neither
-    the data set nor what compiling saves is counted, nor what the C library keeps of memory that is
+    """About how many bytes each process of a training holds at once: the data set, weights,
+    gradients, the two moments of AdamW, the average, what is carried, what is kept for the gradient
+    or, if that is more, what the update copies; on a CPU also the copies of which a checkpoint is
+    written. Neither what compiling saves is counted, nor what the C library keeps of memory that is
     free again.
 
+    :param examples: that are stored, and lie on the device; 0 where they are computed.
     :param programs: whether the GPU has programs of our own, as Hopper has; None: as
         the device has that is here.
     :raises ConfigurationError: the variant cannot have the size.
@@ -98,19 +101,28 @@ def memory_bytes(
     written = 3 + int(variant.ema)  # Into a checkpoint: weights, two moments and the average.
     weights = counted.weights * (1 + written * (1 + on_cpu))
     rows = 4 * header.num_puzzle_ids * recipe.size.puzzle_width * (1 + on_cpu)
-    calls = in_order(variant, counted.calls)[variant.calls - variant.graded_calls :]
-    saved = [counted.reading, *calls]
-    if execution.recompute:  # The inputs, and what one call keeps while its gradient is computed.
-        saved = [counted.reading, max(calls), Kept(0, len(calls) * counted.state)]
+    share, at_once = recipe.batch_size // execution.processes, execution.at_once(recipe.batch_size)
+    threads = (execution.threads or torch.get_num_threads()) // execution.processes if on_cpu else 0
+
+    def for_gradient(recursion: Recursion) -> int:
+        calls = graded(recursion, counted.calls)
+        saved = [counted.reading, *calls]
+        if execution.recompute:  # The inputs, and what one call keeps while its gradient is due.
+            saved = [counted.reading, max(calls), Kept(0, len(calls) * counted.state)]
+        # The gradient of a layer's weights before it is added to those of other calls.
+        once = sum(part.once for part in saved) + counted.layer
+        by_thread = max(1, threads) * max(part.by_thread for part in saved)
+        return (
+            once
+            + by_thread
+            + variant.training_rollouts * at_once * sum(part.each for part in saved)
+        )
+
     # As carried on, with fresh examples in the places of the halted, and after the step.
     carried = (3 + on_cpu) * (1 + variant.latents) * counted.state
-    share, at_once = recipe.batch_size // execution.processes, execution.at_once(recipe.batch_size)
-    # The gradient of a layer's weights before it is added to those of other calls; on a CPU each
-    # thread has one of its own before.
-    threads = (execution.threads or torch.get_num_threads()) if on_cpu else 0
-    once = sum(part.once for part in saved) + (1 + threads) * counted.layer
-    graded = once + variant.training_rollouts * at_once * sum(part.each for part in saved)
     # The gradients in the messages to the other processes, or what a skipped step is undone with.
     copies = max(int(execution.processes > 1), written * (recipe.on_nonfinite == "skip"))
     carried *= variant.training_rollouts * share
-    return weights + rows + carried + max(graded, copies * counted.weights)
+    most = max(for_gradient(recursion) for _, recursion in variant.stages())
+    cells = 2 * header.length * examples
+    return cells + weights + rows + carried + max(most, copies * counted.weights)

@@ -82,11 +82,12 @@ def plan(
     header: Header,
     execution: Execution,
     *,
+    examples: int = 0,
     programs: bool | None = None,
 ) -> Plan:
     """What the training of a variant by a recipe takes on a data set.
 
-    :param programs: see :func:`memory_bytes`.
+    :param examples, programs: see :func:`memory_bytes`.
     :raises ConfigurationError: the variant cannot have the size.
     """
     found = cost_of(variant, recipe, header, recompute=execution.recompute)
@@ -99,13 +100,24 @@ def plan(
         processes=execution.processes,
         at_once=execution.at_once(recipe.batch_size),
         device=execution.device,
-        memory_bytes=memory_bytes(variant, recipe, header, execution, programs=programs),
+        memory_bytes=memory_bytes(
+            variant, recipe, header, execution, examples=examples, programs=programs
+        ),
         highest_rate=warmup(recipe.steps, recipe.warmup_steps),
     )
 
 
-def smaller(variant: Variant, recipe: Recipe, header: Header, execution: Execution) -> str:
-    """Which settings make a training take less memory, and how much it takes with them."""
+def smaller(
+    variant: Variant, recipe: Recipe, header: Header, execution: Execution, examples: int = 0
+) -> str:
+    """Which settings make a training take less memory, and how much it takes with them.
+
+    :param examples: see :func:`memory_bytes`.
+    """
+
+    def needed(execution: Execution) -> int:
+        return memory_bytes(variant, recipe, header, execution, examples=examples)
+
     at_once = execution.at_once(recipe.batch_size)
     fewer = replace(execution, micro_batch=max(1, at_once // 2))
     ways = {
@@ -113,8 +125,8 @@ def smaller(variant: Variant, recipe: Recipe, header: Header, execution: Executi
         "recompute=true": replace(execution, recompute=True),
         f"micro_batch={fewer.micro_batch} and recompute=true": replace(fewer, recompute=True),
     }
-    planned = memory_bytes(variant, recipe, header, execution)
-    takes = {way: memory_bytes(variant, recipe, header, each) for way, each in ways.items()}
+    planned = needed(execution)
+    takes = {way: needed(each) for way, each in ways.items()}
     less = [f"{in_bytes(found)} with {way}" for way, found in takes.items() if found < planned]
     lower = ", ".join(less) or "a smaller width in the recipe's size takes less"
     return f"lower what this training takes, about {in_bytes(planned)}: {lower}"

@@ -146,7 +146,7 @@ def _train(run: Path, stop: _Stop, modules: Sequence[str], *, other_code: bool) 
     from trm_model.training.group import LostError, join
     from trm_model.training.initial import load_initial
     from trm_model.training.loop import TrainingError, train
-    from trm_model.training.run import RunSpec, run_store, training_version
+    from trm_model.training.run import RUN_FILE, RunSpec, run_store, training_version
     from trm_model.training.stopping import is_over
     from trm_model.training.tracked import tracked
 
@@ -211,6 +211,11 @@ def _train(run: Path, stop: _Stop, modules: Sequence[str], *, other_code: bool) 
                 return 0
             spec = ready
             report = _report if group.leads else _ignore
+            if group.size != (planned := spec.execution.processes):
+                report(
+                    f"processes: {group.size}, as it was started, in place of the {planned} of "
+                    f"{RUN_FILE}"
+                )
             trackers = spec.trackers if group.leads else ()
             with following(trackers, tracked(run, spec), report) as send:
                 progress = train(
@@ -287,14 +292,16 @@ def _validation(run: Path, spec: "RunSpec") -> "Validation | None":
 def _smaller(run: Path) -> str:
     """What makes a run take less memory."""
     from storage.examples import open_header
+    from trm_model.puzzles.plans import stored_examples
     from trm_model.training.plan import smaller
     from trm_model.training.run import RunSpec
 
     spec = RunSpec.read(run)
-    header = spec.header or open_header(spec.data_folder(run) / "train.zarr")
-    # Those that torchrun has started, whatever the run's description says.
-    processes = int(os.environ.get("WORLD_SIZE", spec.execution.processes))
-    return smaller(spec.variant, spec.recipe, header, replace(spec.execution, processes=processes))
+    train = spec.data_folder(run) / "train.zarr"
+    # As many as there are, whatever the run's description says.
+    execution = replace(spec.execution, processes=int(os.environ.get("WORLD_SIZE", "1")))
+    header, examples = spec.header or open_header(train), stored_examples(train)
+    return smaller(spec.variant, spec.recipe, header, execution, examples)
 
 
 def _refuse(message: str) -> int:

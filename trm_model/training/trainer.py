@@ -87,9 +87,7 @@ class Trainer:
         self.reasoner = self._built()
         self.reasoner.recompute = self.execution.recompute
         if self.execution.compile:
-            for network in self.reasoner.networks:
-                # A graph that breaks is an error: it would wait for the device in the middle.
-                network.compile(dynamic=False, fullgraph=True)
+            self.reasoner.compile_networks()
         self.optimizers = make_optimizers(self.reasoner, self.recipe)
         self.ema = self._average() if self.variant.ema else None
         self.draws, self.sampler = self.seed, self._order
@@ -149,11 +147,8 @@ class Trainer:
         average = {} if self.ema is None else self.ema.average
         model = self._built()
         model.load_state_dict({**self.reasoner.state_dict(), **average})
-        if self.execution.compile and not self.variant.generation.causal:
-            # Cells that are answered one after the other see a cache that is never the same.
-            for network in model.networks:
-                # For batches of any size: the last one is smaller, and so is what goes on of one.
-                network.compile(dynamic=True, fullgraph=True)
+        if self.execution.compile:
+            model.compile_networks(any_size=True)
         return model.eval()
 
     def checkpoint(self, wall_seconds: float, lap_seconds: float) -> Checkpoint:

@@ -186,6 +186,23 @@ def test_training_flops_are_those_of_a_whole_supervision_step(name: str) -> None
     assert counter.get_total_flops() == pytest.approx(expected.training_flops, rel=exact)
 
 
+def test_training_flops_of_a_curriculum_are_the_mean_of_its_stages() -> None:
+    """CGAR (arXiv 2511.08653) reports 0.58 of the time for these stages."""
+    curriculum = DepthCurriculum(until=(0.25, 0.75), cycles=(1, 2), latent_updates=(2, 4))
+    variant = replace(VARIANTS["trm_mlp"], curriculum=curriculum)
+    stages = [(1, 2), (2, 4), (variant.cycles, variant.latent_updates)]
+    found = [
+        cost(replace(VARIANTS["trm_mlp"], cycles=T, latent_updates=n), Size(), **PAPER)
+        for T, n in stages
+    ]
+    first, second, last = (each.training_flops for each in found)
+    whole = cost(variant, Size(), **PAPER)
+    assert whole.training_flops == pytest.approx(0.25 * first + 0.5 * second + 0.25 * last)
+    assert whole.test_flops == found[-1].test_flops
+    shorter = cost(VARIANTS["depth_curriculum"], Size(), **PAPER).training_flops
+    assert shorter / last == pytest.approx(0.65, abs=0.01)
+
+
 def test_cost_of_a_mixture_counts_all_experts() -> None:
     """Each of them computes every position, whether it is chosen there or not."""
     size = Size(width=32, heads=2, prefix=2, puzzle_width=32)

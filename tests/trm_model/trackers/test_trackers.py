@@ -93,6 +93,27 @@ def test_weights_and_biases_is_told_how_a_training_ended(
     assert run.mark_preempting.called == preempted
 
 
+def test_mlflow_does_not_wait_long_for_a_server_that_is_not_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("mlflow")
+    from mlflow.environment_variables import (
+        MLFLOW_HTTP_REQUEST_MAX_RETRIES,
+        MLFLOW_HTTP_REQUEST_TIMEOUT,
+    )
+
+    for variable in (MLFLOW_HTTP_REQUEST_MAX_RETRIES, MLFLOW_HTTP_REQUEST_TIMEOUT):
+        monkeypatch.delenv(variable.name, raising=False)
+    said: list[str] = []
+    with following([MlFlow(uri="http://127.0.0.1:9")], tracked(tmp_path, 1), said.append):
+        # Each try may take so long, and one more follows.
+        assert MLFLOW_HTTP_REQUEST_MAX_RETRIES.get() == 1
+        assert MLFLOW_HTTP_REQUEST_TIMEOUT.get() == 10
+    (told,) = said
+    assert told.startswith("tracker mlflow: ")
+    assert told.endswith("; the training goes on without it")
+
+
 def test_mlflow_keeps_one_run(tmp_path: Path) -> None:
     mlflow = pytest.importorskip("mlflow")
     uri = f"sqlite:///{tmp_path / 'mlflow.db'}"

@@ -38,6 +38,46 @@ def test_an_h200_takes_what_was_measured(
     assert found.remedy == ""
 
 
+@pytest.mark.parametrize("variant", ["gated_norm", "short_convolution"])
+def test_what_no_program_serves_is_not_said_to_be_measured(variant: str) -> None:
+    found = on("H200", variant)
+    assert (found.programs, found.measured) == (False, False)
+    assert "programs" not in str(found)
+    without = on("L40S", variant)
+    assert (found.share, found.memory_bytes) == (without.share, without.memory_bytes)
+    served = on("H200")
+    assert (served.programs, served.measured) == (True, True)
+    assert served.share > on("H200", "gated_norm").share
+
+
+def test_programs_mix_few_positions_alone() -> None:
+    def share(side: int) -> float:
+        header = replace(HEADER, grid=(side, side))
+        (found,) = (
+            each
+            for each in expected(VARIANTS["trm_mlp"], RECIPE, header, Execution())
+            if each.accelerator.name == "H200"
+        )
+        assert found.measured == found.programs
+        return found.share
+
+    assert share(30) < share(9)
+
+
+def test_the_examples_lie_on_the_card_too() -> None:
+    needed, whole = (
+        next(
+            each
+            for each in expected(VARIANTS["trm"], RECIPE, HEADER, Execution(), examples)
+            if each.accelerator.name == "RTX 4090"
+        )
+        for examples in (0, 100_000_000)
+    )
+    assert whole.memory_bytes - needed.memory_bytes == 100_000_000 * 162
+    half, less = (int(each.remedy.removeprefix("micro_batch=")) for each in (needed, whole))
+    assert less < half
+
+
 def test_smaller_cards_take_longer_and_may_not_hold_the_batch() -> None:
     small = on("RTX 4090")
     assert small.hours > 5 * on("H100").hours

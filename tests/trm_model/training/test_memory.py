@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,6 +16,7 @@ from torch.profiler import ProfilerActivity, profile
 from storage.examples import Header
 from tests.gpu.check import RECIPE as SMALL
 from tests.gpu.check import random_examples
+from trm_model.model.curricula.depth import DepthCurriculum
 from trm_model.model.kept import kept_by_calls, kept_bytes
 from trm_model.model.reasoner import build
 from trm_model.model.size import Size
@@ -76,6 +78,43 @@ def test_memory_grows_with_what_is_graded_and_with_the_batch() -> None:
     assert memory("trm_mlp", recompute=True) < 0.3 * memory("trm_mlp")
 
 
+def test_stored_examples_lie_on_the_device() -> None:
+    """A byte for each cell of a question and of its answer."""
+    planned = partial(memory_bytes, VARIANTS["trm"], RECIPE, HEADER, ON_GPU)
+    assert planned(examples=1_000_000) - planned() == 162_000_000
+    said = smaller(VARIANTS["trm"], RECIPE, HEADER, ON_GPU, 100_000_000_000)
+    assert "about 15.1 TiB: " in said
+
+
+def test_the_deepest_stage_of_a_curriculum_takes_most() -> None:
+    def memory(latent_updates: int) -> int:
+        stage = DepthCurriculum(until=(0.5,), cycles=(1,), latent_updates=(latent_updates,))
+        variant = replace(VARIANTS["trm_mlp"], curriculum=stage)
+        return memory_bytes(variant, RECIPE, HEADER, ON_GPU, programs=False)
+
+    assert memory(2) == memory(6)
+    assert 1.5 < memory(13) / memory(6) < 2.0
+
+
+@pytest.mark.parametrize(("width", "own"), [(128, 3 * 512 * 128), (512, 3 * 512 * 112)])
+def test_threads_have_sums_of_their_own_where_a_kernel_computes_gradients(
+    width: int, own: int
+) -> None:
+    """Each process has its share of them. At width 128 channels have the larger sums; at width 512
+    they are torch's, whose threads share one, and positions have a kernel still: 97, in whole
+    registers.
+    """
+    recipe = Recipe(size=Size(width=width, puzzle_width=width), batch_size=16)
+
+    def memory(threads: int, processes: int = 1) -> int:
+        execution = Execution(threads=threads, processes=processes)
+        return memory_bytes(VARIANTS["trm_mlp"], recipe, HEADER, execution)
+
+    # Registers have 8 numbers, or 16.
+    assert memory(9) - memory(1) == pytest.approx(8 * 4 * own, rel=0.08)
+    assert memory(16, processes=2) == memory(8, processes=2) + memory(5) - memory(1)
+
+
 def profiled_peak(name: str, recipe: Recipe, execution: Execution) -> int:
     """The most bytes that torch holds on the CPU at once in three steps of a training, while the
     copies for a checkpoint of the step before are being written."""
@@ -106,7 +145,7 @@ def test_what_calls_keep_of_many_examples_is_known_from_a_few(variant: str, side
     model = build(VARIANTS[variant], size, header, 0)
     x = torch.zeros(64, 4 + side * side, 64, requires_grad=True)
     for network, found in zip(model.networks, kept_by_calls(model), strict=True):
-        true = kept_bytes(lambda network=network: network(x), model.parameters())
+        true = kept_bytes(lambda network=network: network(x), model.parameters()).once
         assert found.once + 64 * found.each == pytest.approx(true, rel=0.06)
 
 

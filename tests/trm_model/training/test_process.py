@@ -196,6 +196,28 @@ def test_numbers_that_are_not_finite_end_it_in_one_line(
     assert step_reached(tmp_path) == 0
 
 
+def test_one_process_in_place_of_several_says_so_and_knows_what_it_takes(
+    tmp_path: Path,
+    spec: RunSpec,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    several = replace(spec, execution=replace(spec.execution, processes=2))
+    several.write(tmp_path)
+    assert process.main([str(tmp_path)]) == 0
+    said = capsys.readouterr().out.splitlines()
+    assert "processes: 1, as it was started, in place of the 2 of run.json" in said
+
+    def fail(_path: Path) -> object:
+        raise MemoryError
+
+    monkeypatch.setattr(checkpoint, "load_file", fail)
+    replace(several, recipe=replace(spec.recipe, steps=5)).write(tmp_path)
+    assert process.main([str(tmp_path)]) == NO_MEMORY
+    size = spec.recipe.batch_size
+    assert f" with micro_batch={size // 2} (it is {size})" in capsys.readouterr().err
+
+
 def test_data_of_another_version_are_refused(
     tmp_path: Path, spec: RunSpec, capsys: pytest.CaptureFixture[str]
 ) -> None:

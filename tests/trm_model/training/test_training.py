@@ -1,8 +1,10 @@
 """Sampling, training, exact resumption, evaluation."""
 
 import re
+import weakref
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -184,6 +186,28 @@ def test_a_curriculum_deepens_at_its_shares_of_the_training(
     recipe = replace(TINY, steps=8)
     train(tmp_path, variant, recipe, examples, 0, Execution(), report=lambda _: None)
     assert taken == [(1, 1)] * 2 + [(2, 2)] * 4 + [(3, 3)] * 2
+
+
+def test_a_training_that_goes_on_does_not_keep_what_it_has_read(
+    tmp_path: Path, tiny: tuple[object, Path, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of ARC a checkpoint has gigabytes."""
+    read: list[weakref.ref[torch.Tensor]] = []
+
+    def load(folder: Path) -> checkpoints.Checkpoint:
+        state = loading(folder)
+        read.append(weakref.ref(state.weights["tokens"]))
+        return state
+
+    loading = checkpoints.load
+    examples, execution = read_examples(tiny[1] / "train.zarr"), Execution(log_steps=1)
+    go = partial(train, tmp_path, VARIANTS["trm_mlp"], TINY, examples, 0, execution)
+    go(stop=lambda: True, report=lambda _: None)
+    monkeypatch.setattr(checkpoints, "load", load)
+    alive: list[bool] = []
+    go(send=lambda *_: alive.append(read[0]() is not None), report=lambda _: None)
+    assert len(alive) > 1
+    assert not any(alive)
 
 
 def test_another_seed_gives_other_weights(tmp_path: Path, tiny: tuple[object, Path, str]) -> None:

@@ -25,6 +25,7 @@ from trm_model.model.kernels.instructions import (
     set_product,
 )
 from trm_model.model.kernels.tiles import (
+    BY_THREAD,
     ONE,
     F,
     clear_sums,
@@ -394,6 +395,7 @@ class _PostNormAttention(torch.autograd.Function):
             x.new_empty(1, count, size),
         )
         ctx.save_for_backward(x, qkv, out, table, result, scale, heads_of)
+        ctx.metadata[BY_THREAD] = qkv.nbytes + out.nbytes
         ctx.heads = heads
         return result
 

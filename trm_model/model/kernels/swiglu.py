@@ -28,6 +28,7 @@ from trm_model.model.kernels.instructions import (
     set_product,
 )
 from trm_model.model.kernels.tiles import (
+    BY_THREAD,
     ONE,
     clear_sums,
     compiled,
@@ -376,6 +377,7 @@ class _PostNormSwiGlu(torch.autograd.Function):
             x.new_empty(1, count, TILE * (2 * width + 3 * chunk + 1)),
         )
         ctx.save_for_backward(x, gate_up, down, result, scale, *kept)
+        ctx.metadata[BY_THREAD] = x.itemsize * 3 * inner * padded(width)
         return result
 
     @staticmethod

@@ -205,6 +205,11 @@ def require_first_derivative(what: str) -> None:
         )
 
 
+BY_THREAD = "bytes that each thread has of its own"
+"""Under this name the metadata of a kernel's gradient say how much memory each thread takes for its
+sums of the weights' gradients."""
+
+
 def wants_gradient(*tensors: Tensor) -> bool:
     """Whether a gradient of one of the tensors will be asked for."""
     return torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors)
