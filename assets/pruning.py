@@ -64,11 +64,12 @@ def stored(store: Store, *, now: float | None = None, half_written: bool = True)
     """Every run, data set, version of validation puzzles and left-over of a store.
 
     A run is kept where a pointer names it, a row of a table is of its weights, a process trains it,
-    it has a checkpoint from which an unfinished training can go on, or a run that is kept began
-    with it. A data set is kept where a pointer names it, a run that is kept was trained on it, or a
-    score is of it or of what was trained on it; its validation puzzles stay with it. What an
-    interrupted build, evaluation or check left is never kept, nor are further puzzles of puzzles
-    that are not there any more, nor what a killed process of this machine was writing.
+    it has a checkpoint from which an unfinished training can go on, it was finished so lately that
+    its test may be waiting (:data:`UNTESTED`), or a run that is kept began with it. A data set is
+    kept where a pointer names it, a run that is kept was trained on it, or a score is of it or of
+    what was trained on it; its validation puzzles stay with it. What an interrupted build,
+    evaluation or check left is never kept, nor are further puzzles of puzzles that are not there
+    any more, nor what a killed process of this machine was writing.
 
     :param now: in seconds since 1970; None: the time.
     :param half_written: whether to look everywhere for what is half written.

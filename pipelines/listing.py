@@ -21,7 +21,7 @@ from storage.reading import reading
 from trm_model.errors import require
 from trm_model.texts import duration
 from trm_model.training.figures import METRICS, WAITING, read_rows, seconds_left
-from trm_model.training.folders import step_reached
+from trm_model.training.folders import step_intact, step_reached
 from trm_model.training.process import LOCK
 
 AFTER_STEP = "_after_step"
@@ -130,8 +130,8 @@ def _state(run: Path, row: Mapping[str, Any]) -> dict[str, Any]:
     now = {"step": figures[-1]["step"], "seconds": figures[-1]["wall_seconds"]} if figures else {}
     if not is_held(run / LOCK) and not _starts(run, row):
         step = step_reached(run)
-        status = "finished" if step >= row["steps"] else "interrupted"
-        return {**now, "step": step, "status": status}
+        done = step >= row["steps"] and step_intact(run) == step
+        return {**now, "step": step, "status": "finished" if done else "interrupted"}
     if (run / WAITING).exists():
         return {"left": "waits for the device"}
     if figures:

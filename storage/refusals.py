@@ -11,10 +11,11 @@ _WRITABLE = (
     "a path that this user may read and write; change its mount or permissions, or copy the store "
     "and name the copy by TRM_DATA"
 )
-_FOLDERS = (
-    "a path whose every part but the last is a folder, or may become one; name another, that of "
-    "the store by TRM_DATA"
-)
+_ANOTHER = "; name another, that of the store by TRM_DATA"
+_FOLDERS = f"a path whose every part but the last is a folder, or may become one{_ANOTHER}"
+_FOLDER = f"a folder there, or nothing yet{_ANOTHER}"
+_FILE = f"a file there, or nothing yet{_ANOTHER}"
+_SHORTER = f"a path of shorter names{_ANOTHER}"
 _ROOM = "room on the disk; make some and repeat the command"
 _LOCKS = (
     "a file system with locks (flock); mount it with them, or put the store on another disk and "
@@ -24,9 +25,9 @@ _EXPECTED = {
     errno.EACCES: _WRITABLE,
     errno.EPERM: _WRITABLE,
     errno.EROFS: _WRITABLE,
-    errno.EEXIST: _FOLDERS,
-    errno.ELOOP: _FOLDERS,
-    errno.ENAMETOOLONG: _FOLDERS,
+    errno.EEXIST: _FOLDER,
+    errno.EISDIR: _FILE,
+    errno.ENAMETOOLONG: _SHORTER,
     errno.ENOTDIR: _FOLDERS,
     errno.ENOSPC: _ROOM,
     errno.EDQUOT: _ROOM,

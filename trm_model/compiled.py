@@ -7,15 +7,12 @@ numba``. So the folder of the cache, and how it is written, are chosen before an
 
 import hashlib
 import os
-import pickle
 import re
 from pathlib import Path
 from typing import Any
 
 import numba
 from numba.core import caching
-
-from storage.reading import MALFORMED
 
 __all__ = ["numba"]
 
@@ -53,6 +50,14 @@ if "NUMBA_CACHE_DIR" not in os.environ:
     numba.config.CACHE_DIR = str(_caches / _digest(compiled_sources()))  # pyright: ignore[reportAttributeAccessIssue]
 
 
+_CHECKSUM = 32
+"""Bytes at the end of a file."""
+
+
+def _checksum(content: bytes) -> bytes:
+    return hashlib.sha256(content).digest()
+
+
 class FileByKey(caching.IndexDataCacheFile):
     """Machine code by its key alone: a file for each.
 
@@ -64,25 +69,40 @@ class FileByKey(caching.IndexDataCacheFile):
     def save(self, key: Any, data: Any) -> None:
         """Keep ``data`` under ``key``."""
         told = self._told(key)
-        self._save_data(self._file(told), (told, data))
+        content = self._dump((told, data))
+        with self._open_for_write(self._data_path(self._name(told))) as file:
+            file.write(content + _checksum(content))
 
     def load(self, key: Any) -> Any:
-        """What is kept under ``key``; None where nothing readable is."""
+        """What is kept under ``key``; None where nothing is, or a damaged file."""
         told = self._told(key)
+        name = self._name(told)
         try:
-            found, data = self._load_data(self._file(told))
-        except (*MALFORMED, OSError, pickle.UnpicklingError):
+            stored = Path(self._data_path(name)).read_bytes()
+        except OSError:
             return None
+        if _checksum(stored[:-_CHECKSUM]) != stored[-_CHECKSUM:]:
+            return None
+        found, data = self._load_data(name)  # It reads no further than what was dumped.
         return data if found == told else None
+
+    def flush(self) -> None:
+        """Keep nothing of the function."""
+        for path in Path(self._cache_path).iterdir():
+            if path.name.startswith(self._prefix) and path.suffix == ".nbc":
+                path.unlink(missing_ok=True)
 
     def _told(self, key: Any) -> tuple[Any, ...]:
         """What a piece of code depends on: numba, the function's file, and numba's own key, which
         has the arguments' types, the processor and the function's code."""
         return self._version, self._source_stamp, key
 
-    def _file(self, told: tuple[Any, ...]) -> str:
-        digest = hashlib.sha256(repr(told).encode()).hexdigest()[:16]
-        return self._index_name.removesuffix("nbi") + f"{digest}.nbc"
+    @property
+    def _prefix(self) -> str:
+        return self._index_name.removesuffix("nbi")
+
+    def _name(self, told: tuple[Any, ...]) -> str:
+        return f"{self._prefix}{_checksum(repr(told).encode()).hex()[:16]}.nbc"
 
 
 caching.IndexDataCacheFile = FileByKey

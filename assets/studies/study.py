@@ -401,7 +401,7 @@ def _changes(point: Point) -> dict[str, Any]:
 def _require_execution(given: Settings) -> None:
     """Whether these are settings of how a training runs, none that tells its results apart."""
     runs = [field.name for field in fields(Execution) if field.name in TrainingConfig.model_fields]
-    known = [*runs, "trackers", "continue_other_code"]
+    known = [*runs, "trackers"]
     for name in given:
         require(
             name in known,

@@ -21,7 +21,7 @@ from assets.partitions import variant_and_seed
 from assets.progress import MADE, progress_of, spaced
 from assets.store import current_examples, current_run, folder_bytes
 from assets.tables import Training, of_run, stamped
-from assets.training.runs import recorded
+from assets.training.runs import is_done, recorded
 from storage.examples import DATA_AGAIN, open_header
 from storage.manifest import read_content_hash
 from storage.store import Store
@@ -48,7 +48,6 @@ from trm_model.training.run import (
     runs_of_other_code,
     training_version,
 )
-from trm_model.training.stopping import is_over
 
 
 def finite_loss(training: pl.DataFrame) -> CheckOutcome:
@@ -301,7 +300,7 @@ def _describe(
         except ConfigurationError:  # There is none yet, or it is damaged.
             recorded = spec
         step = step_reached(run)
-        if recorded is spec or not is_over(run, spec.recipe, step):
+        if recorded is spec or not is_done(run, spec.recipe):
             begun = recorded if step else spec
             replace(spec, code=begun.code, parent=begun.parent).write(run)
         if step == 0 and weights:

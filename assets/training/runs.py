@@ -10,15 +10,14 @@ import polars as pl
 
 from assets.declared import data_entry
 from assets.tables import RUN_STATUS, Runs, of_run, stamped
-from storage.manifest import CorruptDataError
 from storage.store import Store
 from storage.tables import TableError, partition_key, publish_partition, read_file
 from trm_model.choices import to_plain
 from trm_model.launching import Ending, Outcome
-from trm_model.training.checkpoint import intact_step
 from trm_model.training.figures import METRICS, read_rows
-from trm_model.training.folders import step_reached
+from trm_model.training.folders import step_intact, step_reached
 from trm_model.training.plan import Plan
+from trm_model.training.recipe import Recipe
 from trm_model.training.run import RunSpec
 from trm_model.training.stopping import is_over
 
@@ -46,7 +45,7 @@ def recorded(
     """
     spec = RunSpec.read(run)
     earlier = _row(store, spec, run.name)
-    done = _is_done(run, spec)
+    done = is_done(run, spec.recipe)
     started = earlier["started"] if earlier else None if done else _now()
     finished = earlier["finished"] if earlier and done else None
 
@@ -76,15 +75,10 @@ def recorded(
     return outcome
 
 
-def _is_done(run: Path, spec: RunSpec) -> bool:
-    """Whether nothing is left to train: after a look at the names of the checkpoints, at what is
-    in them."""
-    if not is_over(run, spec.recipe, step_reached(run)):
-        return False
-    try:
-        return is_over(run, spec.recipe, intact_step(run))
-    except CorruptDataError:
-        return False
+def is_done(run: Path, recipe: Recipe) -> bool:
+    """Whether nothing is left to train for the run in a folder: it has come so far, and its
+    checkpoint is as it was written."""
+    return all(is_over(run, recipe, step(run)) for step in (step_reached, step_intact))
 
 
 def _now() -> str:

@@ -88,7 +88,7 @@ def test_before_there_are_data_the_most_puzzle_rows_are_counted(
 ) -> None:
     rows, takes, *_ = told(capsys, "arc_demo", "trm|0").splitlines()
     assert rows == (
-        "arc_demo: no data set yet of at most 504 examples; its puzzle table has at most 169 rows"
+        "arc_demo: no data set yet of at most 567 examples; its puzzle table has at most 169 rows"
     )
     parameters = int(takes.split(" parameters (")[0].rpartition(" ")[2].replace(",", ""))
     without = int(takes.split(" parameters (")[1].split()[0].replace(",", ""))

@@ -23,7 +23,9 @@ ROWS = pl.DataFrame({"number": [1, 2]})
         (errno.EACCES, "expected a path that this user may read and write; change its mount"),
         (errno.ENOSPC, "expected room on the disk; make some"),
         (errno.ENOTDIR, "expected a path whose every part but the last is a folder"),
-        (errno.EEXIST, "expected a path whose every part but the last is a folder"),
+        (errno.EEXIST, "expected a folder there, or nothing yet; name another"),
+        (errno.EISDIR, "expected a file there, or nothing yet; name another"),
+        (errno.ENAMETOOLONG, "expected a path of shorter names; name another"),
         (errno.ENOLCK, "expected a file system with locks"),
     ],
 )

@@ -21,9 +21,13 @@ def following(
     sends: dict[Tracker, Send] = {}
     left = ExitStack()
 
+    lost: set[Tracker] = set()
+
     def failed(tracker: Tracker, error: Exception) -> None:
         sends.pop(tracker, None)
-        report(f"tracker {tracker.name}: {one_line(error)}; the training goes on without it")
+        if tracker not in lost:  # It may fail again when it is left.
+            lost.add(tracker)
+            report(f"tracker {tracker.name}: {one_line(error)}; the training goes on without it")
 
     def send(step: int, figures: Figures) -> None:
         for tracker, each in list(sends.items()):

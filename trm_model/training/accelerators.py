@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from storage.examples import Header
 from trm_model.model.feed_forwards.dense import Dense
-from trm_model.model.kernels.gpu_swiglu import MOST_POSITIONS
+from trm_model.model.kernels.gpu_swiglu import serves_sizes
 from trm_model.model.mixers.token_mlp import TokenMlp
 from trm_model.model.variant import Variant
 from trm_model.texts import duration, in_bytes
@@ -133,8 +133,9 @@ def expected(
     """
     mixes = variant.mixer.name == TokenMlp.name
     shares = TOKEN_MLP_SHARES if mixes else SHARES
-    few = recipe.size.prefix + header.length <= MOST_POSITIONS
-    served = variant.feed_forward.name == Dense.name and (few or not mixes)
+    positions = recipe.size.prefix + header.length if mixes else None
+    plain = variant.feed_forward.name == Dense.name
+    served = plain and serves_sizes(recipe.size.width, positions)
     on_gpu = replace(execution, device="cuda")
     plans = {
         each: plan(variant, recipe, header, on_gpu, examples=examples, programs=each)

@@ -1,6 +1,8 @@
-"""Where a run keeps its checkpoints, by their names alone: for those who need not load any."""
+"""Where a run keeps its checkpoints: for those who need not load any."""
 
 from pathlib import Path
+
+from storage.manifest import CorruptDataError, verify_manifest
 
 FOLDER = "checkpoints"
 _PREFIX = "step-"
@@ -25,3 +27,15 @@ def step_of(folder: Path) -> int:
 def step_reached(run: Path) -> int:
     """The step of the run's newest checkpoint; 0 where there is none."""
     return max(map(step_of, saved(run)), default=0)
+
+
+def step_intact(run: Path) -> int:
+    """The step of the run's newest checkpoint whose files are as they were written; 0 where there
+    is none."""
+    for folder in reversed(saved(run)):
+        try:
+            verify_manifest(folder)
+        except CorruptDataError:
+            continue
+        return step_of(folder)
+    return 0

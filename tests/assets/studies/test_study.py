@@ -64,8 +64,7 @@ def test_a_variant_may_have_settings_of_its_own(tmp_path: Path) -> None:
         "settings: {recipe.steps: 300, recipe.batch_size: 16}\n"
         "of_variant: {hrm: {recipe.steps: 100, recipe.size.prefix: 1}}\n"
         "grid: {recipe.batch_size: [8, 24]}\n"
-        "execution: {micro_batch: 8, recompute: true, trackers: [tensorboard], "
-        "continue_other_code: true}\n",
+        "execution: {micro_batch: 8, recompute: true, trackers: [tensorboard]}\n",
     ).named("mine")
     found = [
         (point.variant, changed(point, RECIPES["sudoku_4x4"], VARIANTS[point.variant])[0])
@@ -81,7 +80,7 @@ def test_a_variant_may_have_settings_of_its_own(tmp_path: Path) -> None:
     execution = study.training(study.trainings()[0]).execution(found[0][1])
     assert (execution.micro_batch, execution.recompute) == (8, True)
     training = study.training(study.trainings()[0])
-    assert (training.trackers, training.continue_other_code) == (["tensorboard"], True)
+    assert training.trackers == ["tensorboard"]
 
 
 def test_nested_fields_change_alone(tmp_path: Path) -> None:

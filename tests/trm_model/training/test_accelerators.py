@@ -50,6 +50,15 @@ def test_what_no_program_serves_is_not_said_to_be_measured(variant: str) -> None
     assert served.share > on("H200", "gated_norm").share
 
 
+def test_programs_serve_whole_tiles_alone() -> None:
+    def served(width: int) -> bool:
+        size = Size(width=width, heads=4, puzzle_width=width)
+        return on("H200", recipe=replace(RECIPE, size=size)).programs
+
+    assert served(128)
+    assert not served(96)
+
+
 def test_programs_mix_few_positions_alone() -> None:
     def share(side: int) -> float:
         header = replace(HEADER, grid=(side, side))

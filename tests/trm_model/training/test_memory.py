@@ -18,6 +18,7 @@ from tests.gpu.check import RECIPE as SMALL
 from tests.gpu.check import random_examples
 from trm_model.model.curricula.depth import DepthCurriculum
 from trm_model.model.kept import kept_by_calls, kept_bytes
+from trm_model.model.kernels.tiles import threads_reached
 from trm_model.model.reasoner import build
 from trm_model.model.size import Size
 from trm_model.training.checkpoint import Checkpoint
@@ -96,7 +97,8 @@ def test_the_deepest_stage_of_a_curriculum_takes_most() -> None:
     assert 1.5 < memory(13) / memory(6) < 2.0
 
 
-@pytest.mark.parametrize(("width", "own"), [(128, 3 * 512 * 128), (512, 3 * 512 * 112)])
+@pytest.mark.skipif(not threads_reached(), reason="torch's threads are not OpenMP's here")
+@pytest.mark.parametrize(("width", "own"), [(128, 3 * 512 * 128), (512, 3 * 512 * 104)])
 def test_threads_have_sums_of_their_own_where_a_kernel_computes_gradients(
     width: int, own: int
 ) -> None:
@@ -110,8 +112,7 @@ def test_threads_have_sums_of_their_own_where_a_kernel_computes_gradients(
         execution = Execution(threads=threads, processes=processes)
         return memory_bytes(VARIANTS["trm_mlp"], recipe, HEADER, execution)
 
-    # Registers have 8 numbers, or 16.
-    assert memory(9) - memory(1) == pytest.approx(8 * 4 * own, rel=0.08)
+    assert memory(9) - memory(1) == 8 * 4 * own
     assert memory(16, processes=2) == memory(8, processes=2) + memory(5) - memory(1)
 
 

@@ -111,6 +111,12 @@ def serves(x: Tensor, gate_up: Tensor, down: Tensor) -> bool:
     )
 
 
+def serves_sizes(width: int, positions: int | None = None) -> bool:
+    """Whether :func:`serves` holds on a GPU that can do it for all sublayers of so many channels
+    and, where one mixes positions, of so many of them."""
+    return width % SMALLEST == 0 and (positions is None or positions <= MOST_POSITIONS)
+
+
 def _mixes_positions(x: Tensor) -> bool:
     """Whether [B, W, L] is [B, L, W] in memory, few positions of wide channels."""
     return (
