@@ -8,11 +8,14 @@ numba``. So the folder of the cache, and how it is written, are chosen before an
 import hashlib
 import os
 import re
+import warnings
 from pathlib import Path
 from typing import Any
 
 import numba
 from numba.core import caching
+
+from storage.refusals import naming, refusal
 
 __all__ = ["numba"]
 
@@ -67,11 +70,17 @@ class FileByKey(caching.IndexDataCacheFile):
     """
 
     def save(self, key: Any, data: Any) -> None:
-        """Keep ``data`` under ``key``."""
+        """Keep ``data`` under ``key``; where the disk does not take it, with a warning alone."""
         told = self._told(key)
-        content = self._dump((told, data))
-        with self._open_for_write(self._data_path(self._name(told))) as file:
-            file.write(content + _checksum(content))
+        content, path = self._dump((told, data)), self._data_path(self._name(told))
+        try:
+            with naming(Path(path)), self._open_for_write(path) as file:
+                file.write(content + _checksum(content))
+        except OSError as error:
+            warnings.warn(
+                f"{refusal(error)}; meanwhile machine code is made anew by each process",
+                stacklevel=2,
+            )
 
     def load(self, key: Any) -> Any:
         """What is kept under ``key``; None where nothing is, or a damaged file."""

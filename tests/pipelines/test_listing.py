@@ -17,6 +17,7 @@ from pipelines.listing import HEADLINES, sparkline
 from pipelines.place import DATA_VARIABLE
 from storage.atomic import write_text
 from storage.lock import lock
+from storage.manifest import write_manifest
 from storage.store import LocalStore
 from storage.tables import partition_key, publish_partition
 from tests.assets.test_tables import ROWS
@@ -163,7 +164,11 @@ def test_a_run_under_way_shows_its_curve_and_the_time_left(
     [row, _] = json.loads(listed(capsys, "sudoku_4x4", "--format", "json", what="runs"))
     assert (row["status"], row["step"], row["left"]) == ("interrupted", 300, None)
     # It was finished without Dagster.
-    (run / "checkpoints" / "step-00001000").mkdir()
+    last = run / "checkpoints" / "step-00001000"
+    last.mkdir()
+    [row, _] = json.loads(listed(capsys, "sudoku_4x4", "--format", "json", what="runs"))
+    assert (row["status"], row["step"]) == ("interrupted", 1_000)  # That checkpoint is damaged.
+    write_manifest(last)
     [row, _] = json.loads(listed(capsys, "sudoku_4x4", "--format", "json", what="runs"))
     assert (row["status"], row["step"], row["left"]) == ("finished", 1_000, None)
 

@@ -2,6 +2,7 @@
 processes fill it together."""
 
 import ast
+import errno
 import os
 import re
 import subprocess
@@ -105,6 +106,19 @@ def test_a_file_that_is_no_piece_of_its_key_is_made_again(tmp_path: Path) -> Non
     file.flush()
     assert file.load("int") is None
     assert file_of(tmp_path, "g").load("int") == b"of g"
+
+
+def test_a_full_disk_stops_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is compiled is in memory all the same."""
+
+    def full(_self: FileByKey, _path: str) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(FileByKey, "_open_for_write", full)
+    file = file_of(tmp_path)
+    with pytest.warns(UserWarning, match=r"nbc: No space left .* made anew by each process$"):
+        file.save("int", b"of int")
+    assert file.load("int") is None
 
 
 def test_numba_keeps_compiled_loops_so() -> None:
