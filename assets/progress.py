@@ -18,7 +18,7 @@ the one before."""
 
 
 def progress_of(log: logging.Logger) -> Callable[[str], None]:
-    """What tells a log how far a step is."""
+    """Returns a function that tells a log how far a step is."""
     return partial(log.info, extra={IN_PLACE: True})
 
 

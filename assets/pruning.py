@@ -1,4 +1,4 @@
-"""What may be removed from a store: runs, data sets and left-overs that nothing refers to."""
+"""Finds and removes the runs, data sets and left-overs of a store that nothing refers to."""
 
 import contextlib
 import json
@@ -116,10 +116,10 @@ def prune(store: Store, chosen: Set[str]) -> list[Stored]:
 
 
 RECENT = 3600.0
-"""What was changed within so many seconds is kept: somebody may be working on it."""
+"""A thing that was changed within so many seconds is kept, since somebody may be working on it."""
 UNTESTED = DEVICE_SECONDS
-"""So many seconds a finished run is kept although nothing refers to it: its test waits for the
-device at most so long, and that of a study's run, which is never current, may have failed."""
+"""A finished run to which nothing refers is kept for so many seconds: its test waits for the device
+at most so long, and that of a study's run, which is never current, may have failed."""
 _RUN, _HALF_WRITTEN = "run", "half written"
 _OF_A_RUN = "of a run that is kept"
 _NAMED_BY: Mapping[type[Table], str] = {
@@ -283,7 +283,8 @@ def _validation_of(store: Store, data: Set[str]) -> dict[str, str]:
 
 
 def _left_over(store: Store, now: float) -> Iterator[Stored]:
-    """What interrupted builds, evaluations and tests go on from, and puzzles that were refused."""
+    """Finds the parts from which interrupted builds, evaluations and tests go on, and the puzzles
+    that were refused."""
     for folder in ("examples", "validation"):
         for benchmark in store.list(folder):
             for path in sorted(store.open(benchmark).glob(f"{PREFIX}*")):

@@ -21,7 +21,7 @@ from storage.reading import reading
 from trm_model.errors import require
 from trm_model.texts import duration
 from trm_model.training.figures import METRICS, WAITING, read_rows, seconds_left
-from trm_model.training.folders import step_intact, step_reached
+from trm_model.training.folders import step_reached, verified_step
 from trm_model.training.process import LOCK
 
 AFTER_STEP = "_after_step"
@@ -130,7 +130,7 @@ def _state(run: Path, row: Mapping[str, Any]) -> dict[str, Any]:
     now = {"step": figures[-1]["step"], "seconds": figures[-1]["wall_seconds"]} if figures else {}
     if not is_held(run / LOCK) and not _starts(run, row):
         step = step_reached(run)
-        done = step >= row["steps"] and step_intact(run) == step
+        done = step >= row["steps"] and verified_step(run) == step
         return {**now, "step": step, "status": "finished" if done else "interrupted"}
     if (run / WAITING).exists():
         return {"left": "waits for the device"}

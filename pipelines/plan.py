@@ -105,8 +105,7 @@ def planned_data(store: Store, benchmark: str) -> tuple[Header, int]:
         require_made(store, benchmark, "examples")
         train = store.open(current_examples(store, benchmark)) / "train.zarr"
         return open_header(train), stored_examples(train)
-    most = None if entry.online else entry.origin.most_examples(entry.augmentations)
-    examples = most or 0
+    examples = 0 if entry.online else entry.origin.most_examples(entry.augmentations)
     if rows > 1:
         of = f" of at most {examples:,} examples" * (examples > 0)
         print(f"{benchmark}: no data set yet{of}; its puzzle table has at most {rows:,} rows")

@@ -53,8 +53,8 @@ if "NUMBA_CACHE_DIR" not in os.environ:
     numba.config.CACHE_DIR = str(_caches / _digest(compiled_sources()))  # pyright: ignore[reportAttributeAccessIssue]
 
 
-_CHECKSUM = 32
-"""Bytes at the end of a file."""
+_CHECKSUM = hashlib.sha256().digest_size
+"""So many bytes at the end of a file are the checksum of those before."""
 
 
 def _checksum(content: bytes) -> bytes:

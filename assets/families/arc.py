@@ -402,7 +402,7 @@ class ArcTasks(ArcOrigin):
         tasks = [len(packaged_tasks(name)[: self.tasks]) for name in (*self.train, self.test)]
         return 1 + (1 + augmentations) * (sum(tasks) + CONCEPT_TASKS * self.files)
 
-    def most_examples(self, augmentations: int) -> int | None:
+    def most_examples(self, augmentations: int) -> int:
         trained = (task for name in self.train for task in packaged_tasks(name)[: self.tasks])
         tested = packaged_tasks(self.test)[: self.tasks]
         pairs = sum(len(task.pairs) for task in trained) + sum(len(task.train) for task in tested)

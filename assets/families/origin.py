@@ -104,13 +104,13 @@ class Origin(ABC):
         del augmentations
         return 1
 
-    def most_examples(self, augmentations: int) -> int | None:
-        """At most so many training examples are made, known before they are; None: they are not
-        known until then.
+    def most_examples(self, augmentations: int) -> int:
+        """At most so many training examples are made; 0: their number is not known before.
 
         :param augmentations: of each puzzle.
         """
         del augmentations
+        return 0
 
     @abstractmethod
     def puzzles(self, config: Any = None, log: Callable[[str], None] = silent) -> Imported:

@@ -66,7 +66,7 @@ RUN_COLUMNS = (
     *("latent_updates", "cycles", "parameters", "device", "started", "seconds", "parent"),
     "changes",
 )
-"""What the page of runs says of each."""
+"""The page of runs shows these columns of each run."""
 
 
 def _label(title: str) -> str:

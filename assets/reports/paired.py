@@ -57,7 +57,7 @@ def chosen(
     expected = declared(benchmark, variants)
 
     def tests(of: pl.DataFrame) -> pl.DataFrame:
-        """Of each run the test that counts."""
+        """Returns the one test of each run that counts."""
         as_declared = of.join(expected, on=("variant", "evaluation"), how="semi")
         others = of.join(as_declared, on="run", how="anti")
         return latest(of if newest else pl.concat([as_declared, others]), "benchmark", "run")

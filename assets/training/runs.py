@@ -15,7 +15,7 @@ from storage.tables import TableError, partition_key, publish_partition, read_fi
 from trm_model.choices import to_plain
 from trm_model.launching import Ending, Outcome
 from trm_model.training.figures import METRICS, read_rows
-from trm_model.training.folders import step_intact, step_reached
+from trm_model.training.folders import step_reached, verified_step
 from trm_model.training.plan import Plan
 from trm_model.training.recipe import Recipe
 from trm_model.training.run import RunSpec
@@ -78,7 +78,7 @@ def recorded(
 def is_done(run: Path, recipe: Recipe) -> bool:
     """Whether nothing is left to train for the run in a folder: it has come so far, and its
     checkpoint is as it was written."""
-    return all(is_over(run, recipe, step(run)) for step in (step_reached, step_intact))
+    return all(is_over(run, recipe, step(run)) for step in (step_reached, verified_step))
 
 
 def _now() -> str:

@@ -45,7 +45,8 @@ class _FlashAttention(TorchFunctionMode):
 
 def _by_thread(result: Tensor) -> int:
     """The most bytes that each thread has of its own in one step of a tensor's gradient."""
-    most, seen, pending = 0, set[Any](), list[Any]([result.grad_fn])
+    most, seen = 0, set[Any]()
+    pending: list[Any] = [result.grad_fn]
     while pending:
         node = pending.pop()
         if node is not None and node not in seen:

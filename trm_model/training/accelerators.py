@@ -139,7 +139,7 @@ def expected(
     on_gpu = replace(execution, device="cuda")
     plans = {
         each: plan(variant, recipe, header, on_gpu, examples=examples, programs=each)
-        for each in (True, False)
+        for each in shares
     }
 
     def on(each: Accelerator) -> Expected:

@@ -29,7 +29,7 @@ def step_reached(run: Path) -> int:
     return max(map(step_of, saved(run)), default=0)
 
 
-def step_intact(run: Path) -> int:
+def verified_step(run: Path) -> int:
     """The step of the run's newest checkpoint whose files are as they were written; 0 where there
     is none."""
     for folder in reversed(saved(run)):

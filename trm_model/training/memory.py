@@ -102,7 +102,7 @@ def memory_bytes(
     weights = counted.weights * (1 + written * (1 + on_cpu))
     rows = 4 * header.num_puzzle_ids * recipe.size.puzzle_width * (1 + on_cpu)
     share, at_once = recipe.batch_size // execution.processes, execution.at_once(recipe.batch_size)
-    threads = (execution.threads or torch.get_num_threads()) // execution.processes if on_cpu else 0
+    threads = max(1, (execution.threads or torch.get_num_threads()) // execution.processes)
 
     def for_gradient(recursion: Recursion) -> int:
         calls = graded(recursion, counted.calls)
@@ -111,12 +111,9 @@ def memory_bytes(
             saved = [counted.reading, max(calls), Kept(0, len(calls) * counted.state)]
         # The gradient of a layer's weights before it is added to those of other calls.
         once = sum(part.once for part in saved) + counted.layer
-        by_thread = max(1, threads) * max(part.by_thread for part in saved)
-        return (
-            once
-            + by_thread
-            + variant.training_rollouts * at_once * sum(part.each for part in saved)
-        )
+        by_threads = threads * max(part.by_thread for part in saved)
+        each = sum(part.each for part in saved)
+        return once + by_threads + variant.training_rollouts * at_once * each
 
     # As carried on, with fresh examples in the places of the halted, and after the step.
     carried = (3 + on_cpu) * (1 + variant.latents) * counted.state
