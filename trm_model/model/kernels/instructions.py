@@ -138,10 +138,9 @@ def _block(*, add: bool) -> Any:
     return block
 
 
-def _product(*, add: bool) -> Any:
+def _product(name: str, *, add: bool) -> Any:
     block = _block(add=add)
 
-    @numba.njit(cache=True)
     def product(out: Any, a: Any, b: Any) -> None:
         """a [R, K] of any strides, b [K, C] and out [R, C] with rows in one piece, C a multiple of
         eight."""
@@ -154,10 +153,13 @@ def _product(*, add: bool) -> Any:
                     block(out, a, b, row, column, height, width)
                     row += height
 
-    return product
+    # Machine code is linked by names: of two functions with one name, made by different processes
+    # and kept, one would stand in for the other.
+    product.__name__ = product.__qualname__ = name
+    return numba.njit(cache=True)(product)
 
 
-set_product, add_product = _product(add=False), _product(add=True)
+set_product, add_product = _product("set_product", add=False), _product("add_product", add=True)
 
 
 @_builtin
