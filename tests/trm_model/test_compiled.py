@@ -16,6 +16,7 @@ from numba.core import caching
 
 from tests.test_architecture import ROOT, parsed
 from trm_model.compiled import FileByKey, compiled_sources
+from trm_model.model.kernels import attention, instructions, swiglu, tiles
 from trm_model.model.kernels.tiles import padded, threads_reached
 
 PACKAGE = ROOT / "trm_model"
@@ -157,3 +158,17 @@ def test_processes_that_compile_at_once_leave_what_computes_the_same(tmp_path: P
     )
     found = [np.array(text.split(), float) for text in (*told, afterwards.stdout)]
     assert all(np.allclose(each, found[0], rtol=1e-5) for each in found)
+
+
+def test_compiled_functions_have_names_of_their_own() -> None:
+    """Machine code that is kept is linked by names, whichever process has made it."""
+    compiled = {
+        id(each): f"{each.py_func.__module__}.{each.py_func.__qualname__}"
+        for module in (instructions, tiles, swiglu, attention)
+        for each in vars(module).values()
+        if hasattr(each, "py_func")
+    }
+    names = [*compiled.values()]
+    assert "trm_model.model.kernels.instructions.set_product" in names
+    assert len(set(names)) == len(names)
+    assert not [name for name in names if "<locals>" in name]
