@@ -10,6 +10,7 @@ set itself in place of stored copies: such a split holds a :class:`Plan` in plac
 ``labels`` (online augmentation).
 """
 
+import atexit
 import contextlib
 import math
 import os
@@ -23,6 +24,7 @@ from typing import Any, Literal, Protocol, TypeVar, cast
 import numpy as np
 import numpy.typing as npt
 import zarr
+import zarr.core.sync
 from zarr.codecs import BloscCodec, Crc32cCodec, ZstdCodec
 
 from storage.manifest import CorruptDataError, Listing, list_file
@@ -42,6 +44,8 @@ _CONFIG: Any = {"write_empty_chunks": True}
 """zarr would not write chunks of zeros, and read zeros in place of a chunk that was lost."""
 DATA_AGAIN = "make the data again (trm data BENCHMARK)"
 """For a data set whose bytes are not those that were written."""
+LOOP_SECONDS = 10.0
+"""How long the end of a process waits for zarr's thread."""
 
 _T = TypeVar("_T")
 Bytes2d = npt.NDArray[np.uint8]
@@ -50,6 +54,16 @@ Codec = Literal["bitshuffle", "plain"]
 """zstd level 1, chosen by trial (docs/data.md). Sudoku tokens use four bits of eight: with Blosc's
 bit shuffle they are 2.2 times smaller and four times faster. ARC grids are long runs: without
 it."""
+
+
+@atexit.register  # It comes before zarr's own, which was registered before.
+def _end_loop() -> None:
+    """End the thread in which zarr reads and writes. At a process's end zarr waits a fifth of a
+    second for it, and on a busy machine prints a traceback."""
+    (loop,), (thread,) = zarr.core.sync.loop, zarr.core.sync.iothread
+    if loop is not None and thread is not None:
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join(LOOP_SECONDS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
