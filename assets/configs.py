@@ -22,12 +22,12 @@ from trm_model.model.cost import require_size
 from trm_model.model.evaluation import Evaluation
 from trm_model.model.variant import Variant
 from trm_model.names import unknown_name
+from trm_model.own_files import OF_OWN_CLASSES
 from trm_model.puzzles.family import Family
 from trm_model.trackers.tracker import Tracker
 from trm_model.training.execution import Execution, most_shares
 from trm_model.training.initial import find_source
 from trm_model.training.recipe import Recipe
-from trm_model.variants import OF_OWN_CLASSES
 
 EVALUATION = "evaluation"
 """The field of a variant that no training depends on."""

@@ -5,15 +5,8 @@ from collections.abc import Generator
 
 import dagster as dg
 
-from assets.families.puzzle_files import PuzzleFileError
-from storage.lock import LockedError
-from storage.manifest import CorruptDataError
 from storage.reading import one_line
-from storage.refusals import refusal
-from storage.shards import UploadError
-from storage.store import StoreError
-from storage.tables import TableError
-from trm_model.errors import ConfigurationError
+from storage.refusals import UserError, refusal
 
 
 def user_error(message: object) -> dg.Failure:
@@ -26,15 +19,7 @@ def told_in_one_line() -> Generator[None]:
     """Whatever the user or the operating system has to mend becomes a :func:`user_error`."""
     try:
         yield
-    except (
-        ConfigurationError,
-        CorruptDataError,
-        LockedError,
-        PuzzleFileError,
-        StoreError,
-        TableError,
-        UploadError,
-    ) as error:
+    except UserError as error:
         raise user_error(error) from error
     except OSError as error:
         raise user_error(refusal(error)) from error

@@ -8,8 +8,6 @@ from assets.titles import require_benchmark
 from pipelines.definitions import VARIANTS
 from pipelines.place import data_folder
 from storage.store import LocalStore
-from storage.tables import TableError
-from trm_model.errors import ConfigurationError
 from trm_model.texts import counted
 
 
@@ -22,12 +20,9 @@ def compare(benchmark: str, first: str, second: str, *, newest: bool = False) ->
     require_benchmark(benchmark)
     entry = BENCHMARKS[benchmark]
     store = LocalStore.containing(Path(data_folder()))
-    try:
-        found, sides = compare_stored(
-            store, benchmark, entry, VARIANTS.known, (first, second), newest=newest
-        )
-    except TableError as error:
-        raise ConfigurationError(str(error)) from error
+    found, sides = compare_stored(
+        store, benchmark, entry, VARIANTS.known, (first, second), newest=newest
+    )
     metric, k = entry.metric
     print(f"{benchmark}, {metric}{'' if k is None else f' of k = {k}'}")
     for text, value, seeds, runs in zip(

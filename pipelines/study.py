@@ -20,8 +20,6 @@ from pipelines.plan import planned_data, tell_plan
 from pipelines.pools import know_pools
 from pipelines.resources import open_store
 from storage.store import Store
-from storage.tables import TableError
-from trm_model.errors import ConfigurationError
 from trm_model.texts import counted
 
 
@@ -70,12 +68,9 @@ def _possible(name: str) -> Study:
 def _done(store: Store, name: str, study: Study) -> set[str]:
     """The points that have been scored, of runs by the code that is here.
 
-    :raises ConfigurationError: a table that is damaged or of another version of this project.
+    :raises TableError: a table that is damaged or of another version of this project.
     """
-    try:
-        found = results(store, name, study, BENCHMARKS[study.benchmark], VARIANTS.known)
-    except TableError as error:
-        raise ConfigurationError(str(error)) from error
+    found = results(store, name, study, BENCHMARKS[study.benchmark], VARIANTS.known)
     return set(found.filter("current")["point"])
 
 

@@ -11,8 +11,6 @@ from pipelines.listing import AFTER_STEP, to_text
 from pipelines.place import data_folder
 from pipelines.screen import Screen
 from storage.store import LocalStore
-from storage.tables import TableError
-from trm_model.errors import ConfigurationError
 from trm_model.model.evaluation import Evaluation
 from trm_model.solving.trained import TrainedModel
 
@@ -38,19 +36,16 @@ def tell_scores(
     store = LocalStore.containing(Path(data_folder()))
     asked = None if every else limit or BENCHMARKS[benchmark].evaluated
     with Screen() as screen:
-        try:
-            rows, key = score_model(
-                store,
-                benchmark,
-                model,
-                evaluation,
-                limit=asked,
-                batch_size=batch_size,
-                say=screen.say,
-                progress=screen.progress if screen.refreshes else spaced(screen.say),
-            )
-        except TableError as error:
-            raise ConfigurationError(str(error)) from error
+        rows, key = score_model(
+            store,
+            benchmark,
+            model,
+            evaluation,
+            limit=asked,
+            batch_size=batch_size,
+            say=screen.say,
+            progress=screen.progress if screen.refreshes else spaced(screen.say),
+        )
     by_selection = pl.col("metric") == "exact_accuracy_by_selection"
     whole = pl.col("group").is_null() & ~pl.col("metric").str.ends_with(AFTER_STEP)
     print(f"{model.description}, tested on {benchmark}: {rows['settings'][0]}")

@@ -8,12 +8,12 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from storage.refusals import naming
+from storage.refusals import UserError, naming
 
 POLL_SECONDS = 0.2
 
 
-class LockedError(RuntimeError):
+class LockedError(UserError, RuntimeError):
     """Somebody else holds a lock for longer than we wait; the message names the file and the
     holder."""
 

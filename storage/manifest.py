@@ -11,6 +11,7 @@ from pathlib import Path
 
 from storage.atomic import write_text
 from storage.reading import json_object, reading
+from storage.refusals import UserError
 
 MANIFEST = "manifest.json"
 AGAIN = "put back what was written, or write it again"
@@ -19,7 +20,7 @@ Listing = dict[str, int | str]
 """What a manifest says of one file: its size as ``bytes``, its checksum as ``sha256``."""
 
 
-class CorruptDataError(Exception):
+class CorruptDataError(UserError):
     """Stored bytes are not the ones that were written; the message names the file and the
     remedy."""
 

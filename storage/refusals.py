@@ -1,5 +1,5 @@
-"""What the operating system refuses, said in one line: the path, the reason, what was expected and
-the remedy."""
+"""What the user has to mend, said in one line; of what the operating system refuses: the path, the
+reason, what was expected and the remedy."""
 
 import contextlib
 import errno
@@ -36,6 +36,11 @@ _EXPECTED = {
     errno.ENOSYS: _LOCKS,
     errno.EOPNOTSUPP: _LOCKS,
 }
+
+
+class UserError(Exception):
+    """The base of errors that the user has to mend: a command ends with their message alone, which
+    says how."""
 
 
 def refusal(error: OSError) -> str:

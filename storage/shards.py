@@ -33,6 +33,7 @@ from storage.examples import (
 )
 from storage.manifest import MANIFEST, CorruptDataError, parse_manifest, write_manifest
 from storage.reading import json_object, open_bytes, reading
+from storage.refusals import UserError
 
 SHARD_BYTES = 256 << 20
 SAMPLE_BYTES = 1 << 20
@@ -128,7 +129,7 @@ def write_shards(
     return write_manifest(folder)
 
 
-class UploadError(Exception):
+class UploadError(UserError):
     """Shards could not be copied to a URL; the message names it, what happened and the remedy."""
 
 

@@ -20,7 +20,7 @@ from typing import Protocol
 from storage.atomic import discard, new_file, publish, staging, write_text
 from storage.lock import lock
 from storage.reading import json_object, reading
-from storage.refusals import require_writable
+from storage.refusals import UserError, require_writable
 
 MARKER = "store.json"
 """File in a store's root that says that it is one."""
@@ -33,7 +33,7 @@ A_POINTER = f"a pointer, which is a file that says {POINTER!r} and a path"
 _POINTER_BYTES = 4096
 
 
-class StoreError(ValueError):
+class StoreError(UserError, ValueError):
     """A store or a key in it that cannot be used; the message names it, what was expected and the
     remedy."""
 

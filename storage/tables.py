@@ -18,7 +18,7 @@ from pandera.errors import SchemaErrors
 
 from storage.atomic import new_file
 from storage.reading import reading
-from storage.refusals import require_writable
+from storage.refusals import UserError, require_writable
 from storage.store import Store
 
 # What a schema refuses must not depend on pandera's environment variables: this one is for the
@@ -37,7 +37,7 @@ _REPORTED = 5
 """Violations that an error message lists."""
 
 
-class TableError(ValueError):
+class TableError(UserError, ValueError):
     """Rows that are not what the table's schema says; the message names the table, the column and
     what was found."""
 

@@ -55,6 +55,7 @@ GROUND = (
     "lifeline",
     "names",
     "noise",
+    "own_files",
     "pretrained",
     "ranks",
     "seeding",

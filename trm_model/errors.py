@@ -1,7 +1,9 @@
 """The error that every package raises for a configuration that cannot be."""
 
+from storage.refusals import UserError
 
-class ConfigurationError(ValueError):
+
+class ConfigurationError(UserError, ValueError):
     """A configuration that cannot be; the message says what was given, what was expected and the
     remedy."""
 

@@ -10,11 +10,8 @@ from typing import Any, TypeVar
 
 import click
 
-from storage.manifest import CorruptDataError
 from storage.reading import one_line, out_of_memory
-from storage.refusals import refusal
-from storage.store import StoreError
-from trm_model.errors import ConfigurationError
+from storage.refusals import UserError, refusal
 from trm_model.names import OWN_MODULES_VARIABLE
 
 MISTAKE = 2
@@ -41,7 +38,7 @@ def run(group: click.Group, arguments: Sequence[str], *, program: str) -> int:
         return _mistake(error.format_message())
     except click.Abort:
         return INTERRUPTED
-    except (ConfigurationError, CorruptDataError, StoreError) as error:
+    except UserError as error:
         return _mistake(error)
     except OSError as error:
         return _mistake(refusal(error))

@@ -70,28 +70,6 @@ def from_yaml(text: str | bytes) -> Any:
         raise ConfigurationError(f"{one_line(error)}; expected YAML; mend it") from error
 
 
-YAML_SUFFIXES = (".yaml", ".yml")
-
-
-def yaml_files(folder: Path, *, default: Path, variable: str) -> list[Path]:
-    """The files in YAML of a folder of the user's own, in order.
-
-    :param default: the folder that need not be there.
-    :param variable: the environment variable that names another one.
-    :raises ConfigurationError: the folder is a file, or is not there and not the default.
-    """
-    require(
-        folder.is_dir() or (folder == default and not folder.exists()),
-        f"{folder}: no such folder; expected the one with your own {default}, as {variable} names "
-        "it; make it, or leave them out",
-    )
-    return [
-        path
-        for path in (sorted(folder.iterdir()) if folder.is_dir() else [])
-        if path.suffix.lower() in YAML_SUFFIXES and not path.name.startswith(".")
-    ]
-
-
 def counted(number: int, noun: str) -> str:
     """A number with its noun, whose plural ends in s: ``1 step``, ``1,500 steps``."""
     return f"{number:,} {noun if number == 1 else f'{noun}s'}"

@@ -7,9 +7,8 @@ files (:func:`load_variants`).
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple, cast
+from typing import Any, cast
 
-from storage.reading import MALFORMED, one_line
 from trm_model.choices import from_plain
 from trm_model.errors import require
 from trm_model.model.backprop.last_calls import LastCalls
@@ -32,11 +31,11 @@ from trm_model.model.variant import Variant
 from trm_model.names import (
     OWN_VARIANTS_DEFAULT,
     OWN_VARIANTS_VARIABLE,
-    require_name,
     unknown_name,
 )
 from trm_model.optimizers.muon import Muon
-from trm_model.texts import from_yaml, yaml_files
+from trm_model.own_files import Named, files_of, read_all
+from trm_model.texts import from_yaml
 
 _TRM_MLP = Variant()
 _TRM = replace(_TRM_MLP, mixer=Attention())
@@ -66,9 +65,6 @@ _GATED_NORM = replace(_TRM_MLP, feed_forward=GatedNorm())
 
 TABLE_3 = ((1, 1), (2, 2), (3, 3), (4, 4), (6, 3), (3, 6), (6, 6))
 """(n of HRM, T) of TRM's Table 3; TRM's n is twice HRM's."""
-
-OF_OWN_CLASSES = (AttributeError, RuntimeError, TypeError)
-"""What classes of the user's own may raise on values of other types, beside the usual."""
 
 VARIANTS: dict[str, Variant] = {
     "trm_mlp": _TRM_MLP,
@@ -139,30 +135,14 @@ VARIANTS: dict[str, Variant] = {
 }
 
 
-class Variants(NamedTuple):
-    """Variants by name.
-
-    :param broken: of files that hold no variant: the name they stand for -> what is wrong, in one
-        line that names the file.
-    """
-
-    known: dict[str, Variant]
-    broken: dict[str, str]
-
-    def named(self, name: str) -> Variant:
-        """The variant of this name.
-
-        :raises ConfigurationError: there is none, or its file is broken.
-        """
-        require(name not in self.broken, self.broken.get(name, ""))
-        require(name in self.known, unknown_name("variant", name, self.known, "see: trm variants"))
-        return self.known[name]
+Variants = Named[Variant]
+"""Variants by name."""
 
 
 def all_variants(folder: Path) -> Variants:
     """The built-in variants and the user's own in a folder (:func:`load_variants`)."""
     own = load_variants(folder)
-    return Variants({**VARIANTS, **own.known}, own.broken)
+    return own._replace(known={**VARIANTS, **own.known})
 
 
 def load_variants(folder: Path) -> Variants:
@@ -175,23 +155,12 @@ def load_variants(folder: Path) -> Variants:
 
     :raises ConfigurationError: the folder is a file, or is not there and not the default.
     """
-    found = Variants({}, {})
     named_by = f"--own or {OWN_VARIANTS_VARIABLE}"
-    for path in yaml_files(folder, default=OWN_VARIANTS_DEFAULT, variable=named_by):
-        try:
-            require(
-                path.stem not in (found.known.keys() | found.broken.keys()),
-                f"another file beside it stands for the variant {path.stem!r} too; rename one",
-            )
-            found.known[path.stem] = _load(path)
-        except (*MALFORMED, OSError, *OF_OWN_CLASSES) as error:
-            found.known.pop(path.stem, None)
-            found.broken[path.stem] = f"{path}: {one_line(error)}"
-    return found
+    files = files_of(folder, default=OWN_VARIANTS_DEFAULT, variable=named_by)
+    return read_all(files, "variant", "trm variants", _load)
 
 
 def _load(path: Path) -> Variant:
-    require_name("variant", path.stem)
     require(
         path.stem not in VARIANTS,
         f"the name {path.stem!r} is taken by a built-in variant; rename the file",

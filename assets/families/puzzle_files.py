@@ -12,6 +12,7 @@ import numpy.typing as npt
 import polars as pl
 
 from storage.reading import one_line, open_bytes
+from storage.refusals import UserError
 
 COLUMNS = ("source", "question", "answer", "rating")
 
@@ -42,7 +43,7 @@ def every_row(count: int) -> Rows:
     return np.arange(count)
 
 
-class PuzzleFileError(ValueError):
+class PuzzleFileError(UserError, ValueError):
     """A file of puzzles that cannot be used: one line that names the file, the row, what was found,
     what was expected and the remedy."""
 

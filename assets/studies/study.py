@@ -28,7 +28,6 @@ from typing import Any, Literal, NamedTuple
 
 from assets.benchmarks import Benchmark
 from assets.configs import EvaluationConfig, TrainingConfig, configured
-from storage.reading import MALFORMED, one_line
 from trm_model.authors.published import figure_of, published_names
 from trm_model.choices import check_fields, from_plain
 from trm_model.errors import ConfigurationError, require
@@ -36,14 +35,13 @@ from trm_model.model.variant import Variant
 from trm_model.names import (
     OWN_STUDIES_DEFAULT,
     OWN_STUDIES_VARIABLE,
-    require_name,
     unknown_name,
 )
+from trm_model.own_files import Named, files_of, read_all
 from trm_model.seeding import numpy_generator
-from trm_model.texts import from_yaml, yaml_files
+from trm_model.texts import from_yaml
 from trm_model.training.execution import Execution
 from trm_model.training.recipe import Recipe
-from trm_model.variants import OF_OWN_CLASSES
 
 SHIPPED = Path(__file__).parent
 """The folder of the studies that come with the project."""
@@ -418,26 +416,8 @@ def _require_path(path: object) -> None:
     )
 
 
-class Studies(NamedTuple):
-    """Studies by name.
-
-    :param broken: of files that hold none: their name -> what is wrong, in one line.
-    """
-
-    known: dict[str, Study]
-    broken: dict[str, str]
-
-    def named(self, name: str) -> Study:
-        """The study of this name.
-
-        :raises ConfigurationError: there is none, or its file is broken.
-        """
-        require(name not in self.broken, self.broken.get(name, ""))
-        require(
-            name in self.known,
-            unknown_name("study", name, self.known, "see: trm study"),
-        )
-        return self.known[name]
+Studies = Named[Study]
+"""Studies by name."""
 
 
 def _read(path: Path) -> Study:
@@ -459,31 +439,24 @@ def load_studies(
     :param benchmarks: by name.
     :raises ConfigurationError: a folder is a file, or is not there and not the default.
     """
-    found = Studies({}, {})
+
+    def read(path: Path) -> Study:
+        study = _read(path)
+        require(
+            study.benchmark in benchmarks,
+            unknown_name(
+                "benchmark",
+                study.benchmark,
+                benchmarks,
+                f"expected one of {', '.join(benchmarks)}",
+            ),
+        )
+        study.require_possible(benchmarks[study.benchmark], variants, sizes=False)
+        return study
+
     files = [
         path
         for folder in folders
-        for path in yaml_files(folder, default=OWN_STUDIES_DEFAULT, variable=OWN_STUDIES_VARIABLE)
+        for path in files_of(folder, default=OWN_STUDIES_DEFAULT, variable=OWN_STUDIES_VARIABLE)
     ]
-    for path in files:
-        try:
-            require_name("study", path.stem)
-            require(
-                path.stem not in (found.known.keys() | found.broken.keys()),
-                f"another file stands for the study {path.stem!r} too; rename this one",
-            )
-            study = _read(path)
-            require(
-                study.benchmark in benchmarks,
-                unknown_name(
-                    "benchmark",
-                    study.benchmark,
-                    benchmarks,
-                    f"expected one of {', '.join(benchmarks)}",
-                ),
-            )
-            study.require_possible(benchmarks[study.benchmark], variants, sizes=False)
-            found.known[path.stem] = study
-        except (*MALFORMED, OSError, *OF_OWN_CLASSES) as error:
-            found.broken[path.stem] = f"{path}: {one_line(error)}"
-    return found
+    return read_all(files, "study", "trm study", read)

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import click
 import pytest
 from click.shell_completion import ShellComplete
 
@@ -14,6 +15,7 @@ from assets.benchmarks import BENCHMARKS
 from assets.stages import SEEDS
 from assets.titles import titles
 from pipelines import command
+from storage.lock import lock
 from trm_model.terminal import MISTAKE, run
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -152,6 +154,26 @@ def test_mistakes_are_one_line_and_exit_code_2(capsys: pytest.CaptureFixture[str
         assert error.startswith("error: ")
         assert message in error
         assert error.count("\n") == 1
+
+
+def test_a_lock_that_stays_taken_is_told_in_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "lock"
+
+    @click.group()
+    def group() -> None: ...
+
+    @group.command()
+    def command() -> None:
+        with lock(path, label="this", wait_seconds=0, waiting=lambda _: None):
+            raise AssertionError
+
+    with lock(path, label="a test", wait_seconds=0, waiting=lambda _: None):
+        assert run(group, ["command"], program="trm") == MISTAKE
+    error = capsys.readouterr().err
+    assert error.startswith(f"error: {path} is locked by process {os.getpid()} (a test)")
+    assert error.count("\n") == 1
 
 
 def test_a_port_in_use_is_named(capsys: pytest.CaptureFixture[str]) -> None:

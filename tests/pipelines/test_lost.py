@@ -128,8 +128,8 @@ def test_locks_of_processes_that_have_ended_are_removed_in_time(
     assert young.exists()
     assert (folder / tag.partition("/")[2]).exists()
     assert process_tags(instance) == {TAG: tag}
-    # A child has none of its parent's locks. To filelock this process stays what it is: in a child it
-    # would close all that are held.
+    # A child has none of its parent's locks. To filelock this process stays what it is: in a child
+    # it would close all that are held.
     monkeypatch.setattr(lost, "os", SimpleNamespace(getpid=lambda: 1))
     assert process_tags(instance) != {TAG: tag}
 

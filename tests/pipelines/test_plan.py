@@ -71,7 +71,9 @@ def test_a_plan_may_be_for_a_machine_that_is_not_here(
     study = Study(
         title="t", benchmark="sudoku_4x4", variants=("trm_mlp",), execution={"device": "cuda"}
     )
-    monkeypatch.setattr(pipelines.study, "STUDIES", Studies({"mine": study}, {}))
+    monkeypatch.setattr(
+        pipelines.study, "STUDIES", Studies("study", "trm study", {"mine": study}, {})
+    )
     assert run(command.trm, ["study", "mine", "--plan"], program="trm") == 0
     assert capsys.readouterr().out.startswith("trm_mlp seed=0: to do: 1,000 steps of 32 examples; ")
     # It is refused where it is to be made, before any data are.

@@ -133,10 +133,9 @@ def _train(run: Path, stop: _Stop, modules: Sequence[str], *, other_code: bool) 
     from storage.examples import DATA_AGAIN
     from storage.lock import LockedError, lock
     from storage.manifest import CorruptDataError, verify_manifest
-    from storage.refusals import refusal
-    from storage.store import StoreError, follow_pointers
+    from storage.refusals import UserError, refusal
+    from storage.store import follow_pointers
     from trm_model.choices import import_own
-    from trm_model.errors import ConfigurationError
     from trm_model.puzzles.plans import examples_modules, open_examples
     from trm_model.trackers.following import following
     from trm_model.trackers.tracker import Interrupted
@@ -252,7 +251,7 @@ def _train(run: Path, stop: _Stop, modules: Sequence[str], *, other_code: bool) 
     except TrainingError as error:
         _say(str(error))
         return DIVERGED
-    except (ConfigurationError, CorruptDataError, StoreError) as error:
+    except UserError as error:
         return _refuse(str(error))
     except OSError as error:
         return _refuse(
