@@ -33,7 +33,8 @@ class Pace:
         self._began: tuple[int, float] | None = None
 
     def said(self, done: int, total: int) -> str:
-        """It, as text; the first time, before anything is done but what was done before."""
+        """How far the work is, as text. Call it first before new work is done: what is done by then
+        does not count for the pace."""
         text = f"{done:,} of {total:,} {self._unit}"
         if self._began is None:
             self._began = done, time.monotonic()

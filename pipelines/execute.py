@@ -188,7 +188,7 @@ def _materialize(
         chosen = _all_stages(entry)
     else:
         chosen = needed_stages(benchmark, entry, store)
-    _check(benchmark, chosen, keys, ops, explicit=stages is not None)
+    _require_possible(benchmark, chosen, keys, ops, explicit=stages is not None)
     for key in keys or [None]:
         require_read(store, benchmark, chosen, entry.stages, key)
 
@@ -262,7 +262,7 @@ def _check_stored(
     entry = _entry(benchmark)
     keys = parse_partitions(partitions, PARTITIONS.get_partition_keys(), VARIANTS.broken)
     chosen = list(stages or (TRAIN_STAGES if keys else ("puzzles", "examples")))
-    _check(benchmark, chosen, keys, {}, explicit=True)
+    _require_possible(benchmark, chosen, keys, {}, explicit=True)
     store = open_store()
     for stage in (one for one in chosen if one in (*entry.stages, *OVERALL_STAGES)):
         for key in keys or [None]:
@@ -330,7 +330,7 @@ def needed_stages(benchmark: str, entry: Benchmark, store: Store) -> list[str]:
     return stages
 
 
-def _check(
+def _require_possible(
     benchmark: str, stages: Sequence[str], partitions: Sequence[str], ops: Ops, *, explicit: bool
 ) -> None:
     entry = BENCHMARKS[benchmark]

@@ -44,7 +44,7 @@ SHARDS_AGAIN = "write the shards again (trm data BENCHMARK --stage shards)"
 
 
 class _Sample(NamedTuple):
-    """Puzzles from .. to."""
+    """The puzzles from ``first`` to before ``last``."""
 
     first: int
     last: int

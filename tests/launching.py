@@ -1,7 +1,6 @@
 """A launcher for tests of something else: starting Python and torch for a training takes longer
 than its few steps."""
 
-import os
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, redirect_stderr, redirect_stdout
@@ -10,7 +9,6 @@ from importlib import import_module
 from io import StringIO
 from types import TracebackType
 from typing import Self
-from unittest import mock
 
 from trm_model.launching import Ending, Job, Outcome
 from trm_model.training.process import SIGNALS
@@ -48,7 +46,6 @@ class RunningHere(NothingToEnd):
         with ExitStack() as held:
             for number in SIGNALS:  # The job handles them.
                 held.callback(signal.signal, number, signal.getsignal(number))
-            held.enter_context(mock.patch.dict(os.environ, self.job.environment))
             said = held.enter_context(redirect_stdout(StringIO()))
             held.enter_context(redirect_stderr(said))
             code = import_module(self.job.module).main([*self.job.arguments])

@@ -32,8 +32,13 @@ def full_name(name: str) -> str:
     if name == "auto":
         return "cuda:0" if torch.cuda.is_available() else "cpu"
     require_name(name)
+    return following(name, 0)
+
+
+def following(name: str, count: int) -> str:
+    """The device ``count`` after this one on its machine; the CPU is its own follower."""
     kind, _, number = name.partition(":")
-    return kind if kind == "cpu" else f"{kind}:{int(number or 0)}"
+    return name if kind == "cpu" else f"{kind}:{int(number or 0) + count}"
 
 
 def resolve_device(name: str) -> str:

@@ -13,8 +13,8 @@ import subprocess
 import sys
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from enum import Enum
 from pathlib import Path
 from types import TracebackType
@@ -40,14 +40,12 @@ class Job:
     """A program of this project, to be run somewhere.
 
     :param module: its module's name; it is run as ``python -m MODULE ARGUMENTS``.
-    :param environment: environment variables beside those of the launching process.
     :param grace_seconds: time it gets to keep what it has when it is stopped; then it is killed.
     :param progress: a folder that gets new entries as the job gets on; None: there is none.
     """
 
     module: str
     arguments: tuple[str, ...] = ()
-    environment: Mapping[str, str] = field(default_factory=dict[str, str])
     grace_seconds: float = 60.0
     progress: Path | None = None
 
@@ -104,8 +102,8 @@ class Running(Protocol):
         ...
 
     def wait(self, report: Callable[[str], None] = ...) -> Outcome:
-        """Wait until it has ended. Whatever is raised meanwhile, an interrupt for instance, stops
-        it and goes on.
+        """Wait until it has ended. An exception that is raised meanwhile, such as an interrupt,
+        stops it and is then raised again.
 
         :param report: told every line that it prints.
         """
@@ -144,7 +142,7 @@ class LocalProcess:
         """Start the job's process, with this one's interpreter, folder and environment."""
         process = subprocess.Popen(
             [sys.executable, "-m", job.module, *job.arguments],
-            env={**os.environ, PARENT_VARIABLE: str(os.getpid()), **job.environment},
+            env={**os.environ, PARENT_VARIABLE: str(os.getpid())},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -159,7 +157,7 @@ class Torchrun:
     """Runs each job as several processes that find one another (:mod:`trm_model.ranks`), which
     another launcher starts on one machine.
 
-    :param processes: so many.
+    :param processes: the number of processes of each job.
     """
 
     processes: int

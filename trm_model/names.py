@@ -1,4 +1,5 @@
-"""What variants and benchmarks may be called, and which name was probably meant.
+"""Names: what variants and benchmarks may be called, which name was probably meant, and the
+environment variables of this project.
 
 A name is a folder, a part of file names, a partition key and a value in the path of a table, where
 whoever reads the table without its schema guesses the value's type. One rule serves all of them.

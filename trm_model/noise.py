@@ -48,7 +48,7 @@ class Noise:
         return Noise(derive(self.seed, *purpose), self.items)
 
     def of(self, rows: Tensor | slice) -> "Noise":
-        """The numbers of some of the examples, ``rows`` int64 [R] or a part of them."""
+        """The numbers of some of the examples, row numbers int64 [R] or a slice."""
         return Noise(self.seed, self.items[rows])
 
     def repeat(self, count: int, numbers: Iterable[int] | None = None) -> "Noise":

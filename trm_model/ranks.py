@@ -35,7 +35,7 @@ from trm_model.names import STORE_VARIABLE
 MARGIN = 10.0
 """Seconds beyond their grace in which the processes are killed that have not ended."""
 RESTARTS = 3
-"""So often the processes are started again without progress."""
+"""The processes are started again at most so often without progress."""
 _STOPPED = {INTERRUPTED, -signal.SIGTERM, -signal.SIGINT}
 
 

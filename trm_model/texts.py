@@ -94,6 +94,11 @@ def in_bytes(size: float) -> str:
     return scaled(size, 1024, ("B", "KiB", "MiB", "GiB", "TiB"))
 
 
+def in_operations(count: float) -> str:
+    """A number of floating-point operations for people."""
+    return scaled(count, 1000, ("FLOP", "kFLOP", "MFLOP", "GFLOP", "TFLOP", "PFLOP"))
+
+
 def duration(seconds: float) -> str:
     """A time for people, in the largest unit that it has at least two of."""
     units = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))

@@ -46,7 +46,7 @@ from trm_model.model.backprop.backprop import Backprop
 from trm_model.model.curricula.curriculum import Curriculum
 from trm_model.model.feed_forwards.feed_forward import FeedForward
 from trm_model.model.generations.parallel import Parallel
-from trm_model.model.haltings.halting import Halting, right_or_wrong
+from trm_model.model.haltings.halting import Halting
 from trm_model.model.layers import Sublayer, linear, rms_norm, truncated_normal
 from trm_model.model.mixers.mixer import Mixer
 from trm_model.model.positions.position import Position
@@ -132,7 +132,7 @@ class Sure(Halting):
 
     def loss(self, halt_logits, right):
         CALLED.append("halting")
-        return right_or_wrong(halt_logits, right)
+        return Halting.loss(self, halt_logits, right)
 
     def wants(self, halt_logits, continue_logits, solved):
         return halt_logits > self.bound

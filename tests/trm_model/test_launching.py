@@ -92,13 +92,16 @@ print("\\u2713 last, without an end", end="")
     assert told == [*map(str, range(20_000)), "✓ last, without an end"]
 
 
-def test_it_gets_its_arguments_environment_and_parent(write: Write) -> None:
+def test_it_gets_its_arguments_environment_and_parent(
+    write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
     told: list[str] = []
+    monkeypatch.setenv("COLOUR", "blue")
     job = write(
         "import os, sys; "
         f"print(sys.argv[1:], os.environ['COLOUR'], os.environ['{PARENT_VARIABLE}'])"
     )
-    job = Job(module=job.module, arguments=("a b", "--c"), environment={"COLOUR": "blue"})
+    job = Job(module=job.module, arguments=("a b", "--c"))
     LAUNCHER.start(job).wait(told.append)
     assert told == [f"['a b', '--c'] blue {os.getpid()}"]
 

@@ -3,7 +3,7 @@
 import pytest
 
 from trm_model.errors import ConfigurationError
-from trm_model.texts import from_yaml, in_bytes
+from trm_model.texts import from_yaml, in_bytes, in_operations
 
 
 @pytest.mark.parametrize(
@@ -72,3 +72,11 @@ def test_numbers_with_an_exponent_are_numbers(text: str, value: object) -> None:
 )
 def test_bytes_for_people(size: float, said: str) -> None:
     assert in_bytes(size) == said
+
+
+@pytest.mark.parametrize(
+    ("count", "said"),
+    [(0, "0 FLOP"), (999e3, "999 kFLOP"), (32.8e12, "32.8 TFLOP"), (2.5e18, "2,500 PFLOP")],
+)
+def test_operations_for_people(count: float, said: str) -> None:
+    assert in_operations(count) == said

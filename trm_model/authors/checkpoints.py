@@ -62,14 +62,6 @@ DEFAULT_PREFIX = 16
 """``puzzle_emb_len`` of TRM and DRM where their configuration has none; HRM and the baseline always
 take what the row needs."""
 PREFIXES = ("_orig_mod.model.", "_orig_mod.", "model.")
-# DRM's present names -> the names that all share; the bare table is how our recordings hold it.
-RENAMED = (
-    (r"^core\.", "inner."),
-    (r"\brecurrent_block\.", "L_level."),
-    (r"\bdecode_init$", "H_init"),
-    (r"\bscratchpad_init$", "L_init"),
-    (r"^embed_tokens_labels$", "inner.embed_tokens_labels.embedding_weight"),
-)
 ANSWER_TOKENS = "inner.embed_tokens_labels.embedding_weight"
 MIXERS: dict[type[Mixer], dict[str, str]] = {
     TokenMlp: {"gate_up": "mlp_t.gate_up_proj", "down": "mlp_t.down_proj"},
@@ -100,8 +92,10 @@ def shared_name(name: str) -> str:
     """One of their names without the wrappers' prefix, and DRM's as the others'."""
     prefix = next((prefix for prefix in PREFIXES if name.startswith(prefix)), "")
     name = name.removeprefix(prefix)
-    for pattern, replacement in RENAMED:
-        name = re.sub(pattern, replacement, name)
+    if name == "embed_tokens_labels":  # So our recordings hold it.
+        return ANSWER_TOKENS
+    for shared, present in DRM_NAMES:
+        name = name.replace(present, shared)
     return name
 
 

@@ -56,29 +56,27 @@ def _table_3(rows: dict[str, tuple[int, float]]) -> dict[tuple[str, str], Publis
     }
 
 
-def _tables_4_and_5(
-    name: str,
-    sudoku: float,
-    maze: float,
-    arc_1: float,
-    arc_2: float,
-    parameters: float | None = None,
+def _model(
+    name: str, parameters: float | None = None, **percent: float
 ) -> dict[tuple[str, str], Published]:
     return {
-        ("sudoku_extreme", name): Published(_share(sudoku), _TABLE_4, parameters=parameters),
-        ("maze_hard", name): Published(_share(maze), _TABLE_4, parameters=parameters),
-        ("arc_agi_1", name): Published(_share(arc_1), _TABLE_5, "pass@2", parameters=parameters),
-        ("arc_agi_2", name): Published(_share(arc_2), _TABLE_5, "pass@2", parameters=parameters),
+        (benchmark, name): Published(
+            _share(value),
+            _TABLE_5 if benchmark.startswith("arc") else _TABLE_4,
+            "pass@2" if benchmark.startswith("arc") else "exact_accuracy",
+            parameters=parameters,
+        )
+        for benchmark, value in percent.items()
     }
 
 
 PUBLISHED: dict[tuple[str, str], Published] = {
     # Of variants in VARIANTS: (benchmark, variant). Later lines stand for the same figure in a
     # table that says more.
-    **_tables_4_and_5("direct", 0.0, 0.0, 21.0, 0.0, 27),
-    **_tables_4_and_5("hrm", 55.0, 74.5, 40.3, 5.0, 27),
-    **_tables_4_and_5("trm", 74.7, 85.3, 44.6, 7.8, 7),
-    **_tables_4_and_5("trm_mlp", 87.4, 0.0, 29.6, 2.4, 19),
+    **_model("direct", 27, sudoku_extreme=0.0, maze_hard=0.0, arc_agi_1=21.0, arc_agi_2=0.0),
+    **_model("hrm", 27, sudoku_extreme=55.0, maze_hard=74.5, arc_agi_1=40.3, arc_agi_2=5.0),
+    **_model("trm", 7, sudoku_extreme=74.7, maze_hard=85.3, arc_agi_1=44.6, arc_agi_2=7.8),
+    **_model("trm_mlp", 19, sudoku_extreme=87.4, maze_hard=0.0, arc_agi_1=29.6, arc_agi_2=2.4),
     ("sudoku_extreme", "hrm"): _table_1(55.0, 24, 2, 27),
     ("sudoku_extreme", "trm_mlp"): _table_1(87.4, 42, 1, 5),
     ("sudoku_extreme", "with_act"): _table_1(86.1, 42, 2, 5),
@@ -124,20 +122,6 @@ PUBLISHED: dict[tuple[str, str], Published] = {
     ("arc_agi_1", "short_convolution"): Published(0.538, _URM, "pass@1"),
     ("arc_agi_2", "short_convolution"): Published(0.160, _URM, "pass@1"),
 }
-
-
-def _model(
-    name: str, parameters: float | None = None, **percent: float
-) -> dict[tuple[str, str], Published]:
-    return {
-        (benchmark, name): Published(
-            _share(value),
-            _TABLE_5 if benchmark.startswith("arc") else _TABLE_4,
-            "pass@2" if benchmark.startswith("arc") else "exact_accuracy",
-            parameters=parameters,
-        )
-        for benchmark, value in percent.items()
-    }
 
 
 _PAPER = "1,000 puzzles"

@@ -144,10 +144,8 @@ def rollout(
     asked = (batch.blank() if evaluation.blank_ids else batch).repeat(len(numbers))
     draws = noise.repeat(evaluation.rollouts, numbers)
     variant = reasoner.variant
-    return (
-        yield from variant.generation.rollout(
-            reasoner, variant.start, asked, depth, evaluation, draws, end
-        )
+    yield from variant.generation.rollout(
+        reasoner, variant.start, asked, depth, evaluation, draws, end
     )
 
 

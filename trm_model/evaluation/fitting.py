@@ -12,14 +12,14 @@ from trm_model.model.size import Size
 from trm_model.model.variant import Variant
 
 ON_CPU = 256
-"""Rollouts together on a CPU, which more make no faster."""
+"""A CPU computes so many rollouts together; more are no faster."""
 SHARE = 0.8
 """Of the free bytes: memory comes in pieces, and not all of them fit."""
 MOST_MAPS = 65_535
 """A kernel on a GPU computes at most so many heads' attention at once."""
 STATES = 6
-"""The first one, those before and after a step and what comes between, noise, and a copy of what
-goes on."""
+"""A rollout needs memory for so many states: the first one, those before and after a step, one
+between them, noise, and a copy of those that go on."""
 
 
 class Rollout(NamedTuple):

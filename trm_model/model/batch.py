@@ -16,7 +16,7 @@ from trm_model.devices import placed
 IGNORE = -100
 """Label of a cell that is not counted (the authors' value)."""
 ROWS = "rows"
-"""How the threads are called that compute rows."""
+"""The name of the threads that compute rows."""
 
 
 _Place = TypeVar("_Place")
@@ -41,7 +41,7 @@ class Batch:
         )
 
     def part(self, index: Tensor | slice) -> "Batch":
-        """The examples at ``index``, int64 [K] or a part of them."""
+        """The examples at ``index``, row numbers int64 [K] or a slice."""
         return Batch(self.inputs[index], self.labels[index], self.puzzle_ids[index])
 
     @staticmethod

@@ -180,7 +180,7 @@ _Each = TypeVar("_Each")
 
 
 def in_order(recursion: Recursion, of_networks: Sequence[_Each]) -> list[_Each]:
-    """What stands for the networks, in the order in which a supervision step calls them."""
+    """The items of ``of_networks``, one for each network call of a supervision step, in order."""
     # A cycle without latent updates has one call, of the first network.
     cycle = [of_networks[0]] * max(1, recursion.latent_updates)
     if recursion.latent_updates:

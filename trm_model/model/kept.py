@@ -19,7 +19,8 @@ from trm_model.model.state import State
 from trm_model.noise import Noise
 
 POSITIONS = 1_024
-"""Of so many examples more, together, it is counted what they keep."""
+"""What one example keeps is counted as the difference that examples with about so many further
+positions make, divided by their number."""
 
 
 class Kept(NamedTuple):
@@ -57,8 +58,8 @@ def _by_thread(result: Tensor) -> int:
 
 
 def kept_bytes(work: Callable[[], Tensor], weights: Iterable[Tensor]) -> Kept:
-    """The bytes that are kept for the gradient of a tensor, without those of the ``weights``, all
-    of them as if they were kept once."""
+    """The bytes that are kept for the gradient of a tensor, without those of the ``weights``. The
+    result counts all of them as kept once."""
     seen = {StorageWeakRef(weight.untyped_storage()) for weight in weights}
     total = 0
 

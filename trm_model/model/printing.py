@@ -7,6 +7,7 @@ from trm_model.choices import differing
 from trm_model.model.cost import cost
 from trm_model.model.size import Size
 from trm_model.model.variant import Variant
+from trm_model.texts import in_bytes, in_operations
 
 
 def differences(base: Any, other: Any) -> list[str]:
@@ -74,18 +75,11 @@ def cost_lines(
         "depth": f"{result.depth} layers per supervision step: {result.calls} calls x {layers}",
         "calls with gradient": f"{variant.graded_calls} of {result.calls}",
         "forward passes": f"{result.forward_passes} per optimizer step",
-        "FLOPs": f"{_metric(result.training_flops)}FLOP per optimizer step of {batch_size} "
-        "examples",
-        "FLOPs at test": f"{_metric(result.test_flops)}FLOP per example in "
+        "FLOPs": f"{in_operations(result.training_flops)} per optimizer step of "
+        f"{batch_size} examples",
+        "FLOPs at test": f"{in_operations(result.test_flops)} per example in "
         f"{variant.test_steps(max_steps)} steps",
         "state": f"{result.state_numbers:,} numbers per example, "
-        f"{_metric(4 * result.state_numbers)}B in float32",
+        f"{in_bytes(4 * result.state_numbers)} in float32",
     }
     return [f"{label:20} {text}" for label, text in texts.items()]
-
-
-def _metric(value: float) -> str:
-    for factor, letter in ((1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):
-        if value >= factor:
-            return f"{value / factor:.3g} {letter}"
-    return f"{value:.3g} "

@@ -1,8 +1,7 @@
 """A training's figures sent to all its trackers; one that fails is told of and left out."""
 
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import ExitStack, contextmanager
-from typing import Any
 
 from storage.reading import one_line
 from trm_model.errors import ConfigurationError
@@ -66,14 +65,3 @@ def _told(
         except Exception as error:  # noqa: BLE001
             if error is not ending:
                 failed(tracker, error)
-
-
-def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested settings by dotted names."""
-    found: dict[str, Any] = {}
-    for name, value in values.items():
-        if isinstance(value, Mapping) and value:
-            found |= flat(value, f"{prefix}{name}.")
-        else:
-            found[f"{prefix}{name}"] = value
-    return found

@@ -10,7 +10,7 @@ manifest with checksums. The newest ones are kept, and the one that the pointer
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -180,29 +180,33 @@ def best(run: Path) -> Path | None:
     return found if found.is_dir() else None
 
 
-def intact_step(run: Path) -> int:
-    """The step of the run's newest undamaged checkpoint, from which a training continues; 0 where
-    there is none at all.
+def newest(run: Path, report: Callable[[str], None]) -> Checkpoint | None:
+    """The run's newest undamaged checkpoint, from which a training continues; None if there is none
+    at all.
 
+    :param report: told of each damaged one that is passed over.
     :raises CorruptDataError: there are some, and all are damaged.
     """
-    damage: CorruptDataError | None = None
-    for folder in reversed(saved(run)):
+    folders = saved(run)
+    for number, folder in enumerate(reversed(folders)):
         try:
-            load(folder)
+            return load(folder)
         except CorruptDataError as error:
-            damage = error
-            continue
-        return step_of(folder)
-    if damage is not None:
-        raise none_undamaged(run, damage)
-    return 0
+            if number == len(folders) - 1:
+                raise CorruptDataError(
+                    f"{error}; or remove {run / FOLDER} to train from the start"
+                ) from error
+            report(f"passing over a damaged checkpoint: {error}")
+    return None
 
 
-def none_undamaged(run: Path, oldest: CorruptDataError) -> CorruptDataError:
-    """What is to be said where every checkpoint of a run is damaged; ``oldest``: what is wrong with
-    the oldest one."""
-    return CorruptDataError(f"{oldest}; or remove {run / FOLDER} to train from the start")
+def intact_step(run: Path) -> int:
+    """The step of the run's newest undamaged checkpoint; 0 where there is none at all.
+
+    :raises CorruptDataError: as of :func:`newest`.
+    """
+    found = newest(run, lambda _: None)
+    return found.progress.step if found else 0
 
 
 def _tensors(path: Path) -> dict[str, Tensor]:

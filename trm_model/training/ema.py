@@ -8,7 +8,7 @@ from torch.optim.swa_utils import get_ema_multi_avg_fn
 class Ema:
     """``average = decay * average + (1 - decay) * weight`` after each optimizer step.
 
-    :param start: so many steps the average is the weights themselves; 0: it starts from the first
+    :param start: for so many steps the average equals the weights; 0: it starts from the first
         weights.
     """
 

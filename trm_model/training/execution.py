@@ -4,7 +4,7 @@ the moment at which patience ends it."""
 from dataclasses import dataclass
 
 from trm_model.choices import check_fields
-from trm_model.devices import require_name
+from trm_model.devices import following, require_name
 from trm_model.errors import require
 from trm_model.training.checkpoint import KEEP
 
@@ -62,10 +62,7 @@ class Execution:
     @property
     def devices(self) -> list[str]:
         """The devices that the processes compute on, each once."""
-        kind, _, number = self.device.partition(":")
-        if kind == "cpu":
-            return [self.device]
-        return [f"{kind}:{int(number or 0) + rank}" for rank in range(self.processes)]
+        return list(dict.fromkeys(following(self.device, n) for n in range(self.processes)))
 
     def require_batch(self, batch_size: int) -> None:
         """Whether the processes can have equal shares of a batch.

@@ -17,6 +17,8 @@ from torch import Tensor
 from torch import distributed as dist
 
 from storage.reading import out_of_memory
+from trm_model.devices import following
+from trm_model.errors import require
 from trm_model.names import STORE_VARIABLE
 
 BUCKET = 1 << 23
@@ -49,14 +51,21 @@ class Group:
         return self.rank == 0
 
     def share(self, count: int) -> slice:
-        """Which of ``count`` examples of a batch are this process's."""
-        each = count // self.size
+        """Which of ``count`` examples of a batch are this process's.
+
+        :raises ConfigurationError: the processes cannot have equal shares.
+        """
+        each, left = divmod(count, self.size)
+        require(
+            left == 0,
+            f"batch_size={count} on {self.size} processes: expected a multiple of {self.size}; "
+            "change one of them",
+        )
         return slice(self.rank * each, (self.rank + 1) * each)
 
     def device(self, name: str) -> str:
         """This process's device, where the first one on the machine has the device ``name``."""
-        kind, _, number = name.partition(":")
-        return name if kind == "cpu" else f"{kind}:{int(number or 0) + self.local_rank}"
+        return following(name, self.local_rank)
 
     def set_threads(self, count: int | None) -> None:
         """Let torch use this process's share of ``count`` threads of a CPU; None: of torch's
@@ -85,7 +94,7 @@ class Group:
         return value
 
     def leave(self) -> None:
-        """Wait until all have come so far, and part."""
+        """Wait until all processes have reached this point, then leave the group."""
 
 
 class JoinedGroup(Group):

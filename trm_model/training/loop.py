@@ -13,7 +13,6 @@ from typing import Any
 from torch import Tensor
 
 from storage.examples import ExampleSet
-from storage.manifest import CorruptDataError
 from storage.reading import one_line
 from trm_model.errors import require
 from trm_model.finite import NotFiniteError
@@ -23,7 +22,7 @@ from trm_model.training import checkpoint as checkpoints
 from trm_model.training.checkpoint import Checkpoint, Progress
 from trm_model.training.execution import Execution
 from trm_model.training.figures import METRICS, keep_rows, seconds_left
-from trm_model.training.folders import at, saved
+from trm_model.training.folders import at
 from trm_model.training.group import Group, LostError
 from trm_model.training.nonfinite import (
     EVENTS,
@@ -339,22 +338,9 @@ def _ended(run: Path, error: _DivergedError, why: str = "") -> TrainingError:
 
 def _newest(run: Path, group: Group, report: Callable[[str], None]) -> Checkpoint | None:
     """The newest undamaged checkpoint, that which the lead has found; None if there is none."""
-    found = _newest_intact(run, report) if group.leads else None
+    found = checkpoints.newest(run, report) if group.leads else None
     step = group.told(found.progress.step if found else 0)
     return found if group.leads or not step else checkpoints.load(at(run, step))
-
-
-def _newest_intact(run: Path, report: Callable[[str], None]) -> Checkpoint | None:
-    """The newest undamaged checkpoint; None if there is none at all."""
-    folders = saved(run)
-    for number, folder in enumerate(reversed(folders)):
-        try:
-            return checkpoints.load(folder)
-        except CorruptDataError as error:
-            if number == len(folders) - 1:
-                raise checkpoints.none_undamaged(run, error) from error
-            report(f"passing over a damaged checkpoint: {error}")
-    return None
 
 
 class _Clock:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from storage.examples import Header
 from trm_model.model.cost import Cost, cost
 from trm_model.model.variant import Variant
-from trm_model.texts import in_bytes, scaled
+from trm_model.texts import in_bytes, in_operations
 from trm_model.training.execution import Execution
 from trm_model.training.memory import memory_bytes
 from trm_model.training.optimizers import warmup
@@ -71,8 +71,8 @@ class Plan:
             f"{self.steps:,} steps of {self.batch_size:,} examples{parts}; "
             f"{self.parameters:,} parameters "
             f"({self.parameters - self.puzzle_parameters:,} without puzzle rows); "
-            f"{scaled(self.flops, 1000, ('FLOP', 'kFLOP', 'MFLOP', 'GFLOP', 'TFLOP', 'PFLOP'))} "
-            f"in all; about {in_bytes(self.memory_bytes)} of memory on {self.device}{each}{rising}"
+            f"{in_operations(self.flops)} in all; about {in_bytes(self.memory_bytes)} of memory on "
+            f"{self.device}{each}{rising}"
         )
 
 

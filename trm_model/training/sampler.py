@@ -27,11 +27,10 @@ class Sampler:
     puzzles; the puzzle's examples, in random order, are packed into batches, which run on across
     epochs.
 
-    :param batch_size: examples per optimizer step, over all ranks.
+    :param batch_size: examples per optimizer step, of all processes.
     :param seed: with the epoch, all that the order depends on.
     :param puzzles: an epoch visits the first so many groups alone; None: all.
-    :param rank, ranks: of several processes that train together, each takes its equal share of
-        every batch.
+    :param share: which examples of every batch are this process's; None: all.
     """
 
     def __init__(
@@ -41,15 +40,8 @@ class Sampler:
         seed: int,
         *,
         puzzles: int | None = None,
-        rank: int = 0,
-        ranks: int = 1,
+        share: slice | None = None,
     ) -> None:
-        require(0 <= rank < ranks, f"rank={rank} of {ranks}: expected 0 to {ranks - 1}")
-        require(
-            batch_size % ranks == 0,
-            f"batch_size={batch_size} on {ranks} ranks: expected a multiple of {ranks}; change "
-            "one of them",
-        )
         groups = len(examples.group_offsets) - 1
         require(
             puzzles is None or puzzles <= groups,
@@ -60,7 +52,7 @@ class Sampler:
         self.group_offsets = examples.group_offsets[: (puzzles or groups) + 1]
         self.batch_size = batch_size
         self.seed = seed
-        self._share = slice(rank * (batch_size // ranks), (rank + 1) * (batch_size // ranks))
+        self._share = share or slice(None)
         self._cached: tuple[int, npt.NDArray[np.int64]] | None = None
 
     def reseeded(self, seed: int) -> "Sampler":
@@ -96,11 +88,11 @@ class Sampler:
         return index[np.lexsort((generator.random(len(index)), place))]
 
     def batches(self, position: Position) -> Iterator[tuple[npt.NDArray[np.int64], Position]]:
-        """Endless batches of example indices [batch_size / ranks] from ``position`` on, each with
-        the position after it.
+        """Endless batches of this process's example indices from ``position`` on, each with the
+        position after it.
 
-        The position, in a checkpoint, is all that is needed to go on exactly; it is the same on
-        every rank.
+        The position, in a checkpoint, is all that is needed to go on exactly; it is the same in
+        every process.
         """
         epoch, offset = position.epoch, position.offset
         while True:

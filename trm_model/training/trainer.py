@@ -75,8 +75,7 @@ class Trainer:
             recipe.batch_size,
             derive(self.header.seed, "order"),
             puzzles=recipe.puzzles,
-            rank=self.group.rank,
-            ranks=self.group.size,
+            share=self.group.share(recipe.batch_size),
         )
         self.begin()
 

@@ -2,9 +2,6 @@
 
 from dataclasses import replace
 
-import pytest
-
-from trm_model.model import printing
 from trm_model.model.cost import cost
 from trm_model.model.feed_forwards.experts import Experts
 from trm_model.model.printing import cost_lines, differences, variant_lines
@@ -13,25 +10,6 @@ from trm_model.model.variant import Variant
 from trm_model.variants import VARIANTS
 
 SIZE = Size(width=32, heads=2, prefix=2, puzzle_width=32)
-
-
-@pytest.mark.parametrize(
-    ("value", "text"),
-    [
-        (0, "0 "),
-        (999, "999 "),
-        (1e3, "1 k"),
-        (999e3, "999 k"),
-        (1e6, "1 M"),
-        (1e9, "1 G"),
-        (1e12, "1 T"),
-        (32.8e12, "32.8 T"),
-        (1e15, "1 P"),
-        (2.5e18, "2.5e+03 P"),
-    ],
-)
-def test_numbers_with_their_prefix(value: float, text: str) -> None:
-    assert printing._metric(value) == text  # pyright: ignore[reportPrivateUsage]
 
 
 def test_what_a_variant_costs() -> None:
@@ -51,7 +29,7 @@ def test_what_a_variant_costs() -> None:
         "forward passes       2 per optimizer step",
         "FLOPs                550 MFLOP per optimizer step of 8 examples",
         "FLOPs at test        103 MFLOP per example in 4 steps",
-        "state                1,152 numbers per example, 4.61 kB in float32",
+        "state                1,152 numbers per example, 4.5 KiB in float32",
     ]
 
 

@@ -12,11 +12,12 @@ import pytest
 
 from trm_model.choices import from_plain, to_plain
 from trm_model.errors import ConfigurationError
-from trm_model.trackers.following import flat, following
+from trm_model.trackers.following import following
 from trm_model.trackers.ml_flow import MlFlow
 from trm_model.trackers.tensorboard import FOLDER, TensorBoard
 from trm_model.trackers.tracker import Figures, Interrupted, Send, Tracked, Tracker
 from trm_model.trackers.weights_and_biases import WeightsAndBiases
+from trm_model.training.tracked import flat
 
 # What these packages warn of is theirs.
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning")

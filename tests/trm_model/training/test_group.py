@@ -309,7 +309,7 @@ def test_a_batch_that_cannot_be_shared_is_refused(tiny: tuple[object, Path, str]
     ):
         Execution(processes=3).require_batch(8)
     examples = read_examples(tiny[1] / "train.zarr")
-    with pytest.raises(ConfigurationError, match=r"batch_size=8 on 3 ranks: .* multiple of 3"):
+    with pytest.raises(ConfigurationError, match=r"batch_size=8 on 3 processes: .* multiple of 3"):
         Trainer(VARIANT, RECIPE, examples, 0, EXECUTION, Group(rank=1, size=3))
     assert [most_shares(8, count) for count in (1, 3, 7, 8)] == [1, 2, 4, 8]
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from storage.examples import Examples, Header
-from trm_model.errors import ConfigurationError
 from trm_model.seeding import numpy_generator
+from trm_model.training.group import Group
 from trm_model.training.sampler import Position, Sampler
 
 
@@ -65,10 +65,11 @@ def test_batches_run_on_across_epochs() -> None:
 
 def test_another_order_of_the_same_examples() -> None:
     source = examples([1] * 6, [1] * 6)
-    first = Sampler(source, 3, seed=0, rank=1, ranks=3)
+    second = Group(1, 3).share(3)
+    first = Sampler(source, 3, seed=0, share=second)
     drawn = [index.tolist() for index, _ in itertools.islice(first.batches(Position()), 6)]
     other = first.reseeded(5).batches(Position())
-    expected = Sampler(source, 3, seed=5, rank=1, ranks=3).batches(Position())
+    expected = Sampler(source, 3, seed=5, share=second).batches(Position())
     for (index, position), (same, place) in itertools.islice(zip(other, expected, strict=False), 6):
         assert index.tolist() == same.tolist()
         assert position == place
@@ -87,20 +88,10 @@ def test_positions_start_at_the_beginning() -> None:
     assert Position() == Position(0, 0)
 
 
-@pytest.mark.parametrize(
-    ("rank", "ranks", "batch_size", "allowed"),
-    [(0, 1, 5, True), (1, 2, 4, True), (1, 1, 4, False), (-1, 2, 4, False), (2, 2, 4, False),
-     (0, 2, 5, False)],
-)  # fmt: skip
-def test_ranks_share_a_batch_equally(
-    rank: int, ranks: int, batch_size: int, *, allowed: bool
-) -> None:
-    source = examples([1] * 6, [1] * 6)
-    if not allowed:
-        with pytest.raises(ConfigurationError):
-            Sampler(source, batch_size, 0, rank=rank, ranks=ranks)
-        return
-    index, _ = next(Sampler(source, batch_size, 0, rank=rank, ranks=ranks).batches(Position()))
+@pytest.mark.parametrize(("rank", "ranks", "batch_size"), [(0, 1, 5), (1, 2, 4), (2, 3, 6)])
+def test_processes_share_a_batch_equally(rank: int, ranks: int, batch_size: int) -> None:
+    source, share = examples([1] * 6, [1] * 6), Group(rank, ranks).share(batch_size)
+    index, _ = next(Sampler(source, batch_size, 0, share=share).batches(Position()))
     whole, _ = next(Sampler(source, batch_size, 0).batches(Position()))
-    share = batch_size // ranks
-    assert index.tolist() == whole[rank * share : (rank + 1) * share].tolist()
+    each = batch_size // ranks
+    assert index.tolist() == whole[rank * each : (rank + 1) * each].tolist()

@@ -27,6 +27,7 @@ from trm_model.optimizers.adamw import AdamW
 from trm_model.optimizers.optimizer import Optimizer
 from trm_model.training import checkpoint as checkpoints
 from trm_model.training.execution import Execution
+from trm_model.training.group import Group
 from trm_model.training.loop import TrainingError, train
 from trm_model.training.run import RunSpec
 from trm_model.training.sampler import Position, Sampler
@@ -79,7 +80,7 @@ def test_batches_resume_anywhere_and_depend_on_the_seed() -> None:
 def test_ranks_take_disjoint_parts_of_one_batch() -> None:
     whole = Sampler(uneven(), batch_size=6, seed=7).batches(Position())
     ranks = [
-        Sampler(uneven(), batch_size=6, seed=7, rank=rank, ranks=3).batches(Position())
+        Sampler(uneven(), batch_size=6, seed=7, share=Group(rank, 3).share(6)).batches(Position())
         for rank in range(3)
     ]
     for _ in range(10):
@@ -88,7 +89,7 @@ def test_ranks_take_disjoint_parts_of_one_batch() -> None:
         np.testing.assert_array_equal(np.concatenate([index for index, _ in parts]), expected)
         assert {after for _, after in parts} == {position}
     with pytest.raises(ConfigurationError, match="multiple of 4"):
-        Sampler(uneven(), batch_size=6, seed=7, ranks=4)
+        Group(0, 4).share(6)
 
 
 def test_an_epoch_of_the_first_puzzles_leaves_the_others_out() -> None:

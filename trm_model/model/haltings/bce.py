@@ -5,7 +5,7 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from trm_model.model.haltings.halting import Halting, right_or_wrong
+from trm_model.model.haltings.halting import Halting
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,10 +13,6 @@ class BinaryCrossEntropy(Halting):
     """The halting head learns whether the answer is right; a positive logit halts (TRM §4.6)."""
 
     name: ClassVar[str] = "bce"
-
-    def loss(self, halt_logits: Tensor, right: Tensor) -> Tensor:
-        """See :class:`Halting`."""
-        return right_or_wrong(halt_logits, right)
 
     def wants(self, halt_logits: Tensor, continue_logits: Tensor, solved: Tensor) -> Tensor:
         """See :class:`Halting`."""

@@ -5,7 +5,7 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from trm_model.model.haltings.halting import Halting, right_or_wrong
+from trm_model.model.haltings.halting import Halting
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,10 +18,6 @@ class Compared(Halting):
     not_causal: ClassVar[str] = (
         "there is no value of going on for single cells; use halting=BinaryCrossEntropy()"
     )
-
-    def loss(self, halt_logits: Tensor, right: Tensor) -> Tensor:
-        """See :class:`Halting`."""
-        return right_or_wrong(halt_logits, right)
 
     def wants(self, halt_logits: Tensor, continue_logits: Tensor, solved: Tensor) -> Tensor:
         """See :class:`Halting`."""

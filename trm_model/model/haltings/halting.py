@@ -20,12 +20,13 @@ class Halting(Part, axis=True):
     """Whether the loss needs the outputs of the step that follows: a second forward pass."""
 
     def loss(self, halt_logits: Tensor, right: Tensor) -> Tensor:
-        """Loss of the halting head, float32, of the shape of its logits.
+        """Loss of the halting head, float32, of the shape of its logits: cross-entropy of "this is
+        right" (HRM §2, TRM §4.6).
 
         :param halt_logits: float32, one per example or per cell.
         :param right: bool, whether what each of them judges is right.
         """
-        raise NotImplementedError
+        return F.binary_cross_entropy_with_logits(halt_logits, right.float(), reduction="none")
 
     def going_on_loss(self, now: Output, following: Output, last: Tensor) -> Tensor:
         """Loss of the continuing head, float32 [B]; asked where :attr:`looks_ahead`.
@@ -56,11 +57,6 @@ class Halting(Part, axis=True):
         """
         wants = self.wants(halt_logits, continue_logits, solved)
         return (steps >= max_steps) | (wants & (steps >= earliest))
-
-
-def right_or_wrong(halt_logits: Tensor, right: Tensor) -> Tensor:
-    """Cross-entropy of "this is right", float32 (HRM §2, TRM §4.6)."""
-    return F.binary_cross_entropy_with_logits(halt_logits, right.float(), reduction="none")
 
 
 def untrained(halt_logits: Tensor) -> Tensor:

@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from trm_model.errors import require
-from trm_model.model.haltings.halting import Halting, right_or_wrong
+from trm_model.model.haltings.halting import Halting
 from trm_model.model.part import Facts
 from trm_model.model.state import Output
 
@@ -36,10 +36,6 @@ class QLearning(Halting):
             "halting=QLearning() with several starts: the value of going on is one example's, not "
             "one start's; use halting=BinaryCrossEntropy()",
         )
-
-    def loss(self, halt_logits: Tensor, right: Tensor) -> Tensor:
-        """See :class:`Halting`."""
-        return right_or_wrong(halt_logits, right)
 
     def going_on_loss(self, now: Output, following: Output, last: Tensor) -> Tensor:
         """The target is the best head of the step that follows (HRM §2)."""

@@ -25,7 +25,7 @@ class Judged(NamedTuple):
     continue_logits: Tensor
 
     def mapped(self, change: Callable[[Tensor], Tensor]) -> "Judged":
-        """With another of each of the tensors."""
+        """The same with ``change`` applied to each tensor."""
         return Judged(*map(change, self))
 
     def where(self, mask: Tensor, other: "Judged") -> "Judged":
@@ -51,7 +51,7 @@ class First(NamedTuple):
         return cls(torch.full_like(now.prediction[..., 0], NEVER), now)
 
     def mapped(self, change: Callable[[Tensor], Tensor]) -> "First":
-        """With another of each of the tensors."""
+        """The same with ``change`` applied to each tensor."""
         return First(change(self.step), self.answer.mapped(change))
 
     def after(self, step: int, holds: Tensor, now: Judged) -> "First":
@@ -83,7 +83,7 @@ class Tries(NamedTuple):
     valid: First | None = None
 
     def mapped(self, change: Callable[[Tensor], Tensor]) -> "Tries":
-        """With another of each of the tensors."""
+        """The same with ``change`` applied to each tensor."""
         return Tries(
             self.now.mapped(change),
             change(self.confidence),
