@@ -192,7 +192,8 @@ def train_run(
         store,
         Training,
         stamped(
-            pl.read_ndjson((run / METRICS).read_bytes()),  # polars would read a path as a pattern
+            # Columns may be empty until late: no validation may be due for a long time.
+            pl.DataFrame(read_rows(run / METRICS), infer_schema_length=None),
             **of_run(spec, run.name),
         ),
     )

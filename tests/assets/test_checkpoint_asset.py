@@ -22,7 +22,7 @@ from assets.graph import build_benchmark
 from assets.partitions import variant_seed_partitions
 from assets.stages import STAGE_MODULES
 from assets.store import StoreResource
-from assets.tables import Residuals, Runs
+from assets.tables import Residuals, Runs, Training
 from assets.training.checkpoint import under_way
 from assets.training.runs import recorded
 from storage.lock import LockedError, lock
@@ -37,11 +37,13 @@ from trm_model.model.batch import DeviceExamples
 from trm_model.model.reasoner import Reasoner
 from trm_model.puzzles.plans import open_examples
 from trm_model.training.checkpoint import load
+from trm_model.training.figures import METRICS, read_rows
 from trm_model.training.folders import saved
 from trm_model.training.initial import load_initial
 from trm_model.training.loop import train
 from trm_model.training.plan import plan
 from trm_model.training.run import RunSpec, training_version
+from trm_model.training.validation import CELLS, EXACT
 from trm_model.variants import VARIANTS
 from trm_model.version import code_version
 
@@ -148,6 +150,28 @@ def test_a_training_under_way_is_observed(place: Workplace) -> None:
     assert values["step"] == BENCHMARK.recipe.steps
     assert {"loss", "exact_accuracy", "learning_rate"} < {*values}
     assert values["left"] == "1 s"
+
+
+def test_a_validation_may_be_due_after_many_rows(place: Workplace) -> None:
+    class Late(Running):
+        """As if there had been a row for every step, and a validation at the end alone."""
+
+        def wait(self, report: Callable[[str], None] = print) -> Outcome:
+            outcome = super().wait(report)
+            last = {**read_rows(self.run / METRICS)[-1], EXACT: 0.5, CELLS: 0.75}
+            before = [{**last, EXACT: None, CELLS: None, "step": step} for step in range(1, 200)]
+            lines = map(json.dumps, [*before, {**last, "step": 200}])
+            (self.run / METRICS).write_text("\n".join(lines))
+            return outcome
+
+    class Launcher(Here):
+        def start(self, job: Job) -> Running:
+            return Late(self, Path(job.arguments[0]))
+
+    assert place.materialize(Launcher()).success
+    found = scan(place.store, Training).collect()
+    assert len(found) == 200
+    assert found[EXACT].drop_nulls().to_list() == [0.5]
 
 
 def test_before_the_first_row_nothing_is_known(tmp_path: Path) -> None:
