@@ -1,5 +1,8 @@
 """Devices by their names."""
 
+from collections.abc import Generator
+from contextlib import contextmanager
+
 import torch
 from torch import Tensor
 
@@ -8,6 +11,8 @@ from trm_model.errors import ConfigurationError, require
 
 KINDS = ("cpu", "cuda", "xpu")
 """Apple's ``mps`` is none of them: it has no float64, in which sums over an interval are kept."""
+_NO_COMPILER = "Failed to find C compiler"
+"""So Triton says, whose programs are compiled whether or not the model is."""
 _EXPECTED = "expected auto, cpu, cuda or cuda:NUMBER of one that is here"
 
 
@@ -103,3 +108,25 @@ def open_device(name: str) -> torch.device:
     # By default torch rounds the factors of convolutions to TF32, those of products not.
     torch.backends.cudnn.allow_tf32 = False
     return device
+
+
+@contextmanager
+def compiled_here() -> Generator[None]:
+    """What torch cannot compile inside, for want of a compiler most of all, is the user's to mend.
+
+    :raises ConfigurationError: it cannot.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        # It loads torch's compiler, which those that compile nothing need not wait for.
+        from torch._dynamo.exc import TorchDynamoException
+
+        of_compiler = isinstance(error, TorchDynamoException) or _NO_COMPILER in str(error)
+        if out_of_memory(error) or not of_compiler:
+            raise
+        said = one_line(str(error).partition("\n")[0])
+        raise ConfigurationError(
+            f"torch could not compile the model ({said}); expected a C++ compiler that works (CC "
+            "and CXX may name it) and code that torch can follow; mend that, or give compile=false"
+        ) from error

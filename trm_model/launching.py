@@ -31,6 +31,7 @@ from trm_model.lifeline import (
     PARENT_VARIABLE,
     REFUSED,
 )
+from trm_model.names import GROUP_VARIABLES
 
 _LAST_LINES = 20
 
@@ -139,10 +140,12 @@ class LocalProcess:
     poll_seconds: float = 0.2
 
     def start(self, job: Job) -> "RunningProcess":
-        """Start the job's process, with this one's interpreter, folder and environment."""
+        """Start the job's process, with this one's interpreter, folder and environment. It is of no
+        group that this one may be of."""
+        inherited = {name: os.environ[name] for name in os.environ if name not in GROUP_VARIABLES}
         process = subprocess.Popen(
             [sys.executable, "-m", job.module, *job.arguments],
-            env={**os.environ, PARENT_VARIABLE: str(os.getpid())},
+            env={**inherited, PARENT_VARIABLE: str(os.getpid())},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

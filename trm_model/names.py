@@ -29,6 +29,9 @@ between them, which are imported first."""
 STORE_VARIABLE = "TRM_RANKS_STORE"
 """Environment variable with the address at which the processes of one training on one machine find
 one another."""
+GROUP_VARIABLES = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE")
+"""Environment variables by which torchrun tells a process its number among all and how many they
+are, and the same of its own machine."""
 OWN_STUDIES_VARIABLE = "TRM_STUDIES"
 """Environment variable: the folder of the user's own studies."""
 OWN_STUDIES_DEFAULT = Path("studies")

@@ -90,7 +90,8 @@ def _keep_running(processes: int, grace: float, progress: str, command: Sequence
             for certain in (REFUSED, DIVERGED, NO_MEMORY):
                 if certain in codes:
                     return certain
-            if codes <= _STOPPED:
+            # One that was told alone, while it waited, has left the others.
+            if codes <= _STOPPED or first == INTERRUPTED:
                 return INTERRUPTED
             now = _kept(progress)
             restarts, seen = (restarts + 1 if now == seen else 1), now

@@ -36,7 +36,7 @@ from storage.examples import DATA_AGAIN
 from storage.manifest import verify_manifest
 from storage.store import Store
 from storage.tables import AGAIN, TableError, partition_key, publish_partition, read_file
-from trm_model.devices import open_device
+from trm_model.devices import compiled_here, open_device
 from trm_model.evaluation.evaluate import Evaluated, evaluate, kept_steps, require_evaluation
 from trm_model.evaluation.finished import Finished
 from trm_model.finite import NotFiniteError
@@ -216,13 +216,14 @@ def predict(
     described = describe_examples(folder, split, limit, evaluation.votes)
     index = described["example"].to_numpy()
     say = spaced(progress_of(context.log))
-    with hold_device(
+    held = hold_device(
         store,
         str(device),
         label=f"evaluating {name} {variant}|{seed}",
         wait_seconds=DEVICE_SECONDS,
         say=context.log.info,
-    ):
+    )
+    with held, compiled_here():
         run_on = partial(
             evaluate,
             reasoner.to(device).eval(),

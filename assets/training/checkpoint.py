@@ -2,6 +2,7 @@
 
 import posixpath
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
@@ -67,7 +68,7 @@ OBSERVED_SECONDS = 60.0
 def under_way(run: Path, recipe: Recipe) -> dict[str, float | str]:
     """What a run's newest row of figures says, for the asset's page: Dagster draws the numbers; or
     what it waits for."""
-    if (run / WAITING).exists():
+    with suppress(FileNotFoundError):  # It goes away as soon as the device is free.
         return {"waits": (run / WAITING).read_text("utf-8")}
     row = (read_rows(run / METRICS) or [{}])[-1]
     names = ("step", "loss", "exact_accuracy", "learning_rate", "validation_exact_accuracy")
@@ -307,4 +308,4 @@ def _describe(
         if step == 0 and weights:
             write_initial(run, weights)
         if step == 0 and checkpoint is not None:
-            adopt(checkpoint, run)
+            adopt(checkpoint, run, spec.recipe.steps, spec.execution)

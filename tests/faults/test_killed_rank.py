@@ -82,10 +82,10 @@ def test_torchrun_starts_them_again_on_two_machines(
 
 
 LAUNCH = """
-import sys
-from trm_model.launching import Job, LocalProcess
-job = Job(module="trm_model.training.process", arguments=(sys.argv[1],))
-LocalProcess().start(job).wait(lambda line: print(line, flush=True))
+import os, subprocess, sys
+from trm_model.lifeline import PARENT_VARIABLE
+command = [sys.executable, "-m", "trm_model.training.process", sys.argv[1]]
+subprocess.run(command, env={**os.environ, PARENT_VARIABLE: str(os.getpid())})
 """
 
 

@@ -97,13 +97,17 @@ def test_it_gets_its_arguments_environment_and_parent(
 ) -> None:
     told: list[str] = []
     monkeypatch.setenv("COLOUR", "blue")
+    # Of the group that this process may be of.
+    monkeypatch.setenv("RANK", "1")
+    monkeypatch.setenv("WORLD_SIZE", "2")
     job = write(
         "import os, sys; "
-        f"print(sys.argv[1:], os.environ['COLOUR'], os.environ['{PARENT_VARIABLE}'])"
+        f"print(sys.argv[1:], os.environ['COLOUR'], os.environ['{PARENT_VARIABLE}'], "
+        "os.environ.get('RANK'), os.environ.get('WORLD_SIZE'))"
     )
     job = Job(module=job.module, arguments=("a b", "--c"))
     LAUNCHER.start(job).wait(told.append)
-    assert told == [f"['a b', '--c'] blue {os.getpid()}"]
+    assert told == [f"['a b', '--c'] blue {os.getpid()} None None"]
 
 
 @pytest.mark.parametrize(

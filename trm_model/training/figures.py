@@ -1,7 +1,7 @@
 """The file of a training's figures: a row of JSON for each interval of steps."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -36,5 +36,9 @@ def seconds_left(row: Mapping[str, Any], steps: int, batch_size: int) -> float:
 def keep_rows(metrics: Path, step: int) -> None:
     """Drop rows after ``step`` (and a half-written last one): the steps will be trained again."""
     if metrics.exists():
-        kept = (json.dumps(row) + "\n" for row in read_rows(metrics) if row["step"] <= step)
-        write_text(metrics, "".join(kept))
+        write_rows(metrics, [row for row in read_rows(metrics) if row["step"] <= step])
+
+
+def write_rows(metrics: Path, rows: Iterable[Mapping[str, Any]]) -> None:
+    """Replace the rows of a file of figures."""
+    write_text(metrics, "".join(json.dumps(row) + "\n" for row in rows))

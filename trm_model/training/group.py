@@ -19,7 +19,7 @@ from torch import distributed as dist
 from storage.reading import out_of_memory
 from trm_model.devices import following
 from trm_model.errors import require
-from trm_model.names import STORE_VARIABLE
+from trm_model.names import GROUP_VARIABLES, STORE_VARIABLE
 
 BUCKET = 1 << 23
 """Numbers that are summed in one message: 32 MiB of float32."""
@@ -166,12 +166,7 @@ def join(environment: Mapping[str, str] = os.environ) -> Group:
     """
     rank, size, local_rank, local_size = (
         int(environment.get(name, default))
-        for name, default in (
-            ("RANK", "0"),
-            ("WORLD_SIZE", "1"),
-            ("LOCAL_RANK", "0"),
-            ("LOCAL_WORLD_SIZE", "1"),
-        )
+        for name, default in zip(GROUP_VARIABLES, (0, 1, 0, 1), strict=True)
     )
     if size == 1:
         return Group()

@@ -9,10 +9,12 @@ from pathlib import Path
 from storage.atomic import publish, staging, write_text
 from storage.manifest import CorruptDataError, verify_manifest
 from trm_model.training.checkpoint import best, keep_best
+from trm_model.training.execution import Execution
 from trm_model.training.figures import METRICS, keep_rows
 from trm_model.training.folders import saved, step_of
 from trm_model.training.nonfinite import EVENTS
 from trm_model.training.run import Parent, RunSpec, runs_in
+from trm_model.training.validation import keep_due
 
 
 def shorter_runs(
@@ -63,10 +65,13 @@ def depends_on_steps(spec: RunSpec, shorter: Path) -> str:
     return ""
 
 
-def adopt(checkpoint: Path, run: Path) -> None:
+def adopt(checkpoint: Path, run: Path, steps: int, execution: Execution) -> None:
     """Let a run that has not begun continue from another run's checkpoint: copy it, the best one
     before it, and the rows of figures up to it.
 
+    A validation that was made only since the shorter training was over is left out.
+
+    :param steps, execution: of the run that goes on.
     :raises CorruptDataError: the copy is not as the checkpoint was written.
     :raises OSError: a full disk, or a checkpoint that has been removed meanwhile.
     """
@@ -75,6 +80,7 @@ def adopt(checkpoint: Path, run: Path) -> None:
         if theirs.is_file():
             write_text(run / rows, theirs.read_text("utf-8", errors="replace"))
             keep_rows(run / rows, step_of(checkpoint))
+    keep_due(run / METRICS, steps, execution)
     before = best(checkpoint.parents[1])
     if before is not None and step_of(before) < step_of(checkpoint):
         _copy(before, run)

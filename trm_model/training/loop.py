@@ -110,10 +110,17 @@ def train(
         try:
             return _train(run, trainer, initial, validation, report, send, stop)
         except _DivergedError as error:
+            ended: TrainingError | None = None
             if group.leads:
-                report(_rewound(run, error, recipe))
-            elif recipe.on_nonfinite != "rewind":
-                raise LostError("the process that leads ends: numbers are not finite") from error
+                try:
+                    report(_rewound(run, error, recipe))
+                except TrainingError as verdict:
+                    ended = verdict
+            # The others stay until the lead has read what it has to say: it would be killed if they
+            # ended first.
+            if group.told(int(ended is not None)):
+                lost = LostError("the process that leads ends: numbers are not finite")
+                raise (ended or lost) from error
         trainer.begin()
 
 

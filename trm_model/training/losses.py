@@ -128,6 +128,7 @@ def losses(
     variant: Variant,
     label_smoothing: float = 0.0,
     unsmoothed: int | None = None,
+    tokens: int | None = None,
 ) -> Losses:
     """Losses of one supervision step of a variant.
 
@@ -136,6 +137,8 @@ def losses(
     :param labels: int64 [B, L], :data:`IGNORE` where a cell is not counted.
     :param label_smoothing: share of a cell's target that is spread evenly over the vocabulary.
     :param unsmoothed: a token that has no part of that share; None: all have.
+    :param tokens: the size of the vocabulary: further logits are of what no label is, such as a
+        mask; None: there are none.
     """
     labelled = labels != IGNORE
     count = labelled.sum(-1)
@@ -144,10 +147,10 @@ def losses(
     log_shares = LOG_SHARES[variant.loss](output.logits)
     picked = log_shares.gather(-1, labels.clamp(min=0).unsqueeze(-1)).squeeze(-1)
     if label_smoothing:
-        spread = log_shares.mean(-1)
+        of_tokens = log_shares[..., :tokens]
+        spread, size = of_tokens.mean(-1), of_tokens.shape[-1]
         if unsmoothed is not None:
-            tokens = log_shares.shape[-1]
-            spread = (tokens * spread - log_shares[..., unsmoothed]) / (tokens - 1)
+            spread = (size * spread - of_tokens[..., unsmoothed]) / (size - 1)
         picked = (1.0 - label_smoothing) * picked + label_smoothing * spread
     answer = -torch.where(labelled, picked, 0.0).sum(-1, dtype=torch.float64) / count.clamp(min=1)
     judged_right = variant.generation.judged_right(cell_right, right == count)

@@ -136,6 +136,7 @@ def _train(run: Path, stop: _Stop, modules: Sequence[str], *, other_code: bool) 
     from storage.refusals import UserError, refusal
     from storage.store import follow_pointers
     from trm_model.choices import import_own
+    from trm_model.devices import compiled_here
     from trm_model.puzzles.plans import examples_modules, open_examples
     from trm_model.trackers.following import following
     from trm_model.trackers.tracker import Interrupted
@@ -154,7 +155,8 @@ def _train(run: Path, stop: _Stop, modules: Sequence[str], *, other_code: bool) 
         _report(told)
 
     def prepared(spec: RunSpec, locks: ExitStack) -> RunSpec | None:
-        """Take the locks and look whether the run can go on; None where nothing is left to do."""
+        """Take the locks and look whether the run can go on; None where nothing is left to do. What
+        can be refused is refused before it waits for the device."""
         locks.enter_context(
             lock(
                 run / LOCK,
@@ -164,19 +166,6 @@ def _train(run: Path, stop: _Stop, modules: Sequence[str], *, other_code: bool) 
                 stop=stop,
             )
         )
-        try:
-            for device in spec.device_locks:
-                locks.enter_context(
-                    run_store(run).lock(
-                        device,
-                        label=str(run),
-                        wait_seconds=DEVICE_SECONDS,
-                        waiting=wait,
-                        stop=stop,
-                    )
-                )
-        finally:
-            (run / WAITING).unlink(missing_ok=True)
         data = spec.data_folder(run)
         found = verify_manifest(data, DATA_AGAIN)
         if found != spec.data_version:
@@ -190,6 +179,19 @@ def _train(run: Path, stop: _Stop, modules: Sequence[str], *, other_code: bool) 
         computed = examples_modules(data / "train.zarr")
         version = training_version(spec.variant, spec.recipe, computed)
         now = spec.taken_up(step, version, other_code=other_code)
+        try:
+            for device in spec.device_locks:
+                locks.enter_context(
+                    run_store(run).lock(
+                        device,
+                        label=str(run),
+                        wait_seconds=DEVICE_SECONDS,
+                        waiting=wait,
+                        stop=stop,
+                    )
+                )
+        finally:
+            (run / WAITING).unlink(missing_ok=True)
         if now != spec:
             now.write(run)
         if len(now.code) > 1:
@@ -216,7 +218,7 @@ def _train(run: Path, stop: _Stop, modules: Sequence[str], *, other_code: bool) 
                     f"{RUN_FILE}"
                 )
             trackers = spec.trackers if group.leads else ()
-            with following(trackers, tracked(run, spec), report) as send:
+            with following(trackers, tracked(run, spec), report) as send, compiled_here():
                 progress = train(
                     run,
                     spec.variant,

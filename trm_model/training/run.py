@@ -227,8 +227,13 @@ class RunSpec:
             return replace(self, code=kept)
         require(
             other_code,
-            f"code version {before} trained this run up to step {step}, and the code here is "
-            f"{version}; expected the same code; to go on all the same and have both versions "
+            (
+                f"code version {before} trained this run up to step {step}"
+                if step
+                else f"this run was to be trained by code version {before}"
+            )
+            + f", and the code here is {version}; expected the same code; make the run anew (trm "
+            "train), or, to go on all the same and have both versions "
             "recorded, give --continue-other-code (in the checkpoint's configuration: "
             "checkpoint.continue_other_code=true)",
         )

@@ -162,7 +162,7 @@ def supervise(
     )
     answers = variant.generation.teacher(target)
     output = reasoner(wide.inputs, wide_rows, state, draws, recursion, answers)
-    result = losses(output, wide.labels, variant, label_smoothing, unsmoothed)
+    result = losses(output, wide.labels, variant, label_smoothing, unsmoothed, reasoner.vocabulary)
     state, steps = output.state.detach(), carry.steps + 1
     if variant.halting.looks_ahead and training and max_steps > 1:
         with torch.no_grad():

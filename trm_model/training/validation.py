@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from trm_model.model.reasoner import Reasoner
 from trm_model.training.execution import Execution
-from trm_model.training.figures import read_rows
+from trm_model.training.figures import read_rows, write_rows
 
 EXACT, CELLS = "validation_exact_accuracy", "validation_cell_accuracy"
 
@@ -43,6 +43,16 @@ def is_due(step: int, steps: int, execution: Execution) -> bool:
     rows, every = execution.log_steps, execution.validate_steps
     before = (step - 1) // rows * rows
     return every > 0 and (step // every > before // every or step == steps)
+
+
+def keep_due(metrics: Path, steps: int, execution: Execution) -> None:
+    """Leave out validations that a training of so many steps would not have made."""
+    if metrics.exists():
+        rows = read_rows(metrics)
+        kept = (
+            row if is_due(row["step"], steps, execution) else row | columns(None) for row in rows
+        )
+        write_rows(metrics, kept)
 
 
 def best_of(found: Iterable[Validated]) -> Validated | None:

@@ -16,12 +16,14 @@ from trm_model.model.curricula.depth import DepthCurriculum
 from trm_model.model.variant import Variant
 from trm_model.schedules.cosine import Cosine
 from trm_model.training import checkpoint as checkpoints
-from trm_model.training.figures import METRICS
+from trm_model.training.execution import Execution
+from trm_model.training.figures import METRICS, read_rows, write_rows
 from trm_model.training.folders import saved
 from trm_model.training.lineage import adopt, depends_on_steps, shorter_runs
 from trm_model.training.loop import train
 from trm_model.training.nonfinite import Found, record, rewinds
 from trm_model.training.run import CodeSpan, Parent, RunSpec
+from trm_model.training.validation import CELLS, EXACT, read_validated
 
 Tiny = tuple[LocalStore, Path, str]
 
@@ -61,7 +63,7 @@ def test_continued_is_as_trained_from_the_start(tmp_path: Path, tiny: Tiny, spec
     assert str(begun.parent) == "short, step 12"
     assert begun.key == target.key != spec.key
     more.mkdir()
-    adopt(checkpoint, more)
+    adopt(checkpoint, more, 17, spec.execution)
     trained(more, begun, examples)
     assert RunSpec.read(more) == begun
     ours, expected = tensors(more), tensors(whole)
@@ -70,6 +72,23 @@ def test_continued_is_as_trained_from_the_start(tmp_path: Path, tiny: Tiny, spec
     rows = (more / METRICS).read_text().splitlines()
     assert rows[:6] == (short / METRICS).read_text().splitlines()
     assert len(rows) == 9
+
+
+def test_a_validation_of_the_last_step_alone_is_not_taken_along(
+    tmp_path: Path, tiny: Tiny, spec: RunSpec
+) -> None:
+    """With patience it would decide when the longer training ends."""
+    often = replace(spec, execution=Execution(log_steps=2, validate_steps=5))
+    trained(tmp_path / "short", often, read_examples(tiny[1] / "train.zarr"))
+    path = tmp_path / "short" / METRICS
+    validated = [row | {EXACT: 0.5, CELLS: 0.75} for row in read_rows(path)]
+    write_rows(path, validated)
+    for steps, expected in ((17, [6, 10]), (12, [6, 10, 12])):
+        run = tmp_path / f"{steps}"
+        run.mkdir()
+        adopt(saved(tmp_path / "short")[-1], run, steps, often.execution)
+        assert [row["step"] for row in read_rows(run / METRICS)] == [2, 4, 6, 8, 10, 12]
+        assert [found.step for found in read_validated(run / METRICS)] == expected
 
 
 def test_which_runs_are_continued(tmp_path: Path, tiny: Tiny, spec: RunSpec) -> None:
@@ -83,7 +102,7 @@ def test_which_runs_are_continued(tmp_path: Path, tiny: Tiny, spec: RunSpec) -> 
     }.items():
         (tmp_path / name).mkdir()
         other.write(tmp_path / name)
-        adopt(saved(tmp_path / "twelve")[-1], tmp_path / name)
+        adopt(saved(tmp_path / "twelve")[-1], tmp_path / name, 20, spec.execution)
 
     told: list[str] = []
 
@@ -108,7 +127,7 @@ def test_which_runs_are_continued(tmp_path: Path, tiny: Tiny, spec: RunSpec) -> 
     [line] = told
     assert line.startswith(f"passing over a damaged checkpoint: {tmp_path}/twelve/")
     with pytest.raises(CorruptDataError):
-        adopt(saved(tmp_path / "twelve")[-1], tmp_path / "more")
+        adopt(saved(tmp_path / "twelve")[-1], tmp_path / "more", 20, spec.execution)
     assert saved(tmp_path / "more") == []
 
 
@@ -150,7 +169,7 @@ def test_what_was_not_finite_is_taken_along(tmp_path: Path, tiny: Tiny, spec: Ru
     for step in (3, 12):
         record(tmp_path / "old", Found(step + 1), "rewind", step)
     (tmp_path / "new").mkdir()
-    adopt(saved(tmp_path / "old")[-1], tmp_path / "new")
+    adopt(saved(tmp_path / "old")[-1], tmp_path / "new", 20, spec.execution)
     assert rewinds(tmp_path / "new") == [3, 12]
 
 

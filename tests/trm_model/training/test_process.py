@@ -2,8 +2,11 @@
 
 import contextlib
 import errno
+import os
 import shutil
 import signal
+import subprocess
+import sys
 from collections.abc import Callable, Generator
 from dataclasses import replace
 from pathlib import Path
@@ -96,7 +99,7 @@ def test_other_code_is_refused_unless_asked_for_and_recorded(
     began.write(tmp_path)
     assert process.main([str(tmp_path)]) == REFUSED == 2
     (line,) = capsys.readouterr().err.splitlines()
-    assert line.startswith(f"{ERROR}code version other trained this run up to step 0")
+    assert line.startswith(f"{ERROR}this run was to be trained by code version other, and")
     assert process.main([str(tmp_path), "--continue-other-code"]) == 0
     (version,) = {span.version for span in spec.code}
     assert RunSpec.read(tmp_path).code == (
@@ -137,6 +140,23 @@ def test_how_long_it_waits_for_run_and_device(
     replace(spec, device_locks=("devices/cpu",)).write(tmp_path)
     assert process.main([str(tmp_path)]) == 0
     assert asked == [("lock", 60.0), ("cpu", 604_800.0)]
+
+
+def test_what_is_done_or_refused_does_not_wait_for_the_device(
+    tmp_path: Path, spec: RunSpec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec.write(tmp_path)
+    assert process.main([str(tmp_path)]) == 0
+
+    def lock(*_: Any, **__: Any) -> None:
+        raise AssertionError
+
+    monkeypatch.setattr("storage.store.lock", lock)
+    locked = replace(spec, device_locks=("devices/cpu",))
+    locked.write(tmp_path)
+    assert process.main([str(tmp_path)]) == 0
+    replace(locked, data_version="other").write(tmp_path)
+    assert process.main([str(tmp_path)]) == REFUSED
 
 
 def test_while_it_waits_for_the_device_its_folder_says_so(
@@ -194,6 +214,20 @@ def test_numbers_that_are_not_finite_end_it_in_one_line(
     assert line.startswith(f"{ERROR}{tmp_path}: step ")
     assert line.endswith("in the recipe, or change its on_nonfinite, which begins a new run")
     assert step_reached(tmp_path) == 0
+
+
+def test_a_missing_compiler_is_told_in_one_line(tmp_path: Path, spec: RunSpec) -> None:
+    """By a process of its own: what torch has compiled in this one needs no compiler."""
+    replace(spec, execution=replace(spec.execution, compile=True)).write(tmp_path)
+    caches = {"TORCHINDUCTOR_CACHE_DIR": str(tmp_path / "cache"), "CXX": "/no/such/compiler"}
+    command = [sys.executable, "-m", process.__name__, str(tmp_path)]
+    environment = os.environ | caches
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == REFUSED
+    (line,) = done.stderr.splitlines()
+    assert line.startswith(f"{ERROR}torch could not compile the model (")
+    assert "/no/such/compiler" in line
+    assert line.endswith("give compile=false")
 
 
 def test_one_process_in_place_of_several_says_so_and_knows_what_it_takes(

@@ -223,6 +223,9 @@ def test_losses_of_cells_and_examples() -> None:
         without = losses(output, labels, Variant(loss=loss), 0.25, 0)  # type: ignore[arg-type]
         other = LOG_SHARES[loss](logits[:1])[..., 1].mean().item()  # type: ignore[index]
         assert without.answer.tolist() == pytest.approx([0.75 * first - 0.25 * other, 0.0])
+        # A mask is no token of the vocabulary.
+        masked = losses(output, labels, Variant(loss=loss), 0.25, tokens=1)  # type: ignore[arg-type]
+        assert masked.answer.tolist() == pytest.approx([first, 0.0])
     x = torch.tensor([0.0, -1.0, 1.0, -0.5])
     scores = torch.tensor([1.0, 0.5, 2.0, 2 / 3])
     torch.testing.assert_close(log_stablemax(x), (scores / scores.sum()).log())

@@ -114,7 +114,7 @@ def test_the_best_is_kept_beside_the_newest_and_with_a_longer_training(tmp_path:
     for step in (2, 3, 4):
         save(step)
     assert steps(tmp_path) == [1, 3, 4]
-    adopt(saved(tmp_path)[-1], tmp_path / "longer")
+    adopt(saved(tmp_path)[-1], tmp_path / "longer", 9, Execution())
     assert steps(tmp_path / "longer") == [1, 4]
     assert best(tmp_path / "longer") == saved(tmp_path / "longer")[0]
     keep_best(tmp_path, 4)
