@@ -7,6 +7,8 @@ import sys
 from pathlib import Path
 
 from storage.atomic import write_text
+from storage.refusals import require_writable
+from trm_model.errors import ConfigurationError
 
 VARIABLE = "DAGSTER_HOME"
 SETTINGS = "dagster.yaml"
@@ -23,10 +25,21 @@ _BEFORE_OURS = {
 
 def prepare_home() -> Path:
     """The folder that ``DAGSTER_HOME`` names, by default ``.dagster`` here, with our settings in
-    it. The variable is set for this process and those that it starts."""
+    it. The variable is set for this process and those that it starts.
+
+    :raises ConfigurationError: nothing can be written there.
+    """
     home = Path(os.environ.get(VARIABLE, ".dagster")).resolve()
-    home.mkdir(parents=True, exist_ok=True)
-    said = _bring_up_to_date(home, (Path(__file__).parent / "deployment" / SETTINGS).read_bytes())
+    ours = (Path(__file__).parent / "deployment" / SETTINGS).read_bytes()
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        require_writable(home / SETTINGS)
+        said = _bring_up_to_date(home, ours)
+    except OSError as error:
+        raise ConfigurationError(
+            f"{home}: {error.strerror}; expected a folder that may be written, in which Dagster "
+            f"keeps its history; mend it, or name another by {VARIABLE}"
+        ) from error
     if said is not None:
         print(said, file=sys.stderr, flush=True)
     os.environ[VARIABLE] = str(home)

@@ -1,12 +1,15 @@
 """Dagster's settings in the home folder: ours are kept up to date, the user's are kept."""
 
+import errno
 import hashlib
+import os
 from pathlib import Path
 
 import pytest
 
 from pipelines import home as module
 from pipelines.home import OURS, SETTINGS, VARIABLE, prepare_home
+from trm_model.errors import ConfigurationError
 
 SHIPPED = (Path(module.__file__).parent / "deployment" / SETTINGS).read_text("utf-8")
 
@@ -77,3 +80,18 @@ def test_an_edit_of_our_settings_is_not_spoken_of(
     (home / SETTINGS).write_text(f"{SHIPPED}# mine\n")
     assert said(capsys) == ""
     assert (home / SETTINGS).read_text().endswith("# mine\n")
+
+
+def test_a_home_that_cannot_be_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv(VARIABLE, str(tmp_path / "file" / "home"))
+    with pytest.raises(ConfigurationError, match=r"file/home: Not a directory; expected a folder"):
+        prepare_home()
+
+    def refuse(path: Path) -> None:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(path))
+
+    monkeypatch.setattr(module, "require_writable", refuse)
+    monkeypatch.setenv(VARIABLE, str(tmp_path / "home"))
+    with pytest.raises(ConfigurationError, match=f"Read-only file .* another by {VARIABLE}"):
+        prepare_home()

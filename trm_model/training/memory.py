@@ -3,7 +3,8 @@
 Most of it is what calls with a gradient keep until that is computed (:mod:`trm_model.model.kept`):
 counted for a CPU on the CPU, since what is kept there depends on the kernels that serve and on
 torch's attention; for a GPU on torch's meta device, with its programs if it is here and
-has them, and else without, which keeps more.
+has them, and else without, which keeps more. Models that are too large to be made for it are
+counted on the meta device too.
 """
 
 from functools import lru_cache
@@ -23,6 +24,9 @@ from trm_model.model.variant import Variant
 from trm_model.training.execution import Execution
 from trm_model.training.losses import losses
 from trm_model.training.recipe import Recipe
+
+LARGE = 1 << 30
+"""Bytes of the weights of a model that is not made to be counted."""
 
 
 class _Counted(NamedTuple):
@@ -47,16 +51,20 @@ def _counted(
     device: str,
     served: bool,
 ) -> _Counted:
-    model = model_on(device, shape, size, vocabulary, grid, precision=precision)
+    model = model_on("meta", shape, size, vocabulary, grid, precision=precision)
+    weights = sum(weight.nbytes for weight in model.parameters())
+    if device != "meta" and weights < LARGE:
+        model = model_on(device, shape, size, vocabulary, grid, precision=precision)
     with gpu_swiglu.counted(there=served):
         calls = kept_by_calls(model)
 
     def read(state: State) -> Tensor:
-        labels = torch.zeros(len(state.answer), model.length, dtype=torch.int64, device=device)
+        empty = torch.zeros_like(state.answer[:, :1, 0], dtype=torch.int64)
+        labels = empty.expand(-1, model.length)
         return losses(model.read(state), labels, shape).total
 
     return _Counted(
-        sum(weight.nbytes for weight in model.parameters()),
+        weights,
         max(
             sum(weight.nbytes for weight in layer.parameters(recurse=False))
             for layer in model.networks.modules()

@@ -79,6 +79,13 @@ def test_memory_grows_with_what_is_graded_and_with_the_batch() -> None:
     assert memory("trm_mlp", recompute=True) < 0.3 * memory("trm_mlp")
 
 
+def test_a_large_model_is_counted_without_being_made() -> None:
+    """On a CPU, too: the weights of one of this width have 320 GB."""
+    wide = replace(RECIPE, size=Size(width=1 << 16, heads=8), precision="float32")
+    found = plan(VARIANTS["trm_mlp"], wide, HEADER, Execution(device="cpu"))
+    assert found.memory_bytes > 8 * 4 * found.parameters > 10**12
+
+
 def test_stored_examples_lie_on_the_device() -> None:
     """A byte for each cell of a question and of its answer."""
     planned = partial(memory_bytes, VARIANTS["trm"], RECIPE, HEADER, ON_GPU)
