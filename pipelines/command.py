@@ -386,7 +386,7 @@ def publish(run: Path, folder: Path) -> None:
 @trm.command("prune")
 @click.option(
     "--older-than",
-    type=float,
+    type=click.FloatRange(min=0),
     default=0.0,
     metavar="DAYS",
     help="Only what has not changed for so many days.",

@@ -93,8 +93,9 @@ def list_runs(benchmark: str | None, *, every: bool, form: str) -> str:
     """The runs as text, latest first, each with the score of its latest test, if any, and the
     number of puzzles that this is of.
 
-    Of those under way, the step and the seconds are those of their newest row of figures, with the
-    curve of the solved examples so far and the time left, or that they wait for the device.
+    Those whose folder is gone are ``removed``. Of those under way, the step and the seconds are
+    those of their newest row of figures, with the curve of the solved examples so far and the time
+    left, or that they wait for the device.
 
     :param benchmark, form: as of :func:`list_scores`.
     :param every: all runs, not the latest of each configuration alone.
@@ -113,11 +114,14 @@ def list_runs(benchmark: str | None, *, every: bool, form: str) -> str:
 
 
 def _under_way(rows: pl.DataFrame) -> pl.DataFrame:
-    """The rows with ``curve`` and ``left``; of runs that have started as their files say."""
+    """The rows with ``curve`` and ``left``; of runs that have started, or whose folder has been
+    removed, as their files say."""
     told: list[dict[str, Any]] = []
     for row in rows.iter_rows(named=True):
         run = Path(data_folder(), "runs", *(str(row[name]) for name in ONE_RUN))
         now = _state(run, row) if row["status"] == "started" else {}
+        if not run.is_dir():
+            now = {"status": "removed"}
         told.append({"curve": None, "left": None, **row, **now})
     schema = {**rows.schema, "curve": pl.String, "left": pl.String}
     return pl.DataFrame(told, schema=schema)

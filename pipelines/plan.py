@@ -107,6 +107,6 @@ def planned_data(store: Store, benchmark: str) -> tuple[Header, int]:
         return open_header(train), stored_examples(train)
     examples = 0 if entry.online else entry.origin.most_examples(entry.augmentations)
     if rows > 1:
-        of = f" of at most {examples:,} examples" * (examples > 0)
-        print(f"{benchmark}: no data set yet{of}; its puzzle table has at most {rows:,} rows")
+        most = f"{examples:,} examples and " * (examples > 0)
+        print(f"{benchmark}: no data set yet: at most {most}{rows:,} puzzle rows")
     return Header(vocabulary=family.vocabulary, grid=family.grid, num_puzzle_ids=rows), examples

@@ -394,6 +394,7 @@ def variants(
 
     The sizes default to the papers' on Sudoku-Extreme.
     """
+    from trm_model.errors import ConfigurationError
     from trm_model.model.printing import cost_lines, variant_lines
     from trm_model.model.size import Size
     from trm_model.variants import all_variants
@@ -403,15 +404,20 @@ def variants(
         print("\n".join(variant_lines(found.known)))
         _say_broken(found.broken)
         return
-    lines = cost_lines(
-        found.named(name),
-        Size(**{field: value for field, value in size.items() if value is not None}),
-        vocabulary=vocabulary,
-        length=length,
-        num_puzzles=puzzles,
-        batch_size=batch_size,
-        max_steps=max_steps,
-    )
+    variant = found.named(name)
+    try:
+        lines = cost_lines(
+            variant,
+            Size(**{field: value for field, value in size.items() if value is not None}),
+            vocabulary=vocabulary,
+            length=length,
+            num_puzzles=puzzles,
+            batch_size=batch_size,
+            max_steps=max_steps,
+        )
+    except ConfigurationError as error:
+        # A variant may be for other puzzles than those of the paper.
+        raise ConfigurationError(f"with --length {length}: {error}; or give other sizes") from error
     print("\n".join(lines))
 
 

@@ -12,7 +12,7 @@ from assets.benchmarks import BENCHMARKS
 from pipelines.command import trm
 from tests.docs.pages import ROOT, Command, files
 
-SHELL = {"tensorboard", "torchrun", "eval", "source", "export", "pip", "pre-commit"}
+SHELL = {"tensorboard", "mlflow", "torchrun", "eval", "source", "export", "pip", "pre-commit"}
 """Programs whose arguments are not checked."""
 
 

@@ -57,6 +57,7 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> LocalStore:
         )
         same = {name: row[name] for name in (*Runs.levels(), "run", "config_hash", "created_at")}
         publish_partition(store, Runs, pl.DataFrame([{**ROWS[Runs], **same}]))
+        store.open(keys.run(benchmark, "trm", 7, name)).mkdir(parents=True)
     return store
 
 
@@ -68,6 +69,16 @@ def listed(capsys: pytest.CaptureFixture[str], *arguments: str, what: str = "sco
 def add_run(store: LocalStore, **values: object) -> None:
     row = {**ROWS[Runs], "benchmark": "sudoku_4x4", "variant": "trm", "seed": 7, **values}
     publish_partition(store, Runs, pl.DataFrame([row]))
+    folder = keys.run("sudoku_4x4", "trm", 7, str(row["run"]))
+    store.open(folder).mkdir(parents=True, exist_ok=True)
+
+
+def test_a_run_that_was_removed_says_so(
+    store: LocalStore, capsys: pytest.CaptureFixture[str]
+) -> None:
+    store.open(keys.run("sudoku_4x4", "trm", 7, "new")).rmdir()
+    rows = json.loads(listed(capsys, "sudoku_4x4", "--all", "--format", "json", what="runs"))
+    assert {row["run"]: row["status"] for row in rows} == {"new": "removed", "old": "interrupted"}
 
 
 def test_runs_are_listed_latest_first(

@@ -89,9 +89,7 @@ def test_before_there_are_data_the_most_puzzle_rows_are_counted(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     rows, takes, *_ = told(capsys, "arc_demo", "trm|0").splitlines()
-    assert rows == (
-        "arc_demo: no data set yet of at most 567 examples; its puzzle table has at most 169 rows"
-    )
+    assert rows == ("arc_demo: no data set yet: at most 567 examples and 169 puzzle rows")
     parameters = int(takes.split(" parameters (")[0].rpartition(" ")[2].replace(",", ""))
     without = int(takes.split(" parameters (")[1].split()[0].replace(",", ""))
     assert parameters - without == 169 * 32

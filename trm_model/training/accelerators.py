@@ -81,7 +81,7 @@ class Expected:
         """On one line."""
         basis = "as measured on one" if self.measured else "assumed"
         programs = " with programs of our own" if self.programs else ""
-        memory = f"; too little memory: give {self.remedy}" if self.remedy else ""
+        memory = f"; above {FILLED:.0%} of it: give {self.remedy}" if self.remedy else ""
         several = f"{self.count} x " * (self.count > 1)
         return (
             f"{several}{self.accelerator.name} ({self.accelerator.gibibytes:g} GiB): "
@@ -111,7 +111,7 @@ def _remedy(
     if fits(execution):
         return ""
     share, at_once = recipe.batch_size // execution.processes, execution.at_once(recipe.batch_size)
-    parts = sorted({-(-share // count) for count in range(-(-share // at_once), share + 1)})
+    parts = [part for part in range(1, at_once + 1) if share % part == 0]
     for recompute in dict.fromkeys((execution.recompute, True)):
         ways = [replace(execution, micro_batch=part, recompute=recompute) for part in parts]
         # The smaller the parts, the less they need.

@@ -201,7 +201,9 @@ def _connected() -> Generator[None]:
     except RuntimeError as error:
         if out_of_memory(error):
             raise
-        raise LostError(f"another process of the group has ended: {error}") from error
+        # Its further sentences are torch's advice to look at the other process.
+        said = str(error).partition(". ")[0]
+        raise LostError(f"another process of the group has ended: {said}") from error
 
 
 def _buckets(tensors: Iterable[Tensor]) -> list[list[Tensor]]:
