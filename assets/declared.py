@@ -13,6 +13,7 @@ from assets.benchmarks import Benchmark
 from trm_model.choices import changed, differing, to_plain
 from trm_model.model.evaluation import Evaluation
 from trm_model.model.variant import Variant
+from trm_model.training.execution import Execution
 from trm_model.training.run import RunSpec, config_hash
 
 OTHER_DATA = "data of another entry than the benchmark's"
@@ -49,7 +50,7 @@ def declared(benchmark: Benchmark, variants: Mapping[str, Variant]) -> pl.DataFr
         [
             (
                 name,
-                config_hash(variant, benchmark.recipe),
+                config_hash(variant, benchmark.recipe, Execution()),
                 evaluation_key(variant.evaluation, benchmark.evaluated),
                 benchmark.data_hash,
             )

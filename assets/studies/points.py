@@ -52,6 +52,7 @@ def asked(
     for point in study.trainings():
         recipe, variant = resolved(study, point, benchmark.recipe, variants, header)
         cost = cost_of(variant, recipe, header)
+        execution = study.training(point).planned(recipe)
         rows.append(
             {
                 "study": name,
@@ -64,7 +65,7 @@ def asked(
                 "benchmark": study.benchmark,
                 "variant": point.variant,
                 "seed": point.seed,
-                "config_hash": config_hash(variant, recipe),
+                "config_hash": config_hash(variant, recipe, execution),
                 "code_here": training_version(variant, recipe, computed),
                 "evaluation": evaluation_key(config.evaluation(variant.evaluation), limit),
                 "data_entry": benchmark.data_hash,

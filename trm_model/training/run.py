@@ -84,13 +84,15 @@ def training_version(variant: Variant, recipe: Recipe, examples: Sequence[str] =
 # Runs
 
 
-def config_hash(variant: Variant, recipe: Recipe, initial: str = "") -> str:
+def config_hash(variant: Variant, recipe: Recipe, execution: Execution, initial: str = "") -> str:
     """Hash of variant, recipe and given initial weights: equal for runs that differ in their seed
     only. It covers what differs from the defaults, so that a new field with a default changes no
-    hash."""
+    hash; and of ``execution`` what decides when a training with patience ends."""
     config: dict[str, Any] = {"variant": variant.identity(), "recipe": changed(recipe)}
     if initial:
         config["initial"] = initial
+    if recipe.patience is not None:
+        config["validated"] = [execution.validate_steps, execution.log_steps]
     return hashlib.sha256(json.dumps(config, sort_keys=True).encode()).hexdigest()[:16]
 
 
@@ -173,7 +175,7 @@ class RunSpec:
     @property
     def config_hash(self) -> str:
         """See :func:`config_hash`."""
-        return config_hash(self.variant, self.recipe, self.initial)
+        return config_hash(self.variant, self.recipe, self.execution, self.initial)
 
     @property
     def key(self) -> str:
@@ -183,8 +185,6 @@ class RunSpec:
 
     def _key_with(self, version: str) -> str:
         parts = [self.config_hash, self.seed, self.data_version, version, self.attempt]
-        if self.recipe.patience is not None:  # They decide when it ends.
-            parts += [self.execution.validate_steps, self.execution.log_steps]
         return hashlib.sha256("/".join(map(str, parts)).encode()).hexdigest()[:16]
 
     def same_but_for_code(self, other: "RunSpec") -> bool:

@@ -2,6 +2,7 @@
 
 import json
 import multiprocessing
+import time
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -19,7 +20,7 @@ from trm_model.names import STORE_VARIABLE
 from trm_model.noise import Noise
 from trm_model.training import checkpoint as checkpoints
 from trm_model.training import group as groups
-from trm_model.training import trainer
+from trm_model.training import loop, trainer
 from trm_model.training.execution import Execution, most_shares
 from trm_model.training.figures import read_rows
 from trm_model.training.folders import step_reached
@@ -125,6 +126,22 @@ def _train_through_nan(group: Group, run: Path, data: Path) -> None:
 
     Trainer._update = updated  # pyright: ignore[reportPrivateUsage, reportAttributeAccessIssue]
     _train(group, run, data, None, replace(RECIPE, on_nonfinite="rewind"))
+
+
+def _diverge_with_a_slow_lead(group: Group, run: Path, data: Path) -> None:
+    """The lead reads long before it says that it ends; no other has ended by then."""
+    verdict = loop._rewound  # pyright: ignore[reportPrivateUsage]
+
+    def slow(*arguments: Any) -> str:
+        time.sleep(2.0)
+        (run / "verdict").touch()
+        return verdict(*arguments)
+
+    loop._rewound = slow  # pyright: ignore[reportPrivateUsage]
+    trainer.build = build
+    with pytest.raises(loop.TrainingError if group.leads else LostError):
+        _train(group, run, data, None, replace(RECIPE, learning_rate=1e38, warmup_steps=0))
+    assert (run / "verdict").exists()
 
 
 def losses(run: Path) -> torch.Tensor:
@@ -362,6 +379,14 @@ def test_a_carry_of_several_starts_is_put_together_again(tiny: tuple[object, Pat
     tensors = checkpoints.carry_tensors(carry)
     found = checkpoints.carry_tensors(again)
     assert all(torch.equal(found[name], tensor) for name, tensor in tensors.items())
+
+
+def test_none_ends_before_the_lead_has_said_why(
+    tmp_path: Path, tiny: tuple[object, Path, str]
+) -> None:
+    """It would be killed by torchrun while it reads, and its verdict with it."""
+    work = _diverge_with_a_slow_lead
+    assert together(2, tmp_path, work, tmp_path, tiny[1]) == [0, 0]
 
 
 def test_all_go_back_where_one_has_numbers_that_are_not_finite(

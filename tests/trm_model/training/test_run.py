@@ -201,7 +201,10 @@ def test_what_else_the_key_depends_on() -> None:
 def test_with_patience_the_key_says_when_it_is_judged() -> None:
     patient = run_of(recipe=replace(run_of().recipe, patience=10))
     for execution in (Execution(validate_steps=20), Execution(log_steps=9)):
-        assert replace(patient, execution=execution).key != patient.key
+        otherwise = replace(patient, execution=execution)
+        assert otherwise.key != patient.key
+        # Reports take it for another configuration, too.
+        assert otherwise.config_hash != patient.config_hash
         assert replace(run_of(), execution=execution).key == run_of().key
     assert replace(patient, execution=Execution(processes=2)).key == patient.key
 
