@@ -160,7 +160,12 @@ def train(
 @_benchmark
 @_partition
 @_settings
-def plan(benchmark: str, partitions: Sequence[str], settings: Sequence[str]) -> int:
+@click.option(
+    "--recipe", "recipes", is_flag=True, help="Show every setting, too, as --set takes it."
+)
+def plan(
+    benchmark: str, partitions: Sequence[str], settings: Sequence[str], *, recipes: bool
+) -> int:
     """Say what trainings would take, without starting any.
 
     Steps, parameters with and without the puzzle table, floating-point operations and memory.
@@ -169,7 +174,7 @@ def plan(benchmark: str, partitions: Sequence[str], settings: Sequence[str]) -> 
 
     from pipelines.plan import tell_plans
 
-    return tell_plans(benchmark, partitions, settings)
+    return tell_plans(benchmark, partitions, settings, recipes=recipes)
 
 
 @trm.command("study")

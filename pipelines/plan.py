@@ -1,5 +1,6 @@
 """What trainings take, said without starting any."""
 
+import json
 from collections.abc import Sequence
 
 from assets import keys
@@ -15,6 +16,7 @@ from pipelines.resources import open_store
 from storage.examples import Header, open_header
 from storage.store import Store
 from trm_model.authors.published import figure_of
+from trm_model.choices import settings as all_settings
 from trm_model.errors import require
 from trm_model.model.variant import Variant
 from trm_model.puzzles.plans import stored_examples
@@ -25,13 +27,16 @@ from trm_model.training.recipe import Recipe
 from trm_model.training.this_cpu import expected_here
 
 
-def tell_plans(benchmark: str, partitions: Sequence[str], settings: Sequence[str]) -> int:
+def tell_plans(
+    benchmark: str, partitions: Sequence[str], settings: Sequence[str], *, recipes: bool = False
+) -> int:
     """Print what each training would take, a line each; returns the exit code.
 
     What :func:`tell_plan` adds follows.
 
     :param partitions: keys ``VARIANT|SEED`` and ranges of them.
     :param settings: ``checkpoint.FIELD=VALUE``.
+    :param recipes: print every setting of the recipe and of the variant, too.
     :raises ConfigurationError: settings that cannot be, or what :func:`planned_data` raises.
     """
     require_benchmark(benchmark)
@@ -61,7 +66,17 @@ def tell_plans(benchmark: str, partitions: Sequence[str], settings: Sequence[str
         figure = figure_of(of or "", paper_name or name)
         print(f"{benchmark} {key}: ", end="")
         tell_plan(variant, recipe, header, config.planned(recipe), examples, figure)
+        if recipes:
+            _tell_settings(variant, recipe)
     return 0
+
+
+def _tell_settings(variant: Variant, recipe: Recipe) -> None:
+    """Print what decides about the result of a training, a line each, as ``--set`` takes it."""
+    for path, value in (*all_settings(recipe, "recipe"), *all_settings(variant, "variant")):
+        if not path.startswith("variant.evaluation."):
+            shown = value if isinstance(value, str) else json.dumps(value)
+            print(f"  checkpoint.{path}={shown}")
 
 
 def tell_plan(

@@ -272,6 +272,20 @@ def to_plain(value: Any) -> Any:
     return value
 
 
+def settings(value: Any, path: str) -> Iterator[tuple[str, Any]]:
+    """The fields of a dataclass as plain data, each with its dotted path: those of dataclasses in
+    it one by one, and choices whole.
+
+    :param path: of the dataclass itself.
+    """
+    for field in fields(value):
+        given, place = getattr(value, field.name), f"{path}.{field.name}"
+        if is_dataclass(given) and not isinstance(given, Choice):
+            yield from settings(given, place)
+        else:
+            yield place, to_plain(given)
+
+
 def default_of(field: "Field[Any]") -> Any:
     """A field's default; :data:`dataclasses.MISSING` where it has none."""
     return field.default_factory() if field.default_factory is not MISSING else field.default

@@ -44,6 +44,20 @@ def test_the_papers_name_of_a_variant_is_looked_up(capsys: pytest.CaptureFixture
     assert lines[-1].startswith("  published, by the authors' own recipe: 85.3% on maze_hard (TRM ")
 
 
+def test_every_setting_is_shown_as_it_can_be_given(capsys: pytest.CaptureFixture[str]) -> None:
+    def shown(*more: str) -> list[str]:
+        lines = told(capsys, "sudoku_4x4", "trm_mlp|0", "--recipe", *more).splitlines()
+        return [line.strip() for line in lines if line.startswith("  checkpoint.")]
+
+    every = shown()
+    assert {"checkpoint.recipe.learning_rate=0.001", "checkpoint.variant.cycles=3"} < set(every)
+    assert shown(*(word for setting in every for word in ("--set", setting))) == every
+    other = "checkpoint.recipe.schedule=cosine"
+    assert set(shown("--set", other)) - set(every) == {
+        'checkpoint.recipe.schedule={"cosine": {"final": 0.0}}'
+    }
+
+
 def test_a_recipe_for_cpus_says_what_this_one_would_take(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
