@@ -178,6 +178,8 @@ def train_run(
 
     starter = started_by(launcher, execution)
     outcome = recorded(store, run, takes, changed, lambda: starter.start(job).wait(say))
+    if outcome.ending is Ending.FINISHED and outcome.message:
+        context.log.info(outcome.message)
     if outcome.ending in (Ending.REFUSED, Ending.DIVERGED):
         raise user_error(outcome.message)
     if outcome.ending is not Ending.FINISHED:

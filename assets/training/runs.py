@@ -37,7 +37,8 @@ def recorded(
     """Do what trains a run, whose description is written, and keep its row of
     :class:`assets.tables.Runs`: written before, replaced after it, however it ends.
 
-    A run that is done already stays finished, with the times that are known of it.
+    A run that is done already is not trained: it stays finished, with the times that are known of
+    it.
 
     :param takes: the run's parameters are from here.
     :param changes: see :func:`assets.declared.differences`.
@@ -47,7 +48,6 @@ def recorded(
     earlier = _row(store, spec, run.name)
     done = is_done(run, spec.recipe)
     started = earlier["started"] if earlier else None if done else _now()
-    finished = earlier["finished"] if earlier and done else None
 
     def write(status: str, finished: str | None) -> None:
         row = {
@@ -61,8 +61,12 @@ def recorded(
         }
         publish_partition(store, Runs, stamped(pl.DataFrame([row]), **of_run(spec, run.name)))
 
-    if not done:
-        write(STARTED, None)
+    if done:
+        write(FINISHED, earlier["finished"] if earlier else None)
+        return Outcome(
+            Ending.FINISHED, f"{run}: finished already, at step {step_reached(run)}: kept"
+        )
+    write(STARTED, None)
     status = INTERRUPTED  # What Dagster and Python raise then is no Exception.
     try:
         outcome = training()
@@ -71,7 +75,7 @@ def recorded(
         status = FAILED
         raise
     finally:
-        write(FINISHED if done else status, finished if done else _now())
+        write(status, _now())
     return outcome
 
 

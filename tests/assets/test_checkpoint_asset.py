@@ -142,14 +142,14 @@ def place(tmp_path: Path) -> Workplace:
 @pytest.mark.filterwarnings("ignore::dagster.BetaWarning")
 def test_a_training_under_way_is_observed(place: Workplace) -> None:
     done = place.materialize(Here(), log_steps=2)
-    [event] = done.get_asset_observation_events()
+    event, *_ = done.get_asset_observation_events()
     observed = event.asset_observation_data.asset_observation
     assert observed.asset_key == dg.AssetKey(["tiny", "checkpoint"])
     assert observed.partition == "trm_mlp|0"
     values = {name: value.value for name, value in observed.metadata.items()}
-    assert values["step"] == BENCHMARK.recipe.steps
-    assert {"loss", "exact_accuracy", "learning_rate"} < {*values}
-    assert values["left"] == "1 s"
+    # On a slow machine the first one is of an earlier row.
+    assert values["step"] in range(2, BENCHMARK.recipe.steps + 1, 2)
+    assert {"loss", "exact_accuracy", "learning_rate", "left"} < {*values}
 
 
 def test_a_validation_may_be_due_after_many_rows(place: Workplace) -> None:
@@ -196,10 +196,10 @@ def test_a_training_is_started_described_and_read(
     assert LocalStore.containing(run).root == place.store.root.resolve()
     assert (place.store.root / MARKER).is_file()
     assert "the last line" in capfd.readouterr().err
-    # Finished: the next time says the same of it.
+    # Finished: the next time starts nothing and says the same of it.
     written = (run / "run.json").read_bytes()
     assert place.materialize(launcher, log_steps=7).success
-    assert launcher.jobs == [job, job]
+    assert launcher.jobs == [job]
     assert (run / "run.json").read_bytes() == written
 
 
@@ -411,12 +411,12 @@ def test_a_finished_training_is_continued_for_more_steps(
     afresh: dict[str, Any] = {**more_steps, "fresh": True}
     for config in ({}, more_steps, afresh, more_steps):
         assert place.materialize(launcher, **config).success
-    short, more, fresh, again = (Path(job.arguments[0]) for job in launcher.jobs)
-    assert again == more
+    short, more, fresh = (Path(job.arguments[0]) for job in launcher.jobs)
     assert len({short, more, fresh}) == 3
     parents = [RunSpec.read(run).parent for run in (short, more, fresh)]
     assert [str(parent) for parent in parents] == ["None", f"{short.name}, step 8", "None"]
     said = capfd.readouterr().err
+    assert f"{more}: finished already, at step 11: kept" in said
     assert said.count(f"starts from {short.name}, step 8: the same training but for its") == 1
     ours, expected = (load(saved(run)[-1]) for run in (more, fresh))
     assert ours.progress.step == expected.progress.step == 11
