@@ -1,5 +1,6 @@
 """Devices by their names."""
 
+import sys
 from collections.abc import Generator
 from contextlib import contextmanager
 
@@ -43,7 +44,7 @@ def full_name(name: str) -> str:
 def following(name: str, count: int) -> str:
     """The device ``count`` after this one on its machine; the CPU is its own follower."""
     kind, _, number = name.partition(":")
-    return name if kind == "cpu" else f"{kind}:{int(number or 0) + count}"
+    return kind if kind == "cpu" else f"{kind}:{int(number or 0) + count}"
 
 
 def resolve_device(name: str) -> str:
@@ -119,11 +120,12 @@ def compiled_here() -> Generator[None]:
     try:
         yield
     except RuntimeError as error:
-        # It loads torch's compiler, which those that compile nothing need not wait for.
-        from torch._dynamo.exc import TorchDynamoException
-
-        of_compiler = isinstance(error, TorchDynamoException) or _NO_COMPILER in str(error)
-        if out_of_memory(error) or not of_compiler:
+        # Loaded where anything has been compiled; it takes seconds.
+        compiler = sys.modules.get("torch._dynamo.exc")
+        if out_of_memory(error) or not (
+            _NO_COMPILER in str(error)
+            or (compiler is not None and isinstance(error, compiler.TorchDynamoException))
+        ):
             raise
         said = one_line(str(error).partition("\n")[0])
         raise ConfigurationError(
