@@ -17,7 +17,7 @@ _ROLE = re.compile(r":\w+:(`[^`]+`)")
 
 
 def documented(cls: type) -> dict[str, str]:
-    """What the docstring of a class says of each of its fields, on one line each."""
+    """The description of each field in a class's docstring, on one line."""
     return {
         name: _line(text)
         for names, text in _PARAM.findall(inspect.getdoc(cls) or "")

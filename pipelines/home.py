@@ -13,7 +13,8 @@ from trm_model.errors import ConfigurationError
 VARIABLE = "DAGSTER_HOME"
 SETTINGS = "dagster.yaml"
 OURS = "dagster.yaml.ours"
-"""What this project wrote last, beside what is used: what differs from it is the user's."""
+"""The settings that this project wrote last, beside those in use: where the two differ, the user
+has edited them."""
 _BEFORE_OURS = {
     "5140f9b0d270c46f58b659dc216acb0b5e2344ea848dcf996fe63ab1c26fde1a",
     "e840daa129252714d5dcff37dfef1d0c973a1e1c26acee18af29bd0b3576357e",
@@ -71,4 +72,7 @@ def _bring_up_to_date(home: Path, ours: bytes) -> str | None:
 
 
 if __name__ == "__main__":
-    print(prepare_home())
+    try:
+        print(prepare_home())
+    except ConfigurationError as refused:
+        sys.exit(f"error: {refused}")

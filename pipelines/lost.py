@@ -19,7 +19,7 @@ import dagster as dg
 from storage.lock import is_held, lock
 
 FOLDER = "processes"
-"""Of Dagster's home folder: the locks of processes."""
+"""The folder of the processes' locks, within Dagster's home folder."""
 TAG = "trm/process"
 """A run's tag: the machine and the name of its process's lock."""
 OLD_SECONDS = 86_400.0

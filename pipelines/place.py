@@ -6,5 +6,5 @@ DATA_VARIABLE = "TRM_DATA"
 
 
 def data_folder() -> str:
-    """What ``$TRM_DATA`` names, by default ``data``."""
+    """The folder that ``$TRM_DATA`` names, by default ``data``."""
     return os.environ.get(DATA_VARIABLE, "data")

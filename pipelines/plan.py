@@ -16,7 +16,7 @@ from pipelines.resources import open_store
 from storage.examples import Header, open_header
 from storage.store import Store
 from trm_model.authors.published import figure_of
-from trm_model.choices import settings as all_settings
+from trm_model.choices import settings_of
 from trm_model.errors import require
 from trm_model.model.variant import Variant
 from trm_model.puzzles.plans import stored_examples
@@ -73,7 +73,8 @@ def tell_plans(
 
 def _tell_settings(variant: Variant, recipe: Recipe) -> None:
     """Print what decides about the result of a training, a line each, as ``--set`` takes it."""
-    for path, value in (*all_settings(recipe, "recipe"), *all_settings(variant, "variant")):
+    for path, value in (*settings_of(recipe, "recipe"), *settings_of(variant, "variant")):
+        # How a model is evaluated is set at the stage predictions.
         if not path.startswith("variant.evaluation."):
             shown = value if isinstance(value, str) else json.dumps(value)
             print(f"  checkpoint.{path}={shown}")

@@ -44,8 +44,8 @@ _CONFIG: Any = {"write_empty_chunks": True}
 """zarr would not write chunks of zeros, and read zeros in place of a chunk that was lost."""
 DATA_AGAIN = "make the data again (trm data BENCHMARK)"
 """For a data set whose bytes are not those that were written."""
-LOOP_SECONDS = 10.0
-"""How long the end of a process waits for zarr's thread."""
+LOOP_SECONDS = 30.0
+"""The end of a process waits for zarr's thread at most so long."""
 
 _T = TypeVar("_T")
 Bytes2d = npt.NDArray[np.uint8]

@@ -272,7 +272,7 @@ def to_plain(value: Any) -> Any:
     return value
 
 
-def settings(value: Any, path: str) -> Iterator[tuple[str, Any]]:
+def settings_of(value: Any, path: str) -> Iterator[tuple[str, Any]]:
     """The fields of a dataclass as plain data, each with its dotted path: those of dataclasses in
     it one by one, and choices whole.
 
@@ -281,7 +281,7 @@ def settings(value: Any, path: str) -> Iterator[tuple[str, Any]]:
     for field in fields(value):
         given, place = getattr(value, field.name), f"{path}.{field.name}"
         if is_dataclass(given) and not isinstance(given, Choice):
-            yield from settings(given, place)
+            yield from settings_of(given, place)
         else:
             yield place, to_plain(given)
 

@@ -113,7 +113,7 @@ def open_device(name: str) -> torch.device:
 
 @contextmanager
 def compiled_here() -> Generator[None]:
-    """What torch cannot compile inside, for want of a compiler most of all, is the user's to mend.
+    """Refuse in one line what torch cannot compile inside, most often because there is no compiler.
 
     :raises ConfigurationError: it cannot.
     """

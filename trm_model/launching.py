@@ -72,7 +72,7 @@ _CERTAIN = {REFUSED: Ending.REFUSED, DIVERGED: Ending.DIVERGED}
 class Outcome:
     """How a job ended.
 
-    :param message: one line; empty where it finished.
+    :param message: one line; of a job that finished it is empty, unless there is something to tell.
     :param killed: whether SIGKILL ended it, with which Linux ends what takes too much memory.
     """
 
@@ -140,8 +140,8 @@ class LocalProcess:
     poll_seconds: float = 0.2
 
     def start(self, job: Job) -> "RunningProcess":
-        """Start the job's process, with this one's interpreter, folder and environment. It is of no
-        group that this one may be of."""
+        """Start the job's process, with this one's interpreter, folder and environment. The
+        process belongs to no group of processes, whatever this one belongs to."""
         inherited = {name: os.environ[name] for name in os.environ if name not in GROUP_VARIABLES}
         process = subprocess.Popen(
             [sys.executable, "-m", job.module, *job.arguments],

@@ -18,7 +18,7 @@ _T = TypeVar("_T")
 class Named(NamedTuple, Generic[_T]):
     """Variants or studies by name.
 
-    :param what: they are, for messages: ``variant``.
+    :param what: the kind, as messages call it: ``variant``.
     :param listed_by: the command that lists them.
     :param known: the sound ones.
     :param broken: of files that hold none: the name they stand for -> what is wrong, in one line

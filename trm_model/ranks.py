@@ -90,7 +90,7 @@ def _keep_running(processes: int, grace: float, progress: str, command: Sequence
             for certain in (REFUSED, DIVERGED, NO_MEMORY):
                 if certain in codes:
                     return certain
-            # One that was told alone, while it waited, has left the others.
+            # The first one to end was told to stop, alone, and the others cannot do without it.
             if codes <= _STOPPED or first == INTERRUPTED:
                 return INTERRUPTED
             now = _kept(progress)

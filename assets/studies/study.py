@@ -46,7 +46,7 @@ from trm_model.training.recipe import Recipe
 SHIPPED = Path(__file__).parent
 """The folder of the studies that come with the project."""
 OWNERS = ("recipe", "variant")
-"""What the path of a setting begins with, and what it is a field of."""
+"""The first word of a setting's path: the recipe or the variant has the field."""
 
 Scale = Literal["log", "linear", "choice"]
 Settings = Mapping[str, Any]

@@ -90,7 +90,7 @@ def _now() -> str:
 
 
 def _row(store: Store, spec: RunSpec, run: str) -> dict[str, Any] | None:
-    """What the table says of a run; None where it has no row, or a damaged one."""
+    """The row of the table for a run; None where it has none, or a damaged one."""
     key = partition_key(Runs, spec.benchmark, spec.variant_name, spec.seed, run)
     try:
         return read_file(store.open(key), Runs).row(0, named=True)

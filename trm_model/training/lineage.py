@@ -69,7 +69,7 @@ def adopt(checkpoint: Path, run: Path, steps: int, execution: Execution) -> None
     """Let a run that has not begun continue from another run's checkpoint: copy it, the best one
     before it, and the rows of figures up to it.
 
-    A validation that was made only since the shorter training was over is left out.
+    A validation that was made only because the shorter training was over is left out.
 
     :param steps, execution: of the run that goes on.
     :raises CorruptDataError: the copy is not as the checkpoint was written.

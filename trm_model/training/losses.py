@@ -137,8 +137,8 @@ def losses(
     :param labels: int64 [B, L], :data:`IGNORE` where a cell is not counted.
     :param label_smoothing: share of a cell's target that is spread evenly over the vocabulary.
     :param unsmoothed: a token that has no part of that share; None: all have.
-    :param tokens: the size of the vocabulary: further logits are of what no label is, such as a
-        mask; None: there are none.
+    :param tokens: the size of the vocabulary: further logits, such as a mask's, are of no token
+        that a label can be; None: there are none.
     """
     labelled = labels != IGNORE
     count = labelled.sum(-1)

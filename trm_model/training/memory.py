@@ -26,7 +26,7 @@ from trm_model.training.losses import losses
 from trm_model.training.recipe import Recipe
 
 LARGE = 1 << 30
-"""Bytes of the weights of a model that is not made to be counted."""
+"""Models whose weights have so many bytes, or more, are not made to be counted."""
 
 
 class _Counted(NamedTuple):
